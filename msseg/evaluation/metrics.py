@@ -1,0 +1,132 @@
+"""Scores from a confusion matrix: mIoU, mDice, mFscore and accuracies."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from msseg.utils.suggest import did_you_mean
+
+# The per-class scores that each metric of MMSegmentation 0.x reports.
+METRICS = {
+    'mIoU': ('IoU', 'Acc'),
+    'mDice': ('Dice', 'Acc'),
+    'mFscore': ('Fscore', 'Precision', 'Recall'),
+}
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of a data set, as fractions of 1.
+
+    Attributes:
+        classes: Names of the K classes.
+        per_class: Score name to float64 (K,); NaN for a class without labelled pixels.
+        num_pixels: Labelled pixels of each class, int64 (K,).
+        overall_accuracy: Share of the labelled pixels predicted right; NaN without any.
+    """
+
+    classes: tuple[str, ...]
+    per_class: dict[str, np.ndarray]
+    num_pixels: np.ndarray
+    overall_accuracy: float
+
+    def summary(self) -> dict[str, float]:
+        """Return ``aAcc`` and, for each score, its mean over the classes that have labels."""
+        means = {f'm{name}': mean_of_present(values) for name, values in self.per_class.items()}
+        return {'aAcc': self.overall_accuracy, **means}
+
+    def as_dict(self) -> dict[str, float]:
+        """Return the summary and every class's score under ``IoU.name``, as logs hold them."""
+        flat = {
+            f'{score}.{name}': float(value)
+            for score, values in self.per_class.items()
+            for name, value in zip(self.classes, values, strict=True)
+        }
+        return {**self.summary(), **flat}
+
+
+def check_metrics(metrics: str | Sequence[str]) -> list[str]:
+    """Return metric names as a list.
+
+    Raises:
+        KeyError: One is unknown.
+    """
+    names = [metrics] if isinstance(metrics, str) else list(metrics)
+    for name in names:
+        if name not in METRICS:
+            raise KeyError(
+                f'metric {name!r} is not known, expected some of {list(METRICS)}.'
+                f'{did_you_mean(name, METRICS)}'
+            )
+    return names
+
+
+def reported_keys(metrics: str | Sequence[str], classes: Sequence[str]) -> list[str]:
+    """Return the keys that `Scores.as_dict` will have, for checking options beforehand."""
+    empty = np.zeros((len(classes), len(classes)), np.int64)
+    return list(compute_scores(empty, classes, metrics).as_dict())
+
+
+def compute_scores(
+    matrix: np.ndarray,
+    classes: Sequence[str],
+    metrics: str | Sequence[str] = 'mIoU',
+    beta: float = 1.0,
+) -> Scores:
+    """Derive scores from a confusion matrix.
+
+    A class without labelled pixels has NaN everywhere and enters no mean; a class with labels
+    that was never predicted has precision 0.
+
+    Args:
+        matrix: int64 (K, K), rows are labels, columns predictions.
+        classes: Names of the K classes.
+        metrics: Some of ``METRICS``.
+        beta: Weight of recall in the F-score.
+
+    Returns:
+        The scores of all metrics asked for.
+
+    Raises:
+        KeyError: An unknown metric.
+        ValueError: The matrix does not fit the classes.
+    """
+    if matrix.shape != (len(classes), len(classes)):
+        raise ValueError(f'a matrix of {matrix.shape} does not fit {len(classes)} classes')
+    hits = np.diag(matrix).astype(np.float64)
+    labelled = matrix.sum(axis=1)
+    predicted = matrix.sum(axis=0)
+    recall = _ratio(hits, labelled, labelled)
+    precision = _ratio(hits, np.maximum(predicted, 1), labelled)
+    weighted = beta**2 * precision + recall
+    scores = {
+        'IoU': _ratio(hits, labelled + predicted - hits, labelled),
+        'Acc': recall,
+        'Dice': _ratio(2 * hits, labelled + predicted, labelled),
+        'Fscore': _ratio((1 + beta**2) * precision * recall, np.where(hits > 0, weighted, 1), labelled),
+        'Precision': precision,
+        'Recall': recall,
+    }
+    names = dict.fromkeys(name for metric in check_metrics(metrics) for name in METRICS[metric])
+    total = labelled.sum()
+    return Scores(
+        classes=tuple(classes),
+        per_class={name: scores[name] for name in names},
+        num_pixels=labelled,
+        overall_accuracy=float(hits.sum() / total) if total else float('nan'),
+    )
+
+
+def mean_of_present(values: np.ndarray) -> float:
+    """Return the mean of the values that are not NaN, NaN when there is none."""
+    present = values[~np.isnan(values)]
+    return float(present.mean()) if present.size else float('nan')
+
+
+def _ratio(part: np.ndarray, whole: np.ndarray, labelled: np.ndarray) -> np.ndarray:
+    result = np.full(len(part), np.nan)
+    np.divide(part, whole, out=result, where=labelled > 0)
+    return result

@@ -1,0 +1,221 @@
+"""Names in configs to classes: register, look up, build."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from msseg.utils.signature import accepted_arguments
+from msseg.utils.suggest import did_you_mean
+
+
+class Registry:
+    """A table from names, as configs write them in ``type``, to classes or functions.
+
+    Args:
+        name: What the entries are, in the singular and as errors should call them.
+
+    Source: MMCV 1.7 ``mmcv.utils.Registry``, without scopes and parents.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._module_dict: dict[str, Callable] = {}
+
+    @property
+    def name(self) -> str:
+        """What the entries are."""
+        return self._name
+
+    @property
+    def module_dict(self) -> dict[str, Callable]:
+        """The entries by name."""
+        return self._module_dict
+
+    def __len__(self) -> int:
+        return len(self._module_dict)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._module_dict
+
+    def __repr__(self) -> str:
+        return f'Registry(name={self._name!r}, items={sorted(self._module_dict)})'
+
+    def get(self, key: str) -> Callable | None:
+        """Return the entry of that name, or None."""
+        return self._module_dict.get(key)
+
+    def build(self, cfg: dict, **default_args: Any) -> Any:
+        """Build an entry from its config; see `build_from_cfg`."""
+        return build_from_cfg(cfg, self, default_args or None)
+
+    def register_module(
+        self,
+        name: str | Sequence[str] | None = None,
+        force: bool = False,
+        module: Callable | None = None,
+    ) -> Callable:
+        """Register a class or function, as a decorator or by a call.
+
+        Args:
+            name: Name or names in configs; the object's own name by default.
+            force: Replace an entry of the same name.
+            module: The object, when not used as a decorator.
+
+        Returns:
+            The object itself, or the decorator.
+
+        Raises:
+            TypeError: A wrong `name`, `force` or `module`.
+            KeyError: The name is taken and `force` is False.
+        """
+        if not isinstance(force, bool):
+            raise TypeError(f'force must be a boolean, but got {type(force)}')
+        if module is None and callable(name):
+            raise TypeError(
+                f'{self._name}: write @register_module() with parentheses above {name.__name__}'
+            )
+        is_sequence = isinstance(name, (list, tuple)) and all(isinstance(n, str) for n in name)
+        if not (name is None or isinstance(name, str) or is_sequence):
+            raise TypeError(
+                f'name must be either of None, an instance of str or a sequence of str, '
+                f'but got {type(name)}'
+            )
+        if module is not None:
+            self._register(module, name, force)
+            return module
+
+        def decorator(module: Callable) -> Callable:
+            self._register(module, name, force)
+            return module
+
+        return decorator
+
+    def _register(self, module: Callable, name: str | Sequence[str] | None, force: bool) -> None:
+        if not (inspect.isclass(module) or inspect.isfunction(module)):
+            raise TypeError(f'module must be a class or a function, but got {type(module)}')
+        names = [module.__name__] if name is None else [name] if isinstance(name, str) else name
+        for each in names:
+            if each in self._module_dict and not force:
+                where = self._module_dict[each].__module__
+                raise KeyError(
+                    f'{each} is already registered in {self._name} (by {where}); '
+                    'choose another name or pass force=True to replace it'
+                )
+            self._module_dict[each] = module
+
+
+def build_from_cfg(cfg: dict, registry: Registry, default_args: dict | None = None) -> Any:
+    """Build an object from a dict whose ``type`` is a registered name, a class or a function.
+
+    Args:
+        cfg: The config; every key but ``type`` is an argument. It is not changed.
+        registry: Where to look the name up.
+        default_args: Arguments for those that `cfg` does not give; may give ``type`` too.
+
+    Returns:
+        The object built.
+
+    Raises:
+        TypeError: `cfg` is no dict, `registry` no Registry, ``type`` of a wrong kind, or an
+            argument that the entry does not take.
+        KeyError: ``type`` is missing, or names nothing registered.
+        Exception: What the constructor raised, its message led by the config path.
+
+    Source: MMCV 1.7 ``mmcv.utils.build_from_cfg``.
+    """
+    if not isinstance(cfg, dict):
+        raise TypeError(f'{_registry_name(registry)}cfg must be a dict, but got {type(cfg)}: {cfg!r}')
+    if not isinstance(registry, Registry):
+        raise TypeError(f'registry must be a msseg.registry.Registry, but got {type(registry)}')
+    if not (isinstance(default_args, dict) or default_args is None):
+        raise TypeError(f'default_args must be a dict or None, but got {type(default_args)}')
+
+    arguments = {**(default_args or {}), **cfg}
+    where = config_path(cfg)
+    if 'type' not in arguments:
+        raise KeyError(
+            f'{_lead(where)}`cfg` or `default_args` must contain the key "type", but got {cfg!r} '
+            f'for {registry.name}'
+        )
+    entry = _look_up(arguments.pop('type'), registry, where)
+    check_arguments(entry, arguments, cfg)
+    try:
+        return entry(**arguments)
+    except Exception as error:
+        add_config_path(error, where or getattr(entry, '__name__', registry.name))
+        raise
+
+
+def check_arguments(entry: Callable, arguments: dict, cfg: dict) -> None:
+    """Raise TypeError for an argument that a class or function does not take.
+
+    Args:
+        entry: The class or function.
+        arguments: What it is to be called with.
+        cfg: The config node they come from, for the path and file in the message.
+    """
+    accepted = accepted_arguments(entry)
+    if accepted is None:
+        return
+    for name in arguments:
+        if name not in accepted:
+            file = config_file(cfg, name)
+            raise TypeError(
+                f'{_lead(config_path(cfg))}{entry.__name__} takes no argument {name!r}'
+                f'{f" (set in {file})" if file else ""}.'
+                f'{did_you_mean(name, accepted) or f" It takes {sorted(accepted)}."}'
+            )
+
+
+def add_config_path(error: Exception, where: str) -> None:
+    """Lead an exception's message with a config path, once, keeping its class.
+
+    Args:
+        error: The exception, changed in place.
+        where: The path, such as ``model.decode_head[1]``.
+    """
+    if getattr(error, 'config_path', None) is not None:
+        return
+    error.config_path = where
+    if isinstance(error, OSError) and error.strerror is not None:
+        error.strerror = f'{where}: {error.strerror}'
+    elif error.args and isinstance(error.args[0], str):
+        error.args = (f'{where}: {error.args[0]}', *error.args[1:])
+
+
+def config_path(cfg: dict) -> str:
+    """Return where a config node stands (``model.decode_head[1]``), '' for a plain dict."""
+    method = getattr(type(cfg), 'config_path', None)
+    return method(cfg) if method else ''
+
+
+def config_file(cfg: dict, key: str) -> str | None:
+    """Return the file that set a node's key, None when it is not known."""
+    method = getattr(type(cfg), 'config_file', None)
+    return method(cfg, key) if method else None
+
+
+def _look_up(kind: Any, registry: Registry, where: str) -> Callable:
+    if isinstance(kind, str):
+        entry = registry.get(kind)
+        if entry is None:
+            hint = did_you_mean(kind, registry.module_dict)
+            raise KeyError(
+                f'{_lead(where)}{kind} is not in the {registry.name} registry.'
+                f'{hint or f" It has {sorted(registry.module_dict)}."} '
+                'A component of your own must be imported: list its file in custom_imports.'
+            )
+        return entry
+    if inspect.isclass(kind) or inspect.isfunction(kind):
+        return kind
+    raise TypeError(f'{_lead(where)}type must be a str or valid type, but got {type(kind)}')
+
+
+def _lead(where: str) -> str:
+    return f'{where}: ' if where else ''
+
+
+def _registry_name(registry: Any) -> str:
+    return f'{registry.name}: ' if isinstance(registry, Registry) else ''

@@ -1,0 +1,1 @@
+"""Small things shared by all rooms: logging, files, suggestions, processes, devices."""

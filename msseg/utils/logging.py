@@ -1,0 +1,56 @@
+"""The package's logger: console on rank 0, and a file per run."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+
+from msseg.utils.dist import get_rank
+
+_FORMAT = '%(asctime)s - %(name)s - %(levelname)s - %(message)s'
+_warned: set[str] = set()
+
+
+def get_logger() -> logging.Logger:
+    """Return the ``msseg`` logger; warnings reach stderr even when nothing was set up."""
+    return logging.getLogger('msseg')
+
+
+def setup_logging(log_file: str | Path | None = None, level: str | int = 'INFO') -> logging.Logger:
+    """Send the package's messages to the console and, if given, to a file.
+
+    Args:
+        log_file: Path of the text log; None writes to the console only.
+        level: Name or number of the level, such as ``'INFO'``.
+
+    Returns:
+        The logger. Ranks other than 0 report errors only.
+    """
+    logger = get_logger()
+    close_logging()
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout)]
+    if log_file is not None and get_rank() == 0:
+        handlers.append(logging.FileHandler(log_file))
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter(_FORMAT))
+        logger.addHandler(handler)
+    logger.setLevel(level if get_rank() == 0 else logging.ERROR)
+    logger.propagate = False
+    return logger
+
+
+def close_logging() -> None:
+    """Undo `setup_logging`: close the file and forget the handlers."""
+    logger = get_logger()
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
+    logger.propagate = True
+
+
+def warn_once(message: str) -> None:
+    """Log a warning the first time it is said in this process."""
+    if message not in _warned:
+        _warned.add(message)
+        get_logger().warning(message)

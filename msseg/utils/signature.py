@@ -1,0 +1,43 @@
+"""Which arguments a registered class or function takes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+
+_NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+
+
+def accepted_arguments(obj: Callable) -> set[str] | None:
+    """Return the names of the arguments that a class or function takes.
+
+    A class whose ``__init__`` has ``**kwargs`` hands the rest to its base class, so the
+    ancestors' arguments count too, up to the first ancestor without ``**kwargs``.
+
+    Args:
+        obj: A class or any other callable.
+
+    Returns:
+        The argument names without ``self``; None when anything is accepted (a function with
+        ``**kwargs``, or a class all of whose ancestors have them).
+    """
+    if not inspect.isclass(obj):
+        names, open_ended = _named_parameters(obj, skip_first=False)
+        return None if open_ended else names
+    accepted: set[str] = set()
+    for cls in obj.__mro__:
+        if '__init__' not in vars(cls):
+            continue
+        if cls is object:
+            return accepted
+        names, open_ended = _named_parameters(vars(cls)['__init__'], skip_first=True)
+        accepted |= names
+        if not open_ended:
+            return accepted
+    return None
+
+
+def _named_parameters(function: Callable, skip_first: bool) -> tuple[set[str], bool]:
+    parameters = list(inspect.signature(function).parameters.values())[1 if skip_first else 0 :]
+    names = {p.name for p in parameters if p.kind in _NAMED}
+    return names, any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
