@@ -1,0 +1,66 @@
+# Everything below sets itself up: all that is needed is Python 3.10 to 3.12 and make.
+# `make PYTHON=/path/to/python demo` chooses the Python that .venv is made from.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check
+CONSTRAINTS := -c constraints.txt
+OPENCV_PIN := $(shell sed -n 's/^opencv-python-headless==//p' constraints.txt)
+
+# Two test workers on two cores: each computes with one thread, or they fight over the cores.
+TEST_WORKERS ?= 2
+TEST_ENV := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MPLBACKEND=Agg
+
+.PHONY: help demo test lint format clean
+
+help:  ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/ready  ## Train OCRNet on microscopy images, measure it, draw what it sees
+	$(PY) demo/run.py
+
+test: lint  ## Lint, run all tests, print the coverage
+	@rm -f .coverage .coverage.*
+	$(TEST_ENV) $(PY) -m pytest -n $(TEST_WORKERS) --dist loadfile --durations=15 --cov --cov-report=term
+
+lint: $(VENV)/ready-for-tests  ## Check style and who imports whom
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check --quiet .
+	$(VENV)/bin/lint-imports
+
+format: $(VENV)/ready-for-tests  ## Write the code in the project's style
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+clean:  ## Remove the environment, caches and everything that runs have written
+	rm -rf $(VENV) build msseg.egg-info work_dirs demo/output .pytest_cache .ruff_cache \
+	    .import_linter_cache .coverage .coverage.* rank_[0-9]* kernel_meta rewritten_network
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---------------------------------------------------------------- setting up
+# A stamp is written last, so an interrupted installation is taken up again by the next make.
+
+$(VENV)/made: Makefile
+	@for candidate in $(or $(PYTHON),python3.11 python3.12 python3.10 python3 python); do \
+	    if "$$candidate" -c 'import ensurepip, sys, venv; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12))' 2>/dev/null; then \
+	        echo "Setting up $(VENV) with $$("$$candidate" --version)"; \
+	        "$$candidate" -m venv $(VENV) && touch $@; exit; \
+	    fi; \
+	done; \
+	echo "error: no $(or $(PYTHON),Python) from 3.10 to 3.12 with the venv module: name one with 'make PYTHON=/path/to/python …'" >&2; \
+	exit 1
+
+$(VENV)/ready: $(VENV)/made requirements.txt constraints.txt setup.py
+	$(PIP) install -q $(CONSTRAINTS) setuptools wheel
+	$(PIP) install -q $(CONSTRAINTS) --no-build-isolation -e .
+	@# no libGL or glib on this machine: the same OpenCV without windows (see constraints.txt)
+	@$(PY) -c 'import cv2' 2>/dev/null || \
+	    $(PIP) install -q --force-reinstall --no-deps opencv-python-headless==$(OPENCV_PIN)
+	@$(PY) -c 'import cv2'
+	@touch $@
+
+$(VENV)/ready-for-tests: $(VENV)/ready
+	$(PIP) install -q $(CONSTRAINTS) --no-build-isolation -e '.[tests]'
+	@# only its config files are read, so what it requires (torch, mmcv) stays out
+	$(PIP) install -q $(CONSTRAINTS) --no-deps mmsegmentation
+	@touch $@
