@@ -106,7 +106,9 @@ def compute_scores(
         'IoU': _ratio(hits, labelled + predicted - hits, labelled),
         'Acc': recall,
         'Dice': _ratio(2 * hits, labelled + predicted, labelled),
-        'Fscore': _ratio((1 + beta**2) * precision * recall, np.where(hits > 0, weighted, 1), labelled),
+        'Fscore': _ratio(
+            (1 + beta**2) * precision * recall, np.where(hits > 0, weighted, 1), labelled
+        ),
         'Precision': precision,
         'Recall': recall,
     }

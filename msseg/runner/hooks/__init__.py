@@ -1,0 +1,24 @@
+"""Hooks: what happens around iterations and epochs."""
+
+from msseg.runner.hooks.checkpoint import CheckpointHook
+from msseg.runner.hooks.evaluation import EvalHook
+from msseg.runner.hooks.hook import PRIORITIES, Hook
+from msseg.runner.hooks.iter_timer import IterTimerHook
+from msseg.runner.hooks.logger import LoggerHook
+from msseg.runner.hooks.lr_updater import LrUpdaterHook
+from msseg.runner.hooks.nan_guard import NaNGuardHook
+from msseg.runner.hooks.tensorboard_logger import TensorboardLoggerHook
+from msseg.runner.hooks.text_logger import TextLoggerHook
+
+__all__ = [
+    'PRIORITIES',
+    'CheckpointHook',
+    'EvalHook',
+    'Hook',
+    'IterTimerHook',
+    'LoggerHook',
+    'LrUpdaterHook',
+    'NaNGuardHook',
+    'TensorboardLoggerHook',
+    'TextLoggerHook',
+]

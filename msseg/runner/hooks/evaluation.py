@@ -1,0 +1,93 @@
+"""Evaluation during training, and keeping the best checkpoint."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from msseg.runner.builder import HOOKS
+from msseg.runner.checkpoint import save_checkpoint
+from msseg.runner.hooks.hook import Hook
+from msseg.utils.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from msseg.runner.runner import Runner
+
+
+@HOOKS.register_module()
+class EvalHook(Hook):
+    """Evaluates at intervals, logs the scores and keeps the best checkpoint.
+
+    Args:
+        evaluate: Evaluates the model and returns the scores by key.
+        reported: The keys that `evaluate` returns.
+        interval: Iterations or epochs between evaluations.
+        start: Evaluate no earlier than after so many; None is as soon as `interval` says.
+        by_epoch: Whether `interval` and `start` count epochs.
+        save_best: Key whose best checkpoint to keep, such as ``mIoU`` or ``IoU.nucleus``;
+            ``auto`` is the first reported mean over classes; None keeps none.
+        rule: ``greater`` or ``less`` is better; by default less for keys with "loss".
+
+    Raises:
+        KeyError: `save_best` is not reported.
+        ValueError: A wrong `interval` or `rule`.
+
+    Source: MMCV 1.7 and MMSegmentation 0.30 ``EvalHook``.
+    """
+
+    def __init__(
+        self,
+        evaluate: Callable[[], dict[str, float]],
+        reported: Sequence[str],
+        interval: int = 1,
+        start: int | None = None,
+        by_epoch: bool = True,
+        save_best: str | None = None,
+        rule: str | None = None,
+    ) -> None:
+        if interval < 1:
+            raise ValueError(f'evaluation.interval is {interval!r}, expected a positive integer')
+        if rule not in (None, 'greater', 'less'):
+            raise ValueError(f"evaluation.rule is {rule!r}, expected 'greater', 'less' or None")
+        if save_best == 'auto':
+            save_best = next((key for key in reported if key.startswith('m')), reported[0])
+        if save_best is not None and save_best not in reported:
+            raise KeyError(
+                f'evaluation.save_best is {save_best!r}, which is not reported; expected one of '
+                f'{list(reported)}.{did_you_mean(save_best, reported)}'
+            )
+        self.evaluate = evaluate
+        self.interval = interval
+        self.start = start or 0
+        self.by_epoch = by_epoch
+        self.save_best = save_best
+        default_rule = 'less' if save_best and 'loss' in save_best.lower() else 'greater'
+        self.sign = 1 if (rule or default_rule) == 'greater' else -1
+
+    def after_train_iter(self, runner: Runner) -> None:
+        """Evaluate when it is time."""
+        if self.by_epoch and runner.inner_iter != 0:
+            return
+        completed = runner.epoch if self.by_epoch else runner.iter
+        if completed < self.start or (completed - self.start) % self.interval != 0:
+            return
+        scores = self.evaluate()
+        runner.log('val', scores)
+        if self.save_best is not None:
+            self._keep_best(runner, scores[self.save_best])
+
+    def _keep_best(self, runner: Runner, score: float) -> None:
+        key = self.save_best
+        previous = runner.best_scores.get(key)
+        if math.isnan(score) or (previous and self.sign * score <= self.sign * previous[0]):
+            return
+        unit, number = ('epoch', runner.epoch) if self.by_epoch else ('iter', runner.iter)
+        path = runner.work_dir / f'best_{key}_{unit}_{number}.ckpt'
+        runner.best_scores[key] = (score, path.name)
+        if runner.rank != 0:
+            return
+        save_checkpoint(path, runner.model, runner.optimizer, runner.state())
+        runner.logger.info('saved %s, the best so far: %s %.4f', path, key, score)
+        if previous and previous[1] != path.name:
+            (runner.work_dir / previous[1]).unlink(missing_ok=True)

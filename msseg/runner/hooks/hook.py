@@ -1,0 +1,97 @@
+"""The base of hooks: what a runner calls, when, and in which order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msseg.utils.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from msseg.runner.runner import Runner
+
+# Lower runs earlier; hooks of equal priority run in the order they were registered.
+PRIORITIES = {
+    'HIGHEST': 0,
+    'VERY_HIGH': 10,
+    'HIGH': 30,
+    'ABOVE_NORMAL': 40,
+    'NORMAL': 50,
+    'BELOW_NORMAL': 60,
+    'LOW': 70,
+    'VERY_LOW': 90,
+    'LOWEST': 100,
+}
+
+
+def priority_number(priority: int | str) -> int:
+    """Return a priority as a number between 0 (first) and 100 (last).
+
+    Raises:
+        ValueError: It is neither such a number nor a known name.
+    """
+    if isinstance(priority, str) and priority.upper() in PRIORITIES:
+        return PRIORITIES[priority.upper()]
+    if isinstance(priority, int) and 0 <= priority <= 100:
+        return priority
+    raise ValueError(
+        f'hook priority {priority!r} is not known, expected 0 to 100 or one of '
+        f'{list(PRIORITIES)}.{did_you_mean(str(priority), PRIORITIES)}'
+    )
+
+
+class Hook:
+    """Something done at set points of training. Override the points you need.
+
+    ``before_iter`` and ``after_iter`` are called around every training iteration, and so on;
+    ``before_train_iter`` and its kin are the names that MMCV's hooks mostly override. In all
+    ``after_`` points, ``runner.iter`` already counts the iteration (or ``runner.epoch`` the epoch)
+    that has just ended.
+
+    Source: MMCV 1.7 ``mmcv.runner.Hook``.
+    """
+
+    def before_run(self, runner: Runner) -> None:
+        """Called once before the first iteration, after a checkpoint was resumed."""
+
+    def after_run(self, runner: Runner) -> None:
+        """Called once when training has ended, also when it ended with an error."""
+
+    def before_epoch(self, runner: Runner) -> None:
+        """Called before the first iteration of every epoch."""
+
+    def after_epoch(self, runner: Runner) -> None:
+        """Called after the last iteration of every epoch."""
+
+    def before_iter(self, runner: Runner) -> None:
+        """Called before every iteration, when its batch is loaded."""
+
+    def after_iter(self, runner: Runner) -> None:
+        """Called after every iteration."""
+
+    def before_train_epoch(self, runner: Runner) -> None:
+        """Called before every training epoch; calls `before_epoch`."""
+        self.before_epoch(runner)
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Called after every training epoch; calls `after_epoch`."""
+        self.after_epoch(runner)
+
+    def before_train_iter(self, runner: Runner) -> None:
+        """Called before every training iteration; calls `before_iter`."""
+        self.before_iter(runner)
+
+    def after_train_iter(self, runner: Runner) -> None:
+        """Called after every training iteration; calls `after_iter`."""
+        self.after_iter(runner)
+
+    def every_n_iters(self, runner: Runner, n: int) -> bool:
+        """Whether the number of completed iterations is a multiple of `n` (never for n <= 0)."""
+        return n > 0 and runner.iter % n == 0
+
+    def every_n_epochs(self, runner: Runner, n: int) -> bool:
+        """Whether the number of completed epochs is a multiple of `n` (never for n <= 0)."""
+        return n > 0 and runner.epoch % n == 0
+
+    def is_last_iter(self, runner: Runner) -> bool:
+        """Whether the last iteration has been completed."""
+        return runner.iter >= runner.max_iters

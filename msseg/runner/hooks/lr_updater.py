@@ -1,0 +1,101 @@
+"""The learning-rate schedule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from msseg.runner.builder import HOOKS
+from msseg.runner.hooks.hook import Hook
+from msseg.runner.optimizer import set_lr
+from msseg.runner.schedules import WARMUPS, get_policy, warmup_factor
+from msseg.utils.signature import accepted_arguments
+from msseg.utils.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from msseg.runner.runner import Runner
+
+
+@HOOKS.register_module()
+class LrUpdaterHook(Hook):
+    """Sets the learning rate of every parameter group before each iteration.
+
+    Args:
+        policy: Name of a schedule in ``msseg.runner.schedules``.
+        by_epoch: Progress counts epochs (the rate changes once an epoch) or iterations.
+        warmup: None, ``constant``, ``linear`` or ``exp``.
+        warmup_iters: Length of the warm-up, in iterations or, if
+        warmup_by_epoch: is set, in epochs.
+        warmup_ratio: Factor on the learning rate at the start of the warm-up.
+        policy_args: Arguments of the schedule, such as ``power`` and ``min_lr``.
+
+    Raises:
+        KeyError: An unknown policy.
+        TypeError: An argument that the policy does not take.
+        ValueError: A wrong warm-up.
+
+    Source: MMCV 1.7 ``LrUpdaterHook``.
+    """
+
+    def __init__(
+        self,
+        policy: str,
+        by_epoch: bool = True,
+        warmup: str | None = None,
+        warmup_iters: int = 0,
+        warmup_ratio: float = 0.1,
+        warmup_by_epoch: bool = False,
+        **policy_args: Any,
+    ) -> None:
+        self.schedule = get_policy(policy)
+        known = accepted_arguments(self.schedule) - {'base_lr', 'progress', 'total'}
+        for name in policy_args:
+            if name not in known:
+                own = {'warmup', 'warmup_iters', 'warmup_ratio', 'warmup_by_epoch', 'by_epoch'}
+                raise TypeError(
+                    f'lr_config: policy {policy!r} takes no argument {name!r}, expected some of '
+                    f'{sorted(known)}.{did_you_mean(name, known | own)}'
+                )
+        if warmup is not None:
+            if warmup not in WARMUPS:
+                raise ValueError(
+                    f'lr_config.warmup is {warmup!r}, expected one of {WARMUPS} or None.'
+                    f'{did_you_mean(warmup, WARMUPS)}'
+                )
+            if warmup_iters <= 0:
+                raise ValueError(f'lr_config.warmup_iters is {warmup_iters!r}, expected at least 1')
+            if not 0 < warmup_ratio <= 1:
+                raise ValueError(f'lr_config.warmup_ratio is {warmup_ratio!r}, expected in (0, 1]')
+        self.policy_args = policy_args
+        self.by_epoch = by_epoch
+        self.warmup = warmup
+        self.warmup_length = warmup_iters
+        self.warmup_ratio = warmup_ratio
+        self.warmup_by_epoch = warmup_by_epoch
+
+    def before_run(self, runner: Runner) -> None:
+        """Try the schedule once, so that a wrong argument ends the run before it starts."""
+        self.lrs(runner)
+
+    def before_train_iter(self, runner: Runner) -> None:
+        """Set the rates for the coming iteration."""
+        set_lr(runner.optimizer, self.lrs(runner))
+
+    def lrs(self, runner: Runner) -> list[float]:
+        """Return the learning rate of every group for the iteration after ``runner.iter``."""
+        if self.by_epoch:
+            progress, total = runner.epoch, runner.max_epochs
+        else:
+            progress, total = runner.iter, runner.max_iters
+        factor = self._warmup_factor(runner)
+        return [
+            factor * self.schedule(base_lr, progress, total, **self.policy_args)
+            for base_lr in runner.optimizer.base_lrs
+        ]
+
+    def _warmup_factor(self, runner: Runner) -> float:
+        if self.warmup is None:
+            return 1.0
+        length = self.warmup_length * (runner.iters_per_epoch if self.warmup_by_epoch else 1)
+        if runner.iter >= length:
+            return 1.0
+        return warmup_factor(self.warmup, runner.iter, length, self.warmup_ratio)

@@ -1,0 +1,104 @@
+"""Optimizers with PyTorch's formulas, and per-parameter settings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mindspore import Parameter, Tensor, nn, ops
+from mindspore import dtype as mstype
+from mindspore.experimental import optim
+
+from msseg.registry import build_from_cfg
+from msseg.runner.builder import OPTIMIZERS
+from msseg.utils.suggest import did_you_mean
+
+# mindspore.experimental.optim follows PyTorch's formulas and argument names (weight decay inside
+# the step, AdamW with bias correction). mindspore.nn's AdamWeightDecay has no bias correction, and
+# nn.SGD takes dampening where PyTorch takes weight decay.
+for _optimizer in (optim.SGD, optim.Adam, optim.AdamW):
+    OPTIMIZERS.register_module(module=_optimizer)
+
+_PARAMWISE_KEYS = ('custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult')
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.LayerNorm)
+
+
+def build_optimizer(model: nn.Cell, cfg: dict) -> nn.Cell:
+    """Build the optimizer of a config for a model's trainable parameters.
+
+    Args:
+        model: The network.
+        cfg: ``type``, ``lr`` and the optimizer's other arguments; ``paramwise_cfg`` may hold
+            ``custom_keys`` (part of a parameter's name to ``lr_mult``/``decay_mult``; the longest
+            part that matches counts), ``bias_lr_mult``, ``bias_decay_mult``, ``norm_decay_mult``.
+
+    Returns:
+        The optimizer. Parameters with the same settings are one of its groups.
+
+    Raises:
+        KeyError: An unknown optimizer or key of ``paramwise_cfg``.
+        ValueError: ``lr`` is missing, or nothing is trainable.
+
+    Source: MMCV 1.7 ``DefaultOptimizerConstructor``.
+    """
+    cfg = cfg.copy()
+    paramwise = dict(cfg.pop('paramwise_cfg', None) or {})
+    if 'lr' not in cfg:
+        raise ValueError("optimizer: 'lr' is missing, expected a number such as lr=0.01")
+    for key in ('betas',):
+        if key in cfg:
+            cfg[key] = tuple(cfg[key])
+    lr, decay = float(cfg['lr']), float(cfg.get('weight_decay', 0.0))
+    cfg['lr'], cfg['weight_decay'] = lr, decay
+    groups: dict[tuple[float, float], list[Parameter]] = {}
+    for parameter, lr_mult, decay_mult in parameter_multipliers(model, paramwise):
+        groups.setdefault((lr * lr_mult, decay * decay_mult), []).append(parameter)
+    if not groups:
+        raise ValueError('optimizer: no parameter of the model is trainable')
+    params = [
+        {'params': members, 'lr': group_lr, 'weight_decay': group_decay}
+        for (group_lr, group_decay), members in groups.items()
+    ]
+    optimizer = build_from_cfg(cfg, OPTIMIZERS, {'params': params})
+    optimizer.base_lrs = [group_lr for group_lr, _ in groups]
+    return optimizer
+
+
+def parameter_multipliers(
+    model: nn.Cell, paramwise: dict
+) -> Iterable[tuple[Parameter, float, float]]:
+    """Yield each trainable parameter with its factors on learning rate and weight decay."""
+    for key in paramwise:
+        if key not in _PARAMWISE_KEYS:
+            raise KeyError(
+                f'optimizer.paramwise_cfg has no key {key!r}, expected some of '
+                f'{list(_PARAMWISE_KEYS)}.{did_you_mean(key, _PARAMWISE_KEYS)}'
+            )
+    custom = paramwise.get('custom_keys') or {}
+    by_length = sorted(sorted(custom), key=len, reverse=True)
+    for prefix, cell in model.cells_and_names():
+        for local_name, parameter in cell._params.items():
+            if parameter is None or not parameter.requires_grad:
+                continue
+            name = f'{prefix}.{local_name}' if prefix else local_name
+            key = next((key for key in by_length if key in name), None)
+            if key is not None:
+                settings = custom[key]
+                yield parameter, settings.get('lr_mult', 1.0), settings.get('decay_mult', 1.0)
+            elif isinstance(cell, _NORMS):
+                yield parameter, 1.0, paramwise.get('norm_decay_mult', 1.0)
+            elif local_name == 'bias':
+                lr_mult = paramwise.get('bias_lr_mult', 1.0)
+                yield parameter, lr_mult, paramwise.get('bias_decay_mult', 1.0)
+            else:
+                yield parameter, 1.0, 1.0
+
+
+def set_lr(optimizer: nn.Cell, lrs: Iterable[float]) -> None:
+    """Set the learning rate of every parameter group."""
+    for group, lr in zip(optimizer.param_groups, lrs, strict=True):
+        ops.assign(group['lr'], Tensor(lr, mstype.float32))
+
+
+def get_lr(optimizer: nn.Cell) -> list[float]:
+    """Return the learning rate of every parameter group."""
+    return [float(group['lr'].asnumpy()) for group in optimizer.param_groups]

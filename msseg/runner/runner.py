@@ -1,0 +1,214 @@
+"""The training loop and what it tells its hooks."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+from mindspore import Tensor, nn
+
+from msseg.registry import build_from_cfg
+from msseg.runner.builder import HOOKS, RUNNERS
+from msseg.runner.checkpoint import load_checkpoint, load_optimizer, load_weights
+from msseg.runner.hooks.hook import Hook, priority_number
+from msseg.runner.hooks.logger import LoggerHook
+from msseg.runner.optimizer import get_lr
+from msseg.runner.train_step import TrainStep
+from msseg.utils.dist import get_rank, get_world_size
+
+
+class Loader(Protocol):
+    """What a runner asks of a source of training batches."""
+
+    iters_per_epoch: int
+    global_batch: int
+
+    def batches(self, start_iter: int = 0) -> Any:
+        """Iterate over batches (img, gt, indices, filenames) from an iteration on, endlessly."""
+
+
+class Runner:
+    """Trains until `max_iters`, calling hooks around run, epochs and iterations.
+
+    Both runners of MMCV count iterations inside; they differ in how the end is given and in what
+    ``by_epoch`` options refer to.
+
+    Attributes:
+        iter: Completed iterations.
+        epoch: Completed epochs.
+        model: The segmentor.
+        optimizer: Its optimizer.
+        data_batch: The batch of the current iteration.
+        outputs: Name to scalar tensor, what the last step returned.
+        iter_values: Name to scalar, what is logged of the current iteration; hooks may add to it.
+        iter_start_s: Clock (``time.perf_counter``) when the current iteration asked for its batch.
+        meta: What goes into checkpoints beside weights; plain JSON values.
+        best_scores: Key to (score, checkpoint file name), filled by EvalHook.
+
+    Args:
+        train_step: The step to repeat.
+        model: The segmentor inside the step.
+        loader: Source of batches.
+        work_dir: Folder for logs and checkpoints; must exist.
+        logger: Where to log.
+        meta: See above.
+        max_iters: Total iterations; or
+        max_epochs: total epochs.
+
+    Raises:
+        ValueError: Neither or both of `max_iters` and `max_epochs`.
+    """
+
+    def __init__(
+        self,
+        train_step: TrainStep,
+        model: nn.Cell,
+        loader: Loader,
+        work_dir: str | Path,
+        logger: logging.Logger,
+        meta: dict | None = None,
+        max_iters: int | None = None,
+        max_epochs: int | None = None,
+    ) -> None:
+        if (max_iters is None) == (max_epochs is None):
+            raise ValueError('runner: exactly one of max_iters and max_epochs must be given')
+        total = max_iters if max_epochs is None else max_epochs
+        if not isinstance(total, int) or total < 1:
+            name = 'max_iters' if max_epochs is None else 'max_epochs'
+            raise ValueError(f'runner.{name} is {total!r}, expected a positive integer')
+        self.train_step = train_step
+        self.model = model
+        self.optimizer = train_step.optimizer
+        self.loader = loader
+        self.work_dir = Path(work_dir)
+        self.logger = logger
+        self.meta = dict(meta or {})
+        self.iters_per_epoch = loader.iters_per_epoch
+        self.max_iters = max_iters or max_epochs * self.iters_per_epoch
+        self.max_epochs = max_epochs or -(-max_iters // self.iters_per_epoch)
+        self.rank, self.world_size = get_rank(), get_world_size()
+        self.timestamp = time.strftime('%Y%m%d_%H%M%S', time.localtime())
+        self.iter = 0
+        self.data_batch: Any = None
+        self.outputs: dict[str, Tensor] = {}
+        self.iter_values: dict[str, float | Tensor] = {}
+        self.iter_start_s = 0.0
+        self.best_scores: dict[str, tuple[float, str]] = {}
+        self._hooks: list[tuple[int, Hook]] = []
+
+    @property
+    def epoch(self) -> int:
+        """Completed epochs."""
+        return self.iter // self.iters_per_epoch
+
+    @property
+    def inner_iter(self) -> int:
+        """Completed iterations of the current epoch."""
+        return self.iter % self.iters_per_epoch
+
+    @property
+    def hooks(self) -> list[Hook]:
+        """The hooks in the order they are called."""
+        return [hook for _, hook in self._hooks]
+
+    def register_hook(self, hook: Hook | dict, priority: int | str = 'NORMAL') -> None:
+        """Add a hook.
+
+        Args:
+            hook: A hook, or its config, whose ``priority`` counts before the argument.
+            priority: When to call it among the others: 0 (first) to 100, or a name.
+
+        Raises:
+            TypeError: It is no hook.
+            ValueError: An unknown priority.
+        """
+        if isinstance(hook, dict):
+            hook = hook.copy()
+            priority = hook.pop('priority', priority)
+            hook = build_from_cfg(hook, HOOKS)
+        if not isinstance(hook, Hook):
+            raise TypeError(f'a hook must be a msseg.runner.hooks.Hook, but got {type(hook)}')
+        self._hooks.append((priority_number(priority), hook))
+        self._hooks.sort(key=lambda entry: entry[0])
+
+    def call_hook(self, point: str) -> None:
+        """Call one point of every hook, such as ``before_run``."""
+        for hook in self.hooks:
+            getattr(hook, point)(self)
+
+    def log(self, mode: str, values: dict[str, float]) -> None:
+        """Hand values to every logger; `mode` is ``train`` or ``val``."""
+        if self.rank == 0:
+            for hook in self.hooks:
+                if isinstance(hook, LoggerHook):
+                    hook.log(self, mode, values)
+
+    def state(self) -> dict:
+        """Return what a checkpoint stores beside weights and optimizer: plain JSON values."""
+        progress = {'iter': self.iter, 'epoch': self.epoch, 'best_scores': self.best_scores}
+        return {**self.meta, **progress}
+
+    def resume(self, path: str | Path) -> None:
+        """Go on from a checkpoint: weights, optimizer, completed iterations, best scores.
+
+        Raises:
+            ValueError: The checkpoint does not fit, or was not written by a runner.
+        """
+        checkpoint = load_checkpoint(path)
+        if 'iter' not in checkpoint.meta:
+            raise ValueError(
+                f'checkpoint {str(path)!r} cannot be resumed: it does not say its iteration. '
+                'Train on from its weights with --load-from.'
+            )
+        load_weights(self.model, checkpoint)
+        load_optimizer(self.optimizer, checkpoint)
+        self.iter = checkpoint.meta['iter']
+        self.best_scores = {
+            key: (score, name) for key, (score, name) in checkpoint.meta['best_scores'].items()
+        }
+        self.logger.info('resumed %s at iteration %d', path, self.iter)
+
+    def current_lr(self) -> list[float]:
+        """Return the learning rate of every parameter group."""
+        return get_lr(self.optimizer)
+
+    def run(self) -> None:
+        """Train from the current iteration to the last one."""
+        self.call_hook('before_run')
+        try:
+            batches = self.loader.batches(self.iter)
+            while self.iter < self.max_iters:
+                if self.inner_iter == 0:
+                    self.call_hook('before_train_epoch')
+                self._iterate(batches)
+                if self.inner_iter == 0:
+                    self.call_hook('after_train_epoch')
+        finally:
+            self.call_hook('after_run')
+
+    def _iterate(self, batches: Any) -> None:
+        self.iter_start_s = time.perf_counter()
+        self.iter_values = {}
+        self.data_batch = next(batches)
+        self.call_hook('before_train_iter')
+        values = self.train_step(Tensor(self.data_batch.img), Tensor(self.data_batch.gt))
+        self.outputs = dict(zip(self.train_step.value_names, values, strict=True))
+        self.iter_values.update(self.outputs)
+        self.iter += 1
+        self.call_hook('after_train_iter')
+
+
+@RUNNERS.register_module()
+class IterBasedRunner(Runner):
+    """A runner whose length is given in iterations; options count iterations."""
+
+    by_epoch = False
+
+
+@RUNNERS.register_module()
+class EpochBasedRunner(Runner):
+    """A runner whose length is given in epochs; options count epochs unless they say otherwise."""
+
+    by_epoch = True

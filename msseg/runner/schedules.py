@@ -1,0 +1,159 @@
+"""Learning-rate schedules: pure functions of progress.
+
+A schedule maps (base learning rate, progress, total) to a learning rate. Progress counts what is
+completed, in iterations or epochs, so the first iteration has progress 0. Formulas and argument
+names are MMCV 1.7's, ``gaussian`` is the MindSpore model zoo's.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+from collections.abc import Callable, Sequence
+
+from msseg.utils.suggest import did_you_mean
+
+
+def fixed(base_lr: float, progress: int, total: int) -> float:
+    """Return the base learning rate."""
+    return base_lr
+
+
+def step(
+    base_lr: float,
+    progress: int,
+    total: int,
+    *,
+    step: int | Sequence[int],
+    gamma: float = 0.1,
+    min_lr: float | None = None,
+) -> float:
+    """Multiply by `gamma` every `step`, or at each of the given steps."""
+    if isinstance(step, int):
+        passed = progress // step
+    else:
+        passed = bisect.bisect_right(sorted(step), progress)
+    lr = base_lr * gamma**passed
+    return lr if min_lr is None else max(lr, min_lr)
+
+
+def exp(base_lr: float, progress: int, total: int, *, gamma: float) -> float:
+    """Multiply by `gamma` at every step."""
+    return base_lr * gamma**progress
+
+
+def poly(
+    base_lr: float, progress: int, total: int, *, power: float = 1.0, min_lr: float = 0.0
+) -> float:
+    """Fall to `min_lr` as (1 - progress / total) ** power."""
+    return (base_lr - min_lr) * (1 - progress / total) ** power + min_lr
+
+
+def cosine(
+    base_lr: float,
+    progress: int,
+    total: int,
+    *,
+    min_lr: float | None = None,
+    min_lr_ratio: float | None = None,
+) -> float:
+    """Fall to `min_lr` (or `min_lr_ratio` of the base) on half a cosine."""
+    if (min_lr is None) == (min_lr_ratio is None):
+        raise ValueError('lr_config: CosineAnnealing needs either min_lr or min_lr_ratio')
+    target = base_lr * min_lr_ratio if min_lr is None else min_lr
+    return _anneal_cosine(base_lr, target, progress / total)
+
+
+def one_cycle(
+    base_lr: float,
+    progress: int,
+    total: int,
+    *,
+    max_lr: float,
+    total_steps: int | None = None,
+    pct_start: float = 0.3,
+    anneal_strategy: str = 'cos',
+    div_factor: float = 25.0,
+    final_div_factor: float = 1e4,
+    three_phase: bool = False,
+) -> float:
+    """Rise from max_lr / div_factor to `max_lr`, then fall to that start / final_div_factor.
+
+    Source: Smith and Topin, "Super-Convergence", arXiv:1708.07120; MMCV's OneCycle. The base
+    learning rate has no part in it.
+    """
+    if anneal_strategy not in ('cos', 'linear'):
+        raise ValueError(
+            f"lr_config.anneal_strategy is {anneal_strategy!r}, expected 'cos' or 'linear'"
+        )
+    total = total_steps or total
+    start_lr = max_lr / div_factor
+    end_lr = start_lr / final_div_factor
+    peak = pct_start * total - 1
+    if three_phase:
+        phases = [(peak, start_lr, max_lr), (2 * peak, max_lr, start_lr)]
+        phases.append((total - 1, start_lr, end_lr))
+    else:
+        phases = [(peak, start_lr, max_lr), (total - 1, max_lr, end_lr)]
+    begins = [0.0, *(end for end, _, _ in phases[:-1])]
+    index = min(sum(progress > end for end, _, _ in phases), len(phases) - 1)
+    begin, (end, first, last) = begins[index], phases[index]
+    done = min((progress - begin) / max(end - begin, 1e-12), 1.0)
+    if anneal_strategy == 'cos':
+        return _anneal_cosine(first, last, done)
+    return first + (last - first) * done
+
+
+def gaussian(base_lr: float, progress: int, total: int, *, power: float) -> float:
+    """Divide by exp(power * progress ** 2), as the model zoo's OCRNet script does."""
+    return base_lr / math.exp(min(power * progress**2, 700.0))
+
+
+def warmup_factor(kind: str, progress: int, warmup: int, ratio: float) -> float:
+    """Return the factor on the learning rate during warm-up (MMCV's ``warmup``).
+
+    Args:
+        kind: ``constant``, ``linear`` or ``exp``.
+        progress: Completed iterations, below `warmup`.
+        warmup: Length of the warm-up in iterations.
+        ratio: Factor at the very start, in (0, 1].
+    """
+    if kind == 'constant':
+        return ratio
+    if kind == 'linear':
+        return 1 - (1 - progress / warmup) * (1 - ratio)
+    return ratio ** (1 - progress / warmup)
+
+
+WARMUPS = ('constant', 'linear', 'exp')
+
+POLICIES: dict[str, Callable[..., float]] = {
+    'fixed': fixed,
+    'step': step,
+    'exp': exp,
+    'poly': poly,
+    'CosineAnnealing': cosine,
+    'cosine': cosine,
+    'OneCycle': one_cycle,
+    'one_cycle': one_cycle,
+    'gaussian': gaussian,
+}
+
+
+def get_policy(name: str) -> Callable[..., float]:
+    """Return the schedule of that name; the first letter's case does not matter, as in MMCV.
+
+    Raises:
+        KeyError: It is unknown.
+    """
+    for each in (name, name[:1].upper() + name[1:], name[:1].lower() + name[1:]):
+        if each in POLICIES:
+            return POLICIES[each]
+    raise KeyError(
+        f'lr_config.policy {name!r} is not known, expected one of {sorted(POLICIES)}.'
+        f'{did_you_mean(name, POLICIES)}'
+    )
+
+
+def _anneal_cosine(start: float, end: float, fraction: float) -> float:
+    return end + 0.5 * (start - end) * (math.cos(math.pi * fraction) + 1)
