@@ -1,0 +1,8 @@
+"""Config files: reading, inheriting, overriding, checking and writing them."""
+
+from msseg.config.config import Config
+from msseg.config.config_dict import ConfigDict
+from msseg.config.custom_imports import import_modules_from_strings
+from msseg.config.dict_action import DictAction
+
+__all__ = ['Config', 'ConfigDict', 'DictAction', 'import_modules_from_strings']

@@ -1,0 +1,272 @@
+"""Config: what a config file says, with inheritance, overrides and provenance."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from msseg.config.config_dict import ConfigDict
+from msseg.config.custom_imports import import_modules_from_strings
+from msseg.config.inheritance import load_file, load_text
+from msseg.config.merge import merge_dicts
+from msseg.config.provenance import put, set_file, set_paths, split_key
+from msseg.config.writer import to_python, to_text
+from msseg.utils.suggest import did_you_mean
+
+RESERVED_KEYS = ('filename', 'text', 'pretty_text')
+OPTIONS = '--cfg-options'
+
+
+class Config:
+    """A config, read from a file or made from a dict.
+
+    Keys are attributes and items; dicts inside are `ConfigDict`.
+
+    Args:
+        cfg_dict: The settings.
+        cfg_text: The text of the files they come from.
+        filename: The file they come from.
+
+    Raises:
+        TypeError: `cfg_dict` is no dict.
+        KeyError: A key in it is one of Config's own names.
+
+    Source: MMCV 1.7 ``mmcv.Config``.
+    """
+
+    def __init__(
+        self,
+        cfg_dict: Mapping[str, Any] | None = None,
+        cfg_text: str | None = None,
+        filename: str | os.PathLike | None = None,
+    ) -> None:
+        if cfg_dict is None:
+            cfg_dict = {}
+        if not isinstance(cfg_dict, dict):
+            raise TypeError(f'cfg_dict must be a dict, but got {type(cfg_dict)}')
+        filename = None if filename is None else str(filename)
+        if cfg_text is None:
+            cfg_text = Path(filename).read_text(encoding='utf-8') if filename else ''
+        values = cfg_dict if isinstance(cfg_dict, ConfigDict) else ConfigDict(cfg_dict)
+        for key in RESERVED_KEYS:
+            if key in values:
+                file = values.config_file(key)
+                where = f'{file}: ' if file else ''
+                raise KeyError(f'{where}{key} is reserved for config files: rename that setting')
+        if values._config_path is None:
+            set_paths(values, '')
+        self._fill(values, filename, cfg_text)
+
+    def _fill(self, values: ConfigDict, filename: str | None, text: str) -> None:
+        object.__setattr__(self, '_cfg_dict', values)
+        object.__setattr__(self, '_filename', filename)
+        object.__setattr__(self, '_text', text)
+
+    @classmethod
+    def fromfile(
+        cls,
+        filename: str | os.PathLike,
+        use_predefined_variables: bool = True,
+        import_custom_modules: bool = True,
+    ) -> Config:
+        """Read a .py, .json or .yaml file with the files it inherits from.
+
+        Args:
+            filename: Path of the file.
+            use_predefined_variables: Fill in ``{{ fileDirname }}`` and its kin.
+            import_custom_modules: Import what the config lists in ``custom_imports``.
+
+        Raises:
+            FileNotFoundError: The file or one of its bases does not exist.
+            ValueError: A file cannot be read; the message names it and the line.
+            KeyError: Two bases define the same key, or an inherited one is missing.
+            TypeError: A dict is laid over something else.
+            ImportError: A module in ``custom_imports`` cannot be imported.
+        """
+        loaded = load_file(str(filename), use_predefined_variables)
+        cfg = cls(loaded.values, cfg_text=loaded.text, filename=filename)
+        if import_custom_modules:
+            cfg.import_custom_modules()
+        return cfg
+
+    @staticmethod
+    def fromstring(cfg_str: str, file_format: str) -> Config:
+        """Read a config from text, its bases relative to the current directory.
+
+        Args:
+            cfg_str: The text.
+            file_format: ``.py``, ``.json``, ``.yaml`` or ``.yml``.
+        """
+        file_format = file_format if file_format.startswith('.') else f'.{file_format}'
+        here = os.path.join(os.getcwd(), f'<string>{file_format}')
+        loaded = load_text(cfg_str, here, file_format)
+        cfg = Config(loaded.values, cfg_text=cfg_str)
+        cfg.import_custom_modules()
+        return cfg
+
+    def import_custom_modules(self) -> None:
+        """Import what ``custom_imports`` lists; again only what is new.
+
+        The modules may lie in the folder of the file that set ``custom_imports``, in that of
+        this config, in the current directory or on Python's path.
+        """
+        custom = self._cfg_dict.get('custom_imports')
+        if not custom:
+            return
+        unknown = set(custom) - {'imports', 'allow_failed_imports'}
+        if unknown:
+            raise TypeError(
+                f'custom_imports takes imports and allow_failed_imports, got {sorted(unknown)}'
+            )
+        files = (custom._config_files.get('imports'), self._filename)
+        folders = [os.path.dirname(os.path.abspath(f)) for f in files if f and f != OPTIONS]
+        import_modules_from_strings(**custom, folders=list(dict.fromkeys([*folders, os.getcwd()])))
+
+    @property
+    def filename(self) -> str | None:
+        """The file that was read, as it was named."""
+        return self._filename
+
+    @property
+    def text(self) -> str:
+        """The text of the files, bases first."""
+        return self._text
+
+    @property
+    def pretty_text(self) -> str:
+        """Python text that evaluates to this config, inheritance resolved."""
+        return to_python(self._cfg_dict)
+
+    def dump(self, file: str | os.PathLike | None = None) -> str | None:
+        """Write the config, inheritance resolved.
+
+        Args:
+            file: Where to; the extension says in which format. None returns the text, in the
+                format of the file the config was read from.
+        """
+        format_of = file or self._filename
+        extension = os.path.splitext(format_of)[1] if format_of else '.py'
+        text = to_text(self._cfg_dict, extension)
+        if file is None:
+            return text
+        Path(file).write_text(text, encoding='utf-8')
+        return None
+
+    def merge_from_dict(
+        self, options: Mapping[str, Any], allow_list_keys: bool = True, source: str = OPTIONS
+    ) -> None:
+        """Lay values over the config.
+
+        Args:
+            options: Values by dotted key, as ``{'model.decode_head.0.num_classes': 2}``;
+                ``'*'`` stands for every element of a list.
+            allow_list_keys: Whether a number may be the index of a list's element.
+            source: What to name as the origin of the values.
+
+        Raises:
+            KeyError: An index that a list does not have.
+            TypeError: A key goes through something that is neither dict nor list, or through a
+                list without an index.
+        """
+        tree = ConfigDict()
+        for key, value in options.items():
+            *parents, last = split_key(key)
+            node = tree
+            for part in parents:
+                node = node.setdefault(part, ConfigDict())
+                if not isinstance(node, dict):
+                    raise TypeError(f'{key}: {part!r} is given a value of its own too: {node!r}')
+            node[last] = value
+        if not allow_list_keys:
+            self._refuse_list_keys(tree)
+        set_file(tree, source)
+        merged = merge_dicts(self._cfg_dict, tree)
+        set_paths(merged, '')
+        object.__setattr__(self, '_cfg_dict', merged)
+
+    def _refuse_list_keys(self, tree: ConfigDict) -> None:
+        pairs = [(self._cfg_dict, tree)]
+        while pairs:
+            values, changes = pairs.pop()
+            for key, change in changes.items():
+                value = values.get(key)
+                if isinstance(change, dict) and isinstance(value, (list, tuple)):
+                    raise TypeError(f'{key} is a list, and allow_list_keys is False')
+                if isinstance(change, dict) and isinstance(value, dict):
+                    pairs.append((value, change))
+
+    def explain(self, key: str) -> str | None:
+        """Return the file that set a key, ``'--cfg-options'``, or None when a program did.
+
+        Args:
+            key: As ``model.decode_head.1.num_classes`` or ``model.decode_head[1].num_classes``.
+
+        Raises:
+            KeyError: There is no such key.
+        """
+        return self.find(key)[1]
+
+    def find(self, key: str) -> tuple[Any, str | None]:
+        """Return a dotted key's value and the file that set it; see `explain`."""
+        value: Any = self._cfg_dict
+        file: str | None = None
+        for depth, part in enumerate(parts := split_key(key)):
+            where = '.'.join(parts[:depth]) or 'the config'
+            if isinstance(value, ConfigDict):
+                names = {str(name): name for name in value}
+                if part not in names:
+                    raise KeyError(f'{where} has no key {part!r}.{did_you_mean(part, names)}')
+                file = value.config_file(names[part])
+                value = value[names[part]]
+            elif isinstance(value, (list, tuple)):
+                if not part.isdigit() or int(part) >= len(value):
+                    raise KeyError(f'{where} is a list of {len(value)}: no element {part!r}')
+                value = value[int(part)]
+            else:
+                raise KeyError(f'{where} is {value!r}: it has no {part!r}')
+        return value, file
+
+    def __repr__(self) -> str:
+        return f'Config (path: {self._filename}): {self._cfg_dict!r}'
+
+    def __len__(self) -> int:
+        return len(self._cfg_dict)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._cfg_dict)
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._cfg_dict
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith('__') or name == '_cfg_dict':
+            raise AttributeError(name)
+        return getattr(self._cfg_dict, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self._cfg_dict, name)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._cfg_dict[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        put(self._cfg_dict, name, value, None)
+
+    def __delitem__(self, name: str) -> None:
+        del self._cfg_dict[name]
+
+    def __getstate__(self) -> tuple[ConfigDict, str | None, str]:
+        return self._cfg_dict, self._filename, self._text
+
+    def __setstate__(self, state: tuple[ConfigDict, str | None, str]) -> None:
+        self._fill(*state)
+
+    def __copy__(self) -> Config:
+        other = type(self).__new__(type(self))
+        other._fill(self._cfg_dict.copy(), self._filename, self._text)
+        return other

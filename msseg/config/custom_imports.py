@@ -1,0 +1,75 @@
+"""Import the modules that a config lists in ``custom_imports``."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from msseg.utils.logging import get_logger
+
+
+def import_modules_from_strings(
+    imports: str | Sequence[str] | None,
+    allow_failed_imports: bool = False,
+    folders: Sequence[str] = (),
+) -> ModuleType | list[ModuleType | None] | None:
+    """Import modules by name.
+
+    Args:
+        imports: A dotted name or a list of them.
+        allow_failed_imports: Warn about a module that cannot be imported and return None for it.
+        folders: Where modules may lie besides Python's own path. They are put at the end of
+            ``sys.path`` and stay there, so that worker processes find the modules too.
+
+    Returns:
+        The module for a string, a list of modules for a list, None for nothing.
+
+    Raises:
+        ImportError: A module cannot be imported, or one of the same name hides it.
+        TypeError: `imports` holds something else than strings.
+
+    Source: MMCV 1.7 ``mmcv.utils.import_modules_from_strings``; `folders` is our own.
+    """
+    if not imports:
+        return None
+    names = [imports] if isinstance(imports, str) else imports
+    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+        raise TypeError(f'custom_imports: expected a string or a list of them, got {imports!r}')
+    for folder in folders:
+        if folder not in sys.path:
+            sys.path.append(folder)
+    importlib.invalidate_caches()
+    modules = [_import(name, allow_failed_imports, folders) for name in names]
+    return modules[0] if isinstance(imports, str) else modules
+
+
+def _import(name: str, allow_failed: bool, folders: Sequence[str]) -> ModuleType | None:
+    try:
+        module = importlib.import_module(name)
+    except ImportError as error:
+        places = f" (looked in Python's path and {', '.join(folders)})" if folders else ''
+        message = f'custom_imports: {name!r} failed to import{places}: {error}'
+        if not allow_failed:
+            raise ImportError(f'{message}; put the folder of {name} on PYTHONPATH') from error
+        get_logger().warning('%s; ignored, as allow_failed_imports says', message)
+        return None
+    _check_not_hidden(name, module, folders)
+    return module
+
+
+def _check_not_hidden(name: str, module: ModuleType, folders: Sequence[str]) -> None:
+    """Raise ImportError if a module of the config's own folder was not the one imported."""
+    for folder in folders:
+        stem = os.path.join(folder, *name.split('.'))
+        for file in (f'{stem}.py', os.path.join(stem, '__init__.py')):
+            if os.path.isfile(file):
+                actual = getattr(module, '__file__', None)
+                if actual is None or not os.path.samefile(actual, file):
+                    raise ImportError(
+                        f'custom_imports: {name!r} is {file}, but another module of that name '
+                        f'({actual or "built in"}) comes first; rename the file'
+                    )
+                return

@@ -1,0 +1,125 @@
+"""Run a Python config file and take its variables."""
+
+from __future__ import annotations
+
+import ast
+import os
+import traceback
+import types
+from collections.abc import Callable
+from typing import Any
+
+from msseg.config.config_dict import ConfigDict
+from msseg.config.variables import BaseVariables
+
+BASE_KEY = '_base_'
+_NO_SETTINGS = (
+    types.ModuleType,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    type,
+    type(annotations),
+)
+
+
+def read_python(
+    text: str, filename: str, where: str, load_bases: Callable[[Any], ConfigDict]
+) -> dict[str, Any]:
+    """Run the text of a config file.
+
+    The bases are loaded as soon as the file has set ``_base_``, so that ``{{ _base_.a }}`` in
+    the rest is the inherited value itself: it can be computed with.
+
+    Args:
+        text: The Python text, predefined variables filled in.
+        filename: Absolute path of the file: its ``__file__``.
+        where: The file's name for errors.
+        load_bases: Called once with the value of ``_base_``, or None.
+
+    Returns:
+        The variables that are settings: no modules, functions, classes or ``__names__``.
+
+    Raises:
+        ValueError: The text is no Python, or running it fails (ImportError stays one).
+    """
+    variables = BaseVariables(text, where)
+    try:
+        tree = ast.parse(variables.text, filename)
+    except SyntaxError as error:
+        code = (error.text or '').strip()
+        raise ValueError(f'{where}, line {error.lineno}: {error.msg}: {code}') from error
+    tree = ast.fix_missing_locations(_PlaceholdersInStrings(variables).visit(tree))
+    split = _after_base(tree)
+    stem = os.path.splitext(os.path.basename(filename))[0]
+    namespace: dict[str, Any] = {'__name__': stem, '__file__': filename}
+    _run(tree.body[:split], namespace, filename, where)
+    variables.base = load_bases(namespace.get(BASE_KEY))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id in variables:
+            namespace[node.id] = variables.value(node.id)
+    _run(tree.body[split:], namespace, filename, where)
+    return {
+        name: value
+        for name, value in namespace.items()
+        if not (name.startswith('__') or name == BASE_KEY or isinstance(value, _NO_SETTINGS))
+    }
+
+
+def _after_base(tree: ast.Module) -> int:
+    """Return how many statements it takes to set ``_base_``."""
+    for index in reversed(range(len(tree.body))):
+        names = (node for node in ast.walk(tree.body[index]) if isinstance(node, ast.Name))
+        if any(name.id == BASE_KEY and isinstance(name.ctx, ast.Store) for name in names):
+            return index + 1
+    return 0
+
+
+def _run(body: list[ast.stmt], namespace: dict[str, Any], filename: str, where: str) -> None:
+    code = compile(ast.Module(body, type_ignores=[]), filename, 'exec', dont_inherit=True)
+    try:
+        exec(code, namespace)
+    except Exception as error:
+        frames = traceback.extract_tb(error.__traceback__)
+        line = next((frame.lineno for frame in reversed(frames) if frame.filename == filename), '?')
+        kind = ImportError if isinstance(error, ImportError) else ValueError
+        raise kind(f'{where}, line {line}: {type(error).__name__}: {error}') from error
+
+
+class _PlaceholdersInStrings(ast.NodeTransformer):
+    """Make names of the placeholders that stand inside string literals."""
+
+    def __init__(self, variables: BaseVariables) -> None:
+        self._variables = variables
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST:
+        """Leave docstrings alone."""
+        return node if isinstance(node.value, ast.Constant) else self.generic_visit(node)
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        """Turn a string with placeholders into a name or an f-string."""
+        parts = self._parts(node)
+        if not any(isinstance(part, ast.FormattedValue) for part in parts):
+            return node
+        if len(parts) == 1:
+            return ast.copy_location(parts[0].value, node)
+        return ast.copy_location(ast.JoinedStr(parts), node)
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
+        """Do the same to the literal parts of an f-string."""
+        values = []
+        for value in node.values:
+            is_text = isinstance(value, ast.Constant)
+            values += self._parts(value) if is_text else [self.generic_visit(value)]
+        return ast.copy_location(ast.JoinedStr(values), node)
+
+    def _parts(self, node: ast.Constant) -> list[ast.expr]:
+        if not isinstance(node.value, str):
+            return [node]
+        parts: list[ast.expr] = []
+        for text in self._variables.split(node.value):
+            if text in self._variables:
+                name = ast.Name(text, ast.Load())
+                parts.append(ast.FormattedValue(name, conversion=-1))
+            else:
+                parts.append(ast.Constant(text))
+        return parts
