@@ -1,0 +1,5 @@
+"""Backbones: image to feature maps."""
+
+from msseg.models.backbones.hrnet import HRNet
+
+__all__ = ['HRNet']

@@ -1,0 +1,220 @@
+"""HRNet: a backbone that keeps high resolution throughout."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import mindspore as ms
+from mindspore import nn
+
+from msseg.models.backbones.hr_module import HRModule
+from msseg.models.builder import BACKBONES
+from msseg.models.layers import (
+    BasicBlock,
+    Bottleneck,
+    apply_init_cfg,
+    build_conv_layer,
+    build_norm_layer,
+    freeze_parameters,
+    freeze_statistics,
+    make_res_layer,
+)
+from msseg.models.layers.norm import BN
+from msseg.utils.suggest import did_you_mean
+
+_BLOCKS = {'BASIC': BasicBlock, 'BOTTLENECK': Bottleneck}
+_STAGES = ('stage1', 'stage2', 'stage3', 'stage4')
+_STAGE_KEYS = ('num_modules', 'num_branches', 'block', 'num_blocks', 'num_channels')
+_STEM_CHANNELS = 64
+
+
+@BACKBONES.register_module()
+class HRNet(nn.Cell):
+    """HRNet, giving four feature maps of 1/4, 1/8, 1/16 and 1/32 of the image's size.
+
+    Args:
+        extra: ``stage1`` to ``stage4``, each a dict of ``num_modules``, ``num_branches``,
+            ``block`` (``'BASIC'`` or ``'BOTTLENECK'``), ``num_blocks`` and ``num_channels`` (one
+            number per branch).
+        in_channels: Channels of the image.
+        conv_cfg: See `build_conv_layer`.
+        norm_cfg: See `build_norm_layer`.
+        norm_eval: Whether batch norm uses its running statistics in training.
+        with_cp: Recompute residual blocks in the backward pass, to save memory.
+        frozen_stages: The stem (0) and the stages up to this one are not trained; -1 trains all.
+        zero_init_residual: Whether residual blocks start as the identity.
+        multiscale_output: Whether to give all resolutions or only the highest.
+        pretrained: Weights that training loads first; only remembered here.
+        init_cfg: See `apply_init_cfg`; by default Kaiming for convolutions, 1 and 0 for norms.
+        align_corners: How the fusion resizes; False is MMSegmentation's way, True that of the
+            reference implementation with ``ALIGN_CORNERS``.
+
+    Raises:
+        ValueError: A stage in `extra` is missing or contradicts itself.
+
+    Source: Sun et al., High-Resolution Representations for Labeling Pixels and Regions (2019);
+    MMSegmentation 0.30 ``HRNet``, whose parameter names it keeps.
+    """
+
+    def __init__(
+        self,
+        extra: Mapping,
+        in_channels: int = 3,
+        conv_cfg: dict | None = None,
+        norm_cfg: Mapping = BN,
+        norm_eval: bool = False,
+        with_cp: bool = False,
+        frozen_stages: int = -1,
+        zero_init_residual: bool = False,
+        multiscale_output: bool = True,
+        pretrained: str | None = None,
+        init_cfg: Mapping | Sequence[Mapping] | None = None,
+        align_corners: bool = False,
+    ) -> None:
+        super().__init__()
+        _check_extra(extra)
+        if frozen_stages not in range(-1, 5):
+            raise ValueError(f'HRNet: frozen_stages is {frozen_stages!r}, expected -1 to 4')
+        self._options = {'with_cp': with_cp, 'conv_cfg': conv_cfg, 'norm_cfg': norm_cfg}
+        self._align_corners = align_corners
+        self._make_stem(in_channels, conv_cfg, norm_cfg)
+
+        stage1 = extra['stage1']
+        block, width = _BLOCKS[stage1['block']], stage1['num_channels'][0]
+        self.layer1 = make_res_layer(
+            block, _STEM_CHANNELS, width, stage1['num_blocks'][0], **self._options
+        )
+        before = [width * block.expansion]
+        self.transition1, self.stage2, before = self._make_stage(extra['stage2'], before)
+        self.transition2, self.stage3, before = self._make_stage(extra['stage3'], before)
+        self.transition3, self.stage4, before = self._make_stage(
+            extra['stage4'], before, multiscale_output
+        )
+        self.out_channels = before if multiscale_output else before[:1]
+
+        if zero_init_residual:
+            self._zero_residuals()
+        checkpoint = apply_init_cfg(self, init_cfg)
+        if checkpoint is not None and pretrained is not None:
+            raise ValueError('HRNet: give pretrained or init_cfg of type Pretrained, not both')
+        self.pretrained = pretrained if pretrained is not None else checkpoint
+        self._freeze(frozen_stages, norm_eval)
+        del self._options
+
+    def construct(self, image: ms.Tensor) -> tuple[ms.Tensor, ...]:
+        """Give feature maps, highest resolution first, for an (n, c, h, w) image of any size."""
+        x = self.relu(self.bn1(self.conv1(image)))
+        x = self.relu(self.bn2(self.conv2(x)))
+        xs = (self.layer1(x),)
+        xs = self._run_stage(self.transition1, self.stage2, xs)
+        xs = self._run_stage(self.transition2, self.stage3, xs)
+        return self._run_stage(self.transition3, self.stage4, xs)
+
+    def _run_stage(self, transition, stage, xs):
+        # A branch that exists goes on from its own map, a new one from the lowest resolution.
+        last = len(xs) - 1
+        entered = ()
+        for i in range(len(transition)):
+            entered = entered + (transition[i](xs[min(i, last)]),)
+        for module in stage:
+            entered = module(entered)
+        return entered
+
+    def _make_stem(self, in_channels: int, conv_cfg: dict | None, norm_cfg: Mapping) -> None:
+        width = _STEM_CHANNELS
+        self.conv1 = build_conv_layer(
+            conv_cfg, in_channels, width, 3, stride=2, padding=1, bias=False
+        )
+        self.bn1 = build_norm_layer(norm_cfg, width, 1)[1]
+        self.conv2 = build_conv_layer(conv_cfg, width, width, 3, stride=2, padding=1, bias=False)
+        self.bn2 = build_norm_layer(norm_cfg, width, 2)[1]
+        self.relu = nn.ReLU()
+
+    def _make_stage(
+        self, config: Mapping, before: list[int], multiscale_output: bool = True
+    ) -> tuple[nn.CellList, nn.CellList, list[int]]:
+        block = _BLOCKS[config['block']]
+        channels = [width * block.expansion for width in config['num_channels']]
+        modules = [
+            HRModule(
+                block,
+                config['num_blocks'],
+                channels,
+                config['num_channels'],
+                multiscale_output or i < config['num_modules'] - 1,
+                self._align_corners,
+                **self._options,
+            )
+            for i in range(config['num_modules'])
+        ]
+        return self._make_transition(before, channels), nn.CellList(modules), channels
+
+    def _make_transition(self, before: list[int], after: list[int]) -> nn.CellList:
+        layers = []
+        for i, width in enumerate(after):
+            if i < len(before):
+                same = width == before[i]
+                layers.append(nn.Identity() if same else self._conv_block(before[i], width, 1))
+            else:
+                count = i + 1 - len(before)
+                widths = [before[-1]] * count + [width]
+                steps = [self._conv_block(widths[k], widths[k + 1], 2) for k in range(count)]
+                layers.append(nn.SequentialCell(steps))
+        return nn.CellList(layers)
+
+    def _conv_block(self, in_channels: int, out_channels: int, stride: int) -> nn.SequentialCell:
+        conv = build_conv_layer(
+            self._options['conv_cfg'],
+            in_channels,
+            out_channels,
+            3,
+            stride=stride,
+            padding=1,
+            bias=False,
+        )
+        norm = build_norm_layer(self._options['norm_cfg'], out_channels)[1]
+        return nn.SequentialCell([conv, norm, nn.ReLU()])
+
+    def _zero_residuals(self) -> None:
+        for _, cell in self.cells_and_names():
+            if isinstance(cell, (BasicBlock, Bottleneck)):
+                apply_init_cfg(cell.last_norm, {'type': 'Constant', 'val': 0, 'layer': '_BatchNorm'})
+
+    def _freeze(self, frozen_stages: int, norm_eval: bool) -> None:
+        names = ['conv1', 'bn1', 'conv2', 'bn2'] if frozen_stages >= 0 else []
+        for i in range(1, frozen_stages + 1):
+            names.append('layer1' if i == 1 else f'stage{i}')
+            if i < 4:
+                names.append(f'transition{i}')
+        for name in names:
+            freeze_parameters(getattr(self, name))
+            freeze_statistics(getattr(self, name))
+        if norm_eval:
+            freeze_statistics(self)
+
+
+def _check_extra(extra: Mapping) -> None:
+    for name in _STAGES:
+        if name not in extra:
+            raise ValueError(f'HRNet: extra has no {name!r}, expected {list(_STAGES)}')
+        stage = extra[name]
+        for key in stage:
+            if key not in _STAGE_KEYS:
+                raise ValueError(
+                    f'HRNet: extra.{name} has the unknown key {key!r}, expected '
+                    f'{list(_STAGE_KEYS)}.{did_you_mean(key, _STAGE_KEYS)}'
+                )
+        for key in _STAGE_KEYS:
+            if key not in stage:
+                raise ValueError(f'HRNet: extra.{name} has no {key!r}')
+        if stage['block'] not in _BLOCKS:
+            raise ValueError(
+                f'HRNet: extra.{name}.block is {stage["block"]!r}, expected one of '
+                f'{list(_BLOCKS)}.{did_you_mean(stage["block"], _BLOCKS)}'
+            )
+        for key in ('num_blocks', 'num_channels'):
+            if len(stage[key]) != stage['num_branches']:
+                raise ValueError(
+                    f'HRNet: extra.{name}.{key} is {tuple(stage[key])!r}, expected '
+                    f'{stage["num_branches"]} numbers, as many as num_branches'
+                )

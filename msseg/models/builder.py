@@ -1,0 +1,67 @@
+"""Registries of model parts and the functions that build them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mindspore import nn
+
+from msseg.models.layers.init_cfg import apply_init_cfg
+from msseg.registry import Registry
+
+BACKBONES = Registry('backbone')
+NECKS = Registry('neck')
+HEADS = Registry('head')
+LOSSES = Registry('loss')
+SEGMENTORS = Registry('segmentor')
+PIXEL_SAMPLERS = Registry('pixel sampler')
+
+
+def build_backbone(cfg: dict) -> nn.Cell:
+    """Build a backbone."""
+    return BACKBONES.build(cfg)
+
+
+def build_neck(cfg: dict) -> nn.Cell:
+    """Build a neck."""
+    return NECKS.build(cfg)
+
+
+def build_head(cfg: dict) -> nn.Cell:
+    """Build a decode or auxiliary head, and initialise it as its ``init_cfg`` says."""
+    head = HEADS.build(cfg)
+    apply_init_cfg(head, getattr(head, 'init_cfg', None))
+    return head
+
+
+def build_loss(cfg: dict) -> nn.Cell:
+    """Build a loss."""
+    return LOSSES.build(cfg)
+
+
+def build_pixel_sampler(cfg: dict, **default_args: Any) -> nn.Cell:
+    """Build a pixel sampler."""
+    return PIXEL_SAMPLERS.build(cfg, **default_args)
+
+
+def build_segmentor(
+    cfg: dict, train_cfg: dict | None = None, test_cfg: dict | None = None
+) -> nn.Cell:
+    """Build a segmentor.
+
+    Args:
+        cfg: The ``model`` dict of a config.
+        train_cfg: Used when `cfg` has none.
+        test_cfg: Used when `cfg` has none.
+
+    Raises:
+        ValueError: ``train_cfg`` or ``test_cfg`` is given both ways.
+    """
+    for name, value in (('train_cfg', train_cfg), ('test_cfg', test_cfg)):
+        if value is not None and cfg.get(name) is not None:
+            raise ValueError(
+                f'{name} is given to build_segmentor and in the model config; keep the one in the '
+                'model config'
+            )
+    outer = {'train_cfg': train_cfg, 'test_cfg': test_cfg}
+    return SEGMENTORS.build(cfg, **{name: value for name, value in outer.items() if value})

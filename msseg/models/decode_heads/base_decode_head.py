@@ -1,0 +1,240 @@
+"""What all decode heads share: inputs, classification, losses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import mindspore as ms
+from mindspore import nn, ops
+
+from msseg.models.builder import build_loss, build_pixel_sampler
+from msseg.models.layers import Conv2d, Dropout2d, apply_init_cfg, resize
+from msseg.models.layers.activation import RELU
+from msseg.utils.logging import warn_once
+from msseg.utils.suggest import did_you_mean
+
+_TRANSFORMS = ('resize_concat', 'multiple_select')
+_LOSS = {'type': 'CrossEntropyLoss', 'use_sigmoid': False, 'loss_weight': 1.0}
+_INIT = {'type': 'Normal', 'std': 0.01, 'override': {'name': 'conv_seg'}}
+
+
+class BaseDecodeHead(nn.Cell):
+    """Base of decode heads. A subclass writes ``construct`` and ends it with `cls_seg`.
+
+    Heads of a cascade after the first derive from `BaseCascadeDecodeHead`.
+
+    Args:
+        in_channels: Channels of the chosen feature map, or of each when `input_transform` is
+            given.
+        channels: Channels before the classifying convolution ``conv_seg``.
+        num_classes: Number of classes.
+        out_channels: Channels of the logits: `num_classes` (default), or 1 for two classes by
+            sigmoid.
+        threshold: Probability from which a pixel is class 1, when `out_channels` is 1 (0.3).
+        dropout_ratio: Share of channels dropped before ``conv_seg`` in training; 0 or less: none.
+        conv_cfg: See `build_conv_layer`.
+        norm_cfg: See `build_norm_layer`; None for none.
+        act_cfg: See `build_activation_layer`; None for none.
+        in_index: Which of the backbone's feature maps, or a list with `input_transform`.
+        input_transform: ``'resize_concat'``: resize to the first one's size and concatenate;
+            ``'multiple_select'``: a tuple of maps; None: one map.
+        loss_decode: One loss or a list. Losses of the same ``loss_name`` are added.
+        ignore_index: Label of pixels that do not count.
+        sampler: A pixel sampler's config.
+        align_corners: How logits and feature maps are resized.
+        init_cfg: See `apply_init_cfg`; by default ``conv_seg`` is normal of deviation 0.01.
+        conv_bias: Whether the head's own convolutions before a normalisation have a bias;
+            ``'auto'``: they have none.
+
+    Raises:
+        ValueError: Arguments that contradict each other.
+        TypeError: An argument of a wrong kind.
+
+    Source: MMSegmentation 0.30 ``BaseDecodeHead``.
+    """
+
+    is_cascade = False
+
+    def __init__(
+        self,
+        in_channels: int | Sequence[int],
+        channels: int,
+        *,
+        num_classes: int,
+        out_channels: int | None = None,
+        threshold: float | None = None,
+        dropout_ratio: float = 0.1,
+        conv_cfg: dict | None = None,
+        norm_cfg: dict | None = None,
+        act_cfg: Mapping | None = RELU,
+        in_index: int | Sequence[int] = -1,
+        input_transform: str | None = None,
+        loss_decode: Mapping | Sequence[Mapping] | None = None,
+        ignore_index: int | None = 255,
+        sampler: dict | None = None,
+        align_corners: bool = False,
+        init_cfg: Mapping | Sequence[Mapping] | None = _INIT,
+        conv_bias: bool | str = 'auto',
+    ) -> None:
+        super().__init__()
+        self._set_inputs(in_channels, in_index, input_transform)
+        self._set_outputs(num_classes, out_channels, threshold)
+        self.channels = channels
+        self.dropout_ratio = dropout_ratio
+        self.conv_cfg = conv_cfg
+        self.norm_cfg = norm_cfg
+        self.act_cfg = dict(act_cfg) if act_cfg is not None else None
+        self.conv_bias = conv_bias
+        self.ignore_index = ignore_index
+        self.align_corners = align_corners
+        self._set_losses(_LOSS if loss_decode is None else loss_decode)
+        self.sampler = None
+        if sampler is not None:
+            self.sampler = build_pixel_sampler(sampler, ignore_index=ignore_index)
+        self.conv_seg = Conv2d(channels, self.out_channels, 1)
+        self.dropout = Dropout2d(dropout_ratio) if dropout_ratio > 0 else None
+        self.init_cfg = init_cfg
+        apply_init_cfg(self, _INIT)
+
+    def cls_seg(self, features: ms.Tensor) -> ms.Tensor:
+        """Classify each pixel of (n, channels, h, w)."""
+        if self.dropout is not None:
+            features = self.dropout(features)
+        return self.conv_seg(features)
+
+    def transform_inputs(
+        self, inputs: tuple[ms.Tensor, ...]
+    ) -> ms.Tensor | tuple[ms.Tensor, ...]:
+        """Choose, and if asked resize and concatenate, the backbone's feature maps."""
+        if self.input_transform is None:
+            return inputs[self.in_index]
+        chosen = ()
+        for i in self.in_index:
+            chosen = chosen + (inputs[i],)
+        if self.input_transform == 'multiple_select':
+            return chosen
+        size = chosen[0].shape[2:]
+        resized = (chosen[0],)
+        for x in chosen[1:]:
+            resized = resized + (resize(x, size, self.align_corners),)
+        return ops.concat(resized, axis=1)
+
+    def losses(self, logits: ms.Tensor, labels: ms.Tensor) -> tuple[ms.Tensor, ...]:
+        """Compute the head's losses and its accuracy.
+
+        Args:
+            logits: (n, out_channels, h', w'), resized here to the labels' size.
+            labels: (n, h, w), int32.
+
+        Returns:
+            One number per name in `loss_names`.
+        """
+        logits = resize(logits.astype(ms.float32), labels.shape[1:], self.align_corners)
+        weight = None
+        if self.sampler is not None:
+            weight = self._sample(logits, labels)
+        values = ()
+        for name in self.loss_names[:-1]:
+            total = 0.0
+            for i in range(len(self.loss_decode)):
+                if self.names_of_losses[i] == name:
+                    value = self.loss_decode[i](logits, labels, weight, self.ignore_index)
+                    total = total + value.mean()
+            values = values + (total,)
+        return values + (self._accuracy(logits, labels),)
+
+    def _sample(self, logits, labels):
+        losses = ops.zeros(labels.shape, ms.float32)
+        if self.sampler.thresh is None:
+            for i in range(len(self.loss_decode)):
+                losses = losses + self.loss_decode[i].pixel_losses(
+                    logits, labels, self.ignore_index
+                )
+        return ops.stop_gradient(self.sampler(logits, labels, losses))
+
+    def _accuracy(self, logits, labels):
+        """Share of the valid pixels that are right, in per cent."""
+        logits = ops.stop_gradient(logits)
+        if self.out_channels == 1:
+            guess = (ops.sigmoid(logits) > self.threshold).astype(ms.int32).reshape(labels.shape)
+        else:
+            guess = ops.Argmax(axis=1, output_type=ms.int32)(logits)
+        right = ops.equal(guess, labels).astype(ms.float32)
+        if self.ignore_index is None:
+            return 100.0 * right.mean()
+        valid = ops.not_equal(labels, self.ignore_index).astype(ms.float32)
+        return 100.0 * (right * valid).sum() / ops.maximum(valid.sum(), 1.0)
+
+    def _set_inputs(
+        self,
+        in_channels: int | Sequence[int],
+        in_index: int | Sequence[int],
+        input_transform: str | None,
+    ) -> None:
+        if input_transform is None:
+            if not (isinstance(in_channels, int) and isinstance(in_index, int)):
+                raise TypeError(
+                    f'{type(self).__name__}: in_channels {in_channels!r} and in_index '
+                    f'{in_index!r} must each be one number when input_transform is None; for '
+                    f'several feature maps give one of {list(_TRANSFORMS)}'
+                )
+            self.in_index = in_index
+            self.in_channels = in_channels
+        else:
+            if input_transform not in _TRANSFORMS:
+                raise ValueError(
+                    f'{type(self).__name__}: input_transform is {input_transform!r}, expected '
+                    f'None or one of {list(_TRANSFORMS)}.'
+                    f'{did_you_mean(str(input_transform), _TRANSFORMS)}'
+                )
+            are_lists = isinstance(in_channels, (list, tuple)) and isinstance(
+                in_index, (list, tuple)
+            )
+            if not are_lists or len(in_channels) != len(in_index):
+                raise ValueError(
+                    f'{type(self).__name__}: with input_transform={input_transform!r}, '
+                    f'in_channels {in_channels!r} and in_index {in_index!r} must be lists of the '
+                    'same length'
+                )
+            self.in_index = tuple(in_index)
+            concat = input_transform == 'resize_concat'
+            self.in_channels = sum(in_channels) if concat else tuple(in_channels)
+        self.input_transform = input_transform
+        self.input_channels = in_channels
+
+    def _set_outputs(
+        self, num_classes: int, out_channels: int | None, threshold: float | None
+    ) -> None:
+        if out_channels is None:
+            out_channels = num_classes
+        if out_channels != num_classes and not (out_channels == 1 and num_classes == 2):
+            raise ValueError(
+                f'{type(self).__name__}: out_channels is {out_channels!r}, expected num_classes '
+                f'({num_classes!r}), or 1 when num_classes is 2'
+            )
+        if out_channels == 1 and threshold is None:
+            threshold = 0.3
+            warn_once(f'{type(self).__name__}: threshold is not given for one channel, 0.3 is used')
+        self.num_classes = num_classes
+        self.out_channels = out_channels
+        self.threshold = threshold
+
+    def _set_losses(self, loss_decode: Mapping | Sequence[Mapping]) -> None:
+        if not isinstance(loss_decode, (Mapping, list, tuple)):
+            raise TypeError(
+                f'{type(self).__name__}: loss_decode must be a dict or a list of dicts, got '
+                f'{loss_decode!r}'
+            )
+        configs = [loss_decode] if isinstance(loss_decode, Mapping) else loss_decode
+        losses = [build_loss(config) for config in configs]
+        for loss in losses:
+            weights = getattr(loss, 'class_weight', None)
+            if weights is not None and len(weights) != self.out_channels:
+                raise ValueError(
+                    f'{type(self).__name__}: class_weight has {len(weights)} numbers, expected '
+                    f'one for each of {self.out_channels} classes'
+                )
+        self.loss_decode = nn.CellList(losses)
+        self.names_of_losses = [loss.loss_name for loss in losses]
+        # Distinct names in order, then the accuracy.
+        self.loss_names = [*dict.fromkeys(self.names_of_losses), 'acc_seg']

@@ -1,0 +1,82 @@
+"""Fully convolutional head."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import mindspore as ms
+from mindspore import nn, ops
+
+from msseg.models.builder import HEADS
+from msseg.models.decode_heads.base_decode_head import BaseDecodeHead
+from msseg.models.layers import ConvModule
+
+
+@HEADS.register_module()
+class FCNHead(BaseDecodeHead):
+    """Some convolutions, then the classification.
+
+    Args:
+        num_convs: Number of convolutions; 0 classifies the input.
+        kernel_size: Their height and width.
+        concat_input: Whether to concatenate the input to their result and convolve once more.
+        dilation: Distance between the kernels' taps.
+        **kwargs: See `BaseDecodeHead`.
+
+    Raises:
+        ValueError: A value out of range, or no convolution but changed channels.
+
+    Source: Long et al., Fully Convolutional Networks (2015); MMSegmentation 0.30 ``FCNHead``.
+    """
+
+    def __init__(
+        self,
+        num_convs: int = 2,
+        kernel_size: int = 3,
+        concat_input: bool = True,
+        dilation: int = 1,
+        **kwargs: Any,
+    ) -> None:
+        if num_convs < 0 or dilation < 1:
+            raise ValueError(
+                f'FCNHead: got num_convs {num_convs!r} and dilation {dilation!r}, expected at '
+                'least 0 and 1'
+            )
+        super().__init__(**kwargs)
+        if num_convs == 0 and self.in_channels != self.channels:
+            raise ValueError(
+                f'FCNHead: without convolutions, channels ({self.channels}) must equal '
+                f'in_channels ({self.in_channels})'
+            )
+        options = {
+            'bias': self.conv_bias,
+            'conv_cfg': self.conv_cfg,
+            'norm_cfg': self.norm_cfg,
+            'act_cfg': self.act_cfg,
+        }
+        widths = [self.in_channels] + [self.channels] * num_convs
+        padding = kernel_size // 2 * dilation
+        convs = [
+            ConvModule(
+                widths[i], self.channels, kernel_size, padding=padding, dilation=dilation, **options
+            )
+            for i in range(num_convs)
+        ]
+        self.convs = nn.SequentialCell(convs) if convs else nn.Identity()
+        self.conv_cat = None
+        if concat_input:
+            self.conv_cat = ConvModule(
+                self.in_channels + self.channels,
+                self.channels,
+                kernel_size,
+                padding=kernel_size // 2,
+                **options,
+            )
+
+    def construct(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
+        """Give logits (n, out_channels, h, w) at the chosen feature maps' size."""
+        x = self.transform_inputs(inputs)
+        features = self.convs(x)
+        if self.conv_cat is not None:
+            features = self.conv_cat(ops.concat((x, features), axis=1))
+        return self.cls_seg(features)

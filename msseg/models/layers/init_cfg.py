@@ -1,0 +1,133 @@
+"""Initialisation of weights from ``init_cfg``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mindspore import nn
+from mindspore.common.initializer import (
+    Constant,
+    HeNormal,
+    HeUniform,
+    Initializer,
+    Normal,
+    TruncatedNormal,
+    initializer,
+)
+
+from msseg.utils.suggest import did_you_mean
+
+_ARGUMENTS = {
+    'Normal': {'mean', 'std', 'bias'},
+    'TruncNormal': {'mean', 'std', 'bias'},
+    'Kaiming': {'a', 'mode', 'nonlinearity', 'distribution', 'bias'},
+    'Constant': {'val', 'bias'},
+}
+_NORM_LAYERS = (nn.BatchNorm2d, nn.SyncBatchNorm)
+_LAYERS = {
+    'Conv2d': (nn.Conv2d,),
+    '_BatchNorm': _NORM_LAYERS,
+    'BatchNorm2d': _NORM_LAYERS,
+    'GroupNorm': (nn.GroupNorm,),
+    'Linear': (nn.Dense,),
+}
+
+
+def apply_init_cfg(cell: nn.Cell, init_cfg: Mapping | Sequence[Mapping] | None) -> str | None:
+    """Initialise a cell's layers as ``init_cfg`` says.
+
+    Args:
+        cell: The cell, changed in place.
+        init_cfg: None, one rule or a list. A rule has ``type`` (``Normal``, ``TruncNormal``,
+            ``Kaiming``, ``Constant``) with the type's arguments, and chooses layers by ``layer``
+            (class name or names) or, in ``override``, by ``name`` of a child. ``Pretrained``
+            changes nothing here.
+
+    Returns:
+        The ``checkpoint`` of a ``Pretrained`` rule, which training loads; else None.
+
+    Raises:
+        KeyError: An unknown ``type`` or ``layer``, or a ``name`` that is no child.
+        TypeError: An argument that the type does not take.
+
+    Source: MMCV 1.7 ``mmcv.cnn.initialize``.
+    """
+    checkpoint = None
+    rules = [init_cfg] if isinstance(init_cfg, Mapping) else list(init_cfg or [])
+    for rule in rules:
+        options = dict(rule)
+        kind = options.pop('type', None)
+        if kind == 'Pretrained':
+            checkpoint = options.get('checkpoint')
+            continue
+        layers = options.pop('layer', ())
+        overrides = options.pop('override', ())
+        _check(kind, options)
+        for name in [layers] if isinstance(layers, str) else layers:
+            for layer in _layers_of_class(cell, name):
+                _initialise(layer, kind, options)
+        for override in [overrides] if isinstance(overrides, Mapping) else overrides:
+            _apply_override(cell, dict(override), kind, options)
+    return checkpoint
+
+
+def _apply_override(cell: nn.Cell, override: dict, kind: str, options: dict) -> None:
+    name = override.pop('name')
+    child = getattr(cell, name, None)
+    if not isinstance(child, nn.Cell):
+        children = [key for key, _ in cell.name_cells().items()]
+        raise KeyError(
+            f'init_cfg: override names {name!r}, expected one of {children}.'
+            f'{did_you_mean(name, children)}'
+        )
+    kind, options = override.pop('type', kind), override if override else options
+    _check(kind, options)
+    for _, layer in child.cells_and_names():
+        _initialise(layer, kind, options)
+
+
+def _layers_of_class(cell: nn.Cell, name: str) -> list[nn.Cell]:
+    if name not in _LAYERS:
+        raise KeyError(
+            f'init_cfg: unknown layer {name!r}, expected some of {sorted(_LAYERS)}.'
+            f'{did_you_mean(name, _LAYERS)}'
+        )
+    return [layer for _, layer in cell.cells_and_names() if isinstance(layer, _LAYERS[name])]
+
+
+def _check(kind: str | None, options: dict) -> None:
+    if kind not in _ARGUMENTS:
+        names = [*_ARGUMENTS, 'Pretrained']
+        raise KeyError(
+            f'init_cfg: unknown type {kind!r}, expected one of {names}.'
+            f'{did_you_mean(str(kind), names)}'
+        )
+    for key in options:
+        if key not in _ARGUMENTS[kind]:
+            raise TypeError(
+                f'init_cfg: {kind} takes no argument {key!r}, expected some of '
+                f'{sorted(_ARGUMENTS[kind])}.{did_you_mean(key, _ARGUMENTS[kind])}'
+            )
+
+
+def _initialise(layer: nn.Cell, kind: str, options: dict) -> None:
+    weight = getattr(layer, 'weight', getattr(layer, 'gamma', None))
+    bias = getattr(layer, 'bias', getattr(layer, 'beta', None))
+    if weight is not None:
+        weight.set_data(initializer(_initializer(kind, options), weight.shape, weight.dtype))
+    if bias is not None:
+        bias.set_data(initializer(Constant(options.get('bias', 0)), bias.shape, bias.dtype))
+
+
+def _initializer(kind: str, options: dict) -> Initializer:
+    if kind == 'Constant':
+        return Constant(options.get('val', 0))
+    if kind == 'Kaiming':
+        law = HeUniform if options.get('distribution', 'normal') == 'uniform' else HeNormal
+        return law(
+            negative_slope=options.get('a', 0),
+            mode=options.get('mode', 'fan_out'),
+            nonlinearity=options.get('nonlinearity', 'relu'),
+        )
+    law = Normal if kind == 'Normal' else TruncatedNormal
+    return law(sigma=options.get('std', 1.0), mean=options.get('mean', 0.0))

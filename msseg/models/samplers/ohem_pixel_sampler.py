@@ -1,0 +1,88 @@
+"""Online hard example mining over pixels."""
+
+from __future__ import annotations
+
+import mindspore as ms
+from mindspore import nn, ops
+
+from msseg.models.builder import PIXEL_SAMPLERS
+from msseg.models.layers import LabelLogProb
+
+
+@PIXEL_SAMPLERS.register_module()
+class OHEMPixelSampler(nn.Cell):
+    """Keeps the pixels that the network finds hard.
+
+    Args:
+        ignore_index: Label of pixels that are never kept; the head gives its own.
+        thresh: Keep the pixels whose labelled class has a lower probability, and at least
+            `min_kept` per image of the batch. None: keep just those `min_kept` of the highest
+            loss.
+        min_kept: Number of pixels per image.
+
+    Raises:
+        ValueError: A value out of range.
+
+    Source: MMSegmentation 0.30 ``OHEMPixelSampler``. Pixels whose loss equals that of the last
+    one kept are kept, too.
+    """
+
+    def __init__(
+        self, ignore_index: int | None = 255, thresh: float | None = None, min_kept: int = 100000
+    ) -> None:
+        super().__init__()
+        if min_kept <= 1:
+            raise ValueError(f'OHEMPixelSampler: min_kept is {min_kept!r}, expected more than 1')
+        if thresh is not None and not 0 <= thresh <= 1:
+            raise ValueError(f'OHEMPixelSampler: thresh is {thresh!r}, expected 0 to 1, or None')
+        self.ignore_index = -(2**31) if ignore_index is None else ignore_index
+        self.thresh = thresh
+        self.min_kept = min_kept
+        self.log_prob = LabelLogProb()
+
+    def construct(self, logits: ms.Tensor, labels: ms.Tensor, losses: ms.Tensor) -> ms.Tensor:
+        """Choose pixels.
+
+        Args:
+            logits: (n, c, h, w), at the labels' size.
+            labels: (n, h, w), int32.
+            losses: (n, h, w), every pixel's loss; not read when `thresh` is given.
+
+        Returns:
+            (n, h, w), float32, 1 for a pixel that counts and 0 for the others; without gradient.
+        """
+        valid = ops.not_equal(labels, self.ignore_index)
+        kept = self.min_kept * labels.shape[0]
+        if self.thresh is None:
+            return self._hardest(losses, valid, kept)
+        return self._below_threshold(logits, labels, valid, kept)
+
+    def _hardest(self, losses, valid, kept):
+        # The order of invalid pixels is before all others, and they are masked in the end.
+        scores = ops.stop_gradient(losses.astype(ms.float32))
+        rank = ops.select(valid, scores, ops.full_like(scores, -1.0))
+        if kept >= rank.size:
+            return valid.astype(ms.float32)
+        lowest = _kth_smallest(rank, ops.full((), rank.size - kept, dtype=ms.int32))
+        return ops.logical_and(valid, rank >= lowest).astype(ms.float32)
+
+    def _below_threshold(self, logits, labels, valid, kept):
+        labels = labels * valid.astype(ms.int32)
+        logits = ops.stop_gradient(logits.astype(ms.float32))
+        probability = ops.exp(self.log_prob(logits, labels))
+        order = ops.select(valid, probability, ops.full_like(probability, 2.0))
+        num_valid = valid.astype(ms.int32).sum()
+        k = ops.minimum(num_valid - 1, kept)
+        lowest = _kth_smallest(order, ops.maximum(k, 0) + 1)
+        threshold = ops.maximum(lowest, self.thresh)
+        return ops.logical_and(valid, probability < threshold).astype(ms.float32)
+
+
+def _kth_smallest(values, k):
+    """The k-th smallest (k from 1) of float32 values >= -1, found bit by bit.
+
+    Sorting a batch takes seconds on the CPU, and float32 is not sortable everywhere; this needs
+    comparisons and sums only.
+    """
+    # Floats from 1 up order as their bits; those below lose nothing by this shift that matters.
+    return values.reshape(-1).sort()[0][k - 1]

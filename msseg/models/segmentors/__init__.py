@@ -1,0 +1,8 @@
+"""Segmentors: image to logits, to losses, to labels."""
+
+from msseg.models.segmentors.cascade_encoder_decoder import CascadeEncoderDecoder
+from msseg.models.segmentors.encoder_decoder import EncoderDecoder
+from msseg.models.segmentors.segmentor_for_test import SegmentorForTest
+from msseg.models.segmentors.segmentor_with_loss import SegmentorWithLoss
+
+__all__ = ['CascadeEncoderDecoder', 'EncoderDecoder', 'SegmentorForTest', 'SegmentorWithLoss']

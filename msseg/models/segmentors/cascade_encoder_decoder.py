@@ -1,0 +1,75 @@
+"""Backbone, neck and a cascade of decode heads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import mindspore as ms
+from mindspore import nn
+
+from msseg.models.builder import SEGMENTORS, build_head
+from msseg.models.segmentors.encoder_decoder import EncoderDecoder
+
+
+@SEGMENTORS.register_module()
+class CascadeEncoderDecoder(EncoderDecoder):
+    """Decode heads in a row; each after the first also reads the logits of the one before.
+
+    Every head runs once per step. (MMSegmentation 0.30 runs the first ones twice in training.)
+
+    Args:
+        num_stages: Number of decode heads.
+        decode_head: Their configs.
+        **kwargs: See `EncoderDecoder`.
+
+    Raises:
+        ValueError: `num_stages` differs from the number of heads, or a head of the wrong kind.
+        TypeError: `decode_head` is no list.
+
+    Source: MMSegmentation 0.30 ``CascadeEncoderDecoder``.
+    """
+
+    def __init__(self, num_stages: int, decode_head: Sequence[Mapping], **kwargs: Any) -> None:
+        self._num_stages = num_stages
+        super().__init__(decode_head=decode_head, **kwargs)
+
+    @property
+    def heads(self) -> list[tuple[str, nn.Cell]]:
+        """Every head with its prefix in the log: ``decode_0``, ``decode_1``, ``aux``, …"""
+        decode = [(f'decode_{i}', head) for i, head in enumerate(self.decode_head)]
+        return [*decode, *self._auxiliary_heads()]
+
+    def losses(self, logits: tuple[ms.Tensor, ...], labels: ms.Tensor) -> tuple[ms.Tensor, ...]:
+        """Compute every head's losses; see `EncoderDecoder.losses`."""
+        values = ()
+        for i in range(len(self.decode_head)):
+            values = values + self.decode_head[i].losses(logits[i], labels)
+        return values + self._auxiliary_losses(logits[len(self.decode_head) :], labels)
+
+    def _run_decode_heads(self, features):
+        outputs = (self.decode_head[0](features),)
+        for i in range(1, len(self.decode_head)):
+            outputs = outputs + (self.decode_head[i](features, outputs[i - 1]),)
+        return outputs
+
+    def _make_decode_head(self, config: Mapping | Sequence[Mapping]) -> None:
+        name, num_stages = type(self).__name__, self._num_stages
+        if not isinstance(config, (list, tuple)):
+            raise TypeError(f'{name}: decode_head must be a list of dicts, got {config!r}')
+        if len(config) != num_stages or not config:
+            raise ValueError(
+                f'{name}: num_stages is {num_stages!r}, but decode_head has {len(config)} heads'
+            )
+        self.decode_head = nn.CellList([build_head(each) for each in config])
+        for i, head in enumerate(self.decode_head):
+            if getattr(head, 'is_cascade', False) != (i > 0):
+                raise ValueError(
+                    f'{name}: decode_head[{i}] ({type(head).__name__}) '
+                    + (
+                        'must derive from BaseCascadeDecodeHead, to take the logits before it'
+                        if i
+                        else 'needs the logits of a head before it and cannot be the first'
+                    )
+                )
+        self._adopt(self.decode_head[-1])

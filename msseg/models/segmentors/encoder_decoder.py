@@ -1,0 +1,179 @@
+"""Backbone, neck, one decode head, auxiliary heads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import mindspore as ms
+from mindspore import nn
+
+from msseg.models.builder import SEGMENTORS, build_backbone, build_head, build_neck
+from msseg.models.layers import apply_init_cfg
+from msseg.models.segmentors.check_heads import check_head_inputs
+
+
+@SEGMENTORS.register_module()
+class EncoderDecoder(nn.Cell):
+    """A backbone, a neck if any, a decode head, and auxiliary heads that only train.
+
+    Args:
+        backbone: The backbone's config.
+        decode_head: The decode head's config.
+        neck: The neck's config, or None.
+        auxiliary_head: One head's config, a list of them, or None.
+        train_cfg: Kept as ``train_cfg``.
+        test_cfg: Kept as ``test_cfg``.
+        pretrained: Weights of the backbone that training loads first; kept as ``pretrained``,
+            never loaded here.
+        init_cfg: See `apply_init_cfg`.
+
+    Raises:
+        ValueError: Parts that do not fit each other.
+
+    Source: MMSegmentation 0.30 ``EncoderDecoder``.
+    """
+
+    def __init__(
+        self,
+        backbone: Mapping,
+        decode_head: Mapping | Sequence[Mapping],
+        neck: Mapping | None = None,
+        auxiliary_head: Mapping | Sequence[Mapping] | None = None,
+        train_cfg: Mapping | None = None,
+        test_cfg: Mapping | None = None,
+        pretrained: str | None = None,
+        init_cfg: Mapping | Sequence[Mapping] | None = None,
+    ) -> None:
+        super().__init__()
+        if pretrained is not None and backbone.get('pretrained') is not None:
+            raise ValueError(
+                f'{type(self).__name__}: pretrained is given for the model ({pretrained!r}) and for '
+                f'the backbone ({backbone["pretrained"]!r}); keep one'
+            )
+        self.backbone = build_backbone(backbone)
+        if pretrained is not None:
+            self.backbone.pretrained = pretrained
+        self.pretrained = getattr(self.backbone, 'pretrained', None)
+        self.neck = build_neck(neck) if neck is not None else None
+        self._make_decode_head(decode_head)
+        self._make_auxiliary_head(auxiliary_head)
+        self._check_inputs()
+        self.train_cfg = train_cfg
+        self.test_cfg = test_cfg
+        checkpoint = apply_init_cfg(self, init_cfg)
+        self.load_from = checkpoint
+
+    @property
+    def heads(self) -> list[tuple[str, nn.Cell]]:
+        """Every head with its prefix in the log: ``decode``, ``aux`` or ``aux_0``, …"""
+        return [('decode', self.decode_head), *self._auxiliary_heads()]
+
+    @property
+    def loss_names(self) -> list[str]:
+        """Names of what `losses` gives."""
+        return [f'{prefix}.{name}' for prefix, head in self.heads for name in head.loss_names]
+
+    def construct(self, img: ms.Tensor) -> tuple[ms.Tensor, ...]:
+        """Give every head's logits, each at its own size, for an (n, c, h, w) image."""
+        features = self.extract_feat(img)
+        return self._run_decode_heads(features) + self._run_auxiliary_heads(features)
+
+    def predict(self, img: ms.Tensor) -> ms.Tensor:
+        """Give the last decode head's logits, at its own size; auxiliary heads do not run."""
+        return self._run_decode_heads(self.extract_feat(img))[-1]
+
+    def extract_feat(self, img: ms.Tensor) -> tuple[ms.Tensor, ...]:
+        """Give the feature maps that the heads read."""
+        features = self.backbone(img)
+        if self.neck is not None:
+            features = self.neck(features)
+        return features
+
+    def losses(self, logits: tuple[ms.Tensor, ...], labels: ms.Tensor) -> tuple[ms.Tensor, ...]:
+        """Compute every head's losses.
+
+        Args:
+            logits: What `construct` gave.
+            labels: (n, h, w), int32.
+
+        Returns:
+            One number per name in `loss_names`.
+        """
+        return self.decode_head.losses(logits[0], labels) + self._auxiliary_losses(
+            logits[1:], labels
+        )
+
+    def _run_decode_heads(self, features):
+        return (self.decode_head(features),)
+
+    def _run_auxiliary_heads(self, features):
+        if self.auxiliary_head is None:
+            return ()
+        if not self.has_many_auxiliary_heads:
+            return (self.auxiliary_head(features),)
+        outputs = ()
+        for head in self.auxiliary_head:
+            outputs = outputs + (head(features),)
+        return outputs
+
+    def _auxiliary_losses(self, logits, labels):
+        if self.auxiliary_head is None:
+            return ()
+        if not self.has_many_auxiliary_heads:
+            return self.auxiliary_head.losses(logits[0], labels)
+        values = ()
+        for i in range(len(self.auxiliary_head)):
+            values = values + self.auxiliary_head[i].losses(logits[i], labels)
+        return values
+
+    def _make_decode_head(self, config: Mapping | Sequence[Mapping]) -> None:
+        if not isinstance(config, Mapping):
+            raise TypeError(
+                f'{type(self).__name__}: decode_head must be one dict, got a '
+                f'{type(config).__name__}; for a list of heads use CascadeEncoderDecoder'
+            )
+        self.decode_head = build_head(config)
+        if getattr(self.decode_head, 'is_cascade', False):
+            raise ValueError(
+                f'{type(self).__name__}: {type(self.decode_head).__name__} needs the logits of a '
+                'head before it; use CascadeEncoderDecoder with a list of heads'
+            )
+        self._adopt(self.decode_head)
+
+    def _adopt(self, head: nn.Cell) -> None:
+        """Take over what the last decode head says about the output."""
+        self.align_corners = head.align_corners
+        self.num_classes = head.num_classes
+        self.out_channels = head.out_channels
+        self.threshold = head.threshold
+
+    def _make_auxiliary_head(self, config: Mapping | Sequence[Mapping] | None) -> None:
+        self.has_many_auxiliary_heads = isinstance(config, (list, tuple))
+        if config is None:
+            self.auxiliary_head = None
+        elif self.has_many_auxiliary_heads:
+            self.auxiliary_head = nn.CellList([build_head(each) for each in config])
+        else:
+            self.auxiliary_head = build_head(config)
+
+    def _auxiliary_heads(self) -> list[tuple[str, nn.Cell]]:
+        if self.auxiliary_head is None:
+            return []
+        if not self.has_many_auxiliary_heads:
+            return [('aux', self.auxiliary_head)]
+        return [(f'aux_{i}', head) for i, head in enumerate(self.auxiliary_head)]
+
+    def _check_inputs(self) -> None:
+        source = self.backbone if self.neck is None else self.neck
+        channels = getattr(source, 'out_channels', None)
+        if not isinstance(channels, (list, tuple)):
+            return
+        for prefix, head in self.heads:
+            if hasattr(head, 'input_channels'):
+                check_head_inputs(_config_key(prefix), head, channels)
+
+
+def _config_key(prefix: str) -> str:
+    kind, _, index = prefix.partition('_')
+    name = {'decode': 'decode_head', 'aux': 'auxiliary_head'}[kind]
+    return f'{name}[{index}]' if index else name

@@ -1,0 +1,70 @@
+"""A segmentor as one cell from image to logits, probabilities or labels of the same size."""
+
+from __future__ import annotations
+
+import mindspore as ms
+from mindspore import nn, ops
+
+from msseg.models.layers import resize
+from msseg.utils.suggest import did_you_mean
+
+_OUTPUTS = ('logits', 'probabilities', 'labels')
+
+
+class SegmentorForTest(nn.Cell):
+    """Gives an image's logits, probabilities or labels at the image's size.
+
+    One compiled graph serves images of all sizes.
+
+    Args:
+        segmentor: A segmentor with ``predict``.
+        output: ``'logits'``, ``'probabilities'`` or ``'labels'``.
+        in_channels: Channels of the image.
+        dynamic: Whether one graph is to serve all sizes; False compiles one per size, each
+            somewhat faster.
+
+    Raises:
+        ValueError: An unknown `output`.
+    """
+
+    def __init__(
+        self,
+        segmentor: nn.Cell,
+        output: str = 'logits',
+        in_channels: int = 3,
+        dynamic: bool = True,
+    ) -> None:
+        super().__init__(auto_prefix=False)
+        if output not in _OUTPUTS:
+            raise ValueError(
+                f'SegmentorForTest: output is {output!r}, expected one of {list(_OUTPUTS)}.'
+                f'{did_you_mean(str(output), _OUTPUTS)}'
+            )
+        self.segmentor = segmentor
+        self.output = output
+        self.align_corners = segmentor.align_corners
+        self.threshold = segmentor.threshold
+        self.is_binary = segmentor.out_channels == 1
+        self.argmax = ops.Argmax(axis=1, output_type=ms.int32)
+        self.set_train(False)
+        if dynamic:
+            self.set_inputs(ms.Tensor(shape=[None, in_channels, None, None], dtype=ms.float32))
+
+    def construct(self, img: ms.Tensor) -> ms.Tensor:
+        """Run on (n, c, h, w).
+
+        Returns:
+            float32 (n, out_channels, h, w), or for labels int32 (n, h, w).
+        """
+        logits = self.segmentor.predict(img).astype(ms.float32)
+        logits = resize(logits, img.shape[2:], self.align_corners)
+        if self.output == 'logits':
+            return logits
+        if self.is_binary:
+            probabilities = ops.sigmoid(logits)
+            if self.output == 'probabilities':
+                return probabilities
+            return (probabilities[:, 0] > self.threshold).astype(ms.int32)
+        if self.output == 'probabilities':
+            return ops.softmax(logits, axis=1)
+        return self.argmax(logits)
