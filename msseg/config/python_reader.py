@@ -52,12 +52,10 @@ def read_python(
     split = _after_base(tree)
     stem = os.path.splitext(os.path.basename(filename))[0]
     namespace: dict[str, Any] = {'__name__': stem, '__file__': filename}
-    _run(tree.body[:split], namespace, filename, where)
-    variables.base = load_bases(namespace.get(BASE_KEY))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id in variables:
-            namespace[node.id] = variables.value(node.id)
-    _run(tree.body[split:], namespace, filename, where)
+    _run(tree.body[:split], variables, namespace, filename)
+    base = load_bases(namespace.get(BASE_KEY))
+    variables.base = base if BASE_KEY in namespace else None
+    _run(tree.body[split:], variables, namespace, filename)
     return {
         name: value
         for name, value in namespace.items()
@@ -74,7 +72,12 @@ def _after_base(tree: ast.Module) -> int:
     return 0
 
 
-def _run(body: list[ast.stmt], namespace: dict[str, Any], filename: str, where: str) -> None:
+def _run(
+    body: list[ast.stmt], variables: BaseVariables, namespace: dict[str, Any], filename: str
+) -> None:
+    for node in (node for statement in body for node in ast.walk(statement)):
+        if isinstance(node, ast.Name) and node.id in variables:
+            namespace[node.id] = variables.value(node.id)
     code = compile(ast.Module(body, type_ignores=[]), filename, 'exec', dont_inherit=True)
     try:
         exec(code, namespace)
@@ -82,7 +85,7 @@ def _run(body: list[ast.stmt], namespace: dict[str, Any], filename: str, where: 
         frames = traceback.extract_tb(error.__traceback__)
         line = next((frame.lineno for frame in reversed(frames) if frame.filename == filename), '?')
         kind = ImportError if isinstance(error, ImportError) else ValueError
-        raise kind(f'{where}, line {line}: {type(error).__name__}: {error}') from error
+        raise kind(f'{variables.where}, line {line}: {type(error).__name__}: {error}') from error
 
 
 class _PlaceholdersInStrings(ast.NodeTransformer):

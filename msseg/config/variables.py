@@ -50,7 +50,7 @@ class BaseVariables:
     """
 
     def __init__(self, text: str, where: str, quote: bool = False) -> None:
-        self._where = where
+        self.where = where
         self._keys: dict[str, tuple[str, int]] = {}
         self._quote = quote
         self.base: ConfigDict | None = None
@@ -73,7 +73,7 @@ class BaseVariables:
             KeyError: The bases have no such key.
         """
         key, line = self._keys[name]
-        lead = f'{self._where}, line {line}: {{{{ _base_.{key} }}}}: '
+        lead = f'{self.where}, line {line}: {{{{ _base_.{key} }}}}: '
         if self.base is None:
             raise KeyError(f'{lead}this line comes before `_base_` is set, or no `_base_` is')
         value: Any = self.base
