@@ -88,7 +88,7 @@ class HRModule(nn.Cell):
             outputs = outputs + (self.relu(self._fuse(i, xs)),)
         return outputs
 
-    def _fuse(self, i, xs):
+    def _fuse(self, i: int, xs: tuple[ms.Tensor, ...]) -> ms.Tensor:
         total = xs[i]
         for j in range(self.num_branches):
             if j < i:
@@ -98,7 +98,7 @@ class HRModule(nn.Cell):
                 total = total + self._upsample(y, 2 ** (j - i), xs[i].shape[2:])
         return total
 
-    def _upsample(self, x, factor, size):
+    def _upsample(self, x: ms.Tensor, factor: int, size: tuple[int, int]) -> ms.Tensor:
         if not self.align_corners:
             x = resize(x, (x.shape[2] * factor, x.shape[3] * factor), False)
             if x.shape[2:] == size:

@@ -110,7 +110,9 @@ class HRNet(nn.Cell):
         xs = self._run_stage(self.transition2, self.stage3, xs)
         return self._run_stage(self.transition3, self.stage4, xs)
 
-    def _run_stage(self, transition, stage, xs):
+    def _run_stage(
+        self, transition: nn.CellList, stage: nn.CellList, xs: tuple[ms.Tensor, ...]
+    ) -> tuple[ms.Tensor, ...]:
         # A branch that exists goes on from its own map, a new one from the lowest resolution.
         last = len(xs) - 1
         entered = ()
@@ -178,7 +180,9 @@ class HRNet(nn.Cell):
     def _zero_residuals(self) -> None:
         for _, cell in self.cells_and_names():
             if isinstance(cell, (BasicBlock, Bottleneck)):
-                apply_init_cfg(cell.last_norm, {'type': 'Constant', 'val': 0, 'layer': '_BatchNorm'})
+                apply_init_cfg(
+                    cell.last_norm, {'type': 'Constant', 'val': 0, 'layer': '_BatchNorm'}
+                )
 
     def _freeze(self, frozen_stages: int, norm_eval: bool) -> None:
         names = ['conv1', 'bn1', 'conv2', 'bn2'] if frozen_stages >= 0 else []

@@ -102,9 +102,7 @@ class BaseDecodeHead(nn.Cell):
             features = self.dropout(features)
         return self.conv_seg(features)
 
-    def transform_inputs(
-        self, inputs: tuple[ms.Tensor, ...]
-    ) -> ms.Tensor | tuple[ms.Tensor, ...]:
+    def transform_inputs(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor | tuple[ms.Tensor, ...]:
         """Choose, and if asked resize and concatenate, the backbone's feature maps."""
         if self.input_transform is None:
             return inputs[self.in_index]
@@ -143,7 +141,7 @@ class BaseDecodeHead(nn.Cell):
             values = values + (total,)
         return values + (self._accuracy(logits, labels),)
 
-    def _sample(self, logits, labels):
+    def _sample(self, logits: ms.Tensor, labels: ms.Tensor) -> ms.Tensor:
         losses = ops.zeros(labels.shape, ms.float32)
         if self.sampler.thresh is None:
             for i in range(len(self.loss_decode)):
@@ -152,7 +150,7 @@ class BaseDecodeHead(nn.Cell):
                 )
         return ops.stop_gradient(self.sampler(logits, labels, losses))
 
-    def _accuracy(self, logits, labels):
+    def _accuracy(self, logits: ms.Tensor, labels: ms.Tensor) -> ms.Tensor:
         """Share of the valid pixels that are right, in per cent."""
         logits = ops.stop_gradient(logits)
         if self.out_channels == 1:

@@ -85,7 +85,7 @@ class ObjectAttentionBlock(nn.Cell):
             context = resize(context, pixels.shape[2:], self.align_corners)
         return self.bottleneck(ops.concat((context, pixels), axis=1))
 
-    def _attend(self, pixels, regions):
+    def _attend(self, pixels: ms.Tensor, regions: ms.Tensor) -> ms.Tensor:
         n, _, h, w = pixels.shape
         k = regions.shape[2]
         query = self.query_project(pixels).reshape(n, self.channels, h * w)

@@ -67,7 +67,14 @@ def build_conv_layer(
     Args:
         conv_cfg: None or ``dict(type='Conv2d')``; ``type`` may be a class that takes the
             arguments of `Conv2d`. Further keys are passed on to it.
-        in_channels: See `Conv2d`, as for the others.
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: Height and width of the kernel.
+        stride: Step in pixels.
+        padding: Zero pixels added on each side.
+        dilation: Distance between the kernel's taps.
+        groups: Number of groups of channels.
+        bias: Whether to add a bias.
 
     Raises:
         KeyError: An unknown ``type``.

@@ -45,7 +45,7 @@ class Dropout2d(nn.Cell):
         ops.assign(self.state, self.state + self.step)
         return x * (keep / (1.0 - self.ratio))
 
-    def _uniform(self, count):
+    def _uniform(self, count: int) -> ms.Tensor:
         """Numbers in [0, 1): a quadratic congruential hash in exact 64-bit integers."""
         seed, calls = ops.split(self.state.astype(ms.int64), 1)
         position = ops.arange(count).astype(ms.int64) + self.rank * 1000003
@@ -53,7 +53,7 @@ class Dropout2d(nn.Cell):
         return _mix(_mix(x)).astype(ms.float32) / float(_MODULUS)
 
 
-def _mix(x):
+def _mix(x: ms.Tensor) -> ms.Tensor:
     x = x % _MODULUS
     x = (x * x + 48271 * x + 12345) % _MODULUS
     return (x * 16807 + 7) % _MODULUS

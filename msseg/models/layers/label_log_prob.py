@@ -38,14 +38,14 @@ class LabelLogProb(nn.Cell):
         value = self.gather(logits, 1, index) - top - log_sum
         return value.reshape(n, h, w)
 
-    def _maximum(self, logits):
+    def _maximum(self, logits: ms.Tensor) -> ms.Tensor:
         detached = ops.stop_gradient(logits)
         if not self.on_cpu:
             return ops.amax(detached, axis=1, keepdims=True)
         n, _, h, w = logits.shape
         return self.gather(detached, 1, self.argmax(detached).reshape(n, 1, h, w))
 
-    def _sum_channels(self, x):
+    def _sum_channels(self, x: ms.Tensor) -> ms.Tensor:
         n, c, h, w = x.shape
         if not self.on_cpu:
             return x.sum(axis=1, keepdims=True)

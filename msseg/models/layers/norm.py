@@ -41,7 +41,9 @@ def build_norm_layer(
     if 'type' not in norm_cfg:
         raise KeyError(f'norm_cfg: the key "type" is missing, got {dict(norm_cfg)!r}')
     kind = norm_cfg['type']
-    options = {key: value for key, value in norm_cfg.items() if key not in ('type', 'requires_grad')}
+    options = {
+        key: value for key, value in norm_cfg.items() if key not in ('type', 'requires_grad')
+    }
     if kind not in _TYPES:
         raise KeyError(
             f'norm_cfg: unknown type {kind!r}, expected one of {list(_TYPES)}.'

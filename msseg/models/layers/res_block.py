@@ -137,7 +137,9 @@ def make_res_layer(
         channels: The blocks' channels; the output has ``block.expansion`` times as many.
         num_blocks: How many.
         stride: Step of the first block.
-        with_cp: See `BasicBlock`, as for the others.
+        with_cp: Recompute the blocks in the backward pass, to save memory.
+        conv_cfg: See `build_conv_layer`.
+        norm_cfg: See `build_norm_layer`.
     """
     out_channels = channels * block.expansion
     options = {'with_cp': with_cp, 'conv_cfg': conv_cfg, 'norm_cfg': norm_cfg}

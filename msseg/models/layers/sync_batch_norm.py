@@ -48,7 +48,7 @@ class SyncBatchNorm2d(nn.Cell):
         shift = self.beta - mean * scale
         return x * scale.reshape(1, -1, 1, 1) + shift.reshape(1, -1, 1, 1)
 
-    def _batch_statistics(self, x):
+    def _batch_statistics(self, x: ms.Tensor) -> tuple[ms.Tensor, ms.Tensor]:
         n, c, h, w = x.shape
         count = n * h * w * self.num_devices
         mean = self._reduce(x.sum(axis=(0, 2, 3))) / count
@@ -62,5 +62,5 @@ class SyncBatchNorm2d(nn.Cell):
         ops.assign(self.moving_variance, new_variance)
         return mean, variance
 
-    def _reduce(self, x):
+    def _reduce(self, x: ms.Tensor) -> ms.Tensor:
         return x if self.all_reduce is None else self.all_reduce(x)

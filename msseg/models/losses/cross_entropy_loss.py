@@ -62,7 +62,9 @@ class CrossEntropyLoss(nn.Cell):
                 f'{list(_REDUCTIONS)}.{did_you_mean(str(reduction), _REDUCTIONS)}'
             )
         if avg_by_class_weight and use_sigmoid:
-            raise ValueError('CrossEntropyLoss: avg_by_class_weight is for softmax, not use_sigmoid')
+            raise ValueError(
+                'CrossEntropyLoss: avg_by_class_weight is for softmax, not use_sigmoid'
+            )
         self.use_sigmoid = use_sigmoid
         self.reduction = reduction
         self.class_weight = read_class_weight(class_weight)
@@ -119,7 +121,9 @@ class CrossEntropyLoss(nn.Cell):
             return self.loss_weight * self._sigmoid_losses(logits, labels, valid)[0].sum(axis=1)
         return self.loss_weight * self._softmax_losses(logits, labels, valid)[0]
 
-    def _softmax_losses(self, logits, labels, valid):
+    def _softmax_losses(
+        self, logits: ms.Tensor, labels: ms.Tensor, valid: ms.Tensor
+    ) -> tuple[ms.Tensor, ms.Tensor]:
         labels = labels * valid.astype(ms.int32)
         losses = valid * -self.log_prob(logits, labels)
         counted = valid
@@ -130,7 +134,9 @@ class CrossEntropyLoss(nn.Cell):
                 counted = valid * weights
         return losses, counted
 
-    def _sigmoid_losses(self, logits, labels, valid):
+    def _sigmoid_losses(
+        self, logits: ms.Tensor, labels: ms.Tensor, valid: ms.Tensor
+    ) -> tuple[ms.Tensor, ms.Tensor]:
         n, c, h, w = logits.shape
         labels = labels.reshape(n, 1, h, w)
         valid = valid.reshape(n, 1, h, w) * ops.greater_equal(labels, 0).astype(ms.float32)
@@ -149,7 +155,7 @@ class CrossEntropyLoss(nn.Cell):
             losses = (1.0 - targets) * logits + softplus
         return losses * valid, valid * ops.ones((1, c, 1, 1), ms.float32)
 
-    def _reduce(self, losses, counted):
+    def _reduce(self, losses: ms.Tensor, counted: ms.Tensor) -> ms.Tensor:
         if self.reduction == 'none':
             return losses
         total = losses.sum()
@@ -160,5 +166,5 @@ class CrossEntropyLoss(nn.Cell):
         return total / losses.size
 
 
-def _unsqueezed(shape):
+def _unsqueezed(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (shape[0], 1, shape[1], shape[2])

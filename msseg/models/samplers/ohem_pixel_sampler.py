@@ -57,7 +57,7 @@ class OHEMPixelSampler(nn.Cell):
             return self._hardest(losses, valid, kept)
         return self._below_threshold(logits, labels, valid, kept)
 
-    def _hardest(self, losses, valid, kept):
+    def _hardest(self, losses: ms.Tensor, valid: ms.Tensor, kept: int) -> ms.Tensor:
         # The order of invalid pixels is before all others, and they are masked in the end.
         scores = ops.stop_gradient(losses.astype(ms.float32))
         rank = ops.select(valid, scores, ops.full_like(scores, -1.0))
@@ -66,7 +66,9 @@ class OHEMPixelSampler(nn.Cell):
         lowest = _kth_smallest(rank, ops.full((), rank.size - kept, dtype=ms.int32))
         return ops.logical_and(valid, rank >= lowest).astype(ms.float32)
 
-    def _below_threshold(self, logits, labels, valid, kept):
+    def _below_threshold(
+        self, logits: ms.Tensor, labels: ms.Tensor, valid: ms.Tensor, kept: int
+    ) -> ms.Tensor:
         labels = labels * valid.astype(ms.int32)
         logits = ops.stop_gradient(logits.astype(ms.float32))
         probability = ops.exp(self.log_prob(logits, labels))
@@ -78,7 +80,7 @@ class OHEMPixelSampler(nn.Cell):
         return ops.logical_and(valid, probability < threshold).astype(ms.float32)
 
 
-def _kth_smallest(values, k):
+def _kth_smallest(values: ms.Tensor, k: ms.Tensor) -> ms.Tensor:
     """The k-th smallest (k from 1) of float32 values >= -1, found bit by bit.
 
     Sorting a batch takes seconds on the CPU, and float32 is not sortable everywhere; this needs

@@ -36,7 +36,7 @@ class CascadeEncoderDecoder(EncoderDecoder):
 
     @property
     def heads(self) -> list[tuple[str, nn.Cell]]:
-        """Every head with its prefix in the log: ``decode_0``, ``decode_1``, ``aux``, …"""
+        """Every head with its prefix in the log: ``decode_0``, ``decode_1``, ``aux`` and so on."""
         decode = [(f'decode_{i}', head) for i, head in enumerate(self.decode_head)]
         return [*decode, *self._auxiliary_heads()]
 
@@ -47,7 +47,7 @@ class CascadeEncoderDecoder(EncoderDecoder):
             values = values + self.decode_head[i].losses(logits[i], labels)
         return values + self._auxiliary_losses(logits[len(self.decode_head) :], labels)
 
-    def _run_decode_heads(self, features):
+    def _run_decode_heads(self, features: tuple[ms.Tensor, ...]) -> tuple[ms.Tensor, ...]:
         outputs = (self.decode_head[0](features),)
         for i in range(1, len(self.decode_head)):
             outputs = outputs + (self.decode_head[i](features, outputs[i - 1]),)

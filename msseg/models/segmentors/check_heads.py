@@ -19,7 +19,7 @@ def check_head_inputs(name: str, head: nn.Cell, feature_channels: Sequence[int])
     indices = list(head.in_index) if several else [head.in_index]
     channels = list(head.input_channels) if several else [head.input_channels]
     count = len(feature_channels)
-    for index, expected in zip(indices, channels):
+    for index, expected in zip(indices, channels, strict=True):
         if not -count <= index < count:
             raise ValueError(
                 f'{name}: in_index {index!r} is out of range, there are {count} feature maps of '

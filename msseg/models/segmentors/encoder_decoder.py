@@ -47,8 +47,8 @@ class EncoderDecoder(nn.Cell):
         super().__init__()
         if pretrained is not None and backbone.get('pretrained') is not None:
             raise ValueError(
-                f'{type(self).__name__}: pretrained is given for the model ({pretrained!r}) and for '
-                f'the backbone ({backbone["pretrained"]!r}); keep one'
+                f'{type(self).__name__}: pretrained is given for the model ({pretrained!r}) and '
+                f'for the backbone ({backbone["pretrained"]!r}); keep one'
             )
         self.backbone = build_backbone(backbone)
         if pretrained is not None:
@@ -65,7 +65,7 @@ class EncoderDecoder(nn.Cell):
 
     @property
     def heads(self) -> list[tuple[str, nn.Cell]]:
-        """Every head with its prefix in the log: ``decode``, ``aux`` or ``aux_0``, …"""
+        """Every head with its prefix in the log: ``decode``, ``aux`` or ``aux_0`` and so on."""
         return [('decode', self.decode_head), *self._auxiliary_heads()]
 
     @property
@@ -103,10 +103,10 @@ class EncoderDecoder(nn.Cell):
             logits[1:], labels
         )
 
-    def _run_decode_heads(self, features):
+    def _run_decode_heads(self, features: tuple[ms.Tensor, ...]) -> tuple[ms.Tensor, ...]:
         return (self.decode_head(features),)
 
-    def _run_auxiliary_heads(self, features):
+    def _run_auxiliary_heads(self, features: tuple[ms.Tensor, ...]) -> tuple[ms.Tensor, ...]:
         if self.auxiliary_head is None:
             return ()
         if not self.has_many_auxiliary_heads:
@@ -116,7 +116,9 @@ class EncoderDecoder(nn.Cell):
             outputs = outputs + (head(features),)
         return outputs
 
-    def _auxiliary_losses(self, logits, labels):
+    def _auxiliary_losses(
+        self, logits: tuple[ms.Tensor, ...], labels: ms.Tensor
+    ) -> tuple[ms.Tensor, ...]:
         if self.auxiliary_head is None:
             return ()
         if not self.has_many_auxiliary_heads:

@@ -19,9 +19,7 @@ class SegmentorWithLoss(nn.Cell):
         self.value_names = list(segmentor.loss_names)
         self.counts = ['loss' in name for name in self.value_names]
 
-    def construct(
-        self, img: ms.Tensor, gt: ms.Tensor
-    ) -> tuple[ms.Tensor, tuple[ms.Tensor, ...]]:
+    def construct(self, img: ms.Tensor, gt: ms.Tensor) -> tuple[ms.Tensor, tuple[ms.Tensor, ...]]:
         """Compute the loss.
 
         Args:
