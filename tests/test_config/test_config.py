@@ -70,7 +70,7 @@ VALUES = dict(
     not_names={1: 'a', 'a b': [dict(x=1)], 'class': 2},
     nested=dict(a=dict(b=[[dict(c=1)], (dict(d=2),)])),
     sets=[{2, 1}, frozenset(['x']), set()],
-    empty=dict(),
+    empty={},
 )
 
 

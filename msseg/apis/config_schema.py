@@ -1,0 +1,176 @@
+"""What consumes which key of a config, and loading a config that is checked against it."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from msseg.config import Config
+from msseg.config.checking import (
+    Accepts,
+    Rule,
+    Schema,
+    check_config,
+    check_options,
+    drop_meaningless,
+    registered,
+    takes,
+    takes_anything,
+)
+from msseg.utils.signature import accepted_arguments
+
+TOP_LEVEL = {
+    'model': 'the segmentor',
+    'train_cfg': "the model's train_cfg, as old configs have it",
+    'test_cfg': "the model's test_cfg, as old configs have it",
+    'data': 'data sets and loaders',
+    'optimizer': 'optimizer, learning rate, weight decay, paramwise_cfg',
+    'optimizer_config': 'grad_clip',
+    'lr_config': 'learning-rate policy and warm-up',
+    'runner': 'IterBasedRunner with max_iters, or EpochBasedRunner with max_epochs',
+    'checkpoint_config': 'when to save and how many checkpoints to keep',
+    'evaluation': 'when to evaluate, what, and which score decides the best checkpoint',
+    'log_config': 'interval and hooks that log',
+    'log_level': "level of the package's logger",
+    'custom_hooks': 'more hooks',
+    'custom_imports': 'modules with components of your own',
+    'work_dir': 'folder of logs and checkpoints',
+    'load_from': 'checkpoint whose weights to start from',
+    'resume_from': 'checkpoint to go on from',
+    'seed': 'seed of weights, order and augmentation',
+    'workflow': 'ignored: training, with evaluation as `evaluation` says',
+    'dist_params': 'ignored: MindSpore chooses the backend',
+    'fp16': 'ignored: training is in float32',
+    'cudnn_benchmark': 'ignored: a PyTorch setting',
+    'find_unused_parameters': 'ignored: a PyTorch setting',
+    'opencv_num_threads': 'ignored: loading uses processes',
+    'mp_start_method': "ignored: MindSpore's loader starts its processes",
+    'gpu_ids': 'ignored: see --device-id',
+    'device': 'ignored: see --device',
+    'auto_resume': 'ignored: see --auto-resume',
+}
+_LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+_LOADER_ONLY = ('drop_last', 'dist', 'persistent_workers', 'pin_memory', 'prefetch_factor')
+MEANINGLESS = {
+    **{key: text[9:] for key, text in TOP_LEVEL.items() if text.startswith('ignored: ')},
+    'evaluation.pre_eval': 'memory never grows with the number of images',
+    'evaluation.efficient_test': 'memory never grows with the number of images',
+    'optimizer_config.type': 'there is one way to apply gradients',
+    'checkpoint_config.create_symlink': 'the file last_checkpoint names the newest',
+    **{f'data.{loader}.{key}': 'a PyTorch setting' for loader in _LOADERS for key in _LOADER_ONLY},
+}
+
+
+def load_config(
+    filename: str,
+    cfg_options: Mapping[str, Any] | None = None,
+    parts: Iterable[str] | None = None,
+) -> Config:
+    """Read a config, lay ``--cfg-options`` over it, import its modules and check every key.
+
+    Args:
+        filename: Path of the config.
+        cfg_options: Values by dotted key.
+        parts: Top-level keys to check, all by default; () checks the options only.
+
+    Returns:
+        The config, without the keys that have no meaning here.
+
+    Raises:
+        FileNotFoundError, ValueError, KeyError, TypeError, ImportError: See `Config.fromfile`,
+            `check_options` and `check_config`.
+    """
+    cfg = Config.fromfile(filename, import_custom_modules=False)
+    before = copy.deepcopy(cfg)
+    if cfg_options:
+        cfg.merge_from_dict(cfg_options)
+    cfg.import_custom_modules()
+    schema = get_schema()
+    check_options(before, cfg, cfg_options or (), schema)
+    if parts != ():
+        check_config(cfg, schema, parts)
+        drop_meaningless(cfg, schema)
+    return cfg
+
+
+@functools.cache
+def get_schema() -> Schema:
+    """Return what consumes which dict of a config."""
+    from msseg.datasets.builder import DATASETS, PIPELINES
+    from msseg.models.builder import BACKBONES, HEADS, LOSSES, NECKS, PIXEL_SAMPLERS, SEGMENTORS
+    from msseg.runner import HOOKS, OPTIMIZERS, RUNNERS
+
+    dataset = registered(DATASETS, also=['separate_eval'])
+    hook = registered(HOOKS, also=['priority'])
+    loader = takes('the data loader', 'samples_per_gpu', 'workers_per_gpu', 'shuffle')
+    test_cfg = takes('inference', 'mode', 'crop_size', 'stride')
+    return Schema(
+        top_level=TOP_LEVEL,
+        by_path={
+            'model': registered(SEGMENTORS),
+            'model.test_cfg': test_cfg,
+            'test_cfg': test_cfg,
+            'data': takes(
+                'data', 'samples_per_gpu', 'workers_per_gpu', 'train', 'val', 'test', *_LOADERS
+            ),
+            **{f'data.{split}': dataset for split in ('train', 'val', 'test')},
+            **{f'data.{name}': loader for name in _LOADERS},
+            **_training_rules(),
+            'optimizer': registered(OPTIMIZERS, also=['paramwise_cfg'], without=['params']),
+            'runner': registered(RUNNERS, without=_RUNNER_INTERNAL),
+            'log_config.hooks': hook,
+            'custom_hooks': hook,
+        },
+        by_key={
+            'backbone': registered(BACKBONES),
+            'neck': registered(NECKS),
+            'decode_head': registered(HEADS),
+            'auxiliary_head': registered(HEADS),
+            'loss_decode': registered(LOSSES),
+            'sampler': registered(PIXEL_SAMPLERS),
+            'dataset': dataset,
+            'datasets': dataset,
+            'pipeline': registered(PIPELINES),
+            'transforms': registered(PIPELINES),
+            'norm_cfg': takes('norm_cfg', 'type', 'requires_grad', 'eps', 'momentum', 'affine'),
+        },
+        registries=(HEADS, LOSSES, BACKBONES, NECKS, DATASETS, PIPELINES, HOOKS),
+        meaningless=MEANINGLESS,
+    )
+
+
+_RUNNER_INTERNAL = ('train_step', 'model', 'loader', 'work_dir', 'logger', 'meta')
+
+
+def _training_rules() -> dict[str, Rule]:
+    from msseg.runner import GradClip
+    from msseg.runner.hooks import CheckpointHook, EvalHook
+
+    evaluation = accepted_arguments(EvalHook) - {'evaluate', 'reported'}
+    return {
+        'evaluation': takes('evaluation', 'metric', *evaluation),
+        'checkpoint_config': takes('checkpoint_config', *accepted_arguments(CheckpointHook)),
+        'lr_config': _lr_config,
+        'optimizer_config': takes('optimizer_config', 'grad_clip'),
+        'optimizer_config.grad_clip': takes('grad_clip', *accepted_arguments(GradClip)),
+        'optimizer.paramwise_cfg': takes(
+            'paramwise_cfg', 'custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult'
+        ),
+        'optimizer.paramwise_cfg.custom_keys': takes_anything,
+        'log_config': takes('log_config', 'interval', 'hooks'),
+        'custom_imports': takes('custom_imports', 'imports', 'allow_failed_imports'),
+    }
+
+
+def _lr_config(node: Mapping[str, Any]) -> Accepts:
+    from msseg.runner.hooks import LrUpdaterHook
+    from msseg.runner.schedules import get_policy
+
+    policy = node.get('policy')
+    if not isinstance(policy, str):
+        raise KeyError(f"lr_config.policy is {policy!r}, expected a name such as 'poly'")
+    arguments = accepted_arguments(get_policy(policy)) - {'base_lr', 'progress', 'total'}
+    own = accepted_arguments(LrUpdaterHook) or set()
+    return Accepts(f'lr_config with policy {policy!r}', frozenset({*own, *arguments}))

@@ -1,0 +1,218 @@
+"""Strict checking: every key of a config must be taken by what consumes its dict.
+
+The mechanism only. What consumes what is a `Schema`, handed in by callers.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from msseg.config.config import Config
+from msseg.config.merge import DELETE_KEY
+from msseg.config.provenance import split_key
+from msseg.registry import Registry, config_file, config_path
+from msseg.utils.logging import get_logger, warn_once
+from msseg.utils.signature import accepted_arguments
+from msseg.utils.suggest import did_you_mean
+
+_NEAR_MISS = 0.85  # similarity from which a top-level name counts as a misspelling
+
+
+@dataclass(frozen=True)
+class Accepts:
+    """Who takes the keys of a dict, and which keys those are; None stands for any."""
+
+    who: str
+    keys: frozenset[str] | None
+
+
+Rule = Callable[[Mapping[str, Any]], Accepts | None]
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What consumes which dict of a config.
+
+    Args:
+        top_level: The documented top-level keys, and what each is for.
+        by_path: Rules by dotted path, list indices left out (``data.train``).
+        by_key: Rules by the last key of the path, wherever it stands (``backbone``).
+        registries: Where a ``type`` is looked up that no rule covers.
+        meaningless: Dotted keys that are accepted without effect, and why.
+    """
+
+    top_level: Mapping[str, str]
+    by_path: Mapping[str, Rule] = field(default_factory=dict)
+    by_key: Mapping[str, Rule] = field(default_factory=dict)
+    registries: tuple[Registry, ...] = ()
+    meaningless: Mapping[str, str] = field(default_factory=dict)
+
+    def accepts(self, path: tuple[str, ...], node: Mapping[str, Any]) -> Accepts | None:
+        """Return what consumes the dict at a path, None when that is not known."""
+        rule = self.by_path.get('.'.join(path)) or self.by_key.get(path[-1] if path else '')
+        if rule is not None:
+            return rule(node)
+        for registry in self.registries:
+            if isinstance(node.get('type'), str) and node['type'] in registry:
+                return registered(registry)(node)
+        return None
+
+
+def takes(who: str, *keys: str) -> Rule:
+    """Return the rule of a dict with fixed keys."""
+    accepts = Accepts(who, frozenset(keys))
+    return lambda node: accepts
+
+
+def takes_anything(node: Mapping[str, Any]) -> Accepts:
+    """Be the rule of a dict whose keys are free, such as names of parameters."""
+    return Accepts('anything', None)
+
+
+def registered(registry: Registry, also: Iterable[str] = (), without: Iterable[str] = ()) -> Rule:
+    """Return the rule of a dict that a registry builds from.
+
+    Args:
+        registry: Where ``type`` is looked up.
+        also: Keys taken besides ``type`` and the entry's arguments.
+        without: Arguments that do not come from configs.
+    """
+
+    def rule(node: Mapping[str, Any]) -> Accepts | None:
+        kind = node.get('type')
+        entry = registry.get(kind) if isinstance(kind, str) else kind
+        if entry is None and isinstance(kind, str):
+            raise KeyError(
+                f'{config_path(node)}: {kind} is not in the {registry.name} registry'
+                f'{_set_in(node, "type")}.{did_you_mean(kind, registry.module_dict)} A component '
+                'of your own must be imported: list its file in custom_imports.'
+            )
+        if not callable(entry):
+            return None  # what builds it says what is wrong
+        arguments = accepted_arguments(entry)
+        if arguments is None:
+            return Accepts(entry.__name__, None)
+        return Accepts(entry.__name__, frozenset({'type', *also, *arguments} - {*without}))
+
+    return rule
+
+
+def check_config(cfg: Config, schema: Schema, parts: Iterable[str] | None = None) -> None:
+    """Check the keys of a config against what consumes them.
+
+    Args:
+        cfg: The config.
+        schema: What consumes which dict.
+        parts: Top-level keys to check; all documented ones by default.
+
+    Raises:
+        KeyError: A top-level key that is nearly a documented one, or an unknown ``type``.
+        TypeError: A key that what consumes its dict does not take.
+    """
+    for key in cfg:
+        near = difflib.get_close_matches(key, schema.top_level, n=1, cutoff=_NEAR_MISS)
+        if near and key not in schema.top_level and not key.startswith('_'):
+            raise KeyError(
+                f'unknown top-level key {key!r}{_set_in(cfg._cfg_dict, key)}. Did you mean '
+                f'{near[0]!r}? A variable of your own so named needs another name, such as _{key}.'
+            )
+    for key in schema.top_level if parts is None else parts:
+        if key in cfg:
+            _check(cfg[key], (key,), schema)
+
+
+def _check(value: Any, path: tuple[str, ...], schema: Schema) -> None:
+    if isinstance(value, (list, tuple)):
+        for child in value:
+            _check(child, path, schema)
+    if not isinstance(value, dict):
+        return
+    accepts = schema.accepts(path, value)
+    for key, child in value.items():
+        child_path = (*path, str(key))
+        is_taken = accepts is None or accepts.keys is None or key in accepts.keys
+        if not is_taken and '.'.join(child_path) not in schema.meaningless:
+            raise TypeError(
+                f'{config_path(value)}: {accepts.who} takes no {key!r}{_set_in(value, key)}.'
+                f'{did_you_mean(str(key), accepts.keys) or f" It takes {sorted(accepts.keys)}."}'
+            )
+        _check(child, child_path, schema)
+
+
+def check_options(before: Config, after: Config, options: Iterable[str], schema: Schema) -> None:
+    """Check that the keys of ``--cfg-options`` exist or are taken by something.
+
+    Args:
+        before: The config without the options.
+        after: The config with them.
+        options: The dotted keys.
+        schema: What consumes which dict.
+
+    Raises:
+        KeyError: A key that is neither in the config, nor documented, nor taken.
+    """
+    for option in options:
+        first, *parts = split_key(option)
+        if first not in schema.top_level:
+            if first not in before:
+                choices = {*schema.top_level, *before}
+                raise KeyError(
+                    f'--cfg-options {option}: {first!r} is neither in the config nor a documented '
+                    f'key.{did_you_mean(first, choices)}'
+                )
+            warn_once(
+                f'--cfg-options {option}: {first} is a variable of the config file, and nothing '
+                'reads it after the file was read; set the key that was made from it instead'
+            )
+        elif first in before and parts:
+            _check_option(option, before[first], after[first], parts, (first,), schema)
+
+
+def _check_option(
+    option: str, before: Any, after: Any, parts: list[str], path: tuple[str, ...], schema: Schema
+) -> None:
+    """Follow an option's key down; `before` is None where the config had nothing."""
+    if not parts or parts[0] == DELETE_KEY:
+        return
+    first, *rest = parts
+    if isinstance(after, (list, tuple)):
+        is_list = isinstance(before, (list, tuple))
+        for index in range(len(after)) if first == '*' else [int(first)]:
+            old = before[index] if is_list else None
+            _check_option(option, old, after[index], rest, path, schema)
+    elif isinstance(after, dict):
+        key = next((k for k in after if str(k) == first), first)
+        known = isinstance(before, dict) and key in before
+        accepts = None if known else schema.accepts(path, after)
+        is_open = before is None and accepts is None
+        if not (known or is_open or accepts and (accepts.keys is None or key in accepts.keys)):
+            names = {*map(str, before or ()), *(accepts.keys if accepts else ())}
+            who = f'an argument of {accepts.who}' if accepts else 'known to be read'
+            raise KeyError(
+                f'--cfg-options {option}: {config_path(after)} has no {first!r} in the config, nor is '
+                f'it {who}.{did_you_mean(first, names)}'
+            )
+        old = before[key] if known else None
+        _check_option(option, old, after.get(key), rest, (*path, first), schema)
+
+
+def drop_meaningless(cfg: Config, schema: Schema) -> None:
+    """Remove the keys without meaning here, and say so in one line of the log."""
+    dropped = []
+    for name, reason in schema.meaningless.items():
+        *parents, last = name.split('.')
+        node: Any = cfg._cfg_dict
+        for part in parents:
+            node = node.get(part) if isinstance(node, dict) else None
+        if isinstance(node, dict) and last in node:
+            dropped.append(f'{name}={node.pop(last)!r} ({reason})')
+    if dropped:
+        get_logger().info('ignored, as they mean nothing here: %s', ', '.join(dropped))
+
+
+def _set_in(node: Mapping[str, Any], key: str) -> str:
+    file = config_file(node, key)
+    return f' (set in {file})' if file else ''
