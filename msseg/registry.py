@@ -126,9 +126,7 @@ def build_from_cfg(cfg: dict, registry: Registry, default_args: dict | None = No
     Source: MMCV 1.7 ``mmcv.utils.build_from_cfg``.
     """
     if not isinstance(cfg, dict):
-        raise TypeError(
-            f'{_registry_name(registry)}cfg must be a dict, but got {type(cfg)}: {cfg!r}'
-        )
+        raise TypeError(f'{_of(registry)}cfg must be a dict, but got {type(cfg)}: {cfg!r}')
     if not isinstance(registry, Registry):
         raise TypeError(f'registry must be a msseg.registry.Registry, but got {type(registry)}')
     if not (isinstance(default_args, dict) or default_args is None):
@@ -219,5 +217,5 @@ def _lead(where: str) -> str:
     return f'{where}: ' if where else ''
 
 
-def _registry_name(registry: Any) -> str:
+def _of(registry: Any) -> str:
     return f'{registry.name}: ' if isinstance(registry, Registry) else ''

@@ -12,7 +12,8 @@ def accepted_arguments(obj: Callable) -> set[str] | None:
     """Return the names of the arguments that a class or function takes.
 
     A class whose ``__init__`` has ``**kwargs`` hands the rest to its base class, so the
-    ancestors' arguments count too, up to the first ancestor without ``**kwargs``.
+    ancestors' arguments count too, up to the first ancestor without ``**kwargs``. A class that
+    keeps them for itself takes anything.
 
     Args:
         obj: A class or any other callable.
@@ -25,16 +26,13 @@ def accepted_arguments(obj: Callable) -> set[str] | None:
         names, open_ended = _named_parameters(obj, skip_first=False)
         return None if open_ended else names
     accepted: set[str] = set()
-    for cls in obj.__mro__:
-        if '__init__' not in vars(cls):
-            continue
-        if cls is object:
-            return accepted
-        names, open_ended = _named_parameters(vars(cls)['__init__'], skip_first=True)
-        accepted |= names
-        if not open_ended:
-            return accepted
-    return None
+    for cls in obj.__mro__[:-1]:
+        if '__init__' in vars(cls):
+            names, open_ended = _named_parameters(vars(cls)['__init__'], skip_first=True)
+            accepted |= names
+            if not open_ended:
+                return accepted
+    return accepted if obj.__init__ is object.__init__ else None
 
 
 def _named_parameters(function: Callable, skip_first: bool) -> tuple[set[str], bool]:

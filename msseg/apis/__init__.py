@@ -1,0 +1,20 @@
+"""What the command lines and users' scripts call: the only layer that knows all the others."""
+
+from msseg.apis.build import build_model, build_split, check_classes, load_config
+from msseg.apis.evaluate import evaluate
+from msseg.apis.segment import Segmenter
+from msseg.apis.test import test_from_config, test_segmentor
+from msseg.apis.train import train_from_config, train_segmentor
+
+__all__ = [
+    'Segmenter',
+    'build_model',
+    'build_split',
+    'check_classes',
+    'evaluate',
+    'load_config',
+    'test_from_config',
+    'test_segmentor',
+    'train_from_config',
+    'train_segmentor',
+]

@@ -1,0 +1,170 @@
+"""Testing a checkpoint: scores, pictures, label files."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from mindspore import nn
+
+from msseg.apis.build import build_model, build_split, check_classes
+from msseg.apis.evaluate import ScoreCounter, predict_all
+from msseg.apis.results import LabelArchive, LabelFiles, Overlays
+from msseg.apis.segment import Segmenter
+from msseg.config import Config
+from msseg.datasets import CustomDataset
+from msseg.evaluation import Scores, check_metrics, format_scores
+from msseg.runner.checkpoint import load_checkpoint, load_weights
+from msseg.utils.atomic import atomic_write_text
+from msseg.utils.device import setup_device
+from msseg.utils.logging import get_logger
+
+# Scales that MMSegmentation's --aug-test uses.
+AUG_TEST_RATIOS = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
+
+
+def test_from_config(
+    cfg: Config,
+    checkpoint: str | Path,
+    metrics: Sequence[str] = (),
+    out: str | Path | None = None,
+    show_dir: str | Path | None = None,
+    opacity: float = 0.5,
+    format_dir: str | Path | None = None,
+    aug_test: bool = False,
+    work_dir: str | Path | None = None,
+    device: str = 'auto',
+    device_id: int | None = None,
+) -> Scores | None:
+    """Predict the test images of a config with a checkpoint.
+
+    Args:
+        cfg: The config, already checked.
+        checkpoint: The .ckpt file.
+        metrics: Some of ``mIoU``, ``mDice``, ``mFscore``; none asked, none computed.
+        out: A .npz file for all label maps, by image name.
+        show_dir: Folder for the images with the predicted labels laid over them.
+        opacity: Of these labels, in (0, 1].
+        format_dir: Folder for the label maps as the data set's benchmark wants them.
+        aug_test: Average over six scales and flips.
+        work_dir: Folder for a JSON file of the scores.
+        device: See `setup_device`.
+        device_id: See `setup_device`.
+
+    Returns:
+        The scores, None when no metric was asked for.
+    """
+    check_test_options(metrics, out, show_dir, opacity, format_dir)
+    setup_device(device, device_id)
+    if aug_test:
+        set_aug_test(cfg)
+    dataset = build_split(cfg, 'test')
+    model = build_model(cfg)
+    check_classes(model, dataset)
+    load_trained(model, dataset, checkpoint)
+    scores = test_segmentor(
+        model, dataset, cfg, metrics, out=out, show_dir=show_dir, opacity=opacity,
+        format_dir=format_dir,
+    )  # fmt: skip
+    if scores is not None:
+        print(format_scores(scores))
+        if work_dir is not None:
+            _write_scores(Path(work_dir), cfg, checkpoint, scores)
+    return scores
+
+
+def test_segmentor(
+    model: nn.Cell,
+    dataset: CustomDataset,
+    cfg: Config,
+    metrics: Sequence[str] = (),
+    out: str | Path | None = None,
+    show_dir: str | Path | None = None,
+    opacity: float = 0.5,
+    format_dir: str | Path | None = None,
+) -> Scores | None:
+    """Predict all images of a data set; see `test_from_config` for the arguments."""
+    workers = {**cfg.data, **cfg.data.get('test_dataloader', {})}.get('workers_per_gpu', 0)
+    counter = ScoreCounter(dataset)
+    with ExitStack() as stack:
+        handlers = [counter.add] if metrics else []
+        if out is not None:
+            handlers.append(stack.enter_context(LabelArchive(out)).add)
+        if show_dir is not None:
+            handlers.append(Overlays(Path(show_dir), dataset, opacity).add)
+        if format_dir is not None:
+            handlers.append(LabelFiles(Path(format_dir), dataset).add)
+        model.set_train(False)
+        predict_all(Segmenter(model), dataset, workers, handlers)
+    return counter.scores(metrics) if metrics else None
+
+
+def check_test_options(
+    metrics: Sequence[str],
+    out: str | Path | None,
+    show_dir: str | Path | None,
+    opacity: float,
+    format_dir: str | Path | None,
+) -> None:
+    """Raise before anything is built when the options ask for nothing, or for nonsense.
+
+    Raises:
+        KeyError: An unknown metric.
+        ValueError: Anything else.
+    """
+    check_metrics(metrics)
+    if not (metrics or out or show_dir or format_dir):
+        raise ValueError(
+            'nothing to do: ask for scores (--eval mIoU), pictures (--show-dir), label maps '
+            '(--out FILE.npz) or label files (--format-only)'
+        )
+    if not 0 < opacity <= 1:
+        raise ValueError(f'--opacity is {opacity}, expected a number in (0, 1]')
+    if out is not None and Path(out).suffix != '.npz':
+        raise ValueError(
+            f'--out is {str(out)!r}, expected a name ending in .npz (read it with numpy.load)'
+        )
+
+
+def set_aug_test(cfg: Config) -> None:
+    """Change the test pipeline to average over scales and flips.
+
+    Raises:
+        ValueError: It has no MultiScaleFlipAug.
+    """
+    for transform in cfg.data.test.pipeline:
+        if transform['type'] == 'MultiScaleFlipAug':
+            transform['img_ratios'] = list(AUG_TEST_RATIOS)
+            transform['flip'] = True
+            return
+    raise ValueError('--aug-test needs a MultiScaleFlipAug in data.test.pipeline, which has none')
+
+
+def load_trained(model: nn.Cell, dataset: CustomDataset, checkpoint: str | Path) -> None:
+    """Load a trained model's weights; warn when it was trained for other classes."""
+    loaded = load_checkpoint(checkpoint)
+    load_weights(model, loaded)
+    trained_for = loaded.meta.get('CLASSES')
+    if trained_for is not None and list(trained_for) != list(dataset.CLASSES):
+        get_logger().warning(
+            'the checkpoint was trained for the classes %s, the data set has %s',
+            trained_for,
+            list(dataset.CLASSES),
+        )
+
+
+def _write_scores(folder: Path, cfg: Config, checkpoint: str | Path, scores: Scores) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {
+        'config': str(cfg.filename),
+        'checkpoint': str(checkpoint),
+        'metric': {
+            key: None if value != value else value for key, value in scores.as_dict().items()
+        },
+    }
+    path = folder / f'eval_{time.strftime("%Y%m%d_%H%M%S")}.json'
+    atomic_write_text(path, json.dumps(content, indent=2) + '\n')

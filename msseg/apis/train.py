@@ -1,0 +1,220 @@
+"""Training from a config."""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+from mindspore import nn
+
+from msseg.apis.build import build_model, build_split, check_classes
+from msseg.apis.evaluate import evaluate
+from msseg.apis.pretrained import load_pretrained
+from msseg.apis.segment import Segmenter
+from msseg.config import Config
+from msseg.datasets import CustomDataset, TrainLoader
+from msseg.evaluation import format_scores, reported_keys
+from msseg.models import SegmentorWithLoss
+from msseg.registry import build_from_cfg
+from msseg.runner import RUNNERS, GradClip, Runner, TrainStep, build_optimizer
+from msseg.runner.checkpoint import find_last_checkpoint, load_checkpoint, load_weights
+from msseg.runner.hooks import (
+    CheckpointHook,
+    EvalHook,
+    IterTimerHook,
+    LrUpdaterHook,
+    NaNGuardHook,
+)
+from msseg.utils.device import set_seed, setup_device
+from msseg.utils.dist import get_rank, get_world_size
+from msseg.utils.environment import collect_versions, describe_environment
+from msseg.utils.logging import get_logger, setup_logging
+
+
+def train_from_config(
+    cfg: Config,
+    work_dir: str | Path | None = None,
+    device: str = 'auto',
+    device_id: int | None = None,
+    seed: int | None = None,
+    deterministic: bool = False,
+    validate: bool = True,
+    auto_resume: bool = False,
+) -> Runner:
+    """Do what a config says: build, train, evaluate, save.
+
+    Args:
+        cfg: The config, already checked.
+        work_dir: Folder for logs and checkpoints; by default the config's ``work_dir``, or
+            ``work_dirs/{config's name}``.
+        device: See `setup_device`.
+        device_id: See `setup_device`.
+        seed: Of weights, order and augmentation; by default the config's, or a random one.
+        deterministic: See `set_seed`.
+        validate: Evaluate while training, as ``evaluation`` says.
+        auto_resume: Go on from the work dir's newest checkpoint, if there is one.
+
+    Returns:
+        The runner, after training.
+    """
+    device = setup_device(device, device_id)
+    folder = prepare_work_dir(cfg, work_dir)
+    timestamp = time.strftime('%Y%m%d_%H%M%S')
+    logger = setup_logging(folder / f'{timestamp}.log', cfg.get('log_level', 'INFO'))
+    seed = cfg.get('seed') if seed is None else seed
+    cfg.seed = random.SystemRandom().randrange(2**31) if seed is None else seed
+    cfg.dump(folder / Path(cfg.filename).name)
+    logger.info('%s', describe_environment(device))
+    logger.info('config %s:\n%s', cfg.filename, cfg.pretty_text)
+    logger.info('seed %d%s', cfg.seed, ', deterministic' if deterministic else '')
+    set_seed(cfg.seed, deterministic)
+    if auto_resume and (last := find_last_checkpoint(folder)):
+        cfg.resume_from = str(last)
+
+    dataset = build_split(cfg, 'train')
+    model = build_model(cfg)
+    return train_segmentor(model, dataset, cfg, folder, validate, timestamp)
+
+
+def train_segmentor(
+    model: nn.Cell,
+    dataset: CustomDataset,
+    cfg: Config,
+    work_dir: str | Path,
+    validate: bool = True,
+    timestamp: str | None = None,
+) -> Runner:
+    """Train a model on a data set.
+
+    Args:
+        model: The segmentor.
+        dataset: The training images.
+        cfg: For everything else: loader, optimizer, schedule, hooks, evaluation, checkpoints.
+        work_dir: Folder for logs and checkpoints; must exist.
+        validate: Evaluate on ``data.val`` while training.
+        timestamp: Start of the log files' names; now by default.
+
+    Returns:
+        The runner, after training.
+    """
+    check_classes(model, dataset)
+    runner = build_runner(model, dataset, cfg, work_dir)
+    runner.timestamp = timestamp or runner.timestamp
+    register_hooks(runner, cfg, evaluation_of(model, cfg) if validate else None)
+    if cfg.get('resume_from'):
+        runner.resume(cfg.resume_from)
+    elif cfg.get('load_from'):
+        load_weights(model, load_checkpoint(cfg.load_from), strict=False)
+    else:
+        load_pretrained(model)
+    try:
+        runner.run()
+    finally:
+        runner.loader.close()
+    return runner
+
+
+def build_runner(
+    model: nn.Cell, dataset: CustomDataset, cfg: Config, work_dir: str | Path
+) -> Runner:
+    """Build the loader, the training step and the runner, without hooks."""
+    data = {**cfg.data, **cfg.data.get('train_dataloader', {})}
+    loader = TrainLoader(
+        dataset,
+        samples_per_gpu=data.get('samples_per_gpu', 1),
+        workers_per_gpu=data.get('workers_per_gpu', 0),
+        seed=cfg.get('seed') or 0,
+        shuffle=data.get('shuffle', True),
+        rank=get_rank(),
+        world_size=get_world_size(),
+    )
+    clip = (cfg.get('optimizer_config') or {}).get('grad_clip')
+    step = TrainStep(
+        SegmentorWithLoss(model),
+        build_optimizer(model, cfg.optimizer),
+        GradClip(**clip) if clip else None,
+    )
+    meta = {
+        'seed': cfg.get('seed'),
+        'CLASSES': list(dataset.CLASSES),
+        'PALETTE': [[int(value) for value in colour] for colour in dataset.PALETTE or []],
+        'config': cfg.pretty_text,
+        'exp_name': Path(cfg.filename).name if cfg.filename else None,
+        'versions': collect_versions(),
+    }
+    runner_args = {
+        'train_step': step,
+        'model': model,
+        'loader': loader,
+        'work_dir': work_dir,
+        'logger': get_logger(),
+        'meta': meta,
+    }
+    return build_from_cfg(cfg.runner, RUNNERS, runner_args)
+
+
+def register_hooks(runner: Runner, cfg: Config, evaluation: dict | None) -> None:
+    """Register the hooks of a config, in the order in which they must see an iteration.
+
+    First the learning rate; then, after the step, the loss guard and the clock; then users' hooks;
+    then the loggers, the evaluation, and last the checkpoint, which so holds the newest best score.
+    """
+    by_epoch = {'by_epoch': runner.by_epoch}
+    runner.register_hook(LrUpdaterHook(**cfg.lr_config), 'VERY_HIGH')
+    runner.register_hook(NaNGuardHook(), 'HIGH')
+    runner.register_hook(IterTimerHook(), 'ABOVE_NORMAL')
+    for hook in cfg.get('custom_hooks') or []:
+        runner.register_hook(hook)
+    log_config = cfg.get('log_config') or {}
+    for hook in log_config.get('hooks', [{'type': 'TextLoggerHook'}]):
+        interval = {'interval': log_config['interval']} if 'interval' in log_config else {}
+        runner.register_hook({**by_epoch, **interval, **hook}, 'BELOW_NORMAL')
+    if evaluation is not None:
+        runner.register_hook(EvalHook(**{**by_epoch, **evaluation}), 'LOW')
+    checkpoint = cfg.get('checkpoint_config')
+    if checkpoint is not None:
+        runner.register_hook(CheckpointHook(**{**by_epoch, **checkpoint}), 'VERY_LOW')
+
+
+def evaluation_of(model: nn.Cell, cfg: Config) -> dict:
+    """Return EvalHook's arguments: the config's, and a function that evaluates on ``data.val``."""
+    options = dict(cfg.get('evaluation') or {})
+    metrics = options.pop('metric', 'mIoU')
+    dataset = build_split(cfg, 'val')
+    check_classes(model, dataset)
+    segmenter = Segmenter(model)
+    workers = {**cfg.data, **cfg.data.get('val_dataloader', {})}.get('workers_per_gpu', 0)
+
+    def evaluate_now() -> dict[str, float]:
+        model.set_train(False)
+        try:
+            scores = evaluate(segmenter, dataset, workers, metrics)
+        finally:
+            model.set_train(True)
+        get_logger().info('%s', format_scores(scores))
+        return scores.as_dict()
+
+    reported = reported_keys(metrics, dataset.CLASSES)
+    return {'evaluate': evaluate_now, 'reported': reported, **options}
+
+
+def prepare_work_dir(cfg: Config, work_dir: str | Path | None) -> Path:
+    """Make the work dir and make sure that it can be written.
+
+    Raises:
+        OSError: It cannot.
+    """
+    folder = Path(work_dir or cfg.get('work_dir') or Path('work_dirs') / Path(cfg.filename).stem)
+    cfg.work_dir = str(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / '.writable'
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise OSError(
+            f'work dir {str(folder)!r} cannot be written ({error.strerror}): choose another with '
+            '--work-dir'
+        ) from error
+    return folder

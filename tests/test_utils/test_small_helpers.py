@@ -1,0 +1,141 @@
+import os
+import sys
+
+import pytest
+
+from msseg.utils.atomic import atomic_path, atomic_write_text
+from msseg.utils.cli import one_line, run_main
+from msseg.utils.device import setup_device
+from msseg.utils.dist import get_rank, get_world_size
+from msseg.utils.extras import import_extra
+from msseg.utils.signature import accepted_arguments
+from msseg.utils.suggest import did_you_mean
+
+
+class Base:
+    def __init__(self, a, b=1):
+        pass
+
+
+class Passing(Base):
+    def __init__(self, c, *, d=2, **kwargs):
+        super().__init__(**kwargs)
+
+
+class Silent(Passing):
+    pass
+
+
+class Closed(Base):
+    def __init__(self, e):
+        pass
+
+
+class Plain:
+    pass
+
+
+class Open:
+    def __init__(self, **kwargs):
+        pass
+
+
+@pytest.mark.parametrize(
+    ('obj', 'expected'),
+    [
+        (Base, {'a', 'b'}),
+        (Passing, {'a', 'b', 'c', 'd'}),
+        (Silent, {'a', 'b', 'c', 'd'}),
+        (Closed, {'e'}),
+        (Plain, set()),
+        (Open, None),
+        (lambda x, y=2: None, {'x', 'y'}),
+        (lambda **kwargs: None, None),
+    ],
+)
+def test_accepted_arguments(obj, expected):
+    assert accepted_arguments(obj) == expected
+
+
+def test_did_you_mean_is_near_and_quiet_when_nothing_is():
+    assert did_you_mean('crossentropyloss', ['CrossEntropyLoss', 'Dice']) == (
+        " Did you mean 'CrossEntropyLoss'?"
+    )
+    assert did_you_mean('xyz', ['CrossEntropyLoss']) == ''
+
+
+def test_atomic_write_replaces_whole_files(tmp_path):
+    path = tmp_path / 'note.txt'
+    atomic_write_text(path, 'old')
+    atomic_write_text(path, 'new')
+    assert path.read_text() == 'new'
+    assert os.listdir(tmp_path) == ['note.txt']
+
+
+def test_failed_atomic_write_keeps_the_old_file_and_no_rest(tmp_path):
+    path = tmp_path / 'note.txt'
+    path.write_text('old')
+    with pytest.raises(RuntimeError, match='disk'), atomic_path(path) as temporary:
+        temporary.write_text('half')
+        raise RuntimeError('disk')
+    assert path.read_text() == 'old'
+    assert os.listdir(tmp_path) == ['note.txt']
+
+
+def test_users_mistake_is_one_line_and_status_1(capsys):
+    def main():
+        raise KeyError('no such\n  key')
+
+    with pytest.raises(SystemExit) as end:
+        run_main(main)
+    assert end.value.code == 1
+    assert capsys.readouterr().err == 'error: no such key\n'
+
+
+def test_debug_shows_the_traceback(monkeypatch):
+    monkeypatch.setenv('MSSEG_DEBUG', '1')
+
+    def main():
+        raise ValueError('wrong')
+
+    with pytest.raises(ValueError, match='wrong'):
+        run_main(main)
+
+
+def test_interrupt_is_status_130(capsys):
+    def main():
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as end:
+        run_main(main)
+    assert end.value.code == 130
+
+
+def test_bugs_keep_their_traceback():
+    def main():
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_main(main)
+
+
+def test_one_line_of_an_empty_message_is_the_class():
+    assert one_line(ValueError()) == 'ValueError'
+
+
+def test_missing_extra_is_named():
+    with pytest.raises(ImportError, match=r"Thing needs the package 'no_such'.*msseg\[some\]"):
+        import_extra('no_such', 'some', 'Thing')
+    assert import_extra('sys', 'some', 'Thing') is sys
+
+
+def test_one_process_is_rank_0_of_1():
+    assert (get_rank(), get_world_size()) == (0, 1)
+
+
+def test_devices_that_are_unknown_or_absent():
+    with pytest.raises(ValueError, match="device 'cpu' is not known.*Did you mean 'CPU'"):
+        setup_device('cpu')
+    with pytest.raises(ValueError, match="device 'Ascend' is not available"):
+        setup_device('Ascend')
+    assert setup_device('auto') == 'CPU'

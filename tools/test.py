@@ -1,0 +1,73 @@
+"""Test a checkpoint: ``python tools/test.py CONFIG CHECKPOINT --eval mIoU [options]``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from msseg.utils.cli import run_main
+
+
+def parse_args() -> argparse.Namespace:
+    """Return the command line's arguments."""
+    from msseg.config import DictAction
+
+    parser = argparse.ArgumentParser(description='Test a segmentor.')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file (.ckpt)')
+    parser.add_argument(
+        '--eval', nargs='+', default=[], metavar='METRIC', help='scores: mIoU, mDice, mFscore'
+    )
+    parser.add_argument('--out', help='write all label maps to this .npz file')
+    parser.add_argument('--show-dir', help='write images with the labels laid over them here')
+    parser.add_argument(
+        '--opacity', type=float, default=0.5, help='of these labels, in (0, 1] (default 0.5)'
+    )
+    parser.add_argument(
+        '--format-only',
+        action='store_true',
+        help="write label files as the data set's benchmark wants them, to --format-dir",
+    )
+    parser.add_argument(
+        '--format-dir', help='folder for --format-only (default: format_results in the work dir)'
+    )
+    parser.add_argument(
+        '--aug-test', action='store_true', help='average over six scales and horizontal flips'
+    )
+    parser.add_argument('--work-dir', help='folder for a JSON file of the scores')
+    parser.add_argument('--device', default='auto', help='auto (default), CPU, GPU or Ascend')
+    parser.add_argument('--device-id', type=int, help='number of the card')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help="settings that replace the config's: key=value",
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Test."""
+    args = parse_args()
+    from msseg.apis import load_config, test_from_config
+
+    cfg = load_config(args.config, args.cfg_options)
+    folder = args.work_dir or cfg.get('work_dir') or Path('work_dirs') / Path(args.config).stem
+    format_dir = args.format_dir or Path(folder) / 'format_results'
+    test_from_config(
+        cfg,
+        args.checkpoint,
+        metrics=args.eval,
+        out=args.out,
+        show_dir=args.show_dir,
+        opacity=args.opacity,
+        format_dir=format_dir if args.format_only else None,
+        aug_test=args.aug_test,
+        work_dir=args.work_dir,
+        device=args.device,
+        device_id=args.device_id,
+    )
+
+
+if __name__ == '__main__':
+    run_main(main)

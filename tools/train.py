@@ -1,0 +1,62 @@
+"""Train a segmentor: ``python tools/train.py CONFIG [options]``."""
+
+from __future__ import annotations
+
+import argparse
+
+from msseg.utils.cli import run_main
+
+
+def parse_args() -> argparse.Namespace:
+    """Return the command line's arguments."""
+    from msseg.config import DictAction
+
+    parser = argparse.ArgumentParser(description='Train a segmentor.')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('--work-dir', help='folder for logs and checkpoints')
+    parser.add_argument('--load-from', help='checkpoint whose weights to start from')
+    parser.add_argument('--resume-from', help='checkpoint to go on from')
+    parser.add_argument(
+        '--auto-resume', action='store_true', help="go on from the work dir's newest checkpoint"
+    )
+    parser.add_argument('--no-validate', action='store_true', help='do not evaluate while training')
+    parser.add_argument('--seed', type=int, help='of weights, order and augmentation')
+    parser.add_argument(
+        '--deterministic', action='store_true', help='ask for kernels that repeat exactly'
+    )
+    parser.add_argument('--device', default='auto', help='auto (default), CPU, GPU or Ascend')
+    parser.add_argument('--device-id', type=int, help='number of the card')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help="settings that replace the config's: key=value, such as optimizer.lr=0.02 or "
+        'model.decode_head.0.channels=256; lists as [a,b], strings as they are',
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Train."""
+    args = parse_args()
+    from msseg.apis import load_config, train_from_config
+
+    cfg = load_config(args.config, args.cfg_options)
+    if args.load_from is not None:
+        cfg.load_from = args.load_from
+    if args.resume_from is not None:
+        cfg.resume_from = args.resume_from
+    train_from_config(
+        cfg,
+        work_dir=args.work_dir,
+        device=args.device,
+        device_id=args.device_id,
+        seed=args.seed,
+        deterministic=args.deterministic,
+        validate=not args.no_validate,
+        auto_resume=args.auto_resume,
+    )
+
+
+if __name__ == '__main__':
+    run_main(main)
