@@ -58,13 +58,12 @@ class OHEMPixelSampler(nn.Cell):
         return self._below_threshold(logits, labels, valid, kept)
 
     def _hardest(self, losses: ms.Tensor, valid: ms.Tensor, kept: int) -> ms.Tensor:
-        # The order of invalid pixels is before all others, and they are masked in the end.
-        scores = ops.stop_gradient(losses.astype(ms.float32))
-        rank = ops.select(valid, scores, ops.full_like(scores, -1.0))
-        if kept >= rank.size:
-            return valid.astype(ms.float32)
-        lowest = _kth_smallest(rank, ops.full((), rank.size - kept, dtype=ms.int32))
-        return ops.logical_and(valid, rank >= lowest).astype(ms.float32)
+        scores = ops.stop_gradient(losses.astype(ms.float32)).reshape(-1)
+        # Losses are not negative: invalid pixels come last.
+        scores = ops.select(valid.reshape(-1), scores, ops.full_like(scores, -1.0))
+        lowest = ops.topk(scores, min(kept, scores.size))[0][-1]
+        chosen = ops.greater_equal(scores, lowest).reshape(valid.shape)
+        return ops.logical_and(valid, chosen).astype(ms.float32)
 
     def _below_threshold(
         self, logits: ms.Tensor, labels: ms.Tensor, valid: ms.Tensor, kept: int
@@ -72,19 +71,10 @@ class OHEMPixelSampler(nn.Cell):
         labels = labels * valid.astype(ms.int32)
         logits = ops.stop_gradient(logits.astype(ms.float32))
         probability = ops.exp(self.log_prob(logits, labels))
-        order = ops.select(valid, probability, ops.full_like(probability, 2.0))
-        num_valid = valid.astype(ms.int32).sum()
-        k = ops.minimum(num_valid - 1, kept)
-        lowest = _kth_smallest(order, ops.maximum(k, 0) + 1)
-        threshold = ops.maximum(lowest, self.thresh)
-        return ops.logical_and(valid, probability < threshold).astype(ms.float32)
-
-
-def _kth_smallest(values: ms.Tensor, k: ms.Tensor) -> ms.Tensor:
-    """The k-th smallest (k from 1) of float32 values >= -1, found bit by bit.
-
-    Sorting a batch takes seconds on the CPU, and float32 is not sortable everywhere; this needs
-    comparisons and sums only.
-    """
-    # Floats from 1 up order as their bits; those below lose nothing by this shift that matters.
-    return values.reshape(-1).sort()[0][k - 1]
+        # The lowest probabilities first, negated; invalid pixels come last.
+        order = ops.select(valid, -probability, ops.full_like(probability, -2.0)).reshape(-1)
+        lowest = -ops.topk(order, min(kept + 1, order.size))[0]
+        last = ops.minimum(valid.astype(ms.int32).sum() - 1, kept)
+        threshold = ops.gather(lowest, ops.maximum(last, 0), 0)
+        threshold = ops.maximum(threshold, self.thresh)
+        return ops.logical_and(valid, ops.less(probability, threshold)).astype(ms.float32)
