@@ -1,0 +1,133 @@
+"""What to look at after a run: the curve of loss and scores, predictions beside the truth."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from msseg.apis.visualize import blend_labels, default_palette, side_by_side, write_image
+from msseg.datasets import CustomDataset
+from msseg.datasets.loader import TestSample
+from msseg.utils.atomic import atomic_path
+
+_LOSS_COLOUR, _SCORE_COLOUR = 'tab:blue', 'tab:orange'
+_GRID = {'alpha': 0.3, 'linewidth': 0.6}
+
+
+def read_log(path: str | Path) -> tuple[list[dict], list[dict]]:
+    """Reads a ``.log.json`` file.
+
+    Args:
+        path: As the text logger writes it: one JSON object a line.
+
+    Returns:
+        The entries of training and those of evaluation, in order.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: A line is no JSON object, or nothing was logged.
+    """
+    entries: dict[str, list[dict]] = {'train': [], 'val': []}
+    for number, line in enumerate(Path(path).read_text(encoding='utf-8').splitlines(), 1):
+        try:
+            entry = json.loads(line)
+            mode = entry.get('mode')
+        except (ValueError, AttributeError) as error:
+            raise ValueError(
+                f'{path}, line {number} is {line[:60]!r}, expected a JSON object as a run writes '
+                'them: name a .log.json file'
+            ) from error
+        if mode in entries:
+            entries[mode].append(entry)
+    if not entries['train']:
+        raise ValueError(f'{path} holds no training entries: the run ended before its first log')
+    return entries['train'], entries['val']
+
+
+def draw_curve(log: str | Path, out: str | Path, score: str = 'mIoU') -> None:
+    """Draws loss and score over the run.
+
+    Args:
+        log: The ``.log.json`` file of the run.
+        out: The PNG to write.
+        score: Which of the evaluated scores to draw.
+
+    Raises:
+        KeyError: The score was never reported.
+    """
+    train, val = read_log(log)
+    reported = sorted({key for entry in val for key in entry} - {'mode', 'epoch', 'iter', 'lr'})
+    if val and score not in reported:
+        raise KeyError(f'{log} reports no {score!r}, expected one of {reported}')
+    place, unit = _places(train + val)
+    # the Figure class draws into files without a window, whatever matplotlib's backend is
+    figure = Figure(figsize=(8, 4.5), layout='constrained')
+    axes = figure.add_subplot()
+    axes.plot(place[: len(train)], [e['loss'] for e in train], color=_LOSS_COLOUR, label='loss')
+    axes.set(xlabel=unit, ylabel='training loss')
+    axes.set_ylim(bottom=0)
+    axes.grid(**_GRID)
+    axes.yaxis.label.set_color(_LOSS_COLOUR)
+    if val:
+        right = axes.twinx()
+        values = [np.nan if entry[score] is None else entry[score] for entry in val]
+        right.plot(place[len(train) :], values, 'o-', color=_SCORE_COLOUR, markersize=4)
+        right.set_ylabel(f'validation {score}', color=_SCORE_COLOUR)
+        right.set_ylim(0, 1)
+        axes.set_title(f'{score} {values[-1]:.4f} in the end, best {np.nanmax(values):.4f}')
+    out = Path(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(out) as temporary, matplotlib.rc_context({'font.size': 10}):
+        figure.savefig(temporary, format='png', dpi=120)
+
+
+def _places(entries: list[dict]) -> tuple[list[float], str]:
+    """Returns each entry's place on the horizontal axis, and the axis' unit.
+
+    Runs that count epochs log the iteration within the epoch, so it alone does not say where.
+    """
+    longest = max(entry['iter'] for entry in entries)
+    restarts = any(
+        later['iter'] <= entry['iter'] and later['epoch'] > entry['epoch']
+        for entry, later in zip(entries, entries[1:], strict=False)
+    )
+    if restarts:
+        return [entry['epoch'] - 1 + entry['iter'] / longest for entry in entries], 'epoch'
+    return [entry['iter'] for entry in entries], 'iteration'
+
+
+class Comparisons:
+    """Writes image, truth and prediction beside each other; a handler for `predict_all`.
+
+    Args:
+        folder: Where to; pictures are named after the images.
+        dataset: For the palette.
+        opacity: Of the labels.
+        limit: Writes no more pictures than this, the first ones; None is all.
+    """
+
+    def __init__(
+        self, folder: Path, dataset: CustomDataset, opacity: float = 0.5, limit: int | None = None
+    ) -> None:
+        self.folder = folder
+        self.palette = dataset.PALETTE or default_palette(len(dataset.CLASSES))
+        self.opacity = opacity
+        self.limit = limit
+        self.written: list[Path] = []
+
+    def add(self, sample: TestSample, labels: np.ndarray) -> None:
+        """Write one picture."""
+        if self.limit is not None and len(self.written) >= self.limit:
+            return
+        image = cv2.imread(sample.metas[0]['filename'], cv2.IMREAD_COLOR)
+        panels = [('image', image)]
+        for title, seen in (('truth', sample.gt), ('prediction', labels)):
+            panels.append((title, blend_labels(image, seen, self.palette, self.opacity)))
+        path = self.folder / Path(sample.metas[0]['ori_filename']).with_suffix('.png').name
+        write_image(path, side_by_side(panels))
+        self.written.append(path)

@@ -1,0 +1,76 @@
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from msseg.apis.report import _places, draw_curve, read_log
+
+META = {'seed': 1}
+TRAIN = [{'mode': 'train', 'epoch': 1, 'iter': 10 * i, 'loss': 1.0 / i} for i in range(1, 6)]
+VAL = [{'mode': 'val', 'epoch': 1, 'iter': 25 * i, 'mIoU': 0.3 * i, 'lr': 0.1} for i in (1, 2)]
+
+
+@pytest.fixture
+def write_log(tmp_path):
+    def write(entries):
+        path = tmp_path / 'run.log.json'
+        path.write_text(''.join(json.dumps(entry) + '\n' for entry in entries))
+        return path
+
+    return write
+
+
+def test_log_is_split_into_training_and_evaluation(write_log):
+    assert read_log(write_log([META, *TRAIN, *VAL])) == (TRAIN, VAL)
+
+
+def test_curve_is_a_picture(write_log, tmp_path):
+    out = tmp_path / 'new' / 'curve.png'
+    draw_curve(write_log([META, *TRAIN, *VAL]), out)
+    picture = cv2.imread(str(out))
+    assert picture.shape[0] > 300
+    # both lines are there: pure-blue-ish and orange-ish pixels on white
+    assert (np.abs(picture.astype(int) - (180, 119, 31)).sum(-1) < 30).sum() > 200
+    assert (np.abs(picture.astype(int) - (14, 127, 255)).sum(-1) < 30).sum() > 100
+
+
+def test_curve_without_evaluation_shows_the_loss_alone(write_log, tmp_path):
+    draw_curve(write_log([META, *TRAIN]), tmp_path / 'curve.png')
+    picture = cv2.imread(str(tmp_path / 'curve.png'))
+    assert (np.abs(picture.astype(int) - (14, 127, 255)).sum(-1) < 30).sum() == 0
+
+
+def test_missing_scores_leave_gaps(write_log, tmp_path):
+    val = [*VAL, {**VAL[0], 'iter': 60, 'mIoU': None}]
+    draw_curve(write_log([*TRAIN, *val]), tmp_path / 'curve.png')
+    assert (tmp_path / 'curve.png').stat().st_size > 1000
+
+
+def test_unknown_score_names_the_reported_ones(write_log, tmp_path):
+    with pytest.raises(KeyError, match=r"reports no 'mDice', expected one of \['mIoU'\]"):
+        draw_curve(write_log([*TRAIN, *VAL]), tmp_path / 'curve.png', score='mDice')
+    assert not (tmp_path / 'curve.png').exists()
+
+
+@pytest.mark.parametrize('text', ['not json\n', '[1, 2]\n'])
+def test_other_files_are_refused(tmp_path, text):
+    path = tmp_path / 'run.log'
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r'line 1 is .*, expected a JSON object'):
+        read_log(path)
+
+
+def test_run_without_entries_is_told(write_log):
+    with pytest.raises(ValueError, match='holds no training entries'):
+        read_log(write_log([META]))
+
+
+def test_iterations_within_epochs_become_epochs():
+    entries = [{'epoch': e, 'iter': i} for e in (1, 2) for i in (5, 10)]
+    assert _places(entries) == ([0.5, 1.0, 1.5, 2.0], 'epoch')
+
+
+def test_iterations_counted_through_stay_iterations():
+    entries = [{'epoch': e, 'iter': i} for e, i in ((1, 10), (2, 20), (2, 30))]
+    assert _places(entries) == ([10, 20, 30], 'iteration')
