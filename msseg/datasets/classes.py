@@ -1,0 +1,108 @@
+"""Class names and colours: those of a data set, a part of them, or a user's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from msseg.utils.suggest import did_you_mean
+
+
+class ClassChoice(NamedTuple):
+    """Names and colours in use, and how a data set's own classes become them.
+
+    Attributes:
+        names: Class names, None when unknown.
+        palette: RGB colour of each class, None when unknown.
+        class_map: From the data set's own class indices to those in use, -1 for classes that
+            are left out; None when nothing changes.
+    """
+
+    names: Sequence[str] | None
+    palette: Sequence[Sequence[int]] | np.ndarray | None
+    class_map: dict[int, int] | None
+
+
+def choose_classes(
+    own_names: Sequence[str] | None,
+    own_palette: Sequence[Sequence[int]] | None,
+    classes: str | Sequence[str] | None,
+    palette: Sequence[Sequence[int]] | None,
+    who: str,
+) -> ClassChoice:
+    """Choose class names and colours.
+
+    Args:
+        own_names: Names that the data set's class defines.
+        own_palette: Colours that it defines.
+        classes: The user's choice: names, or a text file with one a line; None for the own.
+        palette: The user's colours, None for the own ones or arbitrary ones.
+        who: The data set's name, for errors.
+
+    Returns:
+        The choice.
+
+    Raises:
+        TypeError: `classes` of another kind.
+        ValueError: A name that the data set does not have, or too few colours.
+        FileNotFoundError: `classes` names a file that is missing.
+
+    Source: MMSegmentation 0.30 ``CustomDataset.get_classes_and_palette``; a palette given
+        together with the own classes is used here, and ignored there.
+    """
+    if classes is None:
+        names, class_map = own_names, None
+        chosen_palette = own_palette if palette is None else palette
+    else:
+        names = _read_names(classes, who)
+        class_map = _map_classes(own_names, names, who) if own_names else None
+        chosen_palette = palette
+        if palette is None and own_palette is not None:
+            chosen_palette = own_palette
+            if class_map is not None:
+                old_ids = {new: old for old, new in class_map.items() if new >= 0}
+                chosen_palette = [own_palette[old_ids[i]] for i in range(len(names))]
+        if chosen_palette is None:
+            chosen_palette = arbitrary_palette(len(names))
+    if names is not None and chosen_palette is not None and len(chosen_palette) < len(names):
+        raise ValueError(
+            f'{who}: palette has {len(chosen_palette)} colours for {len(names)} classes; give one '
+            'RGB colour for each class'
+        )
+    return ClassChoice(names, chosen_palette, class_map)
+
+
+def arbitrary_palette(num_classes: int) -> np.ndarray:
+    """Return (num_classes, 3) colours: random, but the same ones every time."""
+    return np.random.RandomState(42).randint(0, 255, size=(num_classes, 3))
+
+
+def _read_names(classes: str | Sequence[str], who: str) -> list[str] | Sequence[str]:
+    if isinstance(classes, (str, Path)):
+        if not Path(classes).is_file():
+            raise FileNotFoundError(
+                f'{who}: classes={str(classes)!r} is no file; give a text file with one name a '
+                'line, or a list of names'
+            )
+        return Path(classes).read_text().splitlines()
+    if isinstance(classes, (list, tuple)) and all(isinstance(c, str) for c in classes):
+        if len(set(classes)) != len(classes) or not classes:
+            raise ValueError(f'{who}: classes={classes!r}; expected different names, at least one')
+        return classes
+    raise TypeError(
+        f'{who}: classes={classes!r}; expected a list of names, or a text file with one a line'
+    )
+
+
+def _map_classes(own_names: Sequence[str], names: Sequence[str], who: str) -> dict[int, int] | None:
+    for name in names:
+        if name not in own_names:
+            hint = did_you_mean(name, own_names) or f' It has {list(own_names)}.'
+            raise ValueError(f'{who}: classes is not a subset of CLASSES: no {name!r}.{hint}')
+    names = list(names)
+    if names == list(own_names):
+        return None
+    return {i: names.index(n) if n in names else -1 for i, n in enumerate(own_names)}

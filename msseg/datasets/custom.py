@@ -1,0 +1,303 @@
+"""The data set that all others are made from."""
+
+from __future__ import annotations
+
+import os.path as osp
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from msseg.datasets import file_lists
+from msseg.datasets.builder import DATASETS
+from msseg.datasets.classes import choose_classes
+from msseg.datasets.pipelines import Compose, LoadAnnotations
+from msseg.datasets.pipelines.arguments import check_disk_backend
+from msseg.datasets.pipelines.label_file import parse_label_map
+from msseg.datasets.sample_rng import current_rng
+from msseg.utils.logging import get_logger
+
+
+@DATASETS.register_module()
+class CustomDataset:
+    """Images and labels in folders: ``img_dir/NAME{img_suffix}``, ``ann_dir/NAME{seg_map_suffix}``.
+
+    Args:
+        pipeline: Configs of the transforms.
+        img_dir: Folder of the images, searched to any depth. May be left out with a ``.lst``.
+        img_suffix: What image names end with; one or several.
+        ann_dir: Folder of the labels; None for images without labels.
+        seg_map_suffix: What stands in place of `img_suffix` in label names.
+        split: Text file with one NAME a line; or a ``.lst`` file with an image and a label a
+            line, relative to `data_root`. All images of `img_dir` by default.
+        data_root: What relative `img_dir`, `ann_dir` and `split` start from.
+        test_mode: Samples go through the pipeline without their labels.
+        ignore_index: Label value of pixels that do not count.
+        reduce_zero_label: Files hold class i as i + 1, and 0 for pixels that do not count.
+        classes: Names of the classes to use, or a text file with one a line; of a data set with
+            classes of its own, a part of them: the others' pixels do not count.
+        palette: RGB colour of each class.
+        label_map: What the values of label files (or their (r, g, b) colours) mean: class
+            indices or `ignore_index`. Values that it lacks stay; colours that it lacks are an
+            error.
+        num_samples: Use only the first so many images; None or 0 for all.
+        gt_seg_map_loader_cfg: Arguments of the LoadAnnotations that evaluation uses.
+        file_client_args: Only ``dict(backend='disk')``.
+
+    Raises:
+        FileNotFoundError: A folder, the split, an image of the split, or (in training) a label
+            is missing; the message names the first.
+        ValueError: There is no image, or an argument does not fit.
+
+    Source: MMSegmentation 0.30 ``CustomDataset``, plus `label_map`, `num_samples`, several
+        suffixes, ``.lst`` files, and labels that are checked where they are read.
+    """
+
+    CLASSES: Sequence[str] | None = None
+    PALETTE: Sequence[Sequence[int]] | None = None
+
+    def __init__(
+        self,
+        pipeline: Sequence[dict],
+        img_dir: str | None = None,
+        img_suffix: str | Sequence[str] = '.jpg',
+        ann_dir: str | None = None,
+        seg_map_suffix: str = '.png',
+        split: str | None = None,
+        data_root: str | None = None,
+        test_mode: bool = False,
+        ignore_index: int = 255,
+        reduce_zero_label: bool = False,
+        classes: str | Sequence[str] | None = None,
+        palette: Sequence[Sequence[int]] | None = None,
+        label_map: dict | None = None,
+        num_samples: int | None = None,
+        gt_seg_map_loader_cfg: dict | None = None,
+        file_client_args: dict | None = None,
+    ) -> None:
+        who = type(self).__name__
+        check_disk_backend(who, file_client_args)
+        _check_texts(who, img_dir=img_dir, ann_dir=ann_dir, split=split, data_root=data_root)
+        self.pipeline = Compose(pipeline)
+        self.img_suffix = img_suffix
+        self.seg_map_suffix = seg_map_suffix
+        self.test_mode = test_mode
+        self.ignore_index = ignore_index
+        self.reduce_zero_label = reduce_zero_label
+        self.data_root = data_root
+        self.img_dir, self.ann_dir = self._join(img_dir), self._join(ann_dir)
+        self.split = self._join(split)
+        self.label_map = parse_label_map(label_map, who)
+        choice = choose_classes(self.CLASSES, self.PALETTE, classes, palette, who)
+        self.CLASSES, self.PALETTE = choice.names, choice.palette
+        self.custom_classes = classes is not None
+        self.class_map = self._with_ignored(choice.class_map)
+        self.gt_seg_map_loader = LoadAnnotations(**(gt_seg_map_loader_cfg or {}))
+        if test_mode and self.CLASSES is None:
+            raise ValueError(f'{who}: the classes are unknown; give classes=[…], their names')
+        self.img_infos = self._first(
+            self.load_annotations(
+                self.img_dir, img_suffix, self.ann_dir, seg_map_suffix, self.split
+            ),
+            num_samples,
+        )
+        if self.ann_dir is not None and not test_mode:
+            self.check_labels()
+        get_logger().info('%s: %d images', who, len(self))
+
+    def _join(self, path: str | None) -> str | None:
+        if path is None or self.data_root is None:
+            return path
+        return osp.join(self.data_root, path)
+
+    def _with_ignored(self, class_map: dict[int, int] | None) -> dict[int, int] | None:
+        if class_map is None:
+            return None
+        return {old: self.ignore_index if new < 0 else new for old, new in class_map.items()}
+
+    def _first(self, img_infos: list[dict], num_samples: int | None) -> list[dict]:
+        if num_samples is not None and (not isinstance(num_samples, int) or num_samples < 0):
+            raise ValueError(
+                f'{type(self).__name__}: num_samples={num_samples!r}; expected how many of the '
+                'first images to use, None or 0 for all'
+            )
+        return img_infos[: num_samples or None]
+
+    def __len__(self) -> int:
+        return len(self.img_infos)
+
+    def load_annotations(
+        self,
+        img_dir: str | None,
+        img_suffix: str | Sequence[str],
+        ann_dir: str | None,
+        seg_map_suffix: str,
+        split: str | None,
+    ) -> list[dict]:
+        """List the images and the names of their labels; a data set of your own may override it.
+
+        Args:
+            img_dir: Folder of the images.
+            img_suffix: What image names end with.
+            ann_dir: Folder of the labels, None for none.
+            seg_map_suffix: What label names end with.
+            split: File with names, None for the whole folder.
+
+        Returns:
+            For each image ``dict(filename=…, ann=dict(seg_map=…))``, relative to the folders.
+        """
+        who = type(self).__name__
+        if split is not None and split.endswith('.lst'):
+            return self._load_pairs(split, who)
+        if img_dir is None:
+            raise ValueError(
+                f'{who}: img_dir is missing; give the folder of the images, or split=….lst with '
+                'an image and a label a line'
+            )
+        if ann_dir is None:
+            seg_map_suffix = None
+        else:
+            if not self.test_mode:
+                file_lists.check_folder(ann_dir, 'ann_dir', who)
+        if split is not None:
+            return file_lists.list_split(split, img_dir, img_suffix, seg_map_suffix, who)
+        return file_lists.list_folder(img_dir, img_suffix, seg_map_suffix, who)
+
+    def _load_pairs(self, split: str, who: str) -> list[dict]:
+        # names in the file start from data_root, unless folders are given
+        root = self.data_root or osp.dirname(split)
+        self.img_dir = root if self.img_dir is None else self.img_dir
+        img_infos = file_lists.list_pairs(split, who)
+        if self.ann_dir is None and all('ann' in info for info in img_infos):
+            self.ann_dir = root
+        first = osp.join(self.img_dir, img_infos[0]['filename'])
+        if not osp.isfile(first):
+            raise FileNotFoundError(
+                f'{who}: {split} names {img_infos[0]["filename"]!r}, but there is no {first}; '
+                'names in it are relative to data_root'
+            )
+        return img_infos
+
+    def check_labels(self) -> None:
+        """Raise FileNotFoundError unless every image has its label file."""
+        file_lists.check_labels(self.img_infos, self.ann_dir, type(self).__name__)
+
+    def get_filename(self, index: int) -> str:
+        """Return the path of a sample's image."""
+        return osp.join(self.img_dir or '', self.img_infos[index]['filename'])
+
+    def get_ann_info(self, index: int) -> dict:
+        """Return what is known of a sample's label: ``dict(seg_map=…)``.
+
+        Raises:
+            ValueError: The data set has no labels.
+        """
+        ann = self.img_infos[index].get('ann')
+        if ann is None:
+            raise ValueError(
+                f'{type(self).__name__}: {self.get_filename(index)} has no label; give ann_dir'
+            )
+        return ann
+
+    def pre_pipeline(self, results: dict) -> None:
+        """Add to a sample what the transforms need to know of the data set."""
+        results['seg_fields'] = []
+        results['img_prefix'] = self.img_dir
+        results['seg_prefix'] = self.ann_dir
+        results['label_map'] = self.label_map
+        results['class_map'] = self.class_map
+        results['ignore_index'] = self.ignore_index
+        results['reduce_zero_label'] = self.reduce_zero_label
+        results['num_classes'] = None if self.CLASSES is None else len(self.CLASSES)
+        rng = current_rng()
+        if rng is not None:
+            results['rng'] = rng
+
+    def __getitem__(self, index: int) -> Any:
+        return self.prepare_test_img(index) if self.test_mode else self.prepare_train_img(index)
+
+    def prepare_train_img(self, index: int) -> Any:
+        """Send an image and its label through the pipeline."""
+        results = dict(img_info=self.img_infos[index], ann_info=self.get_ann_info(index))
+        self.pre_pipeline(results)
+        return self.pipeline(results)
+
+    def prepare_test_img(self, index: int) -> Any:
+        """Send an image through the pipeline."""
+        results = dict(img_info=self.img_infos[index])
+        self.pre_pipeline(results)
+        return self.pipeline(results)
+
+    def get_gt_seg_map(self, index: int) -> np.ndarray:
+        """Read a sample's label as evaluation needs it.
+
+        Args:
+            index: The sample.
+
+        Returns:
+            (h, w) at the file's size, class indices in use and ignore_index; uint8 where those
+            fit, else int16.
+
+        Raises:
+            FileNotFoundError, ValueError: As `LoadAnnotations`.
+        """
+        results = dict(img_info=self.img_infos[index], ann_info=self.get_ann_info(index))
+        self.pre_pipeline(results)
+        return self.gt_seg_map_loader(results)['gt_semantic_seg']
+
+    def get_gt_seg_map_by_idx(self, index: int) -> np.ndarray:
+        """MMSegmentation's name of `get_gt_seg_map`."""
+        return self.get_gt_seg_map(index)
+
+    def get_gt_seg_maps(self) -> Iterator[np.ndarray]:
+        """Yield all labels in order."""
+        return (self.get_gt_seg_map(i) for i in range(len(self)))
+
+    def format_results(
+        self,
+        results: Sequence[np.ndarray],
+        imgfile_prefix: str,
+        indices: Sequence[int] | None = None,
+    ) -> list[str]:
+        """Write predictions as PNG files of class indices, as label files hold them.
+
+        Args:
+            results: (h, w) class indices of each image.
+            imgfile_prefix: Folder to write to.
+            indices: The samples they belong to; all by default.
+
+        Returns:
+            The files' paths.
+        """
+        indices = range(len(self)) if indices is None else indices
+        files = []
+        for result, index in zip(results, indices, strict=True):
+            if self.reduce_zero_label:
+                result = result + 1
+            files.append(self._write_result(result, imgfile_prefix, index))
+        return files
+
+    def _write_result(
+        self, result: np.ndarray, folder: str, index: int, palette: np.ndarray | None = None
+    ) -> str:
+        file = Path(folder) / f'{Path(self.img_infos[index]["filename"]).stem}.png'
+        file.parent.mkdir(parents=True, exist_ok=True)
+        img = Image.fromarray(np.asarray(result).astype(np.uint8))
+        if palette is not None:
+            img = img.convert('P')
+            img.putpalette(palette)
+        img.save(file)
+        return str(file)
+
+
+def _check_texts(who: str, **arguments: Any) -> None:
+    for name, value in arguments.items():
+        if value is not None and not isinstance(value, (str, Path)):
+            advice = (
+                'build the data set by build_dataset, which joins one data set for each'
+                if isinstance(value, (list, tuple))
+                else 'give a path'
+            )
+            raise TypeError(f'{who}: {name}={value!r}; {advice}')

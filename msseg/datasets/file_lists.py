@@ -1,0 +1,186 @@
+"""Which images and labels a data set has: folders, splits and lists of pairs."""
+
+from __future__ import annotations
+
+import os
+import os.path as osp
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from msseg.utils.suggest import did_you_mean
+
+_MOST_NAMED = 5
+
+
+def list_folder(
+    img_dir: str, img_suffix: str | Sequence[str], seg_map_suffix: str | None, who: str
+) -> list[dict]:
+    """List the images below a folder, sorted by name, each with its label's name.
+
+    Args:
+        img_dir: The folder; searched to any depth, hidden files left out.
+        img_suffix: What image names end with; one or several.
+        seg_map_suffix: What stands in its place in label names; None for no labels.
+        who: The data set's name, for errors.
+
+    Returns:
+        For each image ``dict(filename=…, ann=dict(seg_map=…))``, relative to the folders.
+
+    Raises:
+        FileNotFoundError: No such folder.
+        ValueError: No image in it.
+    """
+    check_folder(img_dir, 'img_dir', who)
+    suffixes = as_suffixes(img_suffix)
+    names = []
+    for folder, _, files in os.walk(img_dir, followlinks=True):
+        names += [osp.relpath(osp.join(folder, f), img_dir) for f in files if f[0] != '.']
+    img_infos = []
+    for name in sorted(names):
+        suffix = next((s for s in suffixes if name.endswith(s)), None)
+        if suffix is not None:
+            stem = name[: len(name) - len(suffix)]
+            img_infos.append(_info(name, None if seg_map_suffix is None else stem + seg_map_suffix))
+    if not img_infos:
+        raise ValueError(_no_images(img_dir, suffixes, names, who))
+    return img_infos
+
+
+def list_split(
+    split: str,
+    img_dir: str,
+    img_suffix: str | Sequence[str],
+    seg_map_suffix: str | None,
+    who: str,
+) -> list[dict]:
+    """List the images that a text file names, one a line, without suffix.
+
+    Args:
+        split: The text file.
+        img_dir: Folder of the images, for the choice among several suffixes.
+        img_suffix: What to append for the image; of several, the first that exists.
+        seg_map_suffix: What to append for the label; None for no labels.
+        who: The data set's name, for errors.
+
+    Returns:
+        As `list_folder`, in the file's order.
+
+    Raises:
+        FileNotFoundError: No such file, or an image that it names is missing.
+        ValueError: It names nothing.
+    """
+    check_folder(img_dir, 'img_dir', who)
+    suffixes = as_suffixes(img_suffix)
+    img_infos = []
+    for number, name in read_lines(split, 'split', who):
+        files = [name + s for s in suffixes]
+        found = next((f for f in files if osp.isfile(osp.join(img_dir, f))), None)
+        if found is None:
+            tried = ' or '.join(osp.join(img_dir, f) for f in files)
+            raise FileNotFoundError(
+                f'{who}: {split}, line {number} names {name!r}, but there is no {tried}; lines '
+                'hold names relative to img_dir without img_suffix'
+            )
+        img_infos.append(_info(found, None if seg_map_suffix is None else name + seg_map_suffix))
+    return img_infos
+
+
+def list_pairs(split: str, who: str) -> list[dict]:
+    """List the pairs that a ``.lst`` file names: image and label, separated by white space.
+
+    Args:
+        split: The file; a line may also hold an image alone.
+        who: The data set's name, for errors.
+
+    Returns:
+        As `list_folder`, in the file's order, names as they stand in it.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: It names nothing, or a line holds more than two names.
+    """
+    img_infos = []
+    for number, line in read_lines(split, 'split', who):
+        names = line.split()
+        if len(names) > 2:
+            raise ValueError(
+                f'{who}: {split}, line {number} is {line!r}; expected an image and a label, '
+                'separated by white space (so without white space in their names)'
+            )
+        img_infos.append(_info(names[0], names[1] if len(names) == 2 else None))
+    return img_infos
+
+
+def check_labels(img_infos: Sequence[dict], ann_dir: str | None, who: str) -> None:
+    """Raise FileNotFoundError unless every image has its label file.
+
+    Args:
+        img_infos: Images with the names of their labels.
+        ann_dir: What those names are relative to.
+        who: The data set's name.
+    """
+    missing = []
+    for info in img_infos:
+        label = info.get('ann', {}).get('seg_map')
+        if label is None or not osp.isfile(osp.join(ann_dir or '', label)):
+            missing.append((info['filename'], label))
+    if missing:
+        image, label = missing[0]
+        expected = 'a label' if label is None else osp.join(ann_dir or '', label)
+        raise FileNotFoundError(
+            f'{who}: {len(missing)} of {len(img_infos)} images have no label, the first is '
+            f'{image}: expected {expected}; add the files, or correct ann_dir and seg_map_suffix '
+            '(its place in the name is that of img_suffix)'
+        )
+
+
+def check_folder(folder: str, argument: str, who: str) -> None:
+    """Raise FileNotFoundError unless a folder is there; says which part of it is missing."""
+    if osp.isdir(folder):
+        return
+    if osp.exists(folder):
+        raise FileNotFoundError(f'{who}: {argument}={folder!r} is a file; expected a folder')
+    there = Path(folder)
+    while not there.exists() and there != there.parent:
+        gone, there = there.name, there.parent
+    inside = [p.name for p in there.iterdir() if p.is_dir()] if there.is_dir() else []
+    raise FileNotFoundError(
+        f'{who}: {argument}={folder!r}: there is no such folder; {there.resolve()} has no '
+        f'{gone!r}.{did_you_mean(gone, inside)} Correct data_root or {argument}'
+    )
+
+
+def read_lines(path: str, argument: str, who: str) -> list[tuple[int, str]]:
+    """Read a text file's lines that are not blank, stripped, with their numbers from 1.
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: It has none.
+    """
+    if not osp.isfile(path):
+        raise FileNotFoundError(f'{who}: {argument}={path!r}: there is no such file')
+    lines = Path(path).read_text().splitlines()
+    numbered = [(i, line.strip()) for i, line in enumerate(lines, 1) if line.strip()]
+    if not numbered:
+        raise ValueError(f'{who}: {argument}={path!r} is empty; expected one name a line')
+    return numbered
+
+
+def as_suffixes(img_suffix: str | Sequence[str]) -> tuple[str, ...]:
+    """Return one or several suffixes as a tuple."""
+    return (img_suffix,) if isinstance(img_suffix, str) else tuple(img_suffix)
+
+
+def _info(image: str, label: str | None) -> dict:
+    return dict(filename=image) if label is None else dict(filename=image, ann=dict(seg_map=label))
+
+
+def _no_images(img_dir: str, suffixes: Sequence[str], names: Sequence[str], who: str) -> str:
+    expected = ' or '.join(repr(s) for s in suffixes)
+    found = Counter(osp.splitext(name)[1] for name in names).most_common(_MOST_NAMED)
+    there = ', '.join(f'{n} of {suffix!r}' for suffix, n in found) if found else 'none at all'
+    return (
+        f'{who}: img_dir={img_dir!r} has no file whose name ends with {expected}; it has {there}. '
+        'Correct img_dir or img_suffix'
+    )

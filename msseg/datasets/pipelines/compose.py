@@ -1,0 +1,49 @@
+"""A pipeline of transforms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from msseg.datasets.builder import PIPELINES
+from msseg.registry import build_from_cfg
+
+
+@PIPELINES.register_module()
+class Compose:
+    """Apply transforms one after the other.
+
+    Args:
+        transforms: Configs or callables. A transform that returns None ends the pipeline with
+            None.
+
+    Raises:
+        TypeError: Something that is neither.
+    """
+
+    def __init__(self, transforms: Sequence[dict | Callable[[dict], dict | None]]) -> None:
+        if not isinstance(transforms, Sequence) or isinstance(transforms, str):
+            raise TypeError(
+                f'a pipeline must be a list of transforms, but got {transforms!r}'
+            )
+        self.transforms = [self._build(transform) for transform in transforms]
+
+    @staticmethod
+    def _build(transform: dict | Callable) -> Callable:
+        if isinstance(transform, dict):
+            return build_from_cfg(transform, PIPELINES)
+        if callable(transform):
+            return transform
+        raise TypeError(
+            f'a transform must be a dict with a type, or callable, but got {transform!r}'
+        )
+
+    def __call__(self, results: dict) -> dict | None:
+        for transform in self.transforms:
+            results = transform(results)
+            if results is None:
+                return None
+        return results
+
+    def __repr__(self) -> str:
+        inside = ''.join(f'\n    {transform}' for transform in self.transforms)
+        return f'{type(self).__name__}({inside}\n)'

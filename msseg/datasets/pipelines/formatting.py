@@ -1,0 +1,176 @@
+"""What turns a sample into arrays for the network. Arrays stay numpy: workers use no Tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from msseg.datasets.builder import PIPELINES
+
+
+@PIPELINES.register_module()
+class DefaultFormatBundle:
+    """Bring image and label into the network's form.
+
+    Reads: img, gt_semantic_seg, each if present. Writes: img (float32, (c, h, w), contiguous),
+    gt_semantic_seg (int32, (1, h, w)).
+
+    Source: MMSegmentation 0.30 ``DefaultFormatBundle``, with numpy arrays in place of
+        DataContainers.
+    """
+
+    def __call__(self, results: dict) -> dict:
+        if 'img' in results:
+            results['img'] = np.ascontiguousarray(_channels_first(results['img']), np.float32)
+        if 'gt_semantic_seg' in results:
+            results['gt_semantic_seg'] = results['gt_semantic_seg'][None].astype(np.int32)
+        return results
+
+    def __repr__(self) -> str:
+        return type(self).__name__
+
+
+@PIPELINES.register_module()
+class Collect:
+    """Keep what the network and its metrics need, and drop the rest.
+
+    Reads: `keys` and `meta_keys`. Writes: a new dict of `keys` and ``img_metas``.
+
+    Args:
+        keys: What to keep.
+        meta_keys: What to gather in the dict ``img_metas``.
+
+    Raises:
+        KeyError: A key is missing.
+
+    Source: MMSegmentation 0.30 ``Collect``.
+    """
+
+    def __init__(
+        self,
+        keys: Sequence[str],
+        meta_keys: Sequence[str] = (
+            'filename',
+            'ori_filename',
+            'ori_shape',
+            'img_shape',
+            'pad_shape',
+            'scale_factor',
+            'flip',
+            'flip_direction',
+            'img_norm_cfg',
+        ),
+    ) -> None:
+        self.keys = keys
+        self.meta_keys = meta_keys
+
+    def __call__(self, results: dict) -> dict:
+        for name in (*self.meta_keys, *self.keys):
+            if name not in results:
+                raise KeyError(
+                    f'Collect: there is no {name!r} in the sample, which has {sorted(results)}; '
+                    'leave it out of keys or meta_keys, or add the transform that writes it '
+                    "('flip' comes from RandomFlip, 'img_norm_cfg' from Normalize)"
+                )
+        data = {key: results[key] for key in self.keys}
+        data['img_metas'] = {key: results[key] for key in self.meta_keys}
+        return data
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(keys={self.keys}, meta_keys={self.meta_keys})'
+
+
+@PIPELINES.register_module()
+class ImageToTensor:
+    """Turn images to (c, h, w), contiguous.
+
+    Reads and writes: `keys`.
+
+    Args:
+        keys: Which; a single (h, w) gives (1, h, w).
+
+    Source: MMSegmentation 0.30 ``ImageToTensor``.
+    """
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self.keys = keys
+
+    def __call__(self, results: dict) -> dict:
+        for key in self.keys:
+            results[key] = np.ascontiguousarray(_channels_first(results[key]))
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(keys={self.keys})'
+
+
+@PIPELINES.register_module()
+class ToTensor:
+    """Turn values into arrays.
+
+    Reads and writes: `keys`. An integer gives an int64 array of one, a float a float32 array of
+    one, a sequence an array of its own type.
+
+    Args:
+        keys: Which.
+
+    Source: MMSegmentation 0.30 ``ToTensor``, with numpy arrays in place of tensors.
+    """
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        self.keys = keys
+
+    def __call__(self, results: dict) -> dict:
+        for key in self.keys:
+            results[key] = _to_array(results[key], key)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(keys={self.keys})'
+
+
+@PIPELINES.register_module()
+class Transpose:
+    """Reorder the axes of arrays.
+
+    Reads and writes: `keys`.
+
+    Args:
+        keys: Which.
+        order: The old axes in their new order.
+
+    Source: MMSegmentation 0.30 ``Transpose``.
+    """
+
+    def __init__(self, keys: Sequence[str], order: Sequence[int]) -> None:
+        self.keys = keys
+        self.order = order
+
+    def __call__(self, results: dict) -> dict:
+        for key in self.keys:
+            results[key] = results[key].transpose(self.order)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(keys={self.keys}, order={self.order})'
+
+
+def _channels_first(img: np.ndarray) -> np.ndarray:
+    return img[None] if img.ndim < 3 else img.transpose(2, 0, 1)
+
+
+def _to_array(value: Any, key: str) -> np.ndarray:
+    if isinstance(value, np.ndarray):
+        return value
+    if isinstance(value, int):
+        return np.array([value], np.int64)
+    if isinstance(value, float):
+        return np.array([value], np.float32)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return np.array(value)
+    raise TypeError(
+        f'ToTensor: {key!r} is {value!r} of {type(value)}; expected an array, a number or a '
+        'sequence of numbers'
+    )

@@ -1,0 +1,136 @@
+"""Geometry and arithmetic on arrays that several transforms share: pure functions.
+
+Images are (h, w) or (h, w, c), labels (h, w). Sizes are (h, w) unless a name says ``wh``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+INTERPOLATIONS = {
+    'nearest': cv2.INTER_NEAREST,
+    'bilinear': cv2.INTER_LINEAR,
+    'bicubic': cv2.INTER_CUBIC,
+    'area': cv2.INTER_AREA,
+    'lanczos': cv2.INTER_LANCZOS4,
+}
+
+
+def rescaled_size(size: tuple[int, int], scale: float | Sequence[float]) -> tuple[int, int]:
+    """Return the size after rescaling with the aspect ratio kept.
+
+    Args:
+        size: Old size (h, w).
+        scale: A factor, or two lengths in either order: the largest size is taken whose long
+            edge is within the longer and whose short edge is within the shorter of them.
+
+    Returns:
+        New size (h, w).
+
+    Raises:
+        ValueError: A factor that is not positive.
+
+    Source: MMCV 1.7 ``mmcv.rescale_size``.
+    """
+    h, w = size
+    if isinstance(scale, (int, float)):
+        if scale <= 0:
+            raise ValueError(f'scale={scale!r}; expected a factor above 0')
+        factor = float(scale)
+    else:
+        factor = min(max(scale) / max(h, w), min(scale) / min(h, w))
+    return int(h * factor + 0.5), int(w * factor + 0.5)
+
+
+def resize(img: np.ndarray, size: tuple[int, int], interpolation: str = 'bilinear') -> np.ndarray:
+    """Resize an array to (h, w)."""
+    return cv2.resize(img, (size[1], size[0]), interpolation=INTERPOLATIONS[interpolation])
+
+
+def multiple_of(size: tuple[int, int], divisor: int | Sequence[int]) -> tuple[int, int]:
+    """Return the smallest size (h, w) not below `size` that is a multiple of `divisor`."""
+    by_h, by_w = (divisor, divisor) if isinstance(divisor, int) else (divisor[0], divisor[1])
+    return -(-size[0] // by_h) * by_h, -(-size[1] // by_w) * by_w
+
+
+def pad_to(
+    img: np.ndarray, size: tuple[int, int], value: float | Sequence[float]
+) -> np.ndarray:
+    """Pad at the bottom and the right up to (h, w); a larger image stays as it is.
+
+    Args:
+        img: An image or label.
+        size: Wanted size (h, w).
+        value: What to fill with: one number for all channels, or one for each.
+
+    Returns:
+        The padded array; `img` itself when nothing is missing.
+    """
+    bottom, right = max(size[0] - img.shape[0], 0), max(size[1] - img.shape[1], 0)
+    if bottom == 0 and right == 0:
+        return img
+    channels = 1 if img.ndim == 2 else img.shape[2]
+    fill = tuple(value) if isinstance(value, Sequence) else (value,) * min(channels, 4)
+    return cv2.copyMakeBorder(img, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=fill)
+
+
+def flip(img: np.ndarray, direction: str) -> np.ndarray:
+    """Mirror left to right (``horizontal``) or top to bottom (``vertical``)."""
+    return cv2.flip(img, 1 if direction == 'horizontal' else 0)
+
+
+def rotate(
+    img: np.ndarray,
+    angle: float,
+    fill: float | Sequence[float],
+    interpolation: str,
+    center: tuple[float, float] | None,
+    auto_bound: bool,
+) -> np.ndarray:
+    """Rotate clockwise.
+
+    Args:
+        img: An image or label.
+        angle: Degrees.
+        fill: Value outside the image: one number for all channels, or one for each.
+        interpolation: A key of `INTERPOLATIONS`.
+        center: Centre (x, y); the image's own by default.
+        auto_bound: Enlarge the result to hold the whole rotated image.
+
+    Returns:
+        The rotated array.
+
+    Source: MMCV 1.7 ``mmcv.imrotate``.
+    """
+    h, w = img.shape[:2]
+    if center is None:
+        center = ((w - 1) * 0.5, (h - 1) * 0.5)
+    matrix = cv2.getRotationMatrix2D(tuple(center), -angle, 1.0)
+    if auto_bound:
+        cos, sin = abs(matrix[0, 0]), abs(matrix[0, 1])
+        new_w, new_h = h * sin + w * cos, h * cos + w * sin
+        matrix[0, 2] += (new_w - w) * 0.5
+        matrix[1, 2] += (new_h - h) * 0.5
+        w, h = int(np.round(new_w)), int(np.round(new_h))
+    channels = 1 if img.ndim == 2 else img.shape[2]
+    border = tuple(fill) if isinstance(fill, Sequence) else (fill,) * min(channels, 4)
+    return cv2.warpAffine(
+        img, matrix, (w, h), flags=INTERPOLATIONS[interpolation], borderValue=border
+    )
+
+
+def count_values(label: np.ndarray) -> np.ndarray:
+    """Count how often each value occurs in a label.
+
+    Args:
+        label: (h, w) uint8, or int16, whose negative values are not counted.
+
+    Returns:
+        int64 counts, of length 256 for uint8.
+    """
+    if label.dtype == np.uint8 and label.size < 2**24:  # the histogram counts in float32
+        return cv2.calcHist([label], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+    return np.bincount(label[label >= 0], minlength=256)

@@ -1,0 +1,67 @@
+"""Labels are checked where they are loaded: a wrong value is found with its file, at once."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from msseg.datasets.pipelines.image_ops import count_values
+
+_MOST_NAMED = 10
+
+
+def check_label_values(
+    label: np.ndarray, num_classes: int, ignore_index: int, path: str
+) -> np.ndarray:
+    """Check that a label holds class indices and ignore_index only.
+
+    Args:
+        label: (h, w) uint8 or int32.
+        num_classes: Number of classes.
+        ignore_index: The value of pixels that do not count.
+        path: The label's file, for errors.
+
+    Returns:
+        The label: uint8 where all classes and ignore_index fit, else int16 (which OpenCV can
+        warp, unlike int32).
+
+    Raises:
+        ValueError: Another value occurs; names the file, the values and their pixel counts.
+    """
+    if label.dtype == np.uint8:
+        values = np.flatnonzero(count_values(label))
+    else:
+        values = np.unique(label)
+    wrong = [v for v in values.tolist() if not 0 <= v < num_classes and v != ignore_index]
+    if wrong:
+        raise ValueError(_wrong_values(label, values.tolist(), wrong, num_classes, ignore_index, path))
+    wide = num_classes > 256 or not 0 <= ignore_index <= 255
+    return label.astype(np.int16 if wide else np.uint8, copy=False)
+
+
+def _wrong_values(
+    label: np.ndarray,
+    values: list[int],
+    wrong: list[int],
+    num_classes: int,
+    ignore_index: int,
+    path: str,
+) -> str:
+    named = ', '.join(f'{v} ({np.count_nonzero(label == v)} px)' for v in wrong[:_MOST_NAMED])
+    more = f' and {len(wrong) - _MOST_NAMED} more values' if len(wrong) > _MOST_NAMED else ''
+    foreground = next((v for v in values if v), None)
+    if num_classes == 2 and len(values) <= 2 and set(values) <= {0, foreground}:
+        advice = f'if {foreground} means class 1, give the data set label_map={{{foreground}: 1}}'
+    elif wrong == [num_classes] and 0 in values:
+        advice = (
+            'if 0 stands for no class and classes count from 1, give the data set '
+            'reduce_zero_label=True'
+        )
+    else:
+        advice = (
+            f'map such values with label_map={{{wrong[0]}: …}}, ignore them with '
+            f'label_map={{{wrong[0]}: {ignore_index}}}, or add the missing classes'
+        )
+    return (
+        f'{path}: label values {named}{more} are outside [0, {num_classes}) for {num_classes} '
+        f'classes and are not ignore_index={ignore_index}; {advice}'
+    )

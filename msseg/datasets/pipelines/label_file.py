@@ -1,0 +1,198 @@
+"""Reading label files as class indices, never as colours."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from msseg.datasets.pipelines.image_file import read_bytes
+
+LabelMap = dict  # {int or (r, g, b): int}
+
+_PNG_GREY, _PNG_PALETTE = 0, 3
+_INDEX_MODES = ('L', 'P', '1', 'I', 'I;16', 'I;16B', 'I;16L')
+_HEADER_BYTES = 26  # signature, IHDR up to the colour type
+
+
+def read_label(path: str | Path, label_map: LabelMap | None = None) -> np.ndarray:
+    """Read a label file.
+
+    Single-channel files of 1 to 16 bits and palette files give their indices. An RGB file needs
+    a `label_map` from colours.
+
+    Args:
+        path: The file.
+        label_map: What the file's values or (r, g, b) colours mean; see `parse_label_map`.
+
+    Returns:
+        (h, w) uint8, or int32 for values beyond 255.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is damaged, has colours without a map for them, or holds something
+            else than indices or colours.
+    """
+    data = read_bytes(path)
+    label_map = label_map or {}
+    by_colour = {k: v for k, v in label_map.items() if isinstance(k, tuple)}
+    by_value = {k: v for k, v in label_map.items() if not isinstance(k, tuple)}
+    raw = _decode(data, path)
+    if raw.ndim == 3:
+        return _map_colours(raw, by_colour, path)
+    if by_colour and not by_value:
+        raise ValueError(
+            f'{path}: label_map is from colours, but the file is single-channel with the values '
+            f'{_some(np.unique(raw))}; give label_map from values, or none'
+        )
+    return map_values(raw, by_value)
+
+
+def map_values(label: np.ndarray, mapping: dict[int, int]) -> np.ndarray:
+    """Replace values; those that the mapping lacks stay.
+
+    Args:
+        label: (h, w) of whole numbers, 0 or more.
+        mapping: Old to new values.
+
+    Returns:
+        (h, w) uint8 where all fits, else int32.
+    """
+    if not mapping:
+        return _smallest(label)
+    if label.dtype == np.uint8:
+        table = np.arange(256)
+        for old, new in mapping.items():
+            if 0 <= old < 256:
+                table[old] = new
+        if table.min() >= 0 and table.max() <= 255:
+            return cv2.LUT(label, table.astype(np.uint8))
+        return _smallest(table[label])
+    mapped = label.astype(np.int64)
+    for old, new in mapping.items():
+        mapped[label == old] = new
+    return _smallest(mapped)
+
+
+def parse_label_map(label_map: dict | None, who: str) -> LabelMap | None:
+    """Check a `label_map` and bring its keys into one form.
+
+    Args:
+        label_map: From file values or RGB colours to class indices. Keys may be texts, as JSON
+            and YAML have them: ``'255'`` or ``'128,0,0'``.
+        who: Whose argument it is, for errors.
+
+    Returns:
+        Keys int or (r, g, b), values int. None stays None.
+
+    Raises:
+        TypeError, ValueError: It is no such mapping.
+    """
+    if label_map is None:
+        return None
+    if not isinstance(label_map, dict) or not label_map:
+        raise TypeError(
+            f'{who}: label_map={label_map!r}; expected a dict from values or (r, g, b) colours '
+            'to class indices, such as {255: 1} or {(128, 0, 0): 1}'
+        )
+    return {_parse_key(k, who): _parse_index(k, v, who) for k, v in label_map.items()}
+
+
+def _decode(data: bytes, path: str | Path) -> np.ndarray:
+    png = data[:8] == b'\x89PNG\r\n\x1a\n' and len(data) >= _HEADER_BYTES
+    if png and data[25] == _PNG_GREY and data[24] >= 8:
+        # the fast way; cv2 may not read palette files, of which it returns the colours
+        label = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        if label is not None and label.ndim == 2:
+            return label
+    try:
+        img = Image.open(io.BytesIO(data))
+        img.load()
+    except Exception as error:
+        raise ValueError(
+            f'{path}: cannot be decoded as a label image ({error}); copy it again, or save it as '
+            'single-channel PNG'
+        ) from None
+    if img.format == 'JPEG':
+        raise ValueError(
+            f'{path}: JPEG changes label values; save labels as single-channel PNG'
+        )
+    if img.mode in _INDEX_MODES:
+        label = np.array(img)
+        if label.dtype == bool:
+            return label.astype(np.uint8)
+        if png and data[25] == _PNG_GREY and data[24] < 8:  # Pillow stretches these to 0..255
+            return label // (255 // (2 ** data[24] - 1))
+        return label
+    if img.mode == 'RGB':
+        return np.array(img)
+    raise ValueError(
+        f'{path}: the label has mode {img.mode!r} (Pillow); expected one channel of whole numbers, '
+        'a palette, or RGB with label_map. Save it as single-channel PNG'
+    )
+
+
+def _map_colours(raw: np.ndarray, by_colour: dict, path: str | Path) -> np.ndarray:
+    packed = raw[..., 0].astype(np.int32)
+    packed = (packed << 16) | (raw[..., 1].astype(np.int32) << 8) | raw[..., 2]
+    colours, inverse = np.unique(packed, return_inverse=True)
+    names = [((c >> 16) & 255, (c >> 8) & 255, c & 255) for c in colours.tolist()]
+    if not by_colour:
+        raise ValueError(
+            f'{path}: the label is an RGB picture with the colours {_some(names)}; give the data '
+            f'set label_map, such as label_map={{{names[0]}: 0}}, or save indices in one channel'
+        )
+    unknown = [i for i, name in enumerate(names) if name not in by_colour]
+    if unknown:
+        counts = np.bincount(inverse.ravel())
+        found = [f'{names[i]} ({counts[i]} px)' for i in unknown]
+        raise ValueError(
+            f'{path}: label_map lacks the colours {_some(found)}; add them, with the ignore_index '
+            'for what is to be left out'
+        )
+    table = np.array([by_colour[name] for name in names])
+    return _smallest(table[inverse].reshape(packed.shape))
+
+
+def _smallest(label: np.ndarray) -> np.ndarray:
+    if label.dtype == np.uint8:
+        return label
+    fits = label.size == 0 or (label.min() >= 0 and label.max() <= 255)
+    return label.astype(np.uint8 if fits else np.int32)
+
+
+def _parse_key(key: object, who: str) -> int | tuple[int, int, int]:
+    parts = key
+    if isinstance(key, str):
+        parts = [p.strip(' ()') for p in key.split(',')]
+        if not all(p.isdigit() for p in parts):
+            raise ValueError(
+                f"{who}: label_map has the key {key!r}; expected a value such as '255' or a "
+                "colour such as '128,0,0'"
+            )
+        parts = [int(p) for p in parts]
+        parts = parts[0] if len(parts) == 1 else parts
+    if isinstance(parts, (int, np.integer)) and not isinstance(parts, bool) and parts >= 0:
+        return int(parts)
+    if isinstance(parts, (tuple, list)) and len(parts) == 3 and all(0 <= p <= 255 for p in parts):
+        return tuple(int(p) for p in parts)
+    raise ValueError(
+        f'{who}: label_map has the key {key!r}; expected a value of 0 or more, or a colour '
+        '(r, g, b) of three numbers in [0, 255]'
+    )
+
+
+def _parse_index(key: object, value: object, who: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise ValueError(
+            f'{who}: label_map maps {key!r} to {value!r}; expected a class index or ignore_index'
+        )
+    return int(value)
+
+
+def _some(items: object, most: int = 8) -> str:
+    texts = [str(item) for item in items]
+    return ', '.join(texts[:most]) + (f' and {len(texts) - most} more' if len(texts) > most else '')

@@ -1,0 +1,167 @@
+"""The transforms that read files."""
+
+from __future__ import annotations
+
+import os.path as osp
+
+import numpy as np
+
+from msseg.datasets.builder import PIPELINES
+from msseg.datasets.pipelines.arguments import check_choice, check_disk_backend
+from msseg.datasets.pipelines.image_file import BACKENDS, COLOR_TYPES, decode_image, read_bytes
+from msseg.datasets.pipelines.label_check import check_label_values
+from msseg.datasets.pipelines.label_file import map_values, read_label
+
+
+@PIPELINES.register_module()
+class LoadImageFromFile:
+    """Read an image.
+
+    Reads: img_prefix, img_info. Writes: filename, ori_filename, img, img_shape, ori_shape,
+    pad_shape, scale_factor, img_norm_cfg.
+
+    Args:
+        to_float32: Convert to float32; the image is uint8 otherwise.
+        color_type: ``color``, ``grayscale``, ``unchanged``, or one of the first two followed by
+            ``_ignore_orientation``. Colours are in BGR order.
+        file_client_args: Only ``dict(backend='disk')``.
+        imdecode_backend: ``cv2`` or ``pillow``.
+
+    Raises:
+        FileNotFoundError: The image is missing.
+        ValueError: The image is empty, truncated or cannot be decoded.
+    """
+
+    def __init__(
+        self,
+        to_float32: bool = False,
+        color_type: str = 'color',
+        file_client_args: dict | None = None,
+        imdecode_backend: str = 'cv2',
+    ) -> None:
+        check_choice('LoadImageFromFile', 'color_type', color_type, tuple(COLOR_TYPES))
+        check_choice('LoadImageFromFile', 'imdecode_backend', imdecode_backend, BACKENDS)
+        check_disk_backend('LoadImageFromFile', file_client_args)
+        self.to_float32 = to_float32
+        self.color_type = color_type
+        self.imdecode_backend = imdecode_backend
+
+    def __call__(self, results: dict) -> dict:
+        name = results['img_info']['filename']
+        prefix = results.get('img_prefix')
+        filename = name if prefix is None else osp.join(prefix, name)
+        img = decode_image(read_bytes(filename), filename, self.color_type, self.imdecode_backend)
+        if self.to_float32:
+            img = img.astype(np.float32)
+        num_channels = 1 if img.ndim < 3 else img.shape[2]
+        results.update(
+            filename=filename,
+            ori_filename=name,
+            img=img,
+            img_shape=img.shape,
+            ori_shape=img.shape,
+            pad_shape=img.shape,
+            scale_factor=1.0,
+            img_norm_cfg=dict(
+                mean=np.zeros(num_channels, np.float32),
+                std=np.ones(num_channels, np.float32),
+                to_rgb=False,
+            ),
+        )
+        return results
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(to_float32={self.to_float32}, '
+            f'color_type={self.color_type!r}, imdecode_backend={self.imdecode_backend!r})'
+        )
+
+
+@PIPELINES.register_module()
+class LoadAnnotations:
+    """Read a label as class indices and check it.
+
+    In this order: values or colours are mapped by ``results['label_map']``, label zero is
+    dropped if asked for, the classes in use are picked by ``results['class_map']``, and any
+    value left that is neither a class nor ignore_index is an error. (MMSegmentation 0.30 picks
+    classes before it drops label zero, which mixes them up; without both it is the same.)
+
+    Reads: seg_prefix, ann_info, seg_fields, img (its size), label_map, class_map, num_classes,
+    ignore_index, reduce_zero_label; all but ann_info optional. Writes: gt_semantic_seg,
+    seg_fields.
+
+    Args:
+        reduce_zero_label: Class i is written as i + 1 and 0 means ignore. Normally the data
+            set's argument of this name, which counts here too, because evaluation needs it.
+        file_client_args: Only ``dict(backend='disk')``.
+        imdecode_backend: ``pillow`` or ``cv2``; indices are read the same either way, palette
+            files included.
+
+    Raises:
+        FileNotFoundError: The label is missing.
+        ValueError: The label is damaged, of another size than the image, or holds other values.
+    """
+
+    def __init__(
+        self,
+        reduce_zero_label: bool = False,
+        file_client_args: dict | None = None,
+        imdecode_backend: str = 'pillow',
+    ) -> None:
+        check_choice('LoadAnnotations', 'imdecode_backend', imdecode_backend, BACKENDS)
+        check_disk_backend('LoadAnnotations', file_client_args)
+        self.reduce_zero_label = reduce_zero_label
+        self.imdecode_backend = imdecode_backend
+
+    def __call__(self, results: dict) -> dict:
+        name = results['ann_info']['seg_map']
+        prefix = results.get('seg_prefix')
+        filename = name if prefix is None else osp.join(prefix, name)
+        ignore_index = results.get('ignore_index', 255)
+        label = read_label(filename, results.get('label_map'))
+        self._check_size(label, results, filename)
+        if self._reduces_zero(results):
+            label = _reduce_zero(label, ignore_index)
+        class_map = results.get('class_map')
+        if class_map is not None:
+            label = map_values(label, class_map)
+        if results.get('num_classes') is not None:
+            label = check_label_values(label, results['num_classes'], ignore_index, filename)
+        results['gt_semantic_seg'] = label
+        results.setdefault('seg_fields', []).append('gt_semantic_seg')
+        return results
+
+    def _reduces_zero(self, results: dict) -> bool:
+        of_dataset = results.get('reduce_zero_label')
+        if self.reduce_zero_label and of_dataset is False:
+            raise ValueError(
+                'LoadAnnotations has reduce_zero_label=True, but the data set has '
+                'reduce_zero_label=False and would be evaluated without it; give '
+                'reduce_zero_label=True to the data set'
+            )
+        return self.reduce_zero_label or bool(of_dataset)
+
+    def _check_size(self, label: np.ndarray, results: dict, filename: str) -> None:
+        # only right after loading: `img` is untouched as long as it has its first shape
+        img = results.get('img')
+        if img is None or img.shape != results.get('ori_shape', img.shape):
+            return
+        if label.shape[:2] != img.shape[:2]:
+            (ih, iw), (lh, lw) = img.shape[:2], label.shape[:2]
+            raise ValueError(
+                f'{filename}: the label is {lh}x{lw} (height x width), but its image '
+                f'{results.get("filename")} is {ih}x{iw}; they must be of one size'
+            )
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(reduce_zero_label={self.reduce_zero_label}, '
+            f'imdecode_backend={self.imdecode_backend!r})'
+        )
+
+
+def _reduce_zero(label: np.ndarray, ignore_index: int) -> np.ndarray:
+    if label.dtype == np.uint8:
+        table = {v: ignore_index if v in (0, ignore_index) else v - 1 for v in range(256)}
+        return map_values(label, table)
+    return np.where((label == 0) | (label == ignore_index), ignore_index, label - 1)

@@ -1,0 +1,106 @@
+"""Test-time augmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from msseg.datasets.builder import PIPELINES
+from msseg.datasets.pipelines.arguments import check_choice
+from msseg.datasets.pipelines.compose import Compose
+from msseg.datasets.pipelines.resize import parse_scales
+from msseg.utils.logging import warn_once
+
+
+@PIPELINES.register_module()
+class MultiScaleFlipAug:
+    """Apply transforms once for each scale and flip.
+
+    Reads: what its transforms read. Writes: a new dict of what they give, each value a list.
+
+    Args:
+        transforms: The transforms, with Resize and RandomFlip without scale and probability.
+        img_scale: (w, h), a list of them, or None for the image's own size. Note the order,
+            which is MMSegmentation's.
+        img_ratios: One factor or a list, on `img_scale`; needed when that is None.
+        flip: Each scale without and with flip.
+        flip_direction: ``horizontal``, ``vertical``, or a list of them.
+
+    Source: MMSegmentation 0.30 ``MultiScaleFlipAug``.
+    """
+
+    def __init__(
+        self,
+        transforms: Sequence[Any],
+        img_scale: tuple[int, int] | list[tuple[int, int]] | None,
+        img_ratios: float | Sequence[float] | None = None,
+        flip: bool = False,
+        flip_direction: str | list[str] = 'horizontal',
+    ) -> None:
+        scales = parse_scales('MultiScaleFlipAug', img_scale)
+        self.img_ratios = _parse_ratios(img_ratios)
+        if scales is None and not self.img_ratios:
+            raise ValueError('MultiScaleFlipAug: img_scale is None; give img_ratios, such as [1.0]')
+        if scales is not None and self.img_ratios:
+            if len(scales) > 1:
+                raise ValueError(
+                    f'MultiScaleFlipAug: img_ratios goes with one img_scale or None, but '
+                    f'img_scale={img_scale!r}'
+                )
+            w, h = scales[0]
+            scales = [(int(w * ratio), int(h * ratio)) for ratio in self.img_ratios]
+        self.img_scale = scales
+        self.flip = flip
+        directions = [flip_direction] if isinstance(flip_direction, str) else list(flip_direction)
+        for direction in directions:
+            check_choice(
+                'MultiScaleFlipAug', 'flip_direction', direction, ('horizontal', 'vertical')
+            )
+        self.flip_direction = directions
+        self._check_flip(transforms)
+        self.transforms = Compose(transforms)
+
+    def _check_flip(self, transforms: Sequence[Any]) -> None:
+        types = [t.get('type') if isinstance(t, dict) else type(t).__name__ for t in transforms]
+        if not self.flip:
+            if self.flip_direction != ['horizontal']:
+                warn_once('MultiScaleFlipAug: flip_direction has no effect while flip=False')
+        elif 'RandomFlip' not in types:
+            warn_once('MultiScaleFlipAug: flip=True has no effect without RandomFlip')
+        elif 'Pad' in types and types.index('Pad') < types.index('RandomFlip'):
+            raise ValueError(
+                'MultiScaleFlipAug: Pad stands before RandomFlip; with flip=True it must follow, '
+                'or the padding ends up on the wrong side'
+            )
+
+    def __call__(self, results: dict) -> dict:
+        scales = self.img_scale
+        if scales is None:
+            h, w = results['img'].shape[:2]
+            scales = [(int(w * ratio), int(h * ratio)) for ratio in self.img_ratios]
+        augmented = []
+        for scale in scales:
+            for flip in (False, True) if self.flip else (False,):
+                for direction in self.flip_direction:
+                    one = results.copy()
+                    one.update(scale=scale, flip=flip, flip_direction=direction)
+                    augmented.append(self.transforms(one))
+        return {key: [one[key] for one in augmented] for key in augmented[0]}
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(transforms={self.transforms}, img_scale={self.img_scale}, '
+            f'img_ratios={self.img_ratios}, flip={self.flip}, '
+            f'flip_direction={self.flip_direction})'
+        )
+
+
+def _parse_ratios(img_ratios: float | Sequence[float] | None) -> list[float] | None:
+    if img_ratios is None:
+        return None
+    ratios = [img_ratios] if isinstance(img_ratios, (int, float)) else list(img_ratios)
+    if not ratios or not all(isinstance(r, (int, float)) and r > 0 for r in ratios):
+        raise ValueError(
+            f'MultiScaleFlipAug: img_ratios={img_ratios!r}; expected factors above 0'
+        )
+    return [float(r) for r in ratios]

@@ -1,0 +1,105 @@
+"""Dropping rectangles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from msseg.datasets.builder import PIPELINES
+from msseg.datasets.pipelines.arguments import check_prob, is_pair
+from msseg.datasets.pipelines.random_crop import Box
+from msseg.datasets.pipelines.random_source import RandomSource, get_rng
+
+
+@PIPELINES.register_module()
+class RandomCutOut:
+    """Fill random rectangles with a constant.
+
+    Reads: img, seg_fields and the labels they name, rng. Writes: img, the labels.
+
+    Args:
+        prob: Probability.
+        n_holes: Number of rectangles, or (fewest, most).
+        cutout_shape: Size (w, h) of a rectangle, or a list to choose from.
+        cutout_ratio: Size as shares (w, h) of the image, or a list to choose from. Give one of
+            `cutout_shape` and `cutout_ratio`.
+        fill_in: Value for the image's channels.
+        seg_fill_in: Value for the label, in [0, 255]; None leaves the label as it is.
+
+    Source: "Improved regularization of convolutional neural networks with cutout" (DeVries and
+        Taylor, 2017); MMSegmentation 0.30 ``RandomCutOut``.
+    """
+
+    def __init__(
+        self,
+        prob: float,
+        n_holes: int | tuple[int, int],
+        cutout_shape: tuple[int, int] | list[tuple[int, int]] | None = None,
+        cutout_ratio: tuple[float, float] | list[tuple[float, float]] | None = None,
+        fill_in: Sequence[float] = (0, 0, 0),
+        seg_fill_in: int | None = None,
+    ) -> None:
+        check_prob('RandomCutOut', 'prob', prob)
+        if (cutout_shape is None) == (cutout_ratio is None):
+            raise ValueError('RandomCutOut: give exactly one of cutout_shape and cutout_ratio')
+        if isinstance(n_holes, int):
+            n_holes = (n_holes, n_holes)
+        elif not is_pair(n_holes) or not 0 <= n_holes[0] < n_holes[1]:
+            raise ValueError(
+                f'RandomCutOut: n_holes={n_holes!r}; expected a number or (fewest, most)'
+            )
+        if seg_fill_in is not None and seg_fill_in not in range(256):
+            raise ValueError(
+                f'RandomCutOut: seg_fill_in={seg_fill_in!r}; expected None or a whole number in '
+                '[0, 255]'
+            )
+        candidates = cutout_shape if cutout_ratio is None else cutout_ratio
+        self.candidates = [candidates] if is_pair(candidates) else list(candidates)
+        if not self.candidates or not all(is_pair(c) for c in self.candidates):
+            raise ValueError(
+                f'RandomCutOut: cutout_shape or cutout_ratio is {candidates!r}; expected (w, h) '
+                'or a list of them'
+            )
+        self.prob = prob
+        self.n_holes = tuple(n_holes)
+        self.with_ratio = cutout_ratio is not None
+        self.fill_in = fill_in
+        self.seg_fill_in = seg_fill_in
+
+    def __call__(self, results: dict) -> dict:
+        boxes = self._sample_boxes(get_rng(results), results['img'].shape[:2])
+        if not boxes:
+            return results
+        results['img'] = _filled(results['img'], boxes, self.fill_in)
+        if self.seg_fill_in is not None:
+            for key in results.get('seg_fields', []):
+                results[key] = _filled(results[key], boxes, self.seg_fill_in)
+        return results
+
+    def _sample_boxes(self, rng: RandomSource, size: tuple[int, int]) -> list[Box]:
+        if not rng.random() < self.prob:
+            return []
+        h, w = size
+        boxes = []
+        for _ in range(int(rng.integers(self.n_holes[0], self.n_holes[1] + 1))):
+            x, y = int(rng.integers(0, w)), int(rng.integers(0, h))
+            hole_w, hole_h = self.candidates[int(rng.integers(0, len(self.candidates)))]
+            if self.with_ratio:
+                hole_w, hole_h = int(hole_w * w), int(hole_h * h)
+            boxes.append((y, min(y + hole_h, h), x, min(x + hole_w, w)))
+        return boxes
+
+    def __repr__(self) -> str:
+        name = 'cutout_ratio' if self.with_ratio else 'cutout_shape'
+        return (
+            f'{type(self).__name__}(prob={self.prob}, n_holes={self.n_holes}, '
+            f'{name}={self.candidates}, fill_in={self.fill_in}, seg_fill_in={self.seg_fill_in})'
+        )
+
+
+def _filled(img: np.ndarray, boxes: list[Box], value: float | Sequence[float]) -> np.ndarray:
+    img = img.copy()  # the array may be a view of what the caller still uses
+    for y1, y2, x1, x2 in boxes:
+        img[y1:y2, x1:x2] = value
+    return img

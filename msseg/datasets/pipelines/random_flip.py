@@ -1,0 +1,56 @@
+"""Mirroring at random."""
+
+from __future__ import annotations
+
+from msseg.datasets.builder import PIPELINES
+from msseg.datasets.pipelines.arguments import check_choice, check_prob
+from msseg.datasets.pipelines.image_ops import flip
+from msseg.datasets.pipelines.random_source import get_rng
+
+
+@PIPELINES.register_module()
+class RandomFlip:
+    """Mirror image and label with a probability.
+
+    Reads: img, seg_fields and the labels they name, flip, flip_direction (which decide if they
+    are there), rng. Writes: img, the labels, flip, flip_direction.
+
+    Args:
+        prob: Probability; None where ``results['flip']`` decides (test-time augmentation).
+        direction: ``horizontal`` or ``vertical``.
+        flip_ratio: Old name of `prob`.
+
+    Source: MMSegmentation 0.30 ``RandomFlip``.
+    """
+
+    def __init__(
+        self,
+        prob: float | None = None,
+        direction: str = 'horizontal',
+        flip_ratio: float | None = None,
+    ) -> None:
+        if prob is not None and flip_ratio is not None:
+            raise ValueError('RandomFlip: flip_ratio is the old name of prob; give prob only')
+        prob = flip_ratio if prob is None else prob
+        if prob is not None:
+            check_prob('RandomFlip', 'prob', prob)
+        check_choice('RandomFlip', 'direction', direction, ('horizontal', 'vertical'))
+        self.prob = prob
+        self.direction = direction
+
+    def __call__(self, results: dict) -> dict:
+        if 'flip' not in results:
+            if self.prob is None:
+                raise ValueError(
+                    "RandomFlip: prob is None and results has no 'flip'; give prob=0.5, or use it "
+                    'inside MultiScaleFlipAug'
+                )
+            results['flip'] = bool(get_rng(results).random() < self.prob)
+        direction = results.setdefault('flip_direction', self.direction)
+        if results['flip']:
+            for key in ['img', *results.get('seg_fields', [])]:
+                results[key] = flip(results[key], direction)
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(prob={self.prob}, direction={self.direction!r})'

@@ -1,0 +1,42 @@
+"""Stretching of the value range."""
+
+from __future__ import annotations
+
+from msseg.datasets.builder import PIPELINES
+
+
+@PIPELINES.register_module()
+class Rerange:
+    """Stretch the image's values to a range.
+
+    Reads: img. Writes: img (float64 from uint8, as MMSegmentation's).
+
+    Args:
+        min_value: New smallest value.
+        max_value: New largest value.
+
+    Source: MMSegmentation 0.30 ``Rerange``.
+    """
+
+    def __init__(self, min_value: float = 0, max_value: float = 255) -> None:
+        if not min_value < max_value:
+            raise ValueError(
+                f'Rerange: min_value={min_value!r}, max_value={max_value!r}; expected the first '
+                'below the second'
+            )
+        self.min_value = min_value
+        self.max_value = max_value
+
+    def __call__(self, results: dict) -> dict:
+        img = results['img']
+        low, high = img.min(), img.max()
+        if not low < high:
+            raise ValueError(
+                f'Rerange: all values of the image are {low}, which cannot be stretched to a range'
+            )
+        stretched = (img - low) / (high - low)
+        results['img'] = stretched * (self.max_value - self.min_value) + self.min_value
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(min_value={self.min_value}, max_value={self.max_value})'

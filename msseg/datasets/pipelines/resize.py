@@ -1,0 +1,170 @@
+"""Resizing of image and label."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from msseg.datasets.builder import PIPELINES
+from msseg.datasets.pipelines.arguments import check_choice, check_size, is_pair
+from msseg.datasets.pipelines.image_ops import rescaled_size, resize
+from msseg.datasets.pipelines.random_source import RandomSource, get_rng
+
+_WH = '(w, h)'
+
+
+@PIPELINES.register_module()
+class Resize:
+    """Resize image and label, to a fixed or a random scale.
+
+    The scale is ``results['scale']`` if it is there; else
+    - with `ratio_range`: a random ratio times `img_scale` (times the image's own size when
+      `img_scale` is None);
+    - with one `img_scale`: that;
+    - with several and ``multiscale_mode='range'``: long and short edge drawn between those of
+      two scales; with ``'value'``: one of the scales.
+
+    Reads: img, seg_fields and the labels they name, scale, rng. Writes: img, the labels, scale,
+    scale_idx, img_shape, pad_shape, scale_factor, keep_ratio.
+
+    Args:
+        img_scale: One scale (w, h) or a list of them. Note the order, which is MMSegmentation's.
+        multiscale_mode: ``range`` or ``value``.
+        ratio_range: Smallest and largest ratio.
+        keep_ratio: The largest size within the scale that keeps the aspect ratio, otherwise
+            the scale itself.
+        min_size: With `keep_ratio`: the short edge is at least this many pixels.
+
+    Source: MMSegmentation 0.30 ``Resize``.
+    """
+
+    def __init__(
+        self,
+        img_scale: tuple[int, int] | list[tuple[int, int]] | None = None,
+        multiscale_mode: str = 'range',
+        ratio_range: tuple[float, float] | None = None,
+        keep_ratio: bool = True,
+        min_size: int | None = None,
+    ) -> None:
+        self.img_scale = parse_scales('Resize', img_scale)
+        check_choice('Resize', 'multiscale_mode', multiscale_mode, ('range', 'value'))
+        if ratio_range is not None:
+            self._check_ratio_range(ratio_range)
+        elif self.img_scale and multiscale_mode == 'range' and len(self.img_scale) > 2:
+            raise ValueError(
+                f"Resize: multiscale_mode='range' draws between two scales, but img_scale has "
+                f"{len(self.img_scale)}; give two, or multiscale_mode='value'"
+            )
+        self.multiscale_mode = multiscale_mode
+        self.ratio_range = ratio_range
+        self.keep_ratio = keep_ratio
+        self.min_size = min_size
+
+    def _check_ratio_range(self, ratio_range: Any) -> None:
+        if not is_pair(ratio_range) or not 0 < ratio_range[0] <= ratio_range[1]:
+            raise ValueError(
+                f'Resize: ratio_range={ratio_range!r}; expected (smallest, largest), both above 0'
+            )
+        if self.img_scale is not None and len(self.img_scale) != 1:
+            raise ValueError(
+                f'Resize: ratio_range goes with one img_scale or None, but img_scale has '
+                f'{len(self.img_scale)}'
+            )
+
+    def __call__(self, results: dict) -> dict:
+        size = self.choose_size(results)
+        img = results['img']
+        resized = img if size == img.shape[:2] else resize(img, size)
+        for key in results.get('seg_fields', []):
+            label = results[key]
+            if label.shape[:2] != img.shape[:2]:
+                label_size = self._fit(label.shape[:2], results['scale'])
+            else:
+                label_size = size
+            results[key] = resize(label, label_size, 'nearest')
+        self.write_shapes(results, resized)
+        return results
+
+    def choose_size(self, results: dict) -> tuple[int, int]:
+        """Draw the scale, write it to `results`, and return the new size (h, w)."""
+        if 'scale' not in results:
+            results['scale'], results['scale_idx'] = self._sample_scale(
+                get_rng(results), results['img'].shape[:2]
+            )
+        h, w = results['img'].shape[:2]
+        if self.keep_ratio and self.min_size is not None:
+            short = max(min(results['scale']), self.min_size)
+            results['scale'] = (short * h / w, short) if h > w else (short, short * w / h)
+        return self._fit((h, w), results['scale'])
+
+    def write_shapes(self, results: dict, img: np.ndarray) -> None:
+        """Write the resized image and what belongs to it."""
+        h, w = results['img'].shape[:2]
+        new_h, new_w = img.shape[:2]
+        factor = np.array([new_w / w, new_h / h] * 2, dtype=np.float32)
+        results.update(
+            img=img,
+            img_shape=img.shape,
+            pad_shape=img.shape,
+            scale_factor=factor,
+            keep_ratio=self.keep_ratio,
+        )
+
+    def _fit(self, size: tuple[int, int], scale: Sequence[float]) -> tuple[int, int]:
+        if self.keep_ratio:
+            return rescaled_size(size, scale)
+        return int(scale[1]), int(scale[0])
+
+    def _sample_scale(
+        self, rng: RandomSource, size: tuple[int, int]
+    ) -> tuple[tuple[int, int], int | None]:
+        if self.ratio_range is not None:
+            w, h = self.img_scale[0] if self.img_scale else (size[1], size[0])
+            low, high = self.ratio_range
+            ratio = rng.random() * (high - low) + low
+            return (int(w * ratio), int(h * ratio)), None
+        if self.img_scale is None:
+            raise ValueError(
+                "Resize: img_scale is None and there is neither ratio_range nor results['scale']; "
+                'give img_scale=(w, h)'
+            )
+        if len(self.img_scale) == 1:
+            return self.img_scale[0], 0
+        if self.multiscale_mode == 'value':
+            index = int(rng.integers(0, len(self.img_scale)))
+            return self.img_scale[index], index
+        long_edges = sorted(max(s) for s in self.img_scale)
+        short_edges = sorted(min(s) for s in self.img_scale)
+        long_edge = int(rng.integers(long_edges[0], long_edges[-1] + 1))
+        return (long_edge, int(rng.integers(short_edges[0], short_edges[-1] + 1))), None
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(img_scale={self.img_scale}, '
+            f'multiscale_mode={self.multiscale_mode!r}, ratio_range={self.ratio_range}, '
+            f'keep_ratio={self.keep_ratio}, min_size={self.min_size})'
+        )
+
+
+def parse_scales(who: str, img_scale: Any) -> list[tuple[int, int]] | None:
+    """Return `img_scale` as a list of (w, h); None stays None.
+
+    Args:
+        who: Whose argument it is, for errors.
+        img_scale: (w, h), or a list of such; JSON and YAML write tuples as lists.
+
+    Returns:
+        The scales.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    if img_scale is None:
+        return None
+    if is_pair(img_scale):
+        return [check_size(who, 'img_scale', img_scale, _WH)]
+    if isinstance(img_scale, (list, tuple)) and img_scale:
+        return [check_size(who, 'img_scale', scale, _WH) for scale in img_scale]
+    raise ValueError(f'{who}: img_scale={img_scale!r}; expected (w, h) or a list of them')

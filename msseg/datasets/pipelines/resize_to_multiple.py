@@ -1,0 +1,48 @@
+"""Resizing up to a multiple."""
+
+from __future__ import annotations
+
+from msseg.datasets.builder import PIPELINES
+from msseg.datasets.pipelines.arguments import check_choice
+from msseg.datasets.pipelines.image_ops import INTERPOLATIONS, multiple_of, resize
+
+
+@PIPELINES.register_module()
+class ResizeToMultiple:
+    """Resize image and label up to the next multiple of a divisor.
+
+    Reads: img, seg_fields and the labels they name. Writes: img, the labels, img_shape,
+    pad_shape.
+
+    Args:
+        size_divisor: The divisor; two of them are for (h, w).
+        interpolation: For the image: nearest, bilinear, bicubic, area or lanczos; None is
+            bilinear.
+
+    Source: MMSegmentation 0.30 ``ResizeToMultiple``.
+    """
+
+    def __init__(
+        self, size_divisor: int | tuple[int, int] = 32, interpolation: str | None = None
+    ) -> None:
+        choices = (None, *INTERPOLATIONS)
+        check_choice('ResizeToMultiple', 'interpolation', interpolation, choices)
+        self.size_divisor = size_divisor
+        self.interpolation = interpolation
+
+    def __call__(self, results: dict) -> dict:
+        img = results['img']
+        size = multiple_of(img.shape[:2], self.size_divisor)
+        results['img'] = resize(img, size, self.interpolation or 'bilinear')
+        results['img_shape'] = results['pad_shape'] = results['img'].shape
+        for key in results.get('seg_fields', []):
+            label = results[key]
+            size = multiple_of(label.shape[:2], self.size_divisor)
+            results[key] = resize(label, size, 'nearest')
+        return results
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(size_divisor={self.size_divisor}, '
+            f'interpolation={self.interpolation!r})'
+        )

@@ -1,0 +1,54 @@
+"""Colour to grey."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from msseg.datasets.builder import PIPELINES
+
+
+@PIPELINES.register_module()
+class RGB2Gray:
+    """Replace the channels by their weighted sum.
+
+    Reads: img. Writes: img (float64, as MMSegmentation's), img_shape.
+
+    Args:
+        out_channels: How often the sum is repeated; None keeps the number of channels.
+        weights: Of the channels in the order they have in the image.
+
+    Source: MMSegmentation 0.30 ``RGB2Gray``.
+    """
+
+    def __init__(
+        self,
+        out_channels: int | None = None,
+        weights: Sequence[float] = (0.299, 0.587, 0.114),
+    ) -> None:
+        if out_channels is not None and not out_channels > 0:
+            raise ValueError(f'RGB2Gray: out_channels={out_channels!r}; expected a number above 0')
+        if not isinstance(weights, (tuple, list)) or not all(
+            isinstance(w, (int, float)) for w in weights
+        ):
+            raise ValueError(f'RGB2Gray: weights={weights!r}; expected a tuple of numbers')
+        self.out_channels = out_channels
+        self.weights = tuple(weights)
+
+    def __call__(self, results: dict) -> dict:
+        img = results['img']
+        if img.ndim != 3 or img.shape[2] != len(self.weights):
+            raise ValueError(
+                f'RGB2Gray: img has shape {img.shape}; expected (h, w, {len(self.weights)}), one '
+                'channel for each weight'
+            )
+        grey = (img * np.array(self.weights)).sum(2, keepdims=True)
+        results['img'] = grey.repeat(self.out_channels or len(self.weights), axis=2)
+        results['img_shape'] = results['img'].shape
+        return results
+
+    def __repr__(self) -> str:
+        return (
+            f'{type(self).__name__}(out_channels={self.out_channels}, weights={self.weights})'
+        )

@@ -1,0 +1,35 @@
+"""Rescaling of the label alone."""
+
+from __future__ import annotations
+
+from msseg.datasets.builder import PIPELINES
+from msseg.datasets.pipelines.image_ops import rescaled_size, resize
+
+
+@PIPELINES.register_module()
+class SegRescale:
+    """Rescale the label by a factor, for a network whose output is smaller than its input.
+
+    Reads: seg_fields and the labels they name. Writes: the labels.
+
+    Args:
+        scale_factor: The factor, above 0.
+
+    Source: MMSegmentation 0.30 ``SegRescale``.
+    """
+
+    def __init__(self, scale_factor: float = 1) -> None:
+        if not scale_factor > 0:
+            raise ValueError(f'SegRescale: scale_factor={scale_factor!r}; expected a factor above 0')
+        self.scale_factor = scale_factor
+
+    def __call__(self, results: dict) -> dict:
+        if self.scale_factor == 1:
+            return results
+        for key in results.get('seg_fields', []):
+            size = rescaled_size(results[key].shape[:2], self.scale_factor)
+            results[key] = resize(results[key], size, 'nearest')
+        return results
+
+    def __repr__(self) -> str:
+        return f'{type(self).__name__}(scale_factor={self.scale_factor})'

@@ -1,0 +1,91 @@
+"""Stateless randomness: what a sample draws depends on (seed, epoch, index) and nothing else."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+
+_current: ContextVar[np.random.Generator | None] = ContextVar('msseg_sample_rng', default=None)
+
+
+def current_rng() -> np.random.Generator | None:
+    """Return the generator of the sample being loaded, None outside `seeded_sample`."""
+    return _current.get()
+
+
+@contextmanager
+def seeded_sample(seed: int, epoch: int, index: int) -> Iterator[np.random.Generator]:
+    """Make everything drawn inside the block a function of (seed, epoch, index).
+
+    Transforms find the generator in ``results['rng']``. The global generators of numpy and
+    Python are seeded too and put back afterwards, so that a user's transform written for
+    MMSegmentation, which draws from them, is as reproducible as ours.
+
+    Args:
+        seed: Seed of the run, 0 or more.
+        epoch: Number of the epoch, from 0.
+        index: Index of the sample.
+
+    Yields:
+        The sample's generator.
+    """
+    rng = np.random.default_rng((seed, epoch, index))
+    token = _current.set(rng)
+    numpy_state, python_state = np.random.get_state(), random.getstate()
+    # a stream of its own: what legacy transforms draw must not repeat what ours draw
+    legacy_seed = int(np.random.SeedSequence((seed, epoch, index, 1)).generate_state(1)[0])
+    np.random.seed(legacy_seed)
+    random.seed(legacy_seed)
+    try:
+        yield rng
+    finally:
+        np.random.set_state(numpy_state)
+        random.setstate(python_state)
+        _current.reset(token)
+
+
+def load_sample(dataset: Any, index: int, seed: int, epoch: int, draw: int | None = None) -> Any:
+    """Load a sample; whatever fails names the sample's file.
+
+    Args:
+        dataset: A data set.
+        index: Index of the sample.
+        seed: Seed of the run.
+        epoch: Number of the epoch.
+        draw: What the sample's randomness is drawn for, in place of `index` (a sample that
+            comes twice in an epoch has two).
+
+    Returns:
+        ``dataset[index]``.
+    """
+    try:
+        with seeded_sample(seed, epoch, index if draw is None else draw):
+            return dataset[index]
+    except Exception as error:
+        name_file(error, get_filename(dataset, index))
+        raise
+
+
+def get_filename(dataset: Any, index: int) -> str:
+    """Return a sample's image file, ``sample 3`` when the data set does not tell."""
+    method = getattr(dataset, 'get_filename', None)
+    return method(index) if method else f'sample {index}'
+
+
+def name_file(error: Exception, filename: str) -> None:
+    """Lead an exception's message with a file's name, unless it holds that already."""
+    if filename in str(error):
+        return
+    if isinstance(error, OSError) and error.strerror is not None:
+        error.strerror = f'{filename}: {error.strerror}'
+    elif error.args and isinstance(error.args[0], str):
+        error.args = (f'{filename}: {error.args[0]}', *error.args[1:])
+    elif isinstance(error, KeyError):
+        error.args = (f'{filename}: key {error} is missing',)
+    else:
+        error.args = (f'{filename}: {error or type(error).__name__}',)

@@ -1,0 +1,175 @@
+"""Batches for training: an endless stream that depends on (seed, iteration) only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from msseg.datasets.sample_rng import get_filename, load_sample
+from msseg.datasets.sampler import BatchPlan, BatchSampler
+from msseg.datasets.worker_pool import WorkerPool
+from msseg.utils.logging import warn_once
+
+_SHAPE_ADVICE = (
+    'samples of a batch must be of one size: end the pipeline with RandomCrop(crop_size=…) and '
+    'Pad(size=…) of that size'
+)
+
+
+class TrainBatch(NamedTuple):
+    """One device's batch.
+
+    Attributes:
+        img: (n, 3, h, w) float32.
+        gt: (n, h, w) int32.
+        indices: Indices of the samples in the data set.
+        filenames: Their image files.
+    """
+
+    img: np.ndarray
+    gt: np.ndarray
+    indices: list[int]
+    filenames: list[str]
+
+
+class TrainLoader:
+    """Loads batches, in this process or in workers, with the same result.
+
+    Args:
+        dataset: A data set whose pipeline gives ``img`` and ``gt_semantic_seg`` as
+            DefaultFormatBundle writes them.
+        samples_per_gpu: Samples in this device's batch.
+        workers_per_gpu: Worker processes; 0 loads in this process. mindspore.dataset knows no
+            single worker process, so 1 stands for 2.
+        seed: Seed of order and augmentation, 0 or more.
+        shuffle: A new order each epoch.
+        rank: This device's number.
+        world_size: Number of devices.
+
+    Raises:
+        ValueError: An empty data set or a number out of range.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        samples_per_gpu: int,
+        workers_per_gpu: int,
+        seed: int,
+        shuffle: bool = True,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        check_count('samples_per_gpu', samples_per_gpu, 1)
+        check_count('workers_per_gpu', workers_per_gpu, 0)
+        check_count('seed', seed, 0)
+        if len(dataset) == 0:
+            raise ValueError(f'{type(dataset).__name__} is empty: there is nothing to train on')
+        self.dataset = dataset
+        self.samples_per_gpu = samples_per_gpu
+        self.workers_per_gpu = workers_per_gpu
+        self.seed = seed
+        self.global_batch = samples_per_gpu * world_size
+        self.sampler = BatchSampler(
+            len(dataset), self.global_batch, seed, shuffle, rank, world_size
+        )
+        if len(dataset) < self.global_batch:
+            warn_once(
+                f'the data set has {len(dataset)} samples, fewer than a batch of '
+                f'{self.global_batch}: they are repeated within an epoch, augmented anew'
+            )
+        self._pools: list[WorkerPool] = []
+
+    @property
+    def iters_per_epoch(self) -> int:
+        """Iterations of an epoch; samples that do not fill a batch are dropped."""
+        return self.sampler.iters_per_epoch
+
+    def batches(self, start_iter: int = 0) -> Iterator[TrainBatch]:
+        """Yield the batches of iterations `start_iter`, `start_iter` + 1, … without end.
+
+        Args:
+            start_iter: First iteration, from 0. Nothing before it is read.
+
+        Yields:
+            The batches.
+
+        Raises:
+            Exception: What loading a sample raised, with the file's name.
+        """
+        if self.workers_per_gpu == 0:
+            iteration = start_iter
+            while True:
+                yield self._batch(iteration, *self.load(iteration))
+                iteration += 1
+        pool = WorkerPool(
+            lambda row: self.load(start_iter + row),
+            num_columns=2,
+            num_rows=None,
+            num_workers=self.workers_per_gpu,
+            describe=lambda row: ', '.join(self._filenames(self.sampler.plan(start_iter + row))),
+        )
+        self._pools.append(pool)
+        for row, (img, gt) in enumerate(pool):
+            yield self._batch(start_iter + row, img, gt)
+
+    def load(self, iteration: int) -> tuple[np.ndarray, np.ndarray]:
+        """Load the images and labels of an iteration's batch."""
+        plan = self.sampler.plan(iteration)
+        samples = [
+            load_sample(self.dataset, index, self.seed, plan.epoch, draw)
+            for index, draw in zip(plan.indices, plan.draws, strict=True)
+        ]
+        names = self._filenames(plan)
+        img = _stack([_get(s, 'img', n) for s, n in zip(samples, names, strict=True)], names)
+        gt = _stack([_get(s, 'gt_semantic_seg', n) for s, n in zip(samples, names, strict=True)], names)
+        if gt.ndim == 4:  # (n, 1, h, w)
+            gt = gt[:, 0]
+        if img.ndim != 4 or img.shape[2:] != gt.shape[1:]:
+            raise ValueError(
+                f'{names[0]}: after the pipeline the image is {img.shape[1:]} and the label '
+                f'{gt.shape[1:]}; expected (c, h, w) and (1, h, w): end the pipeline with '
+                "DefaultFormatBundle and Collect(keys=['img', 'gt_semantic_seg'])"
+            )
+        return img.astype(np.float32, copy=False), gt.astype(np.int32, copy=False)
+
+    def _batch(self, iteration: int, img: np.ndarray, gt: np.ndarray) -> TrainBatch:
+        plan = self.sampler.plan(iteration)
+        return TrainBatch(img, gt, plan.indices, self._filenames(plan))
+
+    def _filenames(self, plan: BatchPlan) -> list[str]:
+        return [get_filename(self.dataset, index) for index in plan.indices]
+
+    def close(self) -> None:
+        """End the workers."""
+        for pool in self._pools:
+            pool.close()
+        self._pools.clear()
+
+
+def check_count(name: str, value: Any, least: int) -> None:
+    """Raise ValueError unless a value is a whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ValueError(f'{name}={value!r}; expected a whole number of at least {least}')
+
+
+def _get(sample: Any, key: str, filename: str) -> np.ndarray:
+    if not isinstance(sample, dict) or not isinstance(sample.get(key), np.ndarray):
+        got = sorted(sample) if isinstance(sample, dict) else repr(sample)
+        raise ValueError(
+            f'{filename}: the training pipeline gave {got}, without an array {key!r}; end it with '
+            "DefaultFormatBundle and Collect(keys=['img', 'gt_semantic_seg'])"
+        )
+    return sample[key]
+
+
+def _stack(arrays: Sequence[np.ndarray], names: Sequence[str]) -> np.ndarray:
+    for array, name in zip(arrays, names, strict=True):
+        if array.shape != arrays[0].shape:
+            raise ValueError(
+                f'{name} is {array.shape} after the pipeline, but {names[0]} is '
+                f'{arrays[0].shape}; {_SHAPE_ADVICE}'
+            )
+    return np.stack(arrays)
