@@ -28,7 +28,8 @@ MIN_WORKERS = 2
 _ROWS_AHEAD = 2
 # One epoch of GeneratorDataset lists all its indices in memory.
 _ROWS_PER_EPOCH = 100_000
-_POLL_S = 0.5
+_POLL_S = 0.2
+_GIVE_UP_S = 10.0
 _SHARED_MEMORY = '/dev/shm'
 _MIB = 2**20
 _NOTHING = np.zeros(1, np.uint8)
@@ -86,9 +87,7 @@ class WorkerPool:
         source = _RowSource(self._load, self._num_columns, first, count, self._num_workers)
         rows: queue.Queue = queue.Queue(maxsize=1)
         self._start(source)
-        self._pump = threading.Thread(
-            target=_pump, args=(self._iterator, rows, self._closed), daemon=True
-        )
+        self._pump = threading.Thread(target=self._move_rows, args=(rows,), daemon=True)
         self._pump.start()
         try:
             for number in range(first, first + count):
@@ -163,11 +162,42 @@ class WorkerPool:
                     f'{self._describe(row)}; look for a transform or a disk that hangs'
                 )
 
+    def _move_rows(self, rows: queue.Queue) -> None:
+        """Move rows from MindSpore to a queue, in a thread: waiting there can be interrupted.
+
+        The iterator is used and stopped in this thread only; MindSpore 2.8 crashes
+        (segmentation fault) when it is stopped while another thread waits for it.
+        """
+        item: Any = None
+        while item is not _END and not isinstance(item, Exception) and not self._closed.is_set():
+            try:
+                item = next(self._iterator)
+            except StopIteration:
+                item = _END
+            except Exception as error:
+                item = error
+            while not self._closed.is_set():
+                try:
+                    rows.put(item, timeout=_POLL_S)
+                    break
+                except queue.Full:
+                    continue
+        self._iterator.stop()
+
     def _stop(self) -> None:
-        iterator, self._iterator = self._iterator, None
-        if iterator is None:
+        pump, self._pump = self._pump, None
+        if pump is None:
             return
-        iterator.stop()
+        pump.join(timeout=_POLL_S)
+        if pump.is_alive():
+            # it waits for a worker: MindSpore gives up when its end-of-file event is set
+            source = getattr(getattr(self._iterator, 'dataset', None), 'sample_fn', None)
+            event = getattr(source, 'eof', None)
+            if event is not None:
+                event.set()
+            for process in self._processes:
+                process.kill()
+            pump.join(timeout=_GIVE_UP_S)
         self._processes = []
 
     def close(self) -> None:
@@ -233,23 +263,3 @@ class _RowSource:
                 f'{row_bytes / _MIB:.0f} MiB for one batch; enlarge it (docker run --shm-size=8g) '
                 'or set workers_per_gpu=0'
             )
-
-
-def _pump(iterator: Any, rows: queue.Queue, closed: threading.Event) -> None:
-    """Move rows from MindSpore to a queue: waiting there, unlike here, can be interrupted."""
-    item: Any = None
-    while item is not _END and not isinstance(item, Exception):
-        try:
-            item = next(iterator)
-        except StopIteration:
-            item = _END
-        except Exception as error:
-            item = error
-        while not closed.is_set():
-            try:
-                rows.put(item, timeout=_POLL_S)
-                break
-            except queue.Full:
-                continue
-        if closed.is_set():
-            return
