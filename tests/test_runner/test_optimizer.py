@@ -1,0 +1,169 @@
+import mindspore as ms
+import numpy as np
+import pytest
+
+from msseg.runner import GradClip, TrainStep, build_optimizer
+from msseg.runner.optimizer import get_lr, set_lr
+from tests.test_runner.line_model import Line, LineLoss, Loader
+
+NAMES = ('dense.weight', 'dense.bias', 'bn.gamma', 'bn.beta')
+
+
+def gradients(values, img, gt):
+    """Gradients of the mean of ((x W' + b) gamma + beta) gt, by hand."""
+    weight, bias, gamma, _ = values
+    upstream = gt.astype(np.float64) / gt.size
+    output = img @ weight.T + bias
+    return [
+        (upstream * gamma).T @ img,
+        (upstream * gamma).sum(0),
+        (upstream * output).sum(0),
+        upstream.sum(0),
+    ]
+
+
+def sgd(lr, decay, momentum=0.9, nesterov=False):
+    def update(value, grad, state, step):
+        grad = grad + decay * value
+        state['v'] = grad if step == 1 else momentum * state['v'] + grad
+        return value - lr * (grad + momentum * state['v'] if nesterov else state['v'])
+
+    return update
+
+
+def adam(lr, decay, decoupled, betas=(0.9, 0.99), eps=1e-8):
+    def update(value, grad, state, step):
+        if decoupled:
+            value = value * (1 - lr * decay)
+        else:
+            grad = grad + decay * value
+        state['m'] = betas[0] * state.get('m', 0) + (1 - betas[0]) * grad
+        state['v'] = betas[1] * state.get('v', 0) + (1 - betas[1]) * grad**2
+        m = state['m'] / (1 - betas[0] ** step)
+        v = state['v'] / (1 - betas[1] ** step)
+        return value - lr * m / (np.sqrt(v) + eps)
+
+    return update
+
+
+def train(optimizer, clip=None, steps=10):
+    """Return the parameters after some steps, and the first step's gradient norm if clipped."""
+    model = Line()
+    step = TrainStep(LineLoss(model), build_optimizer(model, optimizer), clip)
+    parameters = dict(model.parameters_and_names())
+    first = None
+    for index, batch in zip(range(steps), Loader().batches(), strict=False):
+        outputs = step(ms.Tensor(batch.img), ms.Tensor(batch.gt))
+        if index == 0:
+            first = dict(zip(step.value_names, outputs, strict=True))
+    return [parameters[name].asnumpy() for name in NAMES], first
+
+
+def expected(updates, max_norm=None, steps=10):
+    model = Line()
+    parameters = dict(model.parameters_and_names())
+    values = [parameters[name].asnumpy().astype(np.float64) for name in NAMES]
+    states = [{} for _ in NAMES]
+    for index, batch in zip(range(steps), Loader().batches(), strict=False):
+        grads = gradients(values, batch.img, batch.gt)
+        if max_norm is not None:
+            norm = np.sqrt(sum((grad**2).sum() for grad in grads))
+            grads = [grad * min(1, max_norm / (norm + 1e-6)) for grad in grads]
+        values = [
+            update(value, grad, state, index + 1)
+            for update, value, grad, state in zip(updates, values, grads, states, strict=True)
+        ]
+    return values
+
+
+@pytest.mark.parametrize(
+    ('optimizer', 'update'),
+    [
+        ({'type': 'SGD', 'momentum': 0.9}, sgd(0.1, 0.1)),
+        ({'type': 'SGD', 'momentum': 0.9, 'nesterov': True}, sgd(0.1, 0.1, nesterov=True)),
+        ({'type': 'Adam', 'betas': [0.9, 0.99]}, adam(0.1, 0.1, decoupled=False)),
+        ({'type': 'AdamW', 'betas': (0.9, 0.99)}, adam(0.1, 0.1, decoupled=True)),
+    ],
+    ids=['SGD', 'Nesterov', 'Adam', 'AdamW'],
+)
+def test_ten_steps_follow_the_formula(optimizer, update):
+    actual, _ = train({**optimizer, 'lr': 0.1, 'weight_decay': 0.1})
+    for name, a, e in zip(NAMES, actual, expected([update] * 4), strict=True):
+        np.testing.assert_allclose(a, e, rtol=2e-5, atol=2e-6, err_msg=name)
+
+
+def test_multipliers_and_clipping_follow_the_formula():
+    optimizer = {
+        'type': 'SGD',
+        'lr': 0.1,
+        'momentum': 0.9,
+        'weight_decay': 0.1,
+        'paramwise_cfg': {
+            'custom_keys': {'dense': {'lr_mult': 3.0}, 'dense.bias': {'decay_mult': 0.5}},
+            'norm_decay_mult': 0.0,
+        },
+    }
+    actual, first = train(optimizer, GradClip(max_norm=0.05))
+    # The longer key counts alone: dense.bias has the learning rate of the config.
+    updates = [sgd(0.3, 0.1), sgd(0.1, 0.05), sgd(0.1, 0.0), sgd(0.1, 0.0)]
+    for name, a, e in zip(NAMES, actual, expected(updates, max_norm=0.05), strict=True):
+        np.testing.assert_allclose(a, e, rtol=2e-5, atol=2e-6, err_msg=name)
+    batch = next(Loader().batches())
+    values = expected(updates, steps=0)
+    norm = np.sqrt(sum((grad**2).sum() for grad in gradients(values, batch.img, batch.gt)))
+    assert float(first['grad_norm'].asnumpy()) == pytest.approx(norm, rel=1e-5)
+
+
+@pytest.mark.parametrize('norm_type', [1, 3, float('inf')])
+def test_other_norms(norm_type):
+    grads = (np.array([3.0, -4.0], np.float32), np.array([[1.0]], np.float32))
+    clip = GradClip(max_norm=1.0, norm_type=norm_type)
+    clipped, norm = clip(tuple(ms.Tensor(grad) for grad in grads))
+    expected_norm = np.linalg.norm([3, 4, 1], norm_type)
+    assert float(norm.asnumpy()) == pytest.approx(expected_norm, rel=1e-5)
+    np.testing.assert_allclose(clipped[0].asnumpy(), grads[0] / expected_norm, rtol=1e-5)
+
+
+def test_small_gradients_are_not_scaled_up():
+    clipped, _ = GradClip(max_norm=10.0)((ms.Tensor(np.array([3.0, 4.0], np.float32)),))
+    np.testing.assert_array_equal(clipped[0].asnumpy(), [3, 4])
+
+
+def test_set_and_get_lr():
+    paramwise = {'bias_lr_mult': 2.0}
+    cfg = {'type': 'SGD', 'lr': 0.1, 'paramwise_cfg': paramwise}
+    optimizer = build_optimizer(Line(), cfg)
+    assert sorted(get_lr(optimizer)) == pytest.approx([0.1, 0.2])
+    set_lr(optimizer, [0.5, 0.25])
+    assert get_lr(optimizer) == [0.5, 0.25]
+
+
+def test_frozen_parameters_are_left_out():
+    model = Line()
+    model.bn.gamma.requires_grad = False
+    optimizer = build_optimizer(model, {'type': 'SGD', 'lr': 0.1})
+    assert {p.name for p in optimizer.parameters} == {'dense.weight', 'dense.bias', 'bn.beta'}
+
+
+@pytest.mark.parametrize(
+    ('cfg', 'error', 'message'),
+    [
+        ({'type': 'SGD'}, ValueError, "optimizer: 'lr' is missing"),
+        ({'type': 'SDG', 'lr': 1}, KeyError, "Did you mean 'SGD'"),
+        ({'type': 'SGD', 'lr': 1, 'momentun': 0}, TypeError, "Did you mean 'momentum'"),
+        (
+            {'type': 'SGD', 'lr': 1, 'paramwise_cfg': {'custom_key': {}}},
+            KeyError,
+            "Did you mean 'custom_keys'",
+        ),
+    ],
+)
+def test_wrong_optimizers(cfg, error, message):
+    with pytest.raises(error, match=message):
+        build_optimizer(Line(), cfg)
+
+
+@pytest.mark.parametrize('arguments', [{'max_norm': 0}, {'max_norm': 1, 'norm_type': -2}])
+def test_wrong_clipping(arguments):
+    with pytest.raises(ValueError, match='expected a positive number'):
+        GradClip(**arguments)

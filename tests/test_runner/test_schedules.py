@@ -1,0 +1,71 @@
+import math
+
+import pytest
+
+from msseg.runner.schedules import POLICIES, get_policy, warmup_factor
+
+
+@pytest.mark.parametrize(
+    ('policy', 'arguments', 'progress', 'expected'),
+    [
+        ('fixed', {}, 70, 0.1),
+        ('step', {'step': 30}, 29, 0.1),
+        ('step', {'step': 30}, 90, 0.1 * 0.1**3),
+        ('step', {'step': [60, 30], 'gamma': 0.5}, 30, 0.05),
+        ('step', {'step': [30, 60], 'gamma': 0.5}, 29, 0.1),
+        ('step', {'step': [30, 60], 'gamma': 0.5}, 99, 0.025),
+        ('step', {'step': 10, 'min_lr': 0.003}, 90, 0.003),
+        ('exp', {'gamma': 0.9}, 3, 0.1 * 0.729),
+        ('poly', {'power': 0.9, 'min_lr': 1e-4}, 0, 0.1),
+        ('poly', {'power': 0.9, 'min_lr': 1e-4}, 50, 0.0999 * 0.5**0.9 + 1e-4),
+        ('poly', {}, 99, 0.001),
+        ('CosineAnnealing', {'min_lr': 0.0}, 0, 0.1),
+        ('CosineAnnealing', {'min_lr': 0.02}, 50, 0.06),
+        ('cosine', {'min_lr_ratio': 0.1}, 100, 0.01),
+        ('gaussian', {'power': 4e-4}, 50, 0.1 / math.e),
+        ('gaussian', {'power': 1.0}, 90, 0.1 / math.exp(700)),
+        # 30 steps up from 1/25 of 0.5 to 0.5, the top reached at step 29; then down to 1/250000.
+        ('OneCycle', {'max_lr': 0.5}, 0, 0.02),
+        ('OneCycle', {'max_lr': 0.5}, 29, 0.5),
+        ('OneCycle', {'max_lr': 0.5, 'anneal_strategy': 'linear'}, 14.5, 0.26),
+        ('OneCycle', {'max_lr': 0.5, 'anneal_strategy': 'linear'}, 64, (0.5 + 2e-6) / 2),
+        ('OneCycle', {'max_lr': 0.5}, 99, 2e-6),
+        ('OneCycle', {'max_lr': 0.5, 'three_phase': True}, 58, 0.02),
+        ('OneCycle', {'max_lr': 0.5, 'three_phase': True}, 99, 2e-6),
+        ('OneCycle', {'max_lr': 0.5, 'total_steps': 200}, 59, 0.5),
+    ],
+)
+def test_policies_at_hand_computed_points(policy, arguments, progress, expected):
+    assert get_policy(policy)(0.1, progress, 100, **arguments) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'progress', 'expected'),
+    [
+        ('constant', 0, 0.1),
+        ('constant', 9, 0.1),
+        ('linear', 0, 0.1),
+        ('linear', 5, 0.55),
+        ('exp', 0, 0.1),
+        ('exp', 5, 0.1**0.5),
+    ],
+)
+def test_warmup(kind, progress, expected):
+    assert warmup_factor(kind, progress, 10, 0.1) == pytest.approx(expected)
+
+
+def test_policy_names_forgive_the_first_letters_case():
+    assert get_policy('Poly') is POLICIES['poly']
+    assert get_policy('cosineAnnealing') is POLICIES['CosineAnnealing']
+
+
+def test_unknown_policy():
+    with pytest.raises(KeyError, match="lr_config.policy 'ploy' is not known.*Did you mean 'poly'"):
+        get_policy('ploy')
+
+
+def test_wrong_arguments_of_policies():
+    with pytest.raises(ValueError, match='either min_lr or min_lr_ratio'):
+        get_policy('cosine')(0.1, 0, 100)
+    with pytest.raises(ValueError, match="anneal_strategy is 'sin'"):
+        get_policy('OneCycle')(0.1, 0, 100, max_lr=1.0, anneal_strategy='sin')
