@@ -101,7 +101,7 @@ def compute_scores(
     predicted = matrix.sum(axis=0)
     recall = _ratio(hits, labelled, labelled)
     precision = _ratio(hits, np.maximum(predicted, 1), labelled)
-    weighted = beta**2 * precision + recall
+    weighted = np.where(hits > 0, beta**2 * precision + recall, 1)
     scores = {
         'IoU': _ratio(hits, labelled + predicted - hits, labelled),
         'Acc': recall,

@@ -1,0 +1,80 @@
+"""Choosing the device and preparing the framework for it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+
+import mindspore as ms
+import numpy as np
+
+from msseg.utils.logging import get_logger
+from msseg.utils.suggest import did_you_mean
+
+DEVICES = ('auto', 'CPU', 'GPU', 'Ascend')
+
+
+def setup_device(device: str = 'auto', device_id: int | None = None) -> str:
+    """Choose the device that everything after this call runs on, in graph mode.
+
+    Args:
+        device: One of ``DEVICES``; ``auto`` takes Ascend, else GPU, else CPU.
+        device_id: Number of the card; the framework's choice by default.
+
+    Returns:
+        The device's name.
+
+    Raises:
+        ValueError: An unknown device, or one that this machine does not have.
+    """
+    if device not in DEVICES:
+        hint = did_you_mean(device, DEVICES)
+        raise ValueError(f'device {device!r} is not known, expected one of {list(DEVICES)}.{hint}')
+    _choose_cpu_kernels()
+    if device == 'auto':
+        device = next((name for name in ('Ascend', 'GPU') if _is_present(name)), 'CPU')
+    elif device != 'CPU' and not _is_present(device):
+        raise ValueError(
+            f'device {device!r} is not available to this MindSpore ({ms.__version__}): check the '
+            'driver and the CANN or CUDA installation, or use --device CPU'
+        )
+    ms.set_context(mode=ms.GRAPH_MODE)
+    if device == 'CPU' or device_id is None:
+        ms.set_device(device)
+    else:
+        ms.set_device(device, device_id)
+    # HRNet's graphs nest deeper than the framework's default of 1000 calls.
+    ms.set_recursion_limit(10000)
+    return device
+
+
+def set_seed(seed: int, deterministic: bool = False) -> None:
+    """Seed Python, numpy and the framework.
+
+    Args:
+        seed: The seed.
+        deterministic: Also ask the framework for kernels whose results repeat exactly.
+    """
+    random.seed(seed)
+    np.random.seed(seed)
+    ms.set_seed(seed)
+    if deterministic:
+        ms.set_deterministic(True)
+
+
+def _is_present(device: str) -> bool:
+    # Asking for a device that is not there logs a warning and the plugin's loading error.
+    logging.disable(logging.WARNING)
+    try:
+        return getattr(ms.device_context, device.lower()).is_available()
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _choose_cpu_kernels() -> None:
+    # MindSpore 2.9 and 2.10 on a CPU with AVX-512 run 3x3 convolutions through a reference kernel,
+    # a hundred times slower than with AVX2. Read when the first operator runs.
+    if ms.__version__.startswith(('2.9.', '2.10.')) and 'ONEDNN_MAX_CPU_ISA' not in os.environ:
+        os.environ['ONEDNN_MAX_CPU_ISA'] = 'AVX2'
+        get_logger().info('ONEDNN_MAX_CPU_ISA=AVX2 set: MindSpore %s needs it', ms.__version__)
