@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
+from msseg.datasets.cityscapes import LABEL_ID_MAP
 from msseg.datasets.synthetic import draw_street
-from msseg.datasets.synthetic.labels import EVALUATED
 
 _CITIES = {'train': 'drawnburg', 'val': 'drawnstadt'}
 _FIRST_SCENE = {'train': 0, 'val': 1_000_000}
@@ -63,8 +63,7 @@ def _write_split(
     out: Path, split: str, count: int, size: tuple[int, int], seed: int
 ) -> Iterator[str]:
     """Writes one split's files and yields its lines for the list."""
-    to_train_id = np.full(256, 255, np.uint8)
-    to_train_id[list(EVALUATED)] = np.arange(len(EVALUATED))
+    to_train_id = np.array([LABEL_ID_MAP[label_id] for label_id in range(256)], np.uint8)
     city = _CITIES[split]
     image_dir, label_dir = Path('leftImg8bit', split, city), Path('gtFine', split, city)
     for folder in (image_dir, label_dir):

@@ -11,7 +11,7 @@ import numpy as np
 
 from msseg.apis.benchmark.measure import Comparison, compare
 from msseg.apis.benchmark.photograph import write_photograph
-from msseg.datasets.synthetic.labels import EVALUATED
+from msseg.datasets.cityscapes import LABEL_ID_MAP, LABEL_IDS
 from msseg.evaluation import confusion_matrix
 
 HELP = 'a 1024x2048 prediction into the confusion matrix / cv2.imread of its two files'
@@ -27,10 +27,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Comparison:
     """Measures, prints a line and returns the times."""
     with tempfile.TemporaryDirectory() as folder:
+        table = np.array([LABEL_ID_MAP[label_id] for label_id in range(256)], np.uint8)
         image, labels = write_photograph(Path(folder))
-        label = _train_ids(cv2.imread(str(labels), cv2.IMREAD_UNCHANGED))
+        label = table[cv2.imread(str(labels), cv2.IMREAD_UNCHANGED)]
         prediction = _predict(label)
-        num_classes = len(EVALUATED)
+        num_classes = len(LABEL_IDS)
 
         def count() -> None:
             confusion_matrix(prediction, label, num_classes)
@@ -44,17 +45,11 @@ def run(args: argparse.Namespace) -> Comparison:
     return times
 
 
-def _train_ids(label_ids: np.ndarray) -> np.ndarray:
-    table = np.full(256, 255, np.uint8)
-    table[list(EVALUATED)] = np.arange(len(EVALUATED))
-    return table[label_ids]
-
-
 def _predict(label: np.ndarray) -> np.ndarray:
     """Returns what a fair model might: the label in int32, with patches of wrong classes."""
     rng = np.random.default_rng(0)
     height, width = label.shape
     wrong = rng.random((height // 16, width // 16)) < _WRONG_SHARE
     wrong = wrong.repeat(16, axis=0).repeat(16, axis=1)
-    guess = rng.integers(0, len(EVALUATED), label.shape)
+    guess = rng.integers(0, len(LABEL_IDS), label.shape)
     return np.where(wrong | (label == 255), guess, label).astype(np.int32)

@@ -27,26 +27,3 @@ BICYCLE = 33
 
 # a sprite's pixels that show what stands behind it
 NOTHING = 255
-
-# the 19 classes of the benchmark in the order of their training ids; all else is ignored
-EVALUATED = (
-    ROAD,
-    SIDEWALK,
-    BUILDING,
-    WALL,
-    FENCE,
-    POLE,
-    TRAFFIC_LIGHT,
-    TRAFFIC_SIGN,
-    VEGETATION,
-    TERRAIN,
-    SKY,
-    PERSON,
-    RIDER,
-    CAR,
-    TRUCK,
-    BUS,
-    TRAIN,
-    MOTORCYCLE,
-    BICYCLE,
-)

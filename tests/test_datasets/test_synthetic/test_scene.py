@@ -2,14 +2,6 @@ import numpy as np
 import pytest
 
 from msseg.datasets.synthetic import draw_street
-from msseg.datasets.synthetic.labels import EVALUATED
-
-# cityscapesScripts' table of the evaluated ids, in the order of their training ids
-CITYSCAPES_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
-
-
-def test_evaluated_ids_are_cityscapes():
-    assert EVALUATED == CITYSCAPES_IDS
 
 
 def test_scene_has_the_size_asked_for():
