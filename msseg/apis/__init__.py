@@ -1,6 +1,7 @@
 """What the command lines and users' scripts call: the only layer that knows all the others."""
 
-from msseg.apis.build import build_model, build_split, check_classes, load_config
+from msseg.apis.build import build_model, build_split, check_classes
+from msseg.apis.config_schema import load_config
 from msseg.apis.evaluate import evaluate
 from msseg.apis.segment import Segmenter
 from msseg.apis.test import test_from_config, test_segmentor

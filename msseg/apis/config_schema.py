@@ -19,7 +19,7 @@ from msseg.config.checking import (
     takes,
     takes_anything,
 )
-from msseg.utils.signature import accepted_arguments
+from msseg.utils.signature import accepted_arguments, named_arguments
 
 TOP_LEVEL = {
     'model': 'the segmentor',
@@ -172,5 +172,5 @@ def _lr_config(node: Mapping[str, Any]) -> Accepts:
     if not isinstance(policy, str):
         raise KeyError(f"lr_config.policy is {policy!r}, expected a name such as 'poly'")
     arguments = accepted_arguments(get_policy(policy)) - {'base_lr', 'progress', 'total'}
-    own = accepted_arguments(LrUpdaterHook) or set()
+    own = named_arguments(LrUpdaterHook)
     return Accepts(f'lr_config with policy {policy!r}', frozenset({*own, *arguments}))

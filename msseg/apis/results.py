@@ -45,7 +45,7 @@ class LabelFiles:
 
     Args:
         folder: Where to; files are named after the images.
-        dataset: Converts class indices with ``labels_for_submission``.
+        dataset: Writes them with ``format_results``.
     """
 
     def __init__(self, folder: Path, dataset: CustomDataset) -> None:
@@ -54,8 +54,7 @@ class LabelFiles:
 
     def add(self, sample: TestSample, labels: np.ndarray) -> None:
         """Write one label map."""
-        name = Path(sample.metas[0]['ori_filename']).with_suffix('.png').name
-        write_image(self.folder / name, self.dataset.labels_for_submission(labels))
+        self.dataset.format_results([labels], str(self.folder), [sample.index])
 
 
 class LabelArchive:

@@ -35,6 +35,13 @@ def accepted_arguments(obj: Callable) -> set[str] | None:
     return accepted if obj.__init__ is object.__init__ else None
 
 
+def named_arguments(obj: Callable) -> set[str]:
+    """Return the arguments that a class's or function's own signature names."""
+    if inspect.isclass(obj):
+        return _named_parameters(obj.__init__, skip_first=True)[0]
+    return _named_parameters(obj, skip_first=False)[0]
+
+
 def _named_parameters(function: Callable, skip_first: bool) -> tuple[set[str], bool]:
     parameters = list(inspect.signature(function).parameters.values())[1 if skip_first else 0 :]
     names = {p.name for p in parameters if p.kind in _NAMED}

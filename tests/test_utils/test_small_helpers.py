@@ -8,7 +8,7 @@ from msseg.utils.cli import one_line, run_main
 from msseg.utils.device import setup_device
 from msseg.utils.dist import get_rank, get_world_size
 from msseg.utils.extras import import_extra
-from msseg.utils.signature import accepted_arguments
+from msseg.utils.signature import accepted_arguments, named_arguments
 from msseg.utils.suggest import did_you_mean
 
 
@@ -55,6 +55,11 @@ class Open:
 )
 def test_accepted_arguments(obj, expected):
     assert accepted_arguments(obj) == expected
+
+
+def test_named_arguments_are_those_of_the_own_signature():
+    assert named_arguments(Passing) == {'c', 'd'}
+    assert named_arguments(lambda x, **kwargs: None) == {'x'}
 
 
 def test_did_you_mean_is_near_and_quiet_when_nothing_is():
