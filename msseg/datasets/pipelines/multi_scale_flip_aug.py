@@ -32,7 +32,7 @@ class MultiScaleFlipAug:
     def __init__(
         self,
         transforms: Sequence[Any],
-        img_scale: tuple[int, int] | list[tuple[int, int]] | None,
+        img_scale: tuple[int, int] | list[tuple[int, int]] | None = None,
         img_ratios: float | Sequence[float] | None = None,
         flip: bool = False,
         flip_direction: str | list[str] = 'horizontal',
