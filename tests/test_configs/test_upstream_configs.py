@@ -1,0 +1,80 @@
+"""MMSegmentation 0.30's own config files with an HRNet backbone load and build here, unmodified.
+
+The package is installed for its config files alone and never imported.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import re
+from pathlib import Path
+
+import pytest
+
+from msseg.apis.config_schema import load_config
+from msseg.config import Config
+from tests.test_configs.shapes import built_shapes, expected_shapes, upstream_shapes
+
+NUM_CLASSES = dict(
+    cityscapes=19,
+    ade20k=150,
+    voc12aug=21,
+    pascal_context=60,
+    pascal_context_59=59,
+    vaihingen=6,
+    potsdam=6,
+    isaid=16,
+    loveda=7,
+)
+_NAME = re.compile(r'configs/(?:hrnet|ocrnet)/((ocrnet|fcn)_(hr18s|hr18|hr48)_\w+?k_(\w+))\.py$')
+
+
+def upstream_files() -> dict[str, tuple[Path, str, str, int]]:
+    distribution = importlib.metadata.distribution('mmsegmentation')
+    assert distribution.version == '0.30.0'
+    found = {}
+    for file in distribution.files or ():
+        if match := _NAME.search(file.as_posix()):
+            name, method, width, dataset = match.groups()
+            found[name] = Path(file.locate()), method, width, NUM_CLASSES[dataset]
+    return found
+
+
+FILES = upstream_files()
+
+
+def test_all_of_them_are_found():
+    families = [(method, width) for _, method, width, _ in FILES.values()]
+    counts = {family: families.count(family) for family in set(families)}
+    assert counts == {
+        ('fcn', 'hr18s'): 15,
+        ('fcn', 'hr18'): 15,
+        ('fcn', 'hr48'): 15,
+        ('ocrnet', 'hr18s'): 7,
+        ('ocrnet', 'hr18'): 7,
+        ('ocrnet', 'hr48'): 7,
+    }
+
+
+def test_the_reference_names_have_upstreams_counts():
+    assert [len(upstream_shapes(width)) for width in ('hr18s', 'hr18', 'hr48')] == [769, 1574, 1574]
+
+
+@pytest.mark.parametrize('name', FILES)
+def test_an_unmodified_config_builds_upstreams_model(name):
+    file, method, width, num_classes = FILES[name]
+    cfg = Config.fromfile(file)
+    assert built_shapes(cfg) == expected_shapes(method, width, num_classes)
+    assert Config.fromstring(cfg.pretty_text, '.py')._cfg_dict == cfg._cfg_dict
+
+
+@pytest.mark.parametrize('name', [name for name in FILES if name.endswith('cityscapes')])
+def test_an_unmodified_cityscapes_config_passes_the_strict_check(name):
+    cfg = load_config(str(FILES[name][0]))
+    assert 'cudnn_benchmark' not in cfg and 'pre_eval' not in cfg.evaluation
+
+
+@pytest.mark.parametrize('name', FILES)
+def test_all_but_the_data_sets_of_an_unmodified_config_is_checked(name):
+    parts = ('model', 'optimizer', 'optimizer_config', 'lr_config', 'runner', 'log_config')
+    load_config(str(FILES[name][0]), parts=(*parts, 'checkpoint_config', 'evaluation'))
