@@ -19,7 +19,7 @@ from msseg.utils.suggest import did_you_mean
 
 _ARGUMENTS = {
     'Normal': {'mean', 'std', 'bias'},
-    'TruncNormal': {'mean', 'std', 'bias'},
+    'TruncNormal': {'mean', 'std', 'a', 'b', 'bias'},
     'Kaiming': {'a', 'mode', 'nonlinearity', 'distribution', 'bias'},
     'Constant': {'val', 'bias'},
 }
@@ -129,5 +129,8 @@ def _initializer(kind: str, options: dict) -> Initializer:
             mode=options.get('mode', 'fan_out'),
             nonlinearity=options.get('nonlinearity', 'relu'),
         )
-    law = Normal if kind == 'Normal' else TruncatedNormal
-    return law(sigma=options.get('std', 1.0), mean=options.get('mean', 0.0))
+    mean, std = options.get('mean', 0.0), options.get('std', 1.0)
+    if kind == 'Normal':
+        return Normal(sigma=std, mean=mean)
+    # Bounds are values, not multiples of the deviation, as in PyTorch.
+    return TruncatedNormal(sigma=std, mean=mean, a=options.get('a', -2.0), b=options.get('b', 2.0))

@@ -9,6 +9,7 @@ from mindspore import nn
 
 from msseg.models.layers.conv import build_conv_layer
 from msseg.models.layers.norm import BN, build_norm_layer
+from msseg.models.layers.recompute import recompute_without_norms
 
 
 class BasicBlock(nn.Cell):
@@ -48,7 +49,7 @@ class BasicBlock(nn.Cell):
         self.relu = nn.ReLU()
         self.downsample = downsample
         if with_cp:
-            self.recompute()
+            recompute_without_norms(self)
 
     @property
     def last_norm(self) -> nn.Cell:
@@ -103,7 +104,7 @@ class Bottleneck(nn.Cell):
         self.relu = nn.ReLU()
         self.downsample = downsample
         if with_cp:
-            self.recompute()
+            recompute_without_norms(self)
 
     @property
     def last_norm(self) -> nn.Cell:
