@@ -163,3 +163,8 @@ def test_the_table_knows_every_registry_and_key():
     assert all(isinstance(registry, Registry) for registry in schema.registries)
     assert {path.split('.')[0] for path in schema.by_path} <= set(TOP_LEVEL)
     assert {key.split('.')[0] for key in schema.meaningless} <= set(TOP_LEVEL)
+
+
+def test_the_page_on_configs_lists_every_top_level_key():
+    page = Path('docs/config.md').read_text(encoding='utf-8')
+    assert [key for key in TOP_LEVEL if f'| `{key}` | {TOP_LEVEL[key]} |' not in page] == []
