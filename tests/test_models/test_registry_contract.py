@@ -1,0 +1,161 @@
+"""Every registered part builds, gives finite values of the right shape and trains completely."""
+
+import mindspore as ms
+import numpy as np
+import pytest
+
+from msseg.models import (
+    BACKBONES,
+    HEADS,
+    LOSSES,
+    NECKS,
+    PIXEL_SAMPLERS,
+    SEGMENTORS,
+    SegmentorForTest,
+    SegmentorWithLoss,
+)
+from tests.test_models.model_configs import tiny_hrnet, tiny_ocrnet
+
+HEAD = dict(in_channels=(6, 8), in_index=(0, 1), input_transform='resize_concat', num_classes=3)
+FCN = dict(type='FCNHead', in_channels=4, in_index=0, channels=4, num_classes=7, num_convs=1)
+CONCAT = dict(
+    FCN, in_channels=(4, 8, 16, 32), in_index=(0, 1, 2, 3), input_transform='resize_concat'
+)
+# A new entry needs one line here.
+EXAMPLES = {
+    BACKBONES: {'HRNet': tiny_hrnet()},
+    NECKS: {},
+    HEADS: {
+        'FCNHead': dict(HEAD, channels=5, norm_cfg=dict(type='BN')),
+        'OCRHead': dict(HEAD, channels=8, ocr_channels=4, norm_cfg=dict(type='BN')),
+    },
+    LOSSES: {'CrossEntropyLoss': {}},
+    PIXEL_SAMPLERS: {'OHEMPixelSampler': dict(thresh=0.7, min_kept=4)},
+    SEGMENTORS: {
+        'EncoderDecoder': dict(
+            backbone=tiny_hrnet(), decode_head=CONCAT, auxiliary_head=[FCN, FCN]
+        ),
+        'CascadeEncoderDecoder': dict(tiny_ocrnet(), auxiliary_head=FCN),
+    },
+}
+
+
+def entries(registry):
+    """Names registered by the package itself, not by other tests."""
+    return sorted(
+        name
+        for name, entry in registry.module_dict.items()
+        if entry.__module__.startswith('msseg.')
+    )
+
+
+def build(registry, name):
+    return registry.build(dict(EXAMPLES[registry][name], type=name))
+
+
+def tensor(*shape, seed=0):
+    return ms.Tensor(np.random.default_rng(seed).normal(size=shape), ms.float32)
+
+
+def labels(*shape):
+    return ms.Tensor(np.random.default_rng(0).integers(0, 3, shape), ms.int32)
+
+
+def assert_trains(cell, function):
+    """Every trained parameter gets a gradient that is finite and not all zero."""
+    parameters = cell.trainable_params()
+    gradients = ms.grad(function, None, parameters)()
+    assert len(gradients) == len(parameters)
+    for parameter, gradient in zip(parameters, gradients, strict=True):
+        values = gradient.asnumpy()
+        assert np.isfinite(values).all(), parameter.name
+        assert values.any(), parameter.name
+
+
+@pytest.mark.parametrize('registry', list(EXAMPLES), ids=lambda registry: registry.name)
+def test_every_entry_has_an_example(registry):
+    assert entries(registry) == sorted(EXAMPLES[registry])
+
+
+@pytest.mark.parametrize('name', entries(BACKBONES))
+def test_backbone(name):
+    cell = build(BACKBONES, name).set_train()
+    image = tensor(2, 3, 64, 64)
+    maps = cell(image)
+    assert len(maps) == len(cell.out_channels)
+    for feature_map, channels in zip(maps, cell.out_channels, strict=True):
+        assert feature_map.shape[:2] == (2, channels)
+        assert np.isfinite(feature_map.asnumpy()).all()
+    targets = [tensor(*m.shape, seed=i) for i, m in enumerate(maps)]
+    assert_trains(
+        cell, lambda: sum((m * t).sum() for m, t in zip(cell(image), targets, strict=True))
+    )
+
+
+@pytest.mark.parametrize('name', entries(HEADS))
+def test_head(name):
+    cell = build(HEADS, name).set_train()
+    inputs = (tensor(2, 6, 8, 8), tensor(2, 8, 4, 4))
+    arguments = (inputs, tensor(2, 3, 8, 8, seed=1)) if cell.is_cascade else (inputs,)
+    logits = cell(*arguments)
+    assert logits.shape == (2, 3, 8, 8)
+    target = labels(2, 32, 32)
+    values = cell.losses(logits, target)
+    assert len(values) == len(cell.loss_names)
+    assert all(np.isfinite(float(value)) for value in values)
+    assert_trains(cell, lambda: cell.losses(cell(*arguments), target)[0])
+
+
+@pytest.mark.parametrize('name', entries(LOSSES))
+def test_loss(name):
+    cell = build(LOSSES, name)
+    target = labels(2, 5, 6)
+    assert cell.loss_name.startswith('loss_')
+    value = cell(tensor(2, 3, 5, 6), target, None, 255)
+    assert value.shape == ()
+    assert float(value) > 0
+    gradient = ms.grad(lambda z: cell(z, target, None, 255))(tensor(2, 3, 5, 6)).asnumpy()
+    assert np.isfinite(gradient).all()
+    assert gradient.any()
+
+
+@pytest.mark.parametrize('name', entries(PIXEL_SAMPLERS))
+def test_pixel_sampler(name):
+    cell = build(PIXEL_SAMPLERS, name)
+    weight = cell(tensor(2, 3, 5, 6), labels(2, 5, 6), ms.ops.abs(tensor(2, 5, 6))).asnumpy()
+    assert weight.shape == (2, 5, 6)
+    assert set(np.unique(weight)) == {0, 1}
+
+
+@pytest.mark.parametrize('name', entries(SEGMENTORS))
+def test_segmentor_trains_in_graph_mode_and_predicts_at_any_size(name, graph_mode):
+    cell = build(SEGMENTORS, name)
+    network = SegmentorWithLoss(cell).set_train()
+
+    class Step(ms.nn.Cell):
+        def __init__(self):
+            super().__init__(auto_prefix=False)
+            self.network = network
+            self.grad = ms.value_and_grad(network, None, cell.trainable_params(), has_aux=True)
+
+        def construct(self, image, target):
+            return self.grad(image, target)
+
+    (loss, values), gradients = Step()(tensor(2, 3, 64, 64), labels(2, 64, 64))
+    assert len(values) == len(network.value_names) == len(set(network.value_names))
+    losses = [
+        float(value)
+        for key, value in zip(network.value_names, values, strict=True)
+        if 'loss' in key
+    ]
+    assert float(loss) == pytest.approx(sum(losses), rel=1e-6)
+    for parameter, gradient in zip(cell.trainable_params(), gradients, strict=True):
+        assert np.isfinite(gradient.asnumpy()).all(), parameter.name
+        assert gradient.asnumpy().any(), parameter.name
+
+    test_network = SegmentorForTest(cell, 'labels')
+    for height, width in ((64, 64), (37, 90)):
+        got = test_network(tensor(1, 3, height, width)).asnumpy()
+        assert got.shape == (1, height, width)
+        assert got.min() >= 0
+        assert got.max() < cell.num_classes
