@@ -167,8 +167,8 @@ def check_options(before: Config, after: Config, options: Iterable[str], schema:
                 f'--cfg-options {option}: {first} is a variable of the config file, and nothing '
                 'reads it after the file was read; set the key that was made from it instead'
             )
-        elif first in before and parts:
-            _check_option(option, before[first], after[first], parts, (first,), schema)
+        elif parts:
+            _check_option(option, before.get(first), after[first], parts, (first,), schema)
 
 
 def _check_option(
@@ -187,13 +187,17 @@ def _check_option(
         key = next((k for k in after if str(k) == first), first)
         known = isinstance(before, dict) and key in before
         accepts = None if known else schema.accepts(path, after)
-        is_open = before is None and accepts is None
-        if not (known or is_open or accepts and (accepts.keys is None or key in accepts.keys)):
+        is_taken = known or '.'.join((*path, first)) in schema.meaningless
+        if accepts is None:
+            is_taken = is_taken or before is None  # below a new dict anything goes
+        else:
+            is_taken = is_taken or accepts.keys is None or key in accepts.keys
+        if not is_taken:
             names = {*map(str, before or ()), *(accepts.keys if accepts else ())}
             who = f'an argument of {accepts.who}' if accepts else 'known to be read'
             raise KeyError(
-                f'--cfg-options {option}: {config_path(after)} has no {first!r} in the config, nor is '
-                f'it {who}.{did_you_mean(first, names)}'
+                f'--cfg-options {option}: {config_path(after)} has no {first!r} in the config, '
+                f'nor is it {who}.{did_you_mean(first, names)}'
             )
         old = before[key] if known else None
         _check_option(option, old, after.get(key), rest, (*path, first), schema)

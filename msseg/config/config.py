@@ -255,6 +255,8 @@ class Config:
         return self._cfg_dict[name]
 
     def __setitem__(self, name: str, value: Any) -> None:
+        if name in RESERVED_KEYS:
+            raise KeyError(f'{name} is reserved: it cannot be set')
         put(self._cfg_dict, name, value, None)
 
     def __delitem__(self, name: str) -> None:

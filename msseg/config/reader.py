@@ -41,6 +41,8 @@ def read_text(filename: str, wanted_by: str | None = None) -> str:
         OSError: Its extension is none of `FORMATS`.
     """
     by = f'{wanted_by}: the base file ' if wanted_by else 'config file '
+    if os.path.isdir(filename):
+        raise FileNotFoundError(f'{by}{filename!r} is a folder, expected a file')
     if not os.path.isfile(filename):
         folder, name = os.path.split(filename)
         siblings = os.listdir(folder or '.') if os.path.isdir(folder or '.') else []
@@ -48,7 +50,7 @@ def read_text(filename: str, wanted_by: str | None = None) -> str:
     if os.path.splitext(filename)[1] not in FORMATS:
         raise OSError(f'{by}{filename!r}: only {", ".join(FORMATS)} files are supported')
     try:
-        with open(filename, encoding='utf-8') as file:
+        with open(filename, encoding='utf-8-sig') as file:
             return file.read()
     except UnicodeDecodeError as error:
         raise ValueError(f'{by}{filename!r} is not UTF-8 text: {error}') from error

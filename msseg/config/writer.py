@@ -6,6 +6,7 @@ import inspect
 import json
 import keyword
 import math
+from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
@@ -19,7 +20,10 @@ _STYLE = {
     'blank_line_before_nested_class_or_def': True,
     'split_before_expression_after_opening_paren': True,
 }
-_LITERALS = (bool, int, complex, bytes, range, type(None), type(...))
+_LITERALS = (
+    *(dict, list, tuple, set, frozenset, range),
+    *(bool, int, float, complex, str, bytes, type(None), type(...)),
+)
 
 
 def to_python(values: dict[str, Any]) -> str:
@@ -98,12 +102,12 @@ def _simple(value: Any, where: str) -> Any:
 
 def _simple_leaf(value: Any, where: str | None) -> Any:
     """Return a value of a type that has a literal, or raise TypeError naming its key."""
-    if isinstance(value, (dict, list, tuple, set, frozenset, str, float, *_LITERALS)):
+    if type(value).__module__ == 'numpy' and hasattr(value, 'tolist'):
+        return value.tolist()
+    if isinstance(value, _LITERALS) and not isinstance(value, Enum):
         return value
     if isinstance(value, PurePath):
         return str(value)
-    if type(value).__module__ == 'numpy' and hasattr(value, 'tolist'):
-        return value.tolist()
     has_name = inspect.isclass(value) or inspect.isfunction(value) and value.__name__ != '<lambda>'
     if has_name and (where or '').split('.')[-1] == 'type':
         return value.__name__

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from enum import IntEnum
 
 import numpy as np
 import pytest
@@ -37,6 +38,8 @@ def test_settings_can_be_changed_and_removed():
     del cfg['b']
     assert cfg.pop('a') == dict(x=1)
     assert len(cfg) == 0
+    with pytest.raises(KeyError, match='filename is reserved: it cannot be set'):
+        cfg.filename = 'x.py'
 
 
 def test_a_missing_setting_suggests_another():
@@ -93,10 +96,13 @@ def test_numpy_values_and_paths_are_written_plainly(tmp_path):
     assert again._cfg_dict == dict(lr=0.5, weight=[0, 1, 2], size=4, path=str(tmp_path))
 
 
+ENUM = dict(a=[dict(b=IntEnum('Size', 'small large').small)])
+
+
 def test_a_class_as_type_is_written_as_its_name_and_other_objects_are_refused():
     text = Config(dict(head=dict(type=Config, n=1), hooks=[dict(type=copy.deepcopy)])).pretty_text
     assert text == "head = dict(type='Config', n=1)\nhooks = [dict(type='deepcopy')]\n"
-    for values in (dict(a=[dict(b=Config)]), dict(a=[dict(b=object())])):
+    for values in (dict(a=[dict(b=Config)]), dict(a=[dict(b=object())]), ENUM):
         with pytest.raises(TypeError, match=r'a\[0\].b: .* cannot be written into a config file'):
             _ = Config(values).pretty_text
     with pytest.raises(TypeError, match='type: .*lambda.* cannot be written'):

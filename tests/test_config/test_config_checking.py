@@ -178,6 +178,7 @@ def cfg(load) -> Config:
         {'optimizer._delete_': True, 'optimizer.lr': 2},
         dict(lr_config__policy='poly'),
         dict(cudnn=False),
+        dict(evaluation__pre_eval=True),
     ],
 )
 def test_options_for_what_exists_or_is_taken_pass(cfg, values):
@@ -199,6 +200,12 @@ def test_options_for_what_exists_or_is_taken_pass(cfg, values):
 def test_options_for_what_nothing_reads_are_errors(cfg, values, message):
     with pytest.raises(KeyError, match=message):
         options(cfg, **values)
+
+
+def test_options_below_an_absent_key_are_checked_too(load):
+    after = load("evaluation = dict(save_bst='mIoU')")
+    with pytest.raises(KeyError, match="evaluation has no 'save_bst' in the config.*'save_best'"):
+        check_options(Config({}), after, ['evaluation.save_bst'], SCHEMA)
 
 
 def test_an_option_for_a_variable_is_warned_about(cfg, caplog):

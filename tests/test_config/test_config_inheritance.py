@@ -146,6 +146,8 @@ def test_a_missing_config_is_named_with_a_suggestion(write):
         Config.fromfile('ocrnet_hr81.py')
     with pytest.raises(FileNotFoundError, match='nowhere/x.py'):
         Config.fromfile('nowhere/x.py')
+    with pytest.raises(FileNotFoundError, match="config file '.' is a folder, expected a file"):
+        Config.fromfile('.')
 
 
 def test_files_that_inherit_in_a_circle_are_an_error(load):
