@@ -56,8 +56,16 @@ class SegmentorForTest(nn.Cell):
         Returns:
             float32 (n, out_channels, h, w), or for labels int32 (n, h, w).
         """
-        logits = self.segmentor.predict(img).astype(ms.float32)
-        logits = resize(logits, img.shape[2:], self.align_corners)
+        return self.finish(self.segmentor.predict(img), img.shape[2:])
+
+    def finish(self, logits: ms.Tensor, size: tuple[int, int]) -> ms.Tensor:
+        """Turn the network's logits into the output at another size.
+
+        Args:
+            logits: (n, out_channels, h', w').
+            size: The output's (h, w).
+        """
+        logits = resize(logits.astype(ms.float32), size, self.align_corners)
         if self.output == 'logits':
             return logits
         if self.is_binary:
