@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from mindspore import nn
 
 from msseg.config import Config
@@ -16,9 +19,7 @@ def build_model(cfg: Config) -> nn.Cell:
         cfg: With ``model``; top-level ``train_cfg`` and ``test_cfg`` are taken too, as old
             MMSegmentation configs have them.
     """
-    if 'model' not in cfg:
-        raise KeyError(f"config {cfg.filename!r} has no 'model': there is nothing to train or test")
-    return build_segmentor(cfg.model, cfg.get('train_cfg'), cfg.get('test_cfg'))
+    return build_segmentor(required(cfg, 'model'), cfg.get('train_cfg'), cfg.get('test_cfg'))
 
 
 def build_split(cfg: Config, split: str) -> CustomDataset:
@@ -31,10 +32,35 @@ def build_split(cfg: Config, split: str) -> CustomDataset:
     Raises:
         KeyError: The config does not say it.
     """
-    if split not in cfg.get('data', {}):
-        raise KeyError(f"config {cfg.filename!r} has no 'data.{split}': there are no images to use")
-    test_mode = {} if split == 'train' else {'test_mode': True}
-    return build_dataset(cfg.data[split], test_mode or None)
+    test_mode = None if split == 'train' else {'test_mode': True}
+    return build_dataset(required(cfg, f'data.{split}'), test_mode)
+
+
+def required(cfg: Config, key: str) -> Any:
+    """Return a config's value of a dotted key.
+
+    Raises:
+        KeyError: The config does not have it.
+    """
+    value: Any = cfg
+    for part in key.split('.'):
+        if not isinstance(value, Mapping | Config) or value.get(part) is None:
+            raise KeyError(f'config {cfg.filename!r} does not say {key!r}, which is needed')
+        value = value[part]
+    return value
+
+
+def loader_options(cfg: Config, split: str) -> dict[str, Any]:
+    """Return the options of a split's loader: those of ``data``, then ``data.{split}_dataloader``.
+
+    Evaluation always takes one image at a time and all of them in order, so ``val`` and ``test``
+    have ``workers_per_gpu`` only.
+    """
+    data = required(cfg, 'data')
+    options = {**data, **data.get(f'{split}_dataloader', {})}
+    defaults = {'samples_per_gpu': 1, 'workers_per_gpu': 0, 'shuffle': True}
+    names = defaults if split == 'train' else ('workers_per_gpu',)
+    return {name: options.get(name, defaults[name]) for name in names}
 
 
 def check_classes(model: nn.Cell, dataset: CustomDataset) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mindspore import nn
 
-from msseg.apis.build import build_model, build_split, check_classes
+from msseg.apis.build import build_model, build_split, check_classes, loader_options
 from msseg.apis.evaluate import ScoreCounter, predict_all
 from msseg.apis.results import LabelArchive, LabelFiles, Overlays
 from msseg.apis.segment import Segmenter
@@ -88,7 +88,7 @@ def test_segmentor(
     format_dir: str | Path | None = None,
 ) -> Scores | None:
     """Predict all images of a data set; see `test_from_config` for the arguments."""
-    workers = {**cfg.data, **cfg.data.get('test_dataloader', {})}.get('workers_per_gpu', 0)
+    workers = loader_options(cfg, 'test')['workers_per_gpu']
     counter = ScoreCounter(dataset)
     with ExitStack() as stack:
         handlers = [counter.add] if metrics else []
@@ -98,7 +98,6 @@ def test_segmentor(
             handlers.append(Overlays(Path(show_dir), dataset, opacity).add)
         if format_dir is not None:
             handlers.append(LabelFiles(Path(format_dir), dataset).add)
-        model.set_train(False)
         predict_all(Segmenter(model), dataset, workers, handlers)
     return counter.scores(metrics) if metrics else None
 
@@ -163,7 +162,7 @@ def _write_scores(folder: Path, cfg: Config, checkpoint: str | Path, scores: Sco
         'config': str(cfg.filename),
         'checkpoint': str(checkpoint),
         'metric': {
-            key: None if value != value else value for key, value in scores.as_dict().items()
+            key: None if math.isnan(value) else value for key, value in scores.as_dict().items()
         },
     }
     path = folder / f'eval_{time.strftime("%Y%m%d_%H%M%S")}.json'

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mindspore import nn
 
-from msseg.apis.build import build_model, build_split, check_classes
+from msseg.apis.build import build_model, build_split, check_classes, loader_options, required
 from msseg.apis.evaluate import evaluate
 from msseg.apis.pretrained import load_pretrained
 from msseg.apis.segment import Segmenter
@@ -119,20 +119,17 @@ def build_runner(
     model: nn.Cell, dataset: CustomDataset, cfg: Config, work_dir: str | Path
 ) -> Runner:
     """Build the loader, the training step and the runner, without hooks."""
-    data = {**cfg.data, **cfg.data.get('train_dataloader', {})}
     loader = TrainLoader(
         dataset,
-        samples_per_gpu=data.get('samples_per_gpu', 1),
-        workers_per_gpu=data.get('workers_per_gpu', 0),
+        **loader_options(cfg, 'train'),
         seed=cfg.get('seed') or 0,
-        shuffle=data.get('shuffle', True),
         rank=get_rank(),
         world_size=get_world_size(),
     )
     clip = (cfg.get('optimizer_config') or {}).get('grad_clip')
     step = TrainStep(
         SegmentorWithLoss(model),
-        build_optimizer(model, cfg.optimizer),
+        build_optimizer(model, required(cfg, 'optimizer')),
         GradClip(**clip) if clip else None,
     )
     meta = {
@@ -151,7 +148,7 @@ def build_runner(
         'logger': get_logger(),
         'meta': meta,
     }
-    return build_from_cfg(cfg.runner, RUNNERS, runner_args)
+    return build_from_cfg(required(cfg, 'runner'), RUNNERS, runner_args)
 
 
 def register_hooks(runner: Runner, cfg: Config, evaluation: dict | None) -> None:
@@ -161,7 +158,7 @@ def register_hooks(runner: Runner, cfg: Config, evaluation: dict | None) -> None
     then the loggers, the evaluation, and last the checkpoint, which so holds the newest best score.
     """
     by_epoch = {'by_epoch': runner.by_epoch}
-    runner.register_hook(LrUpdaterHook(**cfg.lr_config), 'VERY_HIGH')
+    runner.register_hook(LrUpdaterHook(**required(cfg, 'lr_config')), 'VERY_HIGH')
     runner.register_hook(NaNGuardHook(), 'HIGH')
     runner.register_hook(IterTimerHook(), 'ABOVE_NORMAL')
     for hook in cfg.get('custom_hooks') or []:
@@ -184,14 +181,10 @@ def evaluation_of(model: nn.Cell, cfg: Config) -> dict:
     dataset = build_split(cfg, 'val')
     check_classes(model, dataset)
     segmenter = Segmenter(model)
-    workers = {**cfg.data, **cfg.data.get('val_dataloader', {})}.get('workers_per_gpu', 0)
+    workers = loader_options(cfg, 'val')['workers_per_gpu']
 
     def evaluate_now() -> dict[str, float]:
-        model.set_train(False)
-        try:
-            scores = evaluate(segmenter, dataset, workers, metrics)
-        finally:
-            model.set_train(True)
+        scores = evaluate(segmenter, dataset, workers, metrics)
         get_logger().info('%s', format_scores(scores))
         return scores.as_dict()
 

@@ -195,6 +195,9 @@ class Runner:
         self.iter_values = {}
         self.data_batch = next(batches)
         self.call_hook('before_train_iter')
+        if not self.model.training:
+            # Whatever evaluates shares the model and leaves it in evaluation mode.
+            self.train_step.set_train()
         values = self.train_step(Tensor(self.data_batch.img), Tensor(self.data_batch.gt))
         self.outputs = dict(zip(self.train_step.value_names, values, strict=True))
         self.iter_values.update(self.outputs)

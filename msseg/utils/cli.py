@@ -7,7 +7,14 @@ import sys
 from collections.abc import Callable
 
 # What the package raises for users' mistakes (OSError covers missing and unwritable files).
-USER_ERRORS = (ValueError, KeyError, TypeError, OSError, ImportError, AttributeError)
+USER_ERRORS = (
+    ValueError,
+    KeyError,
+    TypeError,
+    OSError,
+    ImportError,
+    FloatingPointError,
+)
 
 
 def run_main(main: Callable[[], object]) -> None:
