@@ -17,7 +17,7 @@ _IGNORED = 255
 LABEL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
 # From every value of a labelIds file to a trainId.
 LABEL_ID_MAP = {
-    **{label_id: _IGNORED for label_id in range(256)},
+    **dict.fromkeys(range(256), _IGNORED),
     **{label_id: train_id for train_id, label_id in enumerate(LABEL_IDS)},
 }
 

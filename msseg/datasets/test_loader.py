@@ -130,9 +130,7 @@ class TestLoader:
         self._pools.clear()
 
 
-def _unflatten(
-    index: int, flat: np.ndarray, gt: np.ndarray, header: np.ndarray
-) -> TestSample:
+def _unflatten(index: int, flat: np.ndarray, gt: np.ndarray, header: np.ndarray) -> TestSample:
     shapes, metas, has_gt = unpack(header)
     imgs, start = [], 0
     for shape in shapes:

@@ -124,7 +124,9 @@ class TrainLoader:
         ]
         names = self._filenames(plan)
         img = _stack([_get(s, 'img', n) for s, n in zip(samples, names, strict=True)], names)
-        gt = _stack([_get(s, 'gt_semantic_seg', n) for s, n in zip(samples, names, strict=True)], names)
+        gt = _stack(
+            [_get(s, 'gt_semantic_seg', n) for s, n in zip(samples, names, strict=True)], names
+        )
         if gt.ndim == 4:  # (n, 1, h, w)
             gt = gt[:, 0]
         if img.ndim != 4 or img.shape[2:] != gt.shape[1:]:

@@ -38,9 +38,7 @@ def check_prob(who: str, name: str, value: Any) -> None:
 def check_size(who: str, name: str, value: Any, order: str = '(h, w)') -> tuple[int, int]:
     """Return a size as a tuple; ValueError unless it is two positive whole numbers."""
     if not is_pair(value) or any(v <= 0 or int(v) != v for v in value):
-        raise ValueError(
-            f'{who}: {name}={value!r}; expected two positive whole numbers {order}'
-        )
+        raise ValueError(f'{who}: {name}={value!r}; expected two positive whole numbers {order}')
     return int(value[0]), int(value[1])
 
 

@@ -23,9 +23,7 @@ class CLAHE:
         MMSegmentation 0.30 ``CLAHE``.
     """
 
-    def __init__(
-        self, clip_limit: float = 40.0, tile_grid_size: tuple[int, int] = (8, 8)
-    ) -> None:
+    def __init__(self, clip_limit: float = 40.0, tile_grid_size: tuple[int, int] = (8, 8)) -> None:
         if isinstance(clip_limit, bool) or not isinstance(clip_limit, (int, float)):
             raise ValueError(f'CLAHE: clip_limit={clip_limit!r}; expected a number')
         self.clip_limit = clip_limit

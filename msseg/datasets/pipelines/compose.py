@@ -22,9 +22,7 @@ class Compose:
 
     def __init__(self, transforms: Sequence[dict | Callable[[dict], dict | None]]) -> None:
         if not isinstance(transforms, Sequence) or isinstance(transforms, str):
-            raise TypeError(
-                f'a pipeline must be a list of transforms, but got {transforms!r}'
-            )
+            raise TypeError(f'a pipeline must be a list of transforms, but got {transforms!r}')
         self.transforms = [self._build(transform) for transform in transforms]
 
     @staticmethod

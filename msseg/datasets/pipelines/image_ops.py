@@ -56,9 +56,7 @@ def multiple_of(size: tuple[int, int], divisor: int | Sequence[int]) -> tuple[in
     return -(-size[0] // by_h) * by_h, -(-size[1] // by_w) * by_w
 
 
-def pad_to(
-    img: np.ndarray, size: tuple[int, int], value: float | Sequence[float]
-) -> np.ndarray:
+def pad_to(img: np.ndarray, size: tuple[int, int], value: float | Sequence[float]) -> np.ndarray:
     """Pad at the bottom and the right up to (h, w); a larger image stays as it is.
 
     Args:

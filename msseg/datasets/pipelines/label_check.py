@@ -33,7 +33,9 @@ def check_label_values(
         values = np.unique(label)
     wrong = [v for v in values.tolist() if not 0 <= v < num_classes and v != ignore_index]
     if wrong:
-        raise ValueError(_wrong_values(label, values.tolist(), wrong, num_classes, ignore_index, path))
+        raise ValueError(
+            _wrong_values(label, values.tolist(), wrong, num_classes, ignore_index, path)
+        )
     wide = num_classes > 256 or not 0 <= ignore_index <= 255
     return label.astype(np.int16 if wide else np.uint8, copy=False)
 

@@ -117,9 +117,7 @@ def _decode(data: bytes, path: str | Path) -> np.ndarray:
             'single-channel PNG'
         ) from None
     if img.format == 'JPEG':
-        raise ValueError(
-            f'{path}: JPEG changes label values; save labels as single-channel PNG'
-        )
+        raise ValueError(f'{path}: JPEG changes label values; save labels as single-channel PNG')
     if img.mode in _INDEX_MODES:
         label = np.array(img)
         if label.dtype == bool:

@@ -100,7 +100,5 @@ def _parse_ratios(img_ratios: float | Sequence[float] | None) -> list[float] | N
         return None
     ratios = [img_ratios] if isinstance(img_ratios, (int, float)) else list(img_ratios)
     if not ratios or not all(isinstance(r, (int, float)) and r > 0 for r in ratios):
-        raise ValueError(
-            f'MultiScaleFlipAug: img_ratios={img_ratios!r}; expected factors above 0'
-        )
+        raise ValueError(f'MultiScaleFlipAug: img_ratios={img_ratios!r}; expected factors above 0')
     return [float(r) for r in ratios]

@@ -49,6 +49,4 @@ class RGB2Gray:
         return results
 
     def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(out_channels={self.out_channels}, weights={self.weights})'
-        )
+        return f'{type(self).__name__}(out_channels={self.out_channels}, weights={self.weights})'

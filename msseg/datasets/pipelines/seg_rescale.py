@@ -20,7 +20,9 @@ class SegRescale:
 
     def __init__(self, scale_factor: float = 1) -> None:
         if not scale_factor > 0:
-            raise ValueError(f'SegRescale: scale_factor={scale_factor!r}; expected a factor above 0')
+            raise ValueError(
+                f'SegRescale: scale_factor={scale_factor!r}; expected a factor above 0'
+            )
         self.scale_factor = scale_factor
 
     def __call__(self, results: dict) -> dict:

@@ -1,0 +1,134 @@
+"""A watchdog over worker processes."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import queue
+import signal
+import threading
+from collections.abc import Callable
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+import numpy as np
+
+from msseg.datasets.row_source import RowSource
+
+_POLL_S = 0.5
+
+
+class WorkerWatch:
+    """Notices a worker that died or hangs, and ends the main process's wait for it.
+
+    MindSpore 2.8 goes on waiting for a worker that hangs, and when one dies it ends the main
+    process by SIGTERM (exit status 143), with its own watchdog on or off. Here a thread looks
+    after the workers, and sends an empty row in the place of the one that will not come.
+
+    Args:
+        source: The rows being loaded.
+        get_workers: Gives MindSpore's worker processes, once there are some.
+        describe: From a row's number to what it loads, for errors.
+        num_columns: Number of arrays that MindSpore expects in a row.
+        hang_after_s: Seconds with one row after which a worker counts as hung.
+    """
+
+    def __init__(
+        self,
+        source: RowSource,
+        get_workers: Callable[[], list[Any]],
+        describe: Callable[[int], str],
+        num_columns: int,
+        hang_after_s: float,
+    ) -> None:
+        self._source = source
+        self._get_workers = get_workers
+        self._known: list[Any] = []
+        self._describe = describe
+        self._num_columns = num_columns
+        self._hang_after_s = hang_after_s
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name='msseg-worker-watch', daemon=True)
+        self.failure: Exception | None = None
+
+    def start(self) -> None:
+        """Start looking."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop looking."""
+        self._stopped.set()
+        self._thread.join()
+
+    def find_failure(self) -> Exception | None:
+        """Look now; return what is wrong with a worker, None when all are well."""
+        if self.failure is None:
+            self.failure = self._find_dead() or self._find_hung()
+        return self.failure
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(_POLL_S):
+            if not self.workers():
+                continue
+            _undo_death_signal()
+            if self.find_failure() is not None:
+                self._end_wait()
+                return
+
+    def workers(self) -> list[Any]:
+        """Return the workers, also after MindSpore forgot them."""
+        self._known = self._get_workers() or self._known
+        return self._known
+
+    def _find_dead(self) -> Exception | None:
+        for number, worker in enumerate(self.workers()):
+            death = _death_of(worker)
+            if death is not None:
+                rows = [row for busy, row, _ in self._source.busy() if busy == number]
+                during = f' while it loaded {self._describe(rows[0])}' if rows else ''
+                return ChildProcessError(
+                    f'loader worker {worker.pid} {death}{during}; a worker that is killed mostly '
+                    'lacked memory: use fewer workers_per_gpu or smaller batches'
+                )
+        return None
+
+    def _find_hung(self) -> Exception | None:
+        for _, row, seconds in self._source.busy():
+            if seconds > self._hang_after_s:
+                return TimeoutError(
+                    f'a loader worker has been busy for {seconds:.0f} s with '
+                    f'{self._describe(row)}; look for a transform or a disk that hangs'
+                )
+        return None
+
+    def _end_wait(self) -> None:
+        hung = {worker for worker, _, s in self._source.busy() if s > self._hang_after_s}
+        for number, worker in enumerate(self.workers()):
+            if number in hung or _death_of(worker) is not None:
+                worker.kill()
+                row = tuple(np.empty(0, np.uint8) for _ in range(self._num_columns))
+                with contextlib.suppress(queue.Full):  # full: nobody waits for this one
+                    worker.res_queue.put(row, timeout=_POLL_S)
+
+
+def _death_of(process: BaseProcess) -> str | None:
+    """Return how a process ended, None if it lives; unlike `exitcode`, this leaves it a zombie.
+
+    MindSpore 2.8 ends its stream early when it finds a worker's process number gone.
+    """
+    try:
+        found = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return f'ended with exit code {process.exitcode}'  # buried already
+    if found is None:
+        return None
+    if found.si_code == os.CLD_EXITED:
+        return f'ended with exit status {found.si_status}'
+    return f'was killed by {signal.Signals(found.si_status).name}'
+
+
+def _undo_death_signal() -> None:
+    # MindSpore 2.8 installs its SIGCHLD handler, which ends this process, with the workers; only
+    # the main thread may call signal.signal, and that one waits
+    ctypes.CDLL(None).signal(int(signal.SIGCHLD), None)
