@@ -139,12 +139,13 @@ def build_from_cfg(cfg: dict, registry: Registry, default_args: dict | None = No
             f'{_lead(where)}`cfg` or `default_args` must contain the key "type", but got {cfg!r} '
             f'for {registry.name}'
         )
-    entry = _look_up(arguments.pop('type'), registry, where)
-    check_arguments(entry, arguments, cfg)
     try:
+        entry = _look_up(arguments.pop('type'), registry)
+        where = where or entry.__name__
+        check_arguments(entry, arguments, cfg)
         return entry(**arguments)
     except Exception as error:
-        add_config_path(error, where or getattr(entry, '__name__', registry.name))
+        add_config_path(error, where)
         raise
 
 
@@ -163,7 +164,7 @@ def check_arguments(entry: Callable, arguments: dict, cfg: dict) -> None:
         if name not in accepted:
             file = config_file(cfg, name)
             raise TypeError(
-                f'{_lead(config_path(cfg))}{entry.__name__} takes no argument {name!r}'
+                f'{entry.__name__} takes no argument {name!r}'
                 f'{f" (set in {file})" if file else ""}.'
                 f'{did_you_mean(name, accepted) or f" It takes {sorted(accepted)}."}'
             )
@@ -174,9 +175,9 @@ def add_config_path(error: Exception, where: str) -> None:
 
     Args:
         error: The exception, changed in place.
-        where: The path, such as ``model.decode_head[1]``.
+        where: The path, such as ``model.decode_head[1]``; nothing is added when it is empty.
     """
-    if getattr(error, 'config_path', None) is not None:
+    if not where or getattr(error, 'config_path', None) is not None:
         return
     error.config_path = where
     if isinstance(error, OSError) and error.strerror is not None:
@@ -197,20 +198,20 @@ def config_file(cfg: dict, key: str) -> str | None:
     return method(cfg, key) if method else None
 
 
-def _look_up(kind: Any, registry: Registry, where: str) -> Callable:
+def _look_up(kind: Any, registry: Registry) -> Callable:
     if isinstance(kind, str):
         entry = registry.get(kind)
         if entry is None:
             hint = did_you_mean(kind, registry.module_dict)
             raise KeyError(
-                f'{_lead(where)}{kind} is not in the {registry.name} registry.'
+                f'{kind} is not in the {registry.name} registry.'
                 f'{hint or f" It has {sorted(registry.module_dict)}."} '
                 'A component of your own must be imported: list its file in custom_imports.'
             )
         return entry
     if inspect.isclass(kind) or inspect.isfunction(kind):
         return kind
-    raise TypeError(f'{_lead(where)}type must be a str or valid type, but got {type(kind)}')
+    raise TypeError(f'type must be a str or valid type, but got {type(kind)}')
 
 
 def _lead(where: str) -> str:

@@ -125,8 +125,14 @@ def test_the_innermost_path_is_said_once():
         def __init__(self, cat):
             self.cat = CATS.build(cat)
 
-    with pytest.raises(ValueError, match=r'^model\.cats\[1\]: size is -1$'):
-        registry.build({'type': 'House', 'cat': Placed(type='BritishShorthair', size=-1)})
+    for cat, message in [
+        (Placed(type='BritishShorthair', size=-1), 'size is -1'),
+        (Placed(type='BritishShorthair', sise=1), 'BritishShorthair takes no argument'),
+        (Placed(type='Lion'), 'Lion is not in the cat registry'),
+    ]:
+        with pytest.raises((ValueError, TypeError, KeyError)) as caught:
+            registry.build({'type': 'House', 'cat': cat})
+        assert caught.value.args[0].startswith(f'model.cats[1]: {message}')
 
 
 def test_errors_of_the_operating_system_keep_their_class_and_number():

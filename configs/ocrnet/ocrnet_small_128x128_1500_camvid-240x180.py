@@ -17,7 +17,7 @@ _base_ = [
 ]
 img_scale = (240, 180)  # (width, height)
 crop_size = (128, 128)  # (height, width)
-model = dict(decode_head={'*': dict(num_classes=11)})
+model = dict(decode_head={'*': dict(num_classes=11, loss_decode=dict(avg_non_ignore=True))})
 data = dict(
     train=dict(
         pipeline={

@@ -9,10 +9,12 @@ from pathlib import Path
 from mindspore import nn
 
 from msseg.apis.build import build_model, build_split, check_classes, loader_options, required
+from msseg.apis.config_schema import get_schema
 from msseg.apis.evaluate import evaluate
 from msseg.apis.pretrained import load_pretrained
 from msseg.apis.segment import Segmenter
 from msseg.config import Config
+from msseg.config.checking import drop_meaningless
 from msseg.datasets import CustomDataset, TrainLoader
 from msseg.evaluation import format_scores, reported_keys
 from msseg.models import SegmentorWithLoss
@@ -98,6 +100,8 @@ def train_segmentor(
     Returns:
         The runner, after training.
     """
+    refuse_unsupported(cfg)
+    drop_meaningless(cfg, get_schema())
     check_classes(model, dataset)
     runner = build_runner(model, dataset, cfg, work_dir)
     runner.timestamp = timestamp or runner.timestamp
@@ -113,6 +117,20 @@ def train_segmentor(
     finally:
         runner.loader.close()
     return runner
+
+
+def refuse_unsupported(cfg: Config) -> None:
+    """Raise ValueError for settings of MMSegmentation that would change the training done here."""
+    if cfg.get('fp16') is not None:
+        raise ValueError(
+            f'fp16={cfg.fp16!r}: mixed precision is not there yet; set fp16=None to train in float32'
+        )
+    workflow = [list(phase) for phase in cfg.get('workflow') or [('train', 1)]]
+    if workflow != [['train', 1]]:
+        raise ValueError(
+            f"workflow={cfg.workflow!r}: only [('train', 1)] is done; evaluation is set by "
+            "'evaluation'"
+        )
 
 
 def build_runner(

@@ -141,14 +141,14 @@ def test_a_component_of_ones_own_is_imported_before_the_check(child, tmp_path):
 
 
 def test_keys_without_meaning_are_dropped_and_reported(child, caplog):
-    text = "cudnn_benchmark = True\ndist_params = dict(backend='nccl')\nworkflow = [('train', 1)]\n"
+    text = "cudnn_benchmark = True\ndist_params = dict(backend='nccl')\n"
     with caplog.at_level(logging.INFO, 'msseg'):
         cfg = load_config(child(text + 'evaluation = dict(efficient_test=True, pre_eval=True)'))
     report = [r.getMessage() for r in caplog.records if 'mean nothing here' in r.getMessage()]
     assert len(report) == 1
-    for name in ('cudnn_benchmark=True', 'dist_params=', 'workflow=', 'evaluation.pre_eval=True'):
+    for name in ('cudnn_benchmark=True', 'dist_params=', 'evaluation.pre_eval=True'):
         assert name in report[0]
-    assert not {'cudnn_benchmark', 'dist_params', 'workflow'} & set(cfg)
+    assert not {'cudnn_benchmark', 'dist_params'} & set(cfg)
     assert 'pre_eval' not in cfg.evaluation
 
 
