@@ -63,7 +63,7 @@ class RowSource:
             columns = tuple(self._load(number))
             self._check_shared_memory(sum(column.nbytes for column in columns))
             return (*columns, NOTHING)
-        except Exception as error:
+        except BaseException as error:  # SystemExit too: it would end the worker without a word
             return (*[NOTHING] * self._num_columns, pack_error(error))
         finally:
             self._heartbeat[slot + 1] = 0.0

@@ -23,19 +23,21 @@ def unpack(packed: np.ndarray) -> Any:
     return pickle.loads(packed.tobytes())
 
 
-def pack_error(error: Exception) -> np.ndarray:
+def pack_error(error: BaseException) -> np.ndarray:
     """Return an exception and its traceback as bytes.
 
-    One that cannot travel (its class is local, or its constructor wants more than it tells)
-    becomes a RuntimeError with its name and message.
+    One that cannot travel (its class is local, or its constructor wants more than it tells), or
+    that would end this process (SystemExit), becomes a RuntimeError with its name and message.
     """
     text = ''.join(traceback.format_exception(error))
-    try:
-        packed = pack((error, text))
-        unpack(packed)
-    except Exception:
-        packed = pack((RuntimeError(f'{type(error).__name__}: {error}'), text))
-    return packed
+    if isinstance(error, Exception):
+        try:
+            packed = pack((error, text))
+            unpack(packed)
+            return packed
+        except Exception:
+            pass
+    return pack((RuntimeError(f'{type(error).__name__}: {error}'), text))
 
 
 def raise_packed(packed: np.ndarray) -> None:

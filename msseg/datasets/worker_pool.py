@@ -124,7 +124,9 @@ class WorkerPool:
         try:
             *columns, error = next(self._iterator)
         except (RuntimeError, StopIteration) as stopped:
-            raise (self._watch.find_failure() or stopped) from None
+            # errors of `load` come as rows, so this is the end of a worker
+            failure = self._watch.find_failure()
+            raise failure or ChildProcessError(f'the loader workers ended: {stopped}') from None
         if error.size > NOTHING.size:
             raise_packed(error)
         if error.size < NOTHING.size:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from msseg.datasets.builder import PIPELINES
+from msseg.datasets.pipelines.resize_crop import ResizeCrop
 from msseg.registry import build_from_cfg
 
 
 @PIPELINES.register_module()
 class Compose:
     """Apply transforms one after the other.
+
+    A Resize right before a RandomCrop is done together with it, with the same result: see
+    `resize_crop`. The attribute `transforms` holds them as given.
 
     Args:
         transforms: Configs or callables. A transform that returns None ends the pipeline with
@@ -24,6 +28,12 @@ class Compose:
         if not isinstance(transforms, Sequence) or isinstance(transforms, str):
             raise TypeError(f'a pipeline must be a list of transforms, but got {transforms!r}')
         self.transforms = [self._build(transform) for transform in transforms]
+        self._steps: list[Callable] = []
+        for transform in self.transforms:
+            if self._steps and ResizeCrop.fuses(self._steps[-1], transform):
+                self._steps[-1] = ResizeCrop(self._steps[-1], transform)
+            else:
+                self._steps.append(transform)
 
     @staticmethod
     def _build(transform: dict | Callable) -> Callable:
@@ -36,8 +46,8 @@ class Compose:
         )
 
     def __call__(self, results: dict) -> dict | None:
-        for transform in self.transforms:
-            results = transform(results)
+        for step in self._steps:
+            results = step(results)
             if results is None:
                 return None
         return results
