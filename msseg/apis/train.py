@@ -123,7 +123,7 @@ def refuse_unsupported(cfg: Config) -> None:
     """Raise ValueError for settings of MMSegmentation that would change the training done here."""
     if cfg.get('fp16') is not None:
         raise ValueError(
-            f'fp16={cfg.fp16!r}: mixed precision is not there yet; set fp16=None to train in float32'
+            f'fp16={cfg.fp16!r}: mixed precision is not there yet, set fp16=None for float32'
         )
     workflow = [list(phase) for phase in cfg.get('workflow') or [('train', 1)]]
     if workflow != [['train', 1]]:
