@@ -31,7 +31,7 @@ from msseg.runner.hooks import (
 from msseg.utils.device import set_seed, setup_device
 from msseg.utils.dist import get_rank, get_world_size
 from msseg.utils.environment import collect_versions, describe_environment
-from msseg.utils.logging import get_logger, setup_logging
+from msseg.utils.logging import close_logging, get_logger, setup_logging
 
 
 def train_from_config(
@@ -64,19 +64,21 @@ def train_from_config(
     folder = prepare_work_dir(cfg, work_dir)
     timestamp = time.strftime('%Y%m%d_%H%M%S')
     logger = setup_logging(folder / f'{timestamp}.log', cfg.get('log_level', 'INFO'))
-    seed = cfg.get('seed') if seed is None else seed
-    cfg.seed = random.SystemRandom().randrange(2**31) if seed is None else seed
-    cfg.dump(folder / Path(cfg.filename).name)
-    logger.info('%s', describe_environment(device))
-    logger.info('config %s:\n%s', cfg.filename, cfg.pretty_text)
-    logger.info('seed %d%s', cfg.seed, ', deterministic' if deterministic else '')
-    set_seed(cfg.seed, deterministic)
-    if auto_resume and (last := find_last_checkpoint(folder)):
-        cfg.resume_from = str(last)
-
-    dataset = build_split(cfg, 'train')
-    model = build_model(cfg)
-    return train_segmentor(model, dataset, cfg, folder, validate, timestamp)
+    try:
+        seed = cfg.get('seed') if seed is None else seed
+        cfg.seed = random.SystemRandom().randrange(2**31) if seed is None else seed
+        cfg.dump(folder / Path(cfg.filename).name)
+        logger.info('%s', describe_environment(device))
+        logger.info('config %s:\n%s', cfg.filename, cfg.pretty_text)
+        logger.info('seed %d%s', cfg.seed, ', deterministic' if deterministic else '')
+        set_seed(cfg.seed, deterministic)
+        if auto_resume and (last := find_last_checkpoint(folder)):
+            cfg.resume_from = str(last)
+        dataset = build_split(cfg, 'train')
+        model = build_model(cfg)
+        return train_segmentor(model, dataset, cfg, folder, validate, timestamp)
+    finally:
+        close_logging()
 
 
 def train_segmentor(

@@ -111,7 +111,7 @@ def test_resuming_goes_on_exactly(trained, tmp_path):
 @pytest.mark.parametrize(
     ('settings', 'message'),
     [
-        ("fp16 = dict(loss_scale=512.)", 'mixed precision is not there yet'),
+        ('fp16 = dict(loss_scale=512.)', 'mixed precision is not there yet'),
         ("workflow = [('train', 1), ('val', 1)]", r"only \[\('train', 1\)\] is done"),
     ],
 )
