@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from msseg.config import Config
 from msseg.models import build_segmentor
 from msseg.runner.checkpoint import save_checkpoint
 from tests.tiny import write_config, write_discs
@@ -170,24 +171,20 @@ def test_pretrained_weights_that_are_not_there(run, tmp_path, tiny):
     expect_one_line(result, 'open-mmlab://msra/hrnetv2_w18_small', 'pretrained=None')
 
 
-@pytest.fixture
-def foreign_checkpoint(tmp_path, tiny):
-    """A checkpoint of the tiny model with another number of classes."""
-    from msseg.config import Config
-
-    _, config = tiny
-    model = Config.fromfile(config()).model
+def save_random_weights(path, config, num_classes=2):
+    """Write a checkpoint of the tiny model with random weights."""
+    model = Config.fromfile(config).model
     for head in model.decode_head:
-        head.num_classes = 5
-    path = tmp_path / 'five.ckpt'
+        head.num_classes = num_classes
     save_checkpoint(path, build_segmentor(model))
     return path
 
 
-def test_testing_a_checkpoint_that_does_not_fit(run, tmp_path, tiny, foreign_checkpoint):
+def test_testing_a_checkpoint_that_does_not_fit(run, tmp_path, tiny):
     _, config = tiny
-    result = run('test.py', config(), foreign_checkpoint, '--eval', 'mIoU', '--device', 'CPU')
-    expect_one_line(result, foreign_checkpoint, 'parameters of the model match', 'conv_seg')
+    checkpoint = save_random_weights(tmp_path / 'five.ckpt', config(), num_classes=5)
+    result = run('test.py', config(), checkpoint, '--eval', 'mIoU', '--device', 'CPU')
+    expect_one_line(result, checkpoint, 'parameters of the model match', 'conv_seg')
 
 
 @pytest.mark.parametrize(
@@ -200,7 +197,8 @@ def test_testing_a_checkpoint_that_does_not_fit(run, tmp_path, tiny, foreign_che
         (['--eval', 'mIoU', '--cfg-options', 'model.test_cfg.mode=slid'], ["'slid'", "'slide'"]),
     ],
 )
-def test_wrong_options_of_testing(run, tiny, foreign_checkpoint, arguments, phrases):
+def test_wrong_options_of_testing(run, tmp_path, tiny, arguments, phrases):
     _, config = tiny
-    result = run('test.py', config(), foreign_checkpoint, '--device', 'CPU', *arguments)
+    checkpoint = save_random_weights(tmp_path / 'random.ckpt', config())
+    result = run('test.py', config(), checkpoint, '--device', 'CPU', *arguments)
     expect_one_line(result, *phrases)
