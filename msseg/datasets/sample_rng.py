@@ -67,7 +67,7 @@ def load_sample(dataset: Any, index: int, seed: int, epoch: int, draw: int | Non
         with seeded_sample(seed, epoch, index if draw is None else draw):
             return dataset[index]
     except Exception as error:
-        name_file(error, get_filename(dataset, index))
+        name_sample(error, dataset, index)
         raise
 
 
@@ -77,15 +77,16 @@ def get_filename(dataset: Any, index: int) -> str:
     return method(index) if method else f'sample {index}'
 
 
-def name_file(error: Exception, filename: str) -> None:
-    """Lead an exception's message with a file's name, unless it holds that already."""
-    if filename in str(error):
+def name_sample(error: Exception, dataset: Any, index: int) -> None:
+    """Lead an exception's message with a sample's image file, unless it names one of its files."""
+    infos = getattr(dataset, 'img_infos', None)
+    label = infos[index].get('ann', {}).get('seg_map') if infos else None
+    filename = get_filename(dataset, index)
+    if any(name and str(name) in str(error) for name in (filename, label)):
         return
     if isinstance(error, OSError) and error.strerror is not None:
         error.strerror = f'{filename}: {error.strerror}'
     elif error.args and isinstance(error.args[0], str):
         error.args = (f'{filename}: {error.args[0]}', *error.args[1:])
-    elif isinstance(error, KeyError):
-        error.args = (f'{filename}: key {error} is missing',)
     else:
         error.args = (f'{filename}: {error or type(error).__name__}',)

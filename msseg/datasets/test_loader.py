@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from msseg.datasets.sample_rng import get_filename, load_sample, name_file
+from msseg.datasets.sample_rng import get_filename, load_sample, name_sample
 from msseg.datasets.train_loader import check_count
 from msseg.datasets.transport import pack, unpack
 from msseg.datasets.worker_pool import WorkerPool
@@ -104,9 +104,9 @@ class TestLoader:
         metas = data.get('img_metas', [{} for _ in imgs])
         metas = metas if isinstance(metas, list) else [metas]
         imgs = [np.ascontiguousarray(img, np.float32) for img in imgs]
-        return TestSample(index, imgs, metas, self._load_label(index, filename))
+        return TestSample(index, imgs, metas, self._load_label(index))
 
-    def _load_label(self, index: int, filename: str) -> np.ndarray | None:
+    def _load_label(self, index: int) -> np.ndarray | None:
         infos = getattr(self.dataset, 'img_infos', None)
         has_label = infos is None or 'ann' in infos[index]
         if not (self.with_labels and has_label and hasattr(self.dataset, 'get_gt_seg_map')):
@@ -114,7 +114,7 @@ class TestLoader:
         try:
             return self.dataset.get_gt_seg_map(index)
         except Exception as error:
-            name_file(error, filename)
+            name_sample(error, self.dataset, index)
             raise
 
     def _load_row(self, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
