@@ -136,7 +136,9 @@ class BaseDecodeHead(nn.Cell):
             total = 0.0
             for i in range(len(self.loss_decode)):
                 if self.names_of_losses[i] == name:
-                    value = self.loss_decode[i](logits, labels, weight, self.ignore_index)
+                    value = self.loss_decode[i](
+                        logits, labels, weight=weight, ignore_index=self.ignore_index
+                    )
                     total = total + value.mean()
             values = values + (total,)
         return values + (self._accuracy(logits, labels),)
