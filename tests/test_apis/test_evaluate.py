@@ -1,0 +1,88 @@
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from msseg.apis.evaluate import evaluate, predict_all
+from msseg.datasets import CustomDataset
+from tests.tiny import write_discs
+
+PIPELINE = [
+    {'type': 'LoadImageFromFile'},
+    {
+        'type': 'MultiScaleFlipAug',
+        'img_ratios': 1.0,
+        'transforms': [
+            {'type': 'Resize'},
+            {'type': 'Normalize', 'mean': [0] * 3, 'std': [1] * 3},
+            {'type': 'ImageToTensor', 'keys': ['img']},
+            {'type': 'Collect', 'keys': ['img']},
+        ],
+    },
+]
+
+
+class Brightness:
+    """Calls bright pixels class 1."""
+
+    def labels(self, imgs, metas):
+        return (imgs[0].mean(0) > 110).astype(np.uint8)
+
+
+def discs(root, **settings):
+    return CustomDataset(
+        PIPELINE,
+        data_root=str(root),
+        img_dir='images',
+        img_suffix='.png',
+        classes=('ground', 'disc'),
+        test_mode=True,
+        **settings,
+    )
+
+
+@pytest.fixture(scope='module')
+def root(tmp_path_factory):
+    return write_discs(tmp_path_factory.mktemp('discs'), count=12, size=(120, 160))
+
+
+@pytest.mark.parametrize('workers', [0, 2])
+def test_scores_equal_a_loop_over_pixels(root, workers):
+    dataset = discs(root, ann_dir='labels')
+    scores = evaluate(Brightness(), dataset, workers)
+    hits = labelled = predicted = 0
+    for index in range(len(dataset)):
+        label = dataset.get_gt_seg_map(index)
+        prediction = Brightness().labels([dataset[index]['img'][0]], None)
+        valid = label != 255
+        hits += int(((label == 1) & (prediction == 1))[valid].sum())
+        labelled += int((label == 1)[valid].sum())
+        predicted += int((prediction == 1)[valid].sum())
+    assert hits > 1000
+    assert scores.as_dict()['IoU.disc'] == hits / (labelled + predicted - hits)
+    assert scores.num_pixels[1] == labelled
+
+
+def test_images_without_labels_are_named(root):
+    with pytest.raises(ValueError, match=r'disc_0\.png.*ann_dir'):
+        evaluate(Brightness(), discs(root), 0)
+
+
+def test_memory_does_not_grow_with_the_number_of_images(root):
+    def peak(num_samples):
+        tracemalloc.start()
+        handed = []
+        predict_all(
+            Brightness(),
+            discs(root, ann_dir='labels', num_samples=num_samples),
+            0,
+            [lambda sample, labels: handed.append(labels.shape)],
+        )
+        peak_bytes = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert len(handed) == num_samples
+        return peak_bytes
+
+    peak(2)
+    one_label_map = 120 * 160
+    assert peak(12) < peak(2) + one_label_map
