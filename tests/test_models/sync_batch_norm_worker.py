@@ -1,0 +1,50 @@
+"""One process of two: normalises its half of a batch and saves what came out."""
+
+import sys
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+from mindspore import nn
+from mindspore.communication import get_rank, init
+
+from msseg.models.layers import build_norm_layer
+
+
+class Gradient(nn.Cell):
+    def __init__(self, layer):
+        super().__init__(auto_prefix=False)
+        self.layer = layer
+        self.grad = ms.grad(self.loss, 0, layer.trainable_params())
+
+    def loss(self, x, target):
+        return (self.layer(x) * target).sum()
+
+    def construct(self, x, target):
+        return self.grad(x, target)
+
+
+def main(mode, data_file, folder):
+    ms.set_context(mode=int(mode))
+    ms.set_device('CPU')
+    init()
+    rank = get_rank()
+    half = slice(2 * rank, 2 * rank + 2)
+    data = np.load(data_file)
+    layer = build_norm_layer(dict(type='SyncBN', momentum=0.3), data['x'].shape[1])[1].set_train()
+    x, target = ms.Tensor(data['x'][half]), ms.Tensor(data['target'][half])
+    dx, (dgamma, dbeta) = Gradient(layer)(x, target)
+    np.savez(
+        Path(folder) / f'{rank}.npz',
+        type=type(layer).__name__,
+        dx=dx.asnumpy(),
+        dgamma=dgamma.asnumpy(),
+        dbeta=dbeta.asnumpy(),
+        moving_mean=layer.moving_mean.asnumpy(),
+        moving_variance=layer.moving_variance.asnumpy(),
+        y=layer.set_train(False)(x).asnumpy(),
+    )
+
+
+if __name__ == '__main__':
+    main(*sys.argv[1:])
