@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import tempfile
 
 import mindspore as ms
 import numpy as np
@@ -32,6 +33,8 @@ def setup_device(device: str = 'auto', device_id: int | None = None) -> str:
         hint = did_you_mean(device, DEVICES)
         raise ValueError(f'device {device!r} is not known, expected one of {list(DEVICES)}.{hint}')
     _choose_cpu_kernels()
+    # What the graph compiler writes when it fails would otherwise go to rank_0/ where one stands.
+    os.environ.setdefault('MS_OM_PATH', tempfile.gettempdir())
     if device == 'auto':
         device = next((name for name in ('Ascend', 'GPU') if _is_present(name)), 'CPU')
     elif device != 'CPU' and not _is_present(device):
