@@ -40,10 +40,10 @@ def _has_wrong_byte(label: np.ndarray, num_classes: int, ignore_index: int) -> b
     """Tell, fast, whether a label has to be looked at: False for bytes that are all right."""
     if label.dtype != np.uint8 or num_classes > 256 or not 0 <= ignore_index <= 255:
         return True
-    table = np.ones(256, np.uint8)
-    table[:num_classes] = 0
-    table[ignore_index] = 0
-    return cv2.countNonZero(cv2.LUT(label, table)) > 0
+    gaps = ((num_classes, ignore_index - 1), (max(num_classes, ignore_index + 1), 255))
+    return any(
+        low <= high and cv2.countNonZero(cv2.inRange(label, low, high)) for low, high in gaps
+    )
 
 
 def _wrong_values(

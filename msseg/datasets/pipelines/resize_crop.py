@@ -4,15 +4,17 @@
 by bit, and so are the random numbers drawn: the crop's place depends on the resized size and on
 the label alone, so both are known before a pixel of the image is computed.
 
-Labels take the nearest pixel, by index. Images are computed for the crop alone, in the fixed
-point arithmetic of OpenCV's bilinear resize, when the resized image would be much larger than
-the crop; OpenCV is faster, and its result small, when it would not.
+Labels take the nearest pixel, by index. Of images, OpenCV resizes what lies up to the crop's far
+corner: it can start at the first pixel only, where its positions are whole. When that is much
+more than the crop, the crop alone is computed, in the fixed point arithmetic of OpenCV's
+bilinear resize.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from msseg.datasets.pipelines.image_ops import resize
@@ -20,7 +22,7 @@ from msseg.datasets.pipelines.random_crop import Box, RandomCrop, crop
 from msseg.datasets.pipelines.random_source import get_rng
 from msseg.datasets.pipelines.resize import Resize
 
-# How often the crop must fit into the resized image for computing it alone to be faster.
+# How often the crop must fit into what OpenCV would resize for computing it alone to be faster.
 _WORTH_IT = 8
 _MOST_TRIES = 10
 _WEIGHT_ONE = np.float32(2048)  # weights have 11 fractional bits
@@ -117,12 +119,34 @@ def resize_crop_image(img: np.ndarray, size: tuple[int, int], box: Box) -> np.nd
     if size == img.shape[:2]:
         return crop(img, box)
     halved = size[0] * 2 == img.shape[0] and size[1] * 2 == img.shape[1]  # OpenCV averages then
-    large = size[0] * size[1] > _WORTH_IT * height * width
-    if img.dtype != np.uint8 or halved or not large:
+    if img.dtype != np.uint8 or halved:
         return crop(resize(img, size), box)
+    if (y1 + height) * (x1 + width) <= _WORTH_IT * height * width:
+        return crop(_resize_start(img, size, (y1 + height, x1 + width)), box)
     ys = _linear(img.shape[0], size[0], y1, y1 + height, whole_at_edge=False)
     xs = _linear(img.shape[1], size[1], x1, x1 + width, whole_at_edge=True)
     return _bilinear(img, ys, xs).reshape(height, width, *img.shape[2:])
+
+
+def _resize_start(img: np.ndarray, size: tuple[int, int], needed: tuple[int, int]) -> np.ndarray:
+    """Return the first lines, `needed` or some more along each axis, of a resized image."""
+    factors = [new / old for new, old in zip(size, img.shape, strict=False)]
+    h, w = (
+        _source_length(old, factor, stop)
+        for old, factor, stop in zip(img.shape, factors, needed, strict=False)
+    )
+    # the size follows from the factors, which must not be rounded
+    return cv2.resize(
+        img[:h, :w], None, fx=factors[1], fy=factors[0], interpolation=cv2.INTER_LINEAR
+    )
+
+
+def _source_length(old: int, factor: float, stop: int) -> int:
+    """Return how many first pixels of an axis the result's first `stop` ones come from."""
+    length = int((stop - 0.5) / factor - 0.5) + 3
+    while length < old and round(length * factor) < stop:
+        length += 1
+    return min(length, old)
 
 
 class _Taps(NamedTuple):
