@@ -3,6 +3,7 @@
 import mindspore as ms
 import numpy as np
 import pytest
+from mindspore import nn
 
 from msseg.models import BaseDecodeHead, build_head
 from msseg.models.decode_heads.object_attention import SpatialGatherModule
@@ -196,6 +197,13 @@ class TestLosses:
         whole = fcn().losses(logits, labels)[0]
         sampled = fcn(sampler=sampler).losses(logits, labels)[0]
         assert 0 < float(sampled) < float(whole)
+
+    def test_ranking_by_losses_needs_losses_per_pixel(self):
+        class Plain(nn.Cell):
+            loss_name = 'loss_plain'
+
+        with pytest.raises(ValueError, match='Plain has no method pixel_losses; give .* a thresh'):
+            fcn(loss_decode=dict(type=Plain), sampler=dict(type='OHEMPixelSampler'))
 
     @pytest.mark.parametrize(
         ('options', 'error', 'message'),

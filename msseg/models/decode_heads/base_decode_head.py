@@ -88,9 +88,7 @@ class BaseDecodeHead(nn.Cell):
         self.ignore_index = ignore_index
         self.align_corners = align_corners
         self._set_losses(_LOSS if loss_decode is None else loss_decode)
-        self.sampler = None
-        if sampler is not None:
-            self.sampler = build_pixel_sampler(sampler, ignore_index=ignore_index)
+        self._set_sampler(sampler)
         self.conv_seg = Conv2d(channels, self.out_channels, 1)
         self.dropout = Dropout2d(dropout_ratio) if dropout_ratio > 0 else None
         self.init_cfg = init_cfg
@@ -145,7 +143,7 @@ class BaseDecodeHead(nn.Cell):
 
     def _sample(self, logits: ms.Tensor, labels: ms.Tensor) -> ms.Tensor:
         losses = ops.zeros(labels.shape, ms.float32)
-        if self.sampler.thresh is None:
+        if self.sampler_needs_losses:
             for i in range(len(self.loss_decode)):
                 losses = losses + self.loss_decode[i].pixel_losses(
                     logits, labels, self.ignore_index
@@ -218,6 +216,20 @@ class BaseDecodeHead(nn.Cell):
         self.num_classes = num_classes
         self.out_channels = out_channels
         self.threshold = threshold
+
+    def _set_sampler(self, sampler: dict | None) -> None:
+        self.sampler = None
+        if sampler is None:
+            return
+        self.sampler = build_pixel_sampler(sampler, ignore_index=self.ignore_index)
+        self.sampler_needs_losses = getattr(self.sampler, 'needs_losses', False)
+        for loss in self.loss_decode:
+            if self.sampler_needs_losses and not hasattr(loss, 'pixel_losses'):
+                raise ValueError(
+                    f'{type(self).__name__}: {type(self.sampler).__name__} ranks pixels by their '
+                    f'loss, but {type(loss).__name__} has no method pixel_losses; give the sampler '
+                    'a thresh'
+                )
 
     def _set_losses(self, loss_decode: Mapping | Sequence[Mapping]) -> None:
         if not isinstance(loss_decode, (Mapping, list, tuple)):

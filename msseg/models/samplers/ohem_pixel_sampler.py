@@ -37,6 +37,7 @@ class OHEMPixelSampler(nn.Cell):
             raise ValueError(f'OHEMPixelSampler: thresh is {thresh!r}, expected 0 to 1, or None')
         self.ignore_index = -(2**31) if ignore_index is None else ignore_index
         self.thresh = thresh
+        self.needs_losses = thresh is None
         self.min_kept = min_kept
         self.log_prob = LabelLogProb()
 
