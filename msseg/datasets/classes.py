@@ -22,7 +22,7 @@ class ClassChoice(NamedTuple):
     """
 
     names: Sequence[str] | None
-    palette: Sequence[Sequence[int]] | np.ndarray | None
+    palette: Sequence[Sequence[int]] | None
     class_map: dict[int, int] | None
 
 
@@ -72,6 +72,8 @@ def choose_classes(
             f'{who}: palette has {len(chosen_palette)} colours for {len(names)} classes; give one '
             'RGB colour for each class'
         )
+    if isinstance(chosen_palette, np.ndarray):
+        chosen_palette = chosen_palette.tolist()
     return ClassChoice(names, chosen_palette, class_map)
 
 

@@ -172,12 +172,7 @@ class CustomDataset:
         img_infos = file_lists.list_pairs(split, who)
         if self.ann_dir is None and all('ann' in info for info in img_infos):
             self.ann_dir = root
-        first = osp.join(self.img_dir, img_infos[0]['filename'])
-        if not osp.isfile(first):
-            raise FileNotFoundError(
-                f'{who}: {split} names {img_infos[0]["filename"]!r}, but there is no {first}; '
-                'names in it are relative to data_root'
-            )
+        file_lists.check_images(img_infos, self.img_dir, split, who)
         return img_infos
 
     def check_labels(self) -> None:

@@ -112,6 +112,17 @@ def list_pairs(split: str, who: str) -> list[dict]:
     return img_infos
 
 
+def check_images(img_infos: Sequence[dict], img_dir: str, split: str, who: str) -> None:
+    """Raise FileNotFoundError unless every image of a ``.lst`` file is there."""
+    for info in img_infos:
+        path = osp.join(img_dir, info['filename'])
+        if not osp.isfile(path):
+            raise FileNotFoundError(
+                f'{who}: {split} names {info["filename"]!r}, but there is no {path}; names in it '
+                'are relative to data_root (or to img_dir and ann_dir, if given)'
+            )
+
+
 def check_labels(img_infos: Sequence[dict], ann_dir: str | None, who: str) -> None:
     """Raise FileNotFoundError unless every image has its label file.
 
