@@ -147,6 +147,11 @@ def test_two_classes_by_one_channel_are_predicted_by_threshold():
             ValueError,
             "for the model \\('b'\\) and for the backbone \\('a'\\); keep one",
         ),
+        (
+            encoder_decoder(init_cfg=dict(type='Pretrained', checkpoint='a.ckpt')),
+            ValueError,
+            "give the config's load_from",
+        ),
         (encoder_decoder(backbone=dict(type='HRNt')), KeyError, "Did you mean 'HRNet'"),
     ],
 )

@@ -60,8 +60,11 @@ class EncoderDecoder(nn.Cell):
         self._check_inputs()
         self.train_cfg = train_cfg
         self.test_cfg = test_cfg
-        checkpoint = apply_init_cfg(self, init_cfg)
-        self.load_from = checkpoint
+        if apply_init_cfg(self, init_cfg) is not None:
+            raise ValueError(
+                f'{type(self).__name__}: init_cfg of type Pretrained loads a backbone; for weights '
+                "of the whole model give the config's load_from"
+            )
 
     @property
     def heads(self) -> list[tuple[str, nn.Cell]]:
