@@ -30,7 +30,8 @@ EXTRAS = {
     'tests': [
         'import-linter>=2.0',
         'pytest>=8.0',
-        'pytest-cov>=5.0',
+        'coverage>=7.10',
+        'pytest-cov>=7.0',
         'pytest-xdist>=3.5',
         'ruff>=0.9',
         'tensorboardX>=2.6',

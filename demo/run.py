@@ -18,7 +18,6 @@ from msseg.utils.cli import run_main
 HERE = Path(__file__).resolve().parent
 CONFIG = HERE.parent / 'configs' / 'demo' / 'ocrnet_nuclei.py'
 OUTPUT = HERE / 'output'
-CHECKPOINT = OUTPUT / 'iter_500.ckpt'
 
 
 def main() -> None:
@@ -29,9 +28,10 @@ def main() -> None:
 
     # what tools/test.py does, from the checkpoint on disk, with the truth beside each prediction
     cfg = load_config(CONFIG)
+    checkpoint = OUTPUT / f'iter_{runner.iter}.ckpt'
     dataset = build_split(cfg, 'test')
     model = build_model(cfg)
-    load_trained(model, dataset, CHECKPOINT)
+    load_trained(model, dataset, checkpoint)
     counter, pictures = ScoreCounter(dataset), Comparisons(OUTPUT / 'overlays', dataset)
     predict_all(Segmenter(model), dataset, 0, [counter.add, pictures.add])
     table = format_scores(counter.scores('mIoU'))
@@ -46,7 +46,7 @@ def main() -> None:
         (OUTPUT / 'curve.png', 'loss and mIoU over the run'),
         (OUTPUT / 'table.txt', 'the table above'),
         (OUTPUT / 'overlays', f'{len(pictures.written)} pictures: image, truth, prediction'),
-        (CHECKPOINT, 'the trained model'),
+        (checkpoint, 'the trained model'),
     ):
         print(f'  {path.relative_to(HERE.parent)}: {what}')
 

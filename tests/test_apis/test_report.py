@@ -4,7 +4,9 @@ import cv2
 import numpy as np
 import pytest
 
-from msseg.apis.report import _places, draw_curve, read_log
+from msseg.apis.report import Comparisons, _places, draw_curve, read_log
+from msseg.datasets import CustomDataset, TestSample
+from tests.tiny import write_discs
 
 META = {'seed': 1}
 TRAIN = [{'mode': 'train', 'epoch': 1, 'iter': 10 * i, 'loss': 1.0 / i} for i in range(1, 6)]
@@ -74,3 +76,28 @@ def test_iterations_within_epochs_become_epochs():
 def test_iterations_counted_through_stay_iterations():
     entries = [{'epoch': e, 'iter': i} for e, i in ((1, 10), (2, 20), (2, 30))]
     assert _places(entries) == ([10, 20, 30], 'iteration')
+
+
+def test_comparisons_show_image_truth_and_prediction(tmp_path):
+    write_discs(tmp_path, count=3)
+    folders = {'img_dir': 'images', 'ann_dir': 'labels', 'data_root': str(tmp_path)}
+    palette = ((0, 0, 0), (255, 200, 0))
+    dataset = CustomDataset(
+        [], **folders, img_suffix='.png', classes=('ground', 'disc'), palette=palette
+    )
+    pictures = Comparisons(tmp_path / 'out', dataset, opacity=1.0, limit=2)
+    for index in range(3):
+        name = f'disc_{index}.png'
+        meta = {'filename': str(tmp_path / 'images' / name), 'ori_filename': name}
+        truth = cv2.imread(str(tmp_path / 'labels' / name), cv2.IMREAD_UNCHANGED)
+        pictures.add(TestSample(index, [], [meta], truth), np.ones_like(truth))
+    assert [path.name for path in pictures.written] == ['disc_0.png', 'disc_1.png']
+    picture = cv2.imread(str(tmp_path / 'out' / 'disc_0.png'))[20:, :, ::-1]
+    image, shown_truth, shown_prediction = picture[:, :64], picture[:, 68:132], picture[:, 136:]
+    truth = cv2.imread(str(tmp_path / 'labels' / 'disc_0.png'), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(
+        image, cv2.imread(str(tmp_path / 'images' / 'disc_0.png'))[..., ::-1]
+    )
+    assert (shown_truth[truth == 1] == palette[1]).all()
+    assert (shown_truth[truth == 0] == palette[0]).all()
+    assert (shown_prediction == palette[1]).all()
