@@ -176,8 +176,6 @@ class Runner:
 
     def run(self) -> None:
         """Train from the current iteration to the last one."""
-        # a cell that evaluates, made since, has set the shared network to evaluation
-        self.train_step.set_train(True)
         self.call_hook('before_run')
         try:
             batches = self.loader.batches(self.iter)
