@@ -282,7 +282,7 @@ class CustomDataset:
         img = Image.fromarray(np.asarray(result).astype(np.uint8))
         if palette is not None:
             img = img.convert('P')
-            img.putpalette(palette)
+            img.putpalette(palette.ravel().tolist())
         img.save(file)
         return str(file)
 

@@ -89,4 +89,4 @@ def name_sample(error: Exception, dataset: Any, index: int) -> None:
     elif error.args and isinstance(error.args[0], str):
         error.args = (f'{filename}: {error.args[0]}', *error.args[1:])
     else:
-        error.args = (f'{filename}: {error or type(error).__name__}',)
+        error.args = (f'{filename}: {str(error) or type(error).__name__}',)

@@ -10,7 +10,7 @@ import numpy as np
 from msseg.datasets.sample_rng import get_filename, load_sample, name_sample
 from msseg.datasets.train_loader import check_count
 from msseg.datasets.transport import pack, unpack
-from msseg.datasets.worker_pool import WorkerPool
+from msseg.datasets.worker_pool import WorkerPool, usable_workers
 
 _NO_LABEL = np.zeros(0, np.uint8)
 
@@ -38,7 +38,7 @@ class TestLoader:
 
     Args:
         dataset: A data set in test mode.
-        workers_per_gpu: Worker processes; 0 loads in this process, 1 stands for 2.
+        workers_per_gpu: Worker processes; 0 loads in this process; as `TrainLoader`.
         rank: This process's number: it takes samples rank, rank + world_size, …
         world_size: Number of processes.
         with_labels: Load labels too, where the data set has them.
@@ -56,7 +56,7 @@ class TestLoader:
     ) -> None:
         check_count('workers_per_gpu', workers_per_gpu, 0)
         self.dataset = dataset
-        self.workers_per_gpu = workers_per_gpu
+        self.num_workers = usable_workers(workers_per_gpu)
         self.with_labels = with_labels
         self._indices = range(rank, len(dataset), world_size)
         self._pools: list[WorkerPool] = []
@@ -65,7 +65,7 @@ class TestLoader:
         return len(self._indices)
 
     def __iter__(self) -> Iterator[TestSample]:
-        if self.workers_per_gpu == 0 or len(self) < 2:
+        if self.num_workers == 0 or len(self) < 2:
             for index in self._indices:
                 yield self.load(index)
             return
@@ -73,7 +73,7 @@ class TestLoader:
             self._load_row,
             num_columns=3,
             num_rows=len(self),
-            num_workers=min(self.workers_per_gpu, len(self)),
+            num_workers=self.num_workers,
             describe=lambda row: get_filename(self.dataset, self._indices[row]),
         )
         self._pools.append(pool)

@@ -9,7 +9,7 @@ import numpy as np
 
 from msseg.datasets.sample_rng import get_filename, load_sample
 from msseg.datasets.sampler import BatchPlan, BatchSampler
-from msseg.datasets.worker_pool import WorkerPool
+from msseg.datasets.worker_pool import WorkerPool, usable_workers
 from msseg.utils.logging import warn_once
 
 _SHAPE_ADVICE = (
@@ -41,8 +41,8 @@ class TrainLoader:
         dataset: A data set whose pipeline gives ``img`` and ``gt_semantic_seg`` as
             DefaultFormatBundle writes them.
         samples_per_gpu: Samples in this device's batch.
-        workers_per_gpu: Worker processes; 0 loads in this process. mindspore.dataset knows no
-            single worker process, so 1 stands for 2.
+        workers_per_gpu: Worker processes; 0 loads in this process. mindspore.dataset takes from
+            2 to as many as there are cores, so the nearest of those is used.
         seed: Seed of order and augmentation, 0 or more.
         shuffle: A new order each epoch.
         rank: This device's number.
@@ -69,7 +69,7 @@ class TrainLoader:
             raise ValueError(f'{type(dataset).__name__} is empty: there is nothing to train on')
         self.dataset = dataset
         self.samples_per_gpu = samples_per_gpu
-        self.workers_per_gpu = workers_per_gpu
+        self.num_workers = usable_workers(workers_per_gpu)
         self.seed = seed
         self.global_batch = samples_per_gpu * world_size
         self.sampler = BatchSampler(
@@ -99,7 +99,7 @@ class TrainLoader:
         Raises:
             Exception: What loading a sample raised, with the file's name.
         """
-        if self.workers_per_gpu == 0:
+        if self.num_workers == 0:
             iteration = start_iter
             while True:
                 yield self._batch(iteration, *self.load(iteration))
@@ -108,7 +108,7 @@ class TrainLoader:
             lambda row: self.load(start_iter + row),
             num_columns=2,
             num_rows=None,
-            num_workers=self.workers_per_gpu,
+            num_workers=self.num_workers,
             describe=lambda row: ', '.join(self._filenames(self.sampler.plan(start_iter + row))),
         )
         self._pools.append(pool)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -11,13 +13,36 @@ import numpy as np
 from msseg.datasets.row_source import NOTHING, RowSource
 from msseg.datasets.transport import raise_packed
 from msseg.datasets.worker_watch import WorkerWatch
+from msseg.utils.logging import warn_once
 
 # With one worker MindSpore loads in a thread of this process instead of a process.
-MIN_WORKERS = 2
+_MIN_WORKERS = 2
 # Rows that each worker keeps ready: the least that MindSpore allows.
 _ROWS_AHEAD = 2
 # One epoch of GeneratorDataset lists all its indices in memory.
 _ROWS_PER_EPOCH = 100_000
+
+
+def usable_workers(workers_per_gpu: int) -> int:
+    """Return how many worker processes to use in place of a wish, 0 for none.
+
+    mindspore.dataset takes from 2 to as many as there are cores.
+    """
+    cores = multiprocessing.cpu_count()
+    if workers_per_gpu == 0:
+        return 0
+    if cores < _MIN_WORKERS:
+        warn_once(
+            f'workers_per_gpu={workers_per_gpu}: mindspore.dataset starts no worker processes on '
+            'one core, so samples are loaded in the main process'
+        )
+        return 0
+    if workers_per_gpu > cores:
+        warn_once(
+            f'workers_per_gpu={workers_per_gpu}: mindspore.dataset takes no more workers than '
+            f'there are cores, so {cores} are used'
+        )
+    return min(max(workers_per_gpu, _MIN_WORKERS), cores)
 
 
 class WorkerPool:
@@ -30,7 +55,7 @@ class WorkerPool:
         load: From a row's number to its arrays, always `num_columns` of them; runs in the workers.
         num_columns: Number of arrays in a row.
         num_rows: Number of rows; None for no end.
-        num_workers: Number of processes.
+        num_workers: Number of processes, as `usable_workers` gives it.
         describe: From a row's number to what it loads, for errors.
         hang_after_s: Seconds after which a worker that is busy with one row counts as hung.
 
@@ -52,7 +77,7 @@ class WorkerPool:
         self._load = load
         self._num_columns = num_columns
         self._num_rows = num_rows
-        self._num_workers = max(num_workers, MIN_WORKERS)
+        self._num_workers = num_workers
         self._describe = describe
         self._hang_after_s = hang_after_s
         self._closed = False
@@ -108,6 +133,7 @@ class WorkerPool:
             self._watch.start()
             row = self._next_row()
             self._watch.workers()
+            atexit.register(self.close)  # before MindSpore's own, which takes 5 s
             return row
         finally:
             cv2.setNumThreads(threads)
@@ -137,6 +163,7 @@ class WorkerPool:
         iterator = self._iterator
         if iterator is None:
             return
+        atexit.unregister(self.close)
         self._watch.stop()
         event = getattr(self._sampler(), 'eof', None)
         workers = self._workers()

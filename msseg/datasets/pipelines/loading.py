@@ -86,9 +86,9 @@ class LoadAnnotations:
     value left that is neither a class nor ignore_index is an error. (MMSegmentation 0.30 picks
     classes before it drops label zero, which mixes them up; without both it is the same.)
 
-    Reads: seg_prefix, ann_info, seg_fields, img (its size), label_map, class_map, num_classes,
-    ignore_index, reduce_zero_label; all but ann_info optional. Writes: gt_semantic_seg,
-    seg_fields.
+    Reads: seg_prefix, ann_info, seg_fields, label_map, class_map, num_classes, ignore_index,
+    reduce_zero_label, img and ori_shape and filename (to compare sizes); all but ann_info
+    optional. Writes: gt_semantic_seg, seg_fields.
 
     Args:
         reduce_zero_label: Class i is written as i + 1 and 0 means ignore. Normally the data

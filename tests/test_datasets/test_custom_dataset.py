@@ -1,0 +1,194 @@
+"""CustomDataset: files, classes, labels, and what goes wrong with them."""
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from msseg.datasets import CustomDataset, NucleiDataset, build_dataset
+from msseg.datasets.builder import DATASETS
+from tests.test_datasets.data_folder import CLASSES, TEST, TRAIN, config, write_images
+
+
+@pytest.fixture
+def root(tmp_path):
+    write_images(tmp_path)
+    return tmp_path
+
+
+def names(dataset):
+    return [info['filename'] for info in dataset.img_infos]
+
+
+def test_folder(root):
+    write_images(root, count=1, folder='train/deeper', first=9)
+    (root / 'img/train/.hidden.jpg').write_bytes(b'')
+    dataset = build_dataset(config(root))
+
+    assert names(dataset) == ['deeper/image9.jpg', *(f'image{i}.jpg' for i in range(6))]
+    assert dataset.get_ann_info(0) == dict(seg_map='deeper/image9.png')
+    assert dataset.get_filename(1) == str(root / 'img/train/image0.jpg')
+    assert len(dataset) == 7
+    sample = dataset[0]
+    assert sample['img'].shape == (3, 12, 16) and sample['gt_semantic_seg'].shape == (1, 12, 16)
+
+
+def test_suffix_is_replaced_at_the_end_only(tmp_path):
+    for kind, suffix in (('a_img.d', '_img.png'), ('ann', '_gt.png')):
+        (tmp_path / kind).mkdir()
+        cv2.imwrite(str(tmp_path / kind / f'x_img.png_1{suffix}'), np.zeros((4, 4), np.uint8))
+    dataset = build_dataset(
+        config(
+            tmp_path,
+            img_dir='a_img.d',
+            ann_dir='ann',
+            img_suffix='_img.png',
+            seg_map_suffix='_gt.png',
+        )
+    )
+
+    assert dataset.get_ann_info(0) == dict(seg_map='x_img.png_1_gt.png')
+
+
+def test_several_suffixes(root):
+    (root / 'img/train/image0.jpg').rename(root / 'img/train/image0.jpeg')
+    dataset = build_dataset(config(root, img_suffix=('.jpg', '.jpeg')))
+    assert names(dataset)[:2] == ['image0.jpeg', 'image1.jpg']
+
+    (root / 'split.txt').write_text('image1\n\nimage0\n')
+    dataset = build_dataset(config(root, img_suffix=('.jpg', '.jpeg'), split='split.txt'))
+    assert names(dataset) == ['image1.jpg', 'image0.jpeg']
+
+
+def test_num_samples(root):
+    assert names(build_dataset(config(root, num_samples=2))) == ['image0.jpg', 'image1.jpg']
+    assert len(build_dataset(config(root, num_samples=0))) == 6
+    assert len(build_dataset(config(root, num_samples=99))) == 6
+    with pytest.raises(ValueError, match='num_samples=-1'):
+        build_dataset(config(root, num_samples=-1))
+
+
+def test_list_of_pairs(root):
+    (root / 'all.lst').write_text('img/train/image3.jpg ann/train/image1.png\n' * 2)
+    cfg = config(root, split='all.lst')
+    del cfg['img_dir'], cfg['ann_dir']
+    dataset = build_dataset(cfg)
+
+    assert dataset.get_filename(0) == str(root / 'img/train/image3.jpg')
+    expected = cv2.imread(str(root / 'ann/train/image1.png'), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(dataset.get_gt_seg_map(1), expected)
+    (root / 'all.lst').write_text('img/train/image3.jpg\n')
+    dataset = build_dataset({**cfg, 'test_mode': True, 'pipeline': TEST})
+    with pytest.raises(ValueError, match='image3.jpg has no label; give ann_dir'):
+        dataset.get_gt_seg_map(0)
+
+
+def test_classes_and_colours(root, tmp_path):
+    (tmp_path / 'names.txt').write_text('ground\nwall\nsky\n')
+    from_file = build_dataset(config(root, classes=str(tmp_path / 'names.txt')))
+    assert list(from_file.CLASSES) == list(CLASSES)
+    random = build_dataset(config(root)).PALETTE
+    assert random == np.random.RandomState(42).randint(0, 255, (3, 3)).tolist()
+    palette = [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
+    assert palette == build_dataset(config(root, palette=palette)).PALETTE
+    nuclei = NucleiDataset(pipeline=TRAIN, img_dir=str(root / 'img'), classes=['nucleus'])
+    assert list(nuclei.CLASSES) == ['nucleus'] and list(nuclei.PALETTE) == [(0, 220, 80)]
+
+
+def test_part_of_the_classes(root):
+    class Streets(CustomDataset):
+        CLASSES = ('ground', 'wall', 'sky')
+        PALETTE = [[1, 1, 1], [2, 2, 2], [3, 3, 3]]
+
+    cfg = {**config(root), 'classes': ['sky', 'ground'], 'ignore_index': 77}
+    cfg.pop('type')
+    dataset = Streets(**cfg)
+    raw = cv2.imread(str(root / 'ann/train/image0.png'), cv2.IMREAD_UNCHANGED)
+
+    np.testing.assert_array_equal(dataset.get_gt_seg_map(0), np.choose(raw, [1, 77, 0]))
+    assert dataset.PALETTE == [[3, 3, 3], [1, 1, 1]]
+    assert set(np.unique(dataset[0]['gt_semantic_seg'])) <= {0, 1, 77}
+    assert Streets(**{**cfg, 'classes': None}).get_gt_seg_map(0).max() == 2
+    with pytest.raises(ValueError, match="not a subset of CLASSES: no 'walls'. Did you mean 'wall'"):
+        Streets(**{**cfg, 'classes': ['walls']})
+
+
+@pytest.mark.parametrize(
+    'changes, error, message',
+    [
+        (dict(classes=3), TypeError, 'classes=3; expected a list of names'),
+        (dict(classes=['a', 'a']), ValueError, 'expected different names'),
+        (dict(classes='none.txt'), FileNotFoundError, "classes='none.txt' is no file"),
+        (dict(palette=[[0, 0, 0]]), ValueError, 'palette has 1 colours for 3 classes'),
+        (dict(file_client_args=dict(backend='ceph')), ValueError, 'read from the local disk'),
+        (dict(img_dir=7), TypeError, 'img_dir=7; give a path'),
+        (dict(img_dir=None), ValueError, 'img_dir is missing'),
+        (dict(img_dir='img/trian'), FileNotFoundError, "no 'trian'. Did you mean 'train'"),
+        (dict(img_dir='img/train/image0.jpg'), FileNotFoundError, 'is a file; expected a folder'),
+        (dict(ann_dir='none/train'), FileNotFoundError, "ann_dir=.*has no 'none'"),
+        (dict(img_suffix='.png'), ValueError, r"ends with '.png'; it has 6 of '.jpg'"),
+        (dict(seg_map_suffix='_gt.png'), FileNotFoundError, '6 of 6 images have no label.*_gt.png'),
+        (dict(split='none.txt'), FileNotFoundError, 'none.txt.*there is no such file'),
+        (dict(split='empty.txt'), ValueError, 'empty.txt.*is empty'),
+        (dict(split='wrong.txt'), FileNotFoundError, "line 2 names 'image0.jpg'.*without img_suf"),
+        (dict(split='wrong.lst'), ValueError, "wrong.lst, line 1 is 'a b c'"),
+        (dict(split='lost.lst'), FileNotFoundError, 'names .img/lost.jpg., but there is no'),
+        (dict(label_map={'x': 1}), ValueError, "label_map has the key 'x'"),
+        (dict(pipeline=[dict(type='Resise')]), KeyError, "Did you mean 'Resize'"),
+    ],
+)
+def test_mistake_is_explained(root, changes, error, message):
+    (root / 'empty.txt').write_text('\n')
+    (root / 'wrong.txt').write_text('image1\nimage0.jpg\n')
+    (root / 'wrong.lst').write_text('a b c\n')
+    (root / 'lost.lst').write_text('img/lost.jpg ann/lost.png\n')
+
+    with pytest.raises(error, match=message):
+        build_dataset(config(root, **changes))
+
+
+def test_one_label_is_missing(root):
+    (root / 'ann/train/image4.png').unlink()
+
+    with pytest.raises(FileNotFoundError, match='1 of 6 images have no label, the first is image4'):
+        build_dataset(config(root))
+    testing = build_dataset(config(root, test_mode=True))
+    with pytest.raises(FileNotFoundError, match='image4'):
+        testing.check_labels()
+
+
+def test_testing_needs_classes(root):
+    with pytest.raises(ValueError, match='the classes are unknown; give classes='):
+        build_dataset(config(root, classes=None, test_mode=True))
+
+
+def test_label_map_and_reduce_zero_label_count_in_training_and_evaluation(root):
+    raw = cv2.imread(str(root / 'ann/train/image0.png'), cv2.IMREAD_UNCHANGED)
+    dataset = build_dataset(config(root, label_map={2: 0}))
+    np.testing.assert_array_equal(dataset.get_gt_seg_map(0), np.choose(raw, [0, 1, 0]))
+    assert dataset[0]['gt_semantic_seg'].max() == 1
+    dataset = build_dataset(config(root, reduce_zero_label=True))
+    np.testing.assert_array_equal(dataset.get_gt_seg_map(0), np.choose(raw, [255, 0, 1]))
+    np.testing.assert_array_equal(next(dataset.get_gt_seg_maps()), dataset.get_gt_seg_map_by_idx(0))
+    assert set(np.unique(dataset[0]['gt_semantic_seg'])) == {0, 1, 255}
+
+
+def test_predictions_are_written_as_labels_are_read(root):
+    dataset = build_dataset(config(root, reduce_zero_label=True))
+    prediction = np.array([[0, 1], [1, 0]])
+
+    files = dataset.format_results([prediction], str(root / 'out'), [2])
+    assert files == [str(root / 'out' / 'image2.png')]
+    np.testing.assert_array_equal(np.array(Image.open(files[0])), prediction + 1)
+
+
+def test_data_set_of_ones_own_is_loaded_by_its_own_methods(root):
+    @DATASETS.register_module(force=True)
+    class Reversed(CustomDataset):
+        def load_annotations(self, *args):
+            return super().load_annotations(*args)[::-1]
+
+    try:
+        assert names(build_dataset(config(root, type='Reversed')))[0] == 'image5.jpg'
+    finally:
+        DATASETS.module_dict.pop('Reversed')

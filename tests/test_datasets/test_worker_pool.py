@@ -1,0 +1,194 @@
+"""Worker processes: order, errors, deaths and hangs."""
+
+import os
+import signal
+import sys
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+from msseg.datasets import row_source, worker_pool
+from msseg.datasets.transport import WorkerTraceback
+from msseg.datasets.worker_pool import WorkerPool
+
+
+class OwnError(Exception):
+    """Wants more than it hands on to its base, so it cannot be pickled as it is."""
+
+    def __init__(self, code, text):
+        super().__init__(text)
+        self.code = code
+
+
+def row(number):
+    return (np.full((2, 3), number, np.float32), np.full(number + 1, number, np.uint8))
+
+
+def make_pool(load, num_rows=None, **arguments):
+    return WorkerPool(load, 2, num_rows, 2, lambda i: f'file{i}.png', **arguments)
+
+
+def workers():
+    return [
+        p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE
+    ]
+
+
+@pytest.fixture(autouse=True)
+def no_process_is_left():
+    before = len(workers())
+    yield
+    deadline = time.monotonic() + 10
+    while len(workers()) > before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert len(workers()) <= before
+
+
+def take(pool, count=10):
+    got = []
+    try:
+        for number, columns in enumerate(pool):
+            got.append(columns)
+            if number + 1 == count:
+                break
+    finally:
+        pool.close()
+    return got
+
+
+def assert_rows(got):
+    for number, columns in enumerate(got):
+        for ours, expected in zip(columns, row(number), strict=True):
+            assert ours.dtype == expected.dtype
+            np.testing.assert_array_equal(ours, expected)
+
+
+def test_rows_come_in_order_without_end():
+    rows = take(make_pool(row), 25)
+
+    assert len(rows) == 25
+    assert_rows(rows)
+
+
+def test_rows_with_an_end(monkeypatch):
+    monkeypatch.setattr(worker_pool, '_ROWS_PER_EPOCH', 4)
+    rows = take(make_pool(row, num_rows=9), 100)
+
+    assert len(rows) == 9
+    assert_rows(rows)
+
+
+def test_loading_is_done_in_processes():
+    pids = {
+        int(columns[0][0]) for columns in take(make_pool(lambda i: (np.array([os.getpid()]),) * 2))
+    }
+
+    assert os.getpid() not in pids and len(pids) == 2
+
+
+@pytest.mark.parametrize(
+    'error, expected, message',
+    [
+        (ValueError('file3 is wrong'), ValueError, 'file3 is wrong'),
+        (KeyError('name'), KeyError, 'name'),
+        (OwnError(3, 'mine'), RuntimeError, 'OwnError: mine'),
+        (SystemExit(3), RuntimeError, 'SystemExit: 3'),
+    ],
+)
+def test_error_arrives_with_its_class_and_place(error, expected, message):
+    def load(number):
+        if number == 3:
+            raise error
+        return row(number)
+
+    with pytest.raises(expected, match=message) as raised:
+        take(make_pool(load))
+    assert isinstance(raised.value.__cause__, WorkerTraceback)
+    assert 'test_worker_pool.py' in str(raised.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    'death, message',
+    [
+        (lambda: os.kill(os.getpid(), signal.SIGKILL), 'was killed by SIGKILL'),
+        (lambda: os._exit(4), 'ended with exit (status|code) 4'),
+    ],
+)
+def test_death_of_a_worker_ends_the_wait(death, message):
+    def load(number):
+        time.sleep(0.05)
+        if number == 7:
+            death()
+        return row(number)
+
+    with pytest.raises(ChildProcessError, match=message):
+        take(make_pool(load))
+
+
+def test_hanging_worker_ends_the_wait():
+    def load(number):
+        if number == 5:
+            time.sleep(1000)
+        return row(number)
+
+    started = time.monotonic()
+    with pytest.raises(TimeoutError, match=r'busy for \d+ s with file5.png'):
+        take(make_pool(load, hang_after_s=1.0))
+    assert time.monotonic() - started < 20
+
+
+def test_shared_memory_that_is_too_small(monkeypatch):
+    class Small:
+        f_bavail, f_frsize = 3, 1
+
+    monkeypatch.setattr(row_source.os, 'statvfs', lambda path: Small)
+
+    with pytest.raises(OSError, match='/dev/shm has 0 MiB left.*set workers_per_gpu=0'):
+        take(make_pool(row))
+
+
+def test_settings_of_others_are_kept():
+    import cv2
+    import mindspore.dataset as ds
+
+    before = ds.config.get_prefetch_size(), ds.config.get_enable_watchdog(), cv2.getNumThreads()
+    take(make_pool(row), 2)
+
+    assert before == (
+        ds.config.get_prefetch_size(),
+        ds.config.get_enable_watchdog(),
+        cv2.getNumThreads(),
+    )
+
+
+def test_closing_in_the_middle_is_quick():
+    pool = make_pool(lambda i: (np.zeros(10**6), np.zeros(1)))
+    rows = iter(pool)
+    next(rows)
+    time.sleep(0.3)  # workers wait for room now
+    started = time.monotonic()
+    pool.close()
+    assert time.monotonic() - started < 3
+    assert list(rows) == []
+
+
+def test_program_that_forgets_to_close_ends(tmp_path):
+    import subprocess
+
+    script = tmp_path / 'script.py'
+    script.write_text(
+        'import numpy as np\n'
+        'from msseg.datasets.worker_pool import WorkerPool\n'
+        'pool = WorkerPool(lambda i: (np.zeros(10**5),), 1, None, 2, str)\n'
+        'rows = iter(pool)\n'
+        'next(rows)\n'
+        'print("done", flush=True)\n'
+    )
+    finished = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=False
+    )
+
+    assert finished.returncode == 0, finished.stderr
+    assert finished.stdout == 'done\n'
