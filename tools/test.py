@@ -14,7 +14,7 @@ def parse_args() -> argparse.Namespace:
 
     parser = argparse.ArgumentParser(description='Test a segmentor.')
     parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file (.ckpt)')
+    parser.add_argument('checkpoint', help='checkpoint file (.ckpt, .pth, .safetensors)')
     parser.add_argument(
         '--eval', nargs='+', default=[], metavar='METRIC', help='scores: mIoU, mDice, mFscore'
     )

@@ -38,6 +38,7 @@ TOP_LEVEL = {
     'custom_imports': 'modules with components of your own',
     'work_dir': 'folder of logs and checkpoints',
     'load_from': 'checkpoint whose weights to start from',
+    'load_partial_backbone': 'start even when fewer than half of the backbone are in that file',
     'resume_from': 'checkpoint to go on from',
     'seed': 'seed of weights, order and augmentation',
     'workflow': "only [('train', 1)]: evaluation is as `evaluation` says",

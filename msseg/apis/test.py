@@ -18,10 +18,10 @@ from msseg.apis.segment import Segmenter
 from msseg.config import Config
 from msseg.datasets import CustomDataset
 from msseg.evaluation import Scores, check_metrics, format_scores
-from msseg.runner.checkpoint import load_checkpoint, load_weights
+from msseg.runner import load_checkpoint, load_weights
 from msseg.utils.atomic import atomic_write_text
 from msseg.utils.device import setup_device
-from msseg.utils.logging import get_logger
+from msseg.utils.logging import get_logger, setup_logging
 
 # Scales that MMSegmentation's --aug-test uses.
 AUG_TEST_RATIOS = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
@@ -44,7 +44,7 @@ def test_from_config(
 
     Args:
         cfg: The config, already checked.
-        checkpoint: The .ckpt file.
+        checkpoint: The .ckpt file, or another framework's.
         metrics: Some of ``mIoU``, ``mDice``, ``mFscore``; none asked, none computed.
         out: A .npz file for all label maps, by image name.
         show_dir: Folder for the images with the predicted labels laid over them.
@@ -60,6 +60,7 @@ def test_from_config(
     """
     check_test_options(metrics, out, show_dir, opacity, format_dir)
     setup_device(device, device_id)
+    setup_logging()
     if aug_test:
         set_aug_test(cfg)
     dataset = build_split(cfg, 'test')

@@ -11,7 +11,7 @@ from mindspore import nn
 from msseg.apis.build import build_model, build_split, check_classes, loader_options, required
 from msseg.apis.config_schema import get_schema
 from msseg.apis.evaluate import evaluate
-from msseg.apis.pretrained import load_pretrained
+from msseg.apis.pretrained import load_initial_weights
 from msseg.apis.segment import Segmenter
 from msseg.config import Config
 from msseg.config.checking import drop_meaningless
@@ -20,7 +20,7 @@ from msseg.evaluation import format_scores, reported_keys
 from msseg.models import SegmentorWithLoss
 from msseg.registry import build_from_cfg
 from msseg.runner import RUNNERS, GradClip, Runner, TrainStep, build_optimizer
-from msseg.runner.checkpoint import find_last_checkpoint, load_checkpoint, load_weights
+from msseg.runner.checkpoint import find_last_checkpoint
 from msseg.runner.hooks import (
     CheckpointHook,
     EvalHook,
@@ -110,10 +110,8 @@ def train_segmentor(
     register_hooks(runner, cfg, evaluation_of(model, cfg) if validate else None)
     if cfg.get('resume_from'):
         runner.resume(cfg.resume_from)
-    elif cfg.get('load_from'):
-        load_weights(model, load_checkpoint(cfg.load_from), strict=False)
     else:
-        load_pretrained(model)
+        load_initial_weights(model, cfg)
     try:
         runner.run()
     finally:

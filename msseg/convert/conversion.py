@@ -41,6 +41,7 @@ class Entry:
         target: Its name in the model, '' for what the model does not have.
         shape: In the file, or in the model where the file does not have it.
         note: What else is to say.
+        wanted_shape: Of a ``shape mismatch``: the shape in the model.
     """
 
     kind: str
@@ -48,6 +49,7 @@ class Entry:
     target: str
     shape: Shape
     note: str = ''
+    wanted_shape: Shape | None = None
 
 
 @dataclass
@@ -86,7 +88,8 @@ def convert(
         style: Whose names they are: ``'auto'`` or one of ``STYLES``; ``'msseg'`` takes the names
             as they are, and keeps biases out of means.
         wanted: The model's names and shapes; None converts without a model, folding every bias.
-        part: Only names that start with this are wanted, such as ``'backbone.'``.
+        part: Only names that start with this are wanted: ``'backbone.'``, whose own names without
+            it will do then.
 
     Returns:
         The weights that the model takes (all that are known without a model), and the account.
@@ -97,7 +100,7 @@ def convert(
     check_style(style)
     stripped = {name: name for name in tensors} if style == 'msseg' else strip_wrappers(tensors)
     if style == 'auto':
-        style = _detect(list(stripped.values()), wanted)
+        style = _detect(list(stripped.values()), wanted if part else None)
     renamed = rename_layers(list(stripped.values()), style)
     conversion = Conversion(style)
     found: dict[str, str] = {}
@@ -154,8 +157,9 @@ def _take(
         elif wanted is not None and target not in wanted:
             entry = Entry('unexpected', source, target, array.shape, 'not in the model')
         elif wanted is not None and tuple(wanted[target]) != array.shape:
-            note = f'{tuple(wanted[target])} in the model'
-            entry = Entry('shape mismatch', source, target, array.shape, note)
+            other = tuple(wanted[target])
+            note = f'{other} in the model'
+            entry = Entry('shape mismatch', source, target, array.shape, note, other)
         else:
             kind = 'matched' if source == target else 'converted'
             entry = Entry(kind, source, target, array.shape)

@@ -1,9 +1,10 @@
 """The training loop, its step, optimizers, schedules, hooks and checkpoints."""
 
 from msseg.runner.builder import HOOKS, OPTIMIZERS, RUNNERS
-from msseg.runner.checkpoint import Checkpoint, load_checkpoint, load_weights, save_checkpoint
+from msseg.runner.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from msseg.runner.grad_clip import GradClip
 from msseg.runner.hooks import Hook
+from msseg.runner.load_weights import load_weights
 from msseg.runner.optimizer import build_optimizer
 from msseg.runner.runner import EpochBasedRunner, IterBasedRunner, Runner
 from msseg.runner.train_step import TrainStep

@@ -10,14 +10,16 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import mindspore as ms
+import numpy as np
 from mindspore import Parameter, nn
 
+from msseg.convert import read_foreign, sniff_format
 from msseg.utils.atomic import atomic_path, atomic_write_text
-from msseg.utils.logging import get_logger
 
 _OPTIMIZER = 'optimizer.'
 _META = 'meta'
@@ -30,15 +32,17 @@ class Checkpoint:
 
     Attributes:
         path: The file.
-        weights: Parameter name to parameter.
+        weights: Parameter name to parameter, or to numbers from another framework's file.
         optimizer: The optimizer's state by name, empty when it was not saved.
-        meta: See the module; empty for files that msseg did not write.
+        meta: See the module; of other files ``CLASSES`` and ``PALETTE`` at most.
+        is_foreign: Whether another framework wrote it, under its own names.
     """
 
     path: Path
-    weights: dict[str, Parameter]
+    weights: dict[str, Parameter] | dict[str, np.ndarray]
     optimizer: dict[str, Parameter] = field(default_factory=dict)
     meta: dict = field(default_factory=dict)
+    is_foreign: bool = False
 
 
 def save_checkpoint(
@@ -55,10 +59,7 @@ def save_checkpoint(
     entries = [{'name': p.name, 'data': p} for p in model.get_parameters()]
     if optimizer is not None:
         entries += [{'name': _OPTIMIZER + p.name, 'data': p} for p in _optimizer_state(optimizer)]
-    with atomic_path(path) as temporary:
-        ms.save_checkpoint(entries, str(temporary), append_dict={_META: json.dumps(meta or {})})
-        # The framework makes its files readable by their owner alone.
-        os.chmod(temporary, 0o644)
+    _write(path, entries, meta or {})
 
 
 def save_and_name_last(path: Path, model: nn.Cell, optimizer: nn.Cell | None, meta: dict) -> None:
@@ -83,20 +84,34 @@ def numbered_checkpoints(folder: str | Path, prefix: str) -> list[Path]:
     return [path for _, path in sorted((int(m[1]), path) for m, path in matches if m)]
 
 
+def save_weights(path: str | Path, weights: Mapping[str, np.ndarray], meta: dict) -> None:
+    """Write numbers as a checkpoint without optimizer.
+
+    Args:
+        path: The file, ending in ``.ckpt``; its folder must exist.
+        weights: Parameter name to numbers.
+        meta: Plain JSON values.
+    """
+    entries = [
+        {'name': name, 'data': ms.Tensor.from_numpy(np.require(array, requirements=['C', 'W']))}
+        for name, array in weights.items()
+    ]
+    _write(path, entries, meta)
+
+
 def load_checkpoint(path: str | Path) -> Checkpoint:
-    """Read a checkpoint file.
+    """Read a checkpoint file: MindSpore's, PyTorch's (nothing in it is run) or safetensors.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is no MindSpore checkpoint, or is damaged.
+        ValueError: It is damaged, or none of these.
     """
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint {str(path)!r} is not a file')
-    if path.suffix != '.ckpt':
-        raise ValueError(
-            f'checkpoint {str(path)!r} does not end in .ckpt: only MindSpore checkpoints are read'
-        )
+    if sniff_format(path) is not None or path.suffix != '.ckpt':
+        file = read_foreign(path)
+        return Checkpoint(path, file.tensors, meta=file.meta, is_foreign=True)
     try:
         content = ms.load_checkpoint(str(path))
     except (ValueError, TypeError) as error:
@@ -111,51 +126,6 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         elif isinstance(value, Parameter):
             weights[name] = value
     return Checkpoint(path, weights, state, meta)
-
-
-def load_weights(model: nn.Cell, checkpoint: Checkpoint, strict: bool = True) -> None:
-    """Copy a checkpoint's weights into a model, and report what did not fit.
-
-    Args:
-        model: The network.
-        checkpoint: Where the weights come from.
-        strict: Every parameter of the model must be there in its shape; otherwise those that fit
-            are copied, unless they are fewer than half of the backbone's.
-
-    Raises:
-        ValueError: The checkpoint does not fit; nothing has been copied.
-    """
-    wanted = {p.name: p for p in model.get_parameters()}
-    missing = [name for name in wanted if name not in checkpoint.weights]
-    misshapen = [
-        name
-        for name, parameter in wanted.items()
-        if name in checkpoint.weights and checkpoint.weights[name].shape != parameter.shape
-    ]
-    unexpected = [name for name in checkpoint.weights if name not in wanted]
-    unfit = {*missing, *misshapen}
-    report = f'{len(wanted) - len(unfit)} of {len(wanted)} parameters of the model match'
-    details = [
-        _example('missing', missing),
-        _example('unexpected', unexpected),
-        _shape_example(misshapen, wanted, checkpoint),
-    ]
-    report = '; '.join([report, *filter(None, details)])
-    if strict and unfit:
-        raise ValueError(
-            f'checkpoint {str(checkpoint.path)!r} does not fit the model: {report}. '
-            'Use the config it was trained with.'
-        )
-    backbone = [name for name in wanted if name.startswith('backbone.')]
-    if backbone and 2 * sum(name in unfit for name in backbone) > len(backbone):
-        raise ValueError(
-            f'checkpoint {str(checkpoint.path)!r} does not fit the model: fewer than half of the '
-            f"backbone's parameters match. {report}."
-        )
-    for name in wanted:
-        if name not in unfit:
-            wanted[name].set_data(_cast(checkpoint.weights[name], wanted[name]))
-    get_logger().info('loaded %s: %s', checkpoint.path, report)
 
 
 def load_optimizer(optimizer: nn.Cell, checkpoint: Checkpoint) -> None:
@@ -178,6 +148,13 @@ def load_optimizer(optimizer: nn.Cell, checkpoint: Checkpoint) -> None:
         parameter.set_data(_cast(checkpoint.optimizer[parameter.name], parameter))
 
 
+def _write(path: str | Path, entries: list[dict], meta: dict) -> None:
+    with atomic_path(path) as temporary:
+        ms.save_checkpoint(entries, str(temporary), append_dict={_META: json.dumps(meta)})
+        # The framework makes its files readable by their owner alone.
+        os.chmod(temporary, 0o644)
+
+
 def _optimizer_state(optimizer: nn.Cell) -> list[Parameter]:
     """Return what the optimizer keeps besides the weights that it trains."""
     trained = {id(p) for p in optimizer.parameters}
@@ -187,17 +164,3 @@ def _optimizer_state(optimizer: nn.Cell) -> list[Parameter]:
 def _cast(source: Parameter, target: Parameter) -> ms.Tensor:
     # A tensor of its own: MindSpore may share memory between parameters set from each other.
     return ms.Tensor(source.asnumpy().copy(), target.dtype)
-
-
-def _example(kind: str, names: list[str]) -> str:
-    return f'{len(names)} {kind}, such as {names[0]!r}' if names else ''
-
-
-def _shape_example(names: list[str], wanted: dict, checkpoint: Checkpoint) -> str:
-    if not names:
-        return ''
-    name = names[0]
-    return (
-        f'{len(names)} of another shape, such as {name!r} ({checkpoint.weights[name].shape} in '
-        f'the file, {wanted[name].shape} in the model)'
-    )

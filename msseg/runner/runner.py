@@ -11,9 +11,10 @@ from mindspore import Tensor, nn
 
 from msseg.registry import build_from_cfg
 from msseg.runner.builder import HOOKS, RUNNERS
-from msseg.runner.checkpoint import load_checkpoint, load_optimizer, load_weights
+from msseg.runner.checkpoint import load_checkpoint, load_optimizer
 from msseg.runner.hooks.hook import Hook, priority_number
 from msseg.runner.hooks.logger import LoggerHook
+from msseg.runner.load_weights import load_weights
 from msseg.runner.optimizer import get_lr
 from msseg.runner.train_step import TrainStep
 from msseg.utils.dist import get_rank, get_world_size

@@ -8,9 +8,9 @@ from msseg.runner.checkpoint import (
     find_last_checkpoint,
     load_checkpoint,
     load_optimizer,
-    load_weights,
     save_checkpoint,
 )
+from msseg.runner.load_weights import load_weights
 from tests.test_runner.conftest import SGD
 from tests.test_runner.line_model import Line
 
@@ -105,9 +105,9 @@ def test_damaged_files_are_named(saved, cut):
 def test_absent_and_foreign_files(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no\.ckpt' is not a file"):
         load_checkpoint(tmp_path / 'no.ckpt')
-    (tmp_path / 'weights.pth').write_bytes(b'PK')
-    with pytest.raises(ValueError, match=r"weights\.pth' does not end in \.ckpt"):
-        load_checkpoint(tmp_path / 'weights.pth')
+    (tmp_path / 'weights.bin').write_bytes(b'something')
+    with pytest.raises(ValueError, match=r"weights\.bin' is neither a PyTorch checkpoint .* nor"):
+        load_checkpoint(tmp_path / 'weights.bin')
 
 
 def test_last_checkpoint_is_none_when_there_is_none(tmp_path):

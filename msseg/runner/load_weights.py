@@ -1,0 +1,118 @@
+"""Copying a checkpoint's weights into a model, and saying loudly what fitted."""
+
+from __future__ import annotations
+
+import mindspore as ms
+import numpy as np
+from mindspore import Parameter, nn
+
+from msseg.convert import (
+    Conversion,
+    Entry,
+    convert,
+    count_taken,
+    format_table,
+    list_misfits,
+)
+from msseg.runner.checkpoint import Checkpoint
+from msseg.utils.logging import get_logger
+
+_BACKBONE = 'backbone.'
+_MAX_LISTED = 8
+
+
+def load_weights(
+    model: nn.Cell,
+    checkpoint: Checkpoint,
+    strict: bool = True,
+    part: str = '',
+    allow_partial_backbone: bool = False,
+) -> Conversion:
+    """Copy a checkpoint's weights into a model and log, by part of the model, what fitted.
+
+    Names of the projects that `msseg.convert` knows are converted. Parameters that do not fit,
+    such as the classifier of a head with another number of classes, keep their initial values.
+
+    Args:
+        model: The network.
+        checkpoint: Where the weights come from.
+        strict: Every parameter of the model must be there in its shape; otherwise those that fit
+            are copied, unless they are fewer than half of the backbone's.
+        part: Load only the parameters whose names start with this.
+        allow_partial_backbone: Do without that half.
+
+    Returns:
+        The account of every parameter.
+
+    Raises:
+        ValueError: The checkpoint does not fit; nothing has been copied.
+    """
+    parameters = {p.name: p for p in model.get_parameters() if p.name.startswith(part)}
+    wanted = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
+    conversion = _convert(checkpoint, wanted, part)
+    _check(conversion, checkpoint, wanted, strict, allow_partial_backbone)
+    for name, array in conversion.weights.items():
+        # A tensor of its own: MindSpore may share memory with the array.
+        parameters[name].set_data(ms.Tensor(np.array(array), parameters[name].dtype))
+    _report(conversion, checkpoint)
+    return conversion
+
+
+def _convert(checkpoint: Checkpoint, wanted: dict[str, tuple], part: str) -> Conversion:
+    arrays = {name: _to_array(value) for name, value in checkpoint.weights.items()}
+    if not checkpoint.is_foreign and any(name in wanted for name in arrays):
+        return convert(arrays, 'msseg', wanted, part)
+    try:
+        return convert(arrays, 'auto', wanted, part)
+    except ValueError as error:
+        if checkpoint.is_foreign:
+            raise ValueError(f'checkpoint {str(checkpoint.path)!r}: {error}') from error
+        return convert(arrays, 'msseg', wanted, part)
+
+
+def _to_array(value: Parameter | np.ndarray) -> np.ndarray:
+    return value if isinstance(value, np.ndarray) else value.asnumpy()
+
+
+def _check(
+    conversion: Conversion,
+    checkpoint: Checkpoint,
+    wanted: dict[str, tuple],
+    strict: bool,
+    allow_partial_backbone: bool,
+) -> None:
+    refusal = f'checkpoint {str(checkpoint.path)!r} does not fit the model'
+    misfits = list_misfits(conversion, wanted)
+    if strict and conversion.of_kind('missing', 'shape mismatch'):
+        raise ValueError(f'{refusal}: {misfits}. Use the config it was trained with.')
+    total = sum(name.startswith(_BACKBONE) for name in wanted)
+    if 2 * count_taken(conversion, _BACKBONE) < total and not allow_partial_backbone:
+        raise ValueError(
+            f"{refusal}: fewer than half of the backbone's parameters match. {misfits}. To train "
+            'with the others as they were initialised, set load_partial_backbone=True'
+        )
+
+
+def _report(conversion: Conversion, checkpoint: Checkpoint) -> None:
+    logger = get_logger()
+    names = '' if conversion.style == 'msseg' else f' (names of style {conversion.style!r})'
+    logger.info('loaded %s%s:\n%s', checkpoint.path, names, format_table(conversion))
+    for entry in conversion.of_kind('shape mismatch')[:_MAX_LISTED]:
+        _report_mismatch(entry)
+    for kind, what in (('missing', 'not in the file, kept as initialised'),
+                       ('unexpected', 'in the file alone, ignored')):  # fmt: skip
+        entries = conversion.of_kind(kind)
+        names = [entry.source or entry.target for entry in entries[:_MAX_LISTED]]
+        if entries:
+            more = f' and {len(entries) - len(names)} more' if len(entries) > len(names) else ''
+            logger.warning('%s: %s%s', what, ', '.join(names), more)
+
+
+def _report_mismatch(entry: Entry) -> None:
+    layer, is_classifier, leaf = entry.target.partition('.conv_seg.')
+    if not is_classifier:
+        text = '%s keeps its initial values: %s in the file, %s'
+        get_logger().warning(text, entry.target, entry.shape, entry.note)
+    elif leaf == 'weight':
+        text = '%s: %d classes in the file, %d in the model: its classifier starts afresh'
+        get_logger().warning(text, layer, entry.shape[0], entry.wanted_shape[0])
