@@ -2,6 +2,7 @@
 
 from msseg.apis.build import build_model, build_split, check_classes
 from msseg.apis.config_schema import load_config
+from msseg.apis.convert import convert_checkpoint
 from msseg.apis.evaluate import evaluate
 from msseg.apis.segment import Segmenter
 from msseg.apis.test import test_from_config, test_segmentor
@@ -12,6 +13,7 @@ __all__ = [
     'build_model',
     'build_split',
     'check_classes',
+    'convert_checkpoint',
     'evaluate',
     'load_config',
     'test_from_config',

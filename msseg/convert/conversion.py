@@ -101,6 +101,8 @@ def convert(
     stripped = {name: name for name in tensors} if style == 'msseg' else strip_wrappers(tensors)
     if style == 'auto':
         style = _detect(list(stripped.values()), wanted if part else None)
+    if wanted is not None:
+        wanted = {name: shape for name, shape in wanted.items() if name.startswith(part)}
     renamed = rename_layers(list(stripped.values()), style)
     conversion = Conversion(style)
     found: dict[str, str] = {}

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 from terminaltables import AsciiTable
 
-from msseg.convert.conversion import KINDS, Conversion, Entry, Shape
+from msseg.convert.conversion import KINDS, Conversion, Entry
 from msseg.utils.atomic import atomic_write_text
 
 _TAKEN = ('matched', 'converted', 'filled')
@@ -72,9 +71,11 @@ def write_report(conversion: Conversion, source: str | Path, path: str | Path) -
         atomic_write_text(path, format_report(conversion, source))
 
 
-def list_misfits(conversion: Conversion, wanted: Mapping[str, Shape]) -> str:
+def list_misfits(conversion: Conversion) -> str:
     """Return in one sentence how many parameters fit and examples of what did not."""
-    parts = [f'{count_taken(conversion)} of {len(wanted)} parameters of the model match']
+    taken = count_taken(conversion)
+    total = taken + len(conversion.of_kind('missing', 'shape mismatch'))
+    parts = [f'{taken} of {total} parameters of the model match']
     for kind in ('missing', 'unexpected', 'shape mismatch'):
         if entries := conversion.of_kind(kind):
             example = _describe_misfit(entries[0])

@@ -82,7 +82,7 @@ def _check(
     allow_partial_backbone: bool,
 ) -> None:
     refusal = f'checkpoint {str(checkpoint.path)!r} does not fit the model'
-    misfits = list_misfits(conversion, wanted)
+    misfits = list_misfits(conversion)
     if strict and conversion.of_kind('missing', 'shape mismatch'):
         raise ValueError(f'{refusal}: {misfits}. Use the config it was trained with.')
     total = sum(name.startswith(_BACKBONE) for name in wanted)

@@ -1,0 +1,103 @@
+"""Converting a foreign checkpoint to a MindSpore one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from msseg.apis.build import build_model
+from msseg.config import Config
+from msseg.convert import (
+    Conversion,
+    check_style,
+    convert,
+    format_table,
+    list_misfits,
+    write_report,
+)
+from msseg.runner.checkpoint import Checkpoint, load_checkpoint, save_weights
+
+_BACKBONE = 'backbone.'
+
+
+def convert_checkpoint(
+    source: str | Path,
+    destination: str | Path,
+    style: str = 'auto',
+    cfg: Config | None = None,
+    report: str | Path | None = None,
+) -> Conversion:
+    """Write a foreign checkpoint as a MindSpore one with msseg's names, and print what happened.
+
+    Args:
+        source: PyTorch's file, safetensors, or a .ckpt of the MindSpore model zoo.
+        destination: The .ckpt file to write; its folder must exist.
+        style: Whose names they are, see `msseg.convert.convert`.
+        cfg: A config whose model the weights must fill: all of it, or all of its backbone when
+            the file has nothing else. Without it, every name that is known is written, and
+            biases before batch norm go into its running mean.
+        report: A file for the account of every parameter; as JSON when it ends in ``.json``.
+
+    Returns:
+        The weights and the account.
+
+    Raises:
+        FileNotFoundError: A file or folder is not there.
+        ValueError: The file cannot be converted, or does not fill the model; nothing but the
+            report is written.
+    """
+    check_style(style)
+    source, destination = Path(source), Path(destination)
+    _check_paths(source, destination)
+    checkpoint = load_checkpoint(source)
+    conversion = _convert(checkpoint, style, _shapes(cfg))
+    if report is not None:
+        write_report(conversion, source, report)
+    print(f'{source}: names of style {conversion.style!r}\n{format_table(conversion)}')
+    _check_complete(conversion, source, cfg)
+    meta = {**checkpoint.meta, 'converted_from': source.name, 'style': conversion.style}
+    save_weights(destination, conversion.weights, meta)
+    total = sum(array.size for array in conversion.weights.values())
+    print(f'wrote {destination}: {len(conversion.weights)} parameters, {total:,} numbers')
+    return conversion
+
+
+def _convert(checkpoint: Checkpoint, style: str, wanted: dict[str, tuple] | None) -> Conversion:
+    arrays = {
+        name: value if isinstance(value, np.ndarray) else value.asnumpy()
+        for name, value in checkpoint.weights.items()
+    }
+    try:
+        conversion = convert(arrays, style, wanted)
+        taken = conversion.of_kind('matched', 'converted', 'shape mismatch', 'unexpected')
+        if wanted and all(entry.target.startswith(_BACKBONE) for entry in taken if entry.target):
+            conversion = convert(arrays, style, wanted, _BACKBONE)
+    except ValueError as error:
+        raise ValueError(f'checkpoint {str(checkpoint.path)!r}: {error}') from error
+    return conversion
+
+
+def _shapes(cfg: Config | None) -> dict[str, tuple] | None:
+    if cfg is None:
+        return None
+    return {p.name: tuple(p.shape) for p in build_model(cfg).get_parameters()}
+
+
+def _check_paths(source: Path, destination: Path) -> None:
+    if destination.suffix != '.ckpt':
+        raise ValueError(f'destination {str(destination)!r} does not end in .ckpt')
+    if not destination.parent.is_dir():
+        raise FileNotFoundError(f'the folder of destination {str(destination)!r} does not exist')
+    if destination.exists() and source.exists() and destination.samefile(source):
+        raise ValueError(f'destination {str(destination)!r} is the source itself')
+
+
+def _check_complete(conversion: Conversion, source: Path, cfg: Config | None) -> None:
+    if not conversion.weights:
+        raise ValueError(f'checkpoint {str(source)!r}: no parameter is known or fits the model')
+    if conversion.of_kind('missing', 'shape mismatch'):
+        raise ValueError(
+            f'checkpoint {str(source)!r} does not fill the model of {str(cfg.filename)!r}: '
+            f'{list_misfits(conversion)}'
+        )
