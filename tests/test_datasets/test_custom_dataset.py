@@ -109,7 +109,9 @@ def test_part_of_the_classes(root):
     assert dataset.PALETTE == [[3, 3, 3], [1, 1, 1]]
     assert set(np.unique(dataset[0]['gt_semantic_seg'])) <= {0, 1, 77}
     assert Streets(**{**cfg, 'classes': None}).get_gt_seg_map(0).max() == 2
-    with pytest.raises(ValueError, match="not a subset of CLASSES: no 'walls'. Did you mean 'wall'"):
+    with pytest.raises(
+        ValueError, match="not a subset of CLASSES: no 'walls'. Did you mean 'wall'"
+    ):
         Streets(**{**cfg, 'classes': ['walls']})
 
 

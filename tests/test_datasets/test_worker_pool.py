@@ -2,8 +2,10 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import psutil
@@ -175,8 +177,6 @@ def test_closing_in_the_middle_is_quick():
 
 
 def test_program_that_forgets_to_close_ends(tmp_path):
-    import subprocess
-
     script = tmp_path / 'script.py'
     script.write_text(
         'import numpy as np\n'
@@ -186,8 +186,14 @@ def test_program_that_forgets_to_close_ends(tmp_path):
         'next(rows)\n'
         'print("done", flush=True)\n'
     )
+    root = str(Path(__file__).parents[2])
     finished = subprocess.run(
-        [sys.executable, str(script)], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, str(script)],
+        env={**os.environ, 'PYTHONPATH': root},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
 
     assert finished.returncode == 0, finished.stderr
