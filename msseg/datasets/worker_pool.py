@@ -21,6 +21,7 @@ _MIN_WORKERS = 2
 _ROWS_AHEAD = 2
 # One epoch of GeneratorDataset lists all its indices in memory.
 _ROWS_PER_EPOCH = 100_000
+_PATIENCE_S = 2.0
 
 
 def usable_workers(workers_per_gpu: int) -> int:
@@ -151,7 +152,7 @@ class WorkerPool:
             *columns, error = next(self._iterator)
         except (RuntimeError, StopIteration) as stopped:
             # errors of `load` come as rows, so this is the end of a worker
-            failure = self._watch.find_failure()
+            failure = self._watch.find_failure(_PATIENCE_S)
             raise failure or ChildProcessError(f'the loader workers ended: {stopped}') from None
         if error.size > NOTHING.size:
             raise_packed(error)

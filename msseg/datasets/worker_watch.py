@@ -8,6 +8,7 @@ import os
 import queue
 import signal
 import threading
+import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 from msseg.datasets.row_source import RowSource
 
 _POLL_S = 0.5
+_LOOK_AGAIN_S = 0.02
 
 
 class WorkerWatch:
@@ -61,10 +63,19 @@ class WorkerWatch:
         self._stopped.set()
         self._thread.join()
 
-    def find_failure(self) -> Exception | None:
-        """Look now; return what is wrong with a worker, None when all are well."""
-        if self.failure is None:
+    def find_failure(self, patience_s: float = 0.0) -> Exception | None:
+        """Return what is wrong with a worker, None when all are well.
+
+        Args:
+            patience_s: How long to go on looking: a dying worker drops its connections a moment
+                before it counts as dead.
+        """
+        deadline = time.monotonic() + patience_s
+        while self.failure is None:
             self.failure = self._find_dead() or self._find_hung()
+            if time.monotonic() >= deadline:
+                break
+            time.sleep(_LOOK_AGAIN_S)
         return self.failure
 
     def _watch(self) -> None:
