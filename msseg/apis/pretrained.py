@@ -36,9 +36,8 @@ def load_initial_weights(model: nn.Cell, cfg: Config) -> None:
         ValueError: It does not fit.
     """
     partial = bool(cfg.get('load_partial_backbone'))
-    source = cfg.get('load_from') or getattr(model, 'load_from', None)
-    if source:
-        path = find_weights(source, 'load_from')
+    if cfg.get('load_from'):
+        path = find_weights(cfg.load_from, 'load_from')
         load_weights(model, load_checkpoint(path), False, allow_partial_backbone=partial)
         return
     source = model.pretrained or getattr(model.backbone, 'pretrained', None)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from msseg.convert import read_foreign
+
 PARITY = Path(__file__).parents[1] / 'data' / 'parity'
 _NORM = dict(weight='gamma', bias='beta', running_mean='moving_mean', running_var='moving_variance')
 _OFFICIAL = [
@@ -62,6 +64,11 @@ def load_arrays(name):
     """Arrays of a file of tests/data/parity."""
     with np.load(PARITY / f'{name}.npz') as file:
         return dict(file)
+
+
+def load_weights(name):
+    """Weights of a file of tests/data/parity, under their original names."""
+    return read_foreign(PARITY / f'{name}.pth').tensors
 
 
 def load_names():

@@ -6,7 +6,7 @@ import pytest
 
 from msseg.models import SegmentorForTest, SegmentorWithLoss, build_segmentor
 from tests.test_models.model_configs import tiny_ocrnet
-from tests.test_models.parity_names import load_arrays, to_msseg
+from tests.test_models.parity_names import load_arrays, load_weights, to_msseg
 
 NAMES = ('mmseg-ocrnet-tiny', 'official-hrnet-ocr-tiny')
 
@@ -19,12 +19,12 @@ def make_network(name):
         loss = dict(avg_non_ignore=True)
         backbone = dict(align_corners=True)
         model = build_segmentor(tiny_ocrnet(backbone=backbone, head=head, loss=loss))
-    weights = to_msseg(load_arrays(f'{name}-weights'), official=name.startswith('official'))
+    weights = to_msseg(load_weights(name), official=name.startswith('official'))
     parameters = {parameter.name: parameter for parameter in model.get_parameters()}
     assert set(parameters) == set(weights)
     for key, value in weights.items():
         assert parameters[key].shape == value.shape
-        parameters[key].set_data(ms.Tensor(value))
+        parameters[key].set_data(ms.Tensor(np.array(value)))
     return model.set_train(False)
 
 
