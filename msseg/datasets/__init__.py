@@ -1,13 +1,22 @@
 """Data sets, the transforms of their samples, and the loaders that make batches of them."""
 
+from msseg.datasets.ade20k import ADE20KDataset
 from msseg.datasets.builder import DATASETS, PIPELINES, build_dataloader, build_dataset
 from msseg.datasets.camvid import CamVidDataset
 from msseg.datasets.cityscapes import CityscapesDataset
+from msseg.datasets.coco_stuff import COCOStuffDataset
 from msseg.datasets.custom import CustomDataset
 from msseg.datasets.dataset_wrappers import ConcatDataset, RepeatDataset
+from msseg.datasets.isaid import iSAIDDataset
+from msseg.datasets.isprs import ISPRSDataset
+from msseg.datasets.lip import LIPDataset
 from msseg.datasets.loader import TestLoader, TestSample, TrainBatch, TrainLoader
+from msseg.datasets.loveda import LoveDADataset
 from msseg.datasets.nuclei import NucleiDataset
+from msseg.datasets.pascal_context import PascalContextDataset, PascalContextDataset59
+from msseg.datasets.pascal_voc import PascalVOCDataset
 from msseg.datasets.pipelines import Compose
+from msseg.datasets.potsdam import PotsdamDataset
 
 __all__ = [
     'DATASETS',
@@ -23,6 +32,16 @@ __all__ = [
     'TestSample',
     'TrainBatch',
     'TrainLoader',
+    'ADE20KDataset',
+    'COCOStuffDataset',
+    'iSAIDDataset',
+    'ISPRSDataset',
+    'LIPDataset',
+    'LoveDADataset',
+    'PascalContextDataset',
+    'PascalContextDataset59',
+    'PascalVOCDataset',
+    'PotsdamDataset',
     'build_dataloader',
     'build_dataset',
 ]
