@@ -96,10 +96,9 @@ def _rebuild_from_type(function: Any, kind: Any, arguments: Any, state: Any) -> 
     return function(arguments)
 
 
-def _ordered_dict(*arguments: Any) -> dict:
-    if not arguments:
+def _ordered_dict(pairs: Any = None) -> dict:
+    if pairs is None:
         return {}
-    (pairs,) = arguments
     if type(pairs) is not list or not all(
         type(pair) in (list, tuple) and len(pair) == 2 and isinstance(pair[0], str)
         for pair in pairs

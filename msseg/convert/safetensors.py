@@ -53,7 +53,7 @@ def _describe(name: str, entry: Any, numbers: memoryview) -> StoredTensor:
     if not isinstance(entry, dict) or set(entry) != {'dtype', 'shape', 'data_offsets'}:
         raise ValueError(f'its header describes {name!r} in an unknown way')
     dtype, shape, offsets = entry['dtype'], entry['shape'], entry['data_offsets']
-    if dtype not in _DTYPES:
+    if not isinstance(dtype, str) or dtype not in _DTYPES:
         raise ValueError(f'{name!r} has numbers of kind {dtype!r}, expected one of {list(_DTYPES)}')
     if not _are_counts(shape) or not _are_counts(offsets) or len(offsets) != 2:
         raise ValueError(f'{name!r} has no valid shape or place')
