@@ -12,7 +12,6 @@ from msseg.apis import Segmenter, build_model, build_split, load_config, train_f
 from msseg.apis.evaluate import ScoreCounter, predict_all
 from msseg.apis.report import Comparisons, draw_curve
 from msseg.apis.test import load_trained
-from msseg.evaluation import format_scores
 from msseg.utils.cli import run_main
 
 HERE = Path(__file__).resolve().parent
@@ -34,7 +33,7 @@ def main() -> None:
     load_trained(model, dataset, checkpoint)
     counter, pictures = ScoreCounter(dataset), Comparisons(OUTPUT / 'overlays', dataset)
     predict_all(Segmenter(model), dataset, 0, [counter.add, pictures.add])
-    table = format_scores(counter.scores('mIoU'))
+    table = counter.scores('mIoU').table()
     minutes = (time.perf_counter() - start) / 60
 
     draw_curve(log, OUTPUT / 'curve.png')

@@ -2,17 +2,49 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 from tqdm import tqdm
 
 from msseg.apis.segment import Segmenter
-from msseg.datasets import CustomDataset, TestLoader
+from msseg.datasets import ConcatDataset, CustomDataset, TestLoader
 from msseg.datasets.loader import TestSample
-from msseg.evaluation import Scores, compute_scores, confusion_matrix
+from msseg.evaluation import (
+    Scores,
+    compute_scores,
+    confusion_matrix,
+    format_scores,
+    reported_keys,
+)
 
 ResultHandler = Callable[[TestSample, np.ndarray], None]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a data set, or of each of those that a ConcatDataset scores by themselves.
+
+    Attributes:
+        parts: One for each, usually one.
+    """
+
+    parts: tuple[Scores, ...]
+
+    def as_dict(self) -> dict[str, float]:
+        """Return all scores by key; of several parts, under ``0_mIoU``, ``1_mIoU`` and so on."""
+        return {
+            prefix + key: value
+            for prefix, part in zip(_prefixes(len(self.parts)), self.parts, strict=True)
+            for key, value in part.as_dict().items()
+        }
+
+    def table(self) -> str:
+        """Return the scores as text tables."""
+        return '\n\n'.join(format_scores(part) for part in self.parts)
 
 
 def evaluate(
@@ -20,7 +52,7 @@ def evaluate(
     dataset: CustomDataset,
     workers_per_gpu: int,
     metrics: str | Sequence[str] = 'mIoU',
-) -> Scores:
+) -> Evaluation:
     """Score a model on a data set.
 
     Args:
@@ -42,28 +74,46 @@ class ScoreCounter:
 
     Args:
         dataset: A data set with labels.
+
+    Raises:
+        FileNotFoundError: An image has no label file.
     """
 
     def __init__(self, dataset: CustomDataset) -> None:
+        dataset.check_labels()
         self.classes = dataset.CLASSES
         self.ignore_index = dataset.ignore_index
-        self.matrix = np.zeros((len(self.classes), len(self.classes)), np.int64)
+        self.ends = list(accumulate(len(part) for part in separate_parts(dataset)))
+        self.matrices = np.zeros((len(self.ends), len(self.classes), len(self.classes)), np.int64)
 
     def add(self, sample: TestSample, prediction: np.ndarray) -> None:
-        """Count one image.
+        """Count one image."""
+        self.matrices[bisect_right(self.ends, sample.index)] += confusion_matrix(
+            prediction, sample.gt, len(self.classes), self.ignore_index
+        )
 
-        Raises:
-            ValueError: It has no label.
-        """
-        if sample.gt is None:
-            raise ValueError(
-                f'{sample.metas[0]["filename"]!r} has no label to score against: set ann_dir'
-            )
-        self.matrix += confusion_matrix(prediction, sample.gt, len(self.classes), self.ignore_index)
-
-    def scores(self, metrics: str | Sequence[str]) -> Scores:
+    def scores(self, metrics: str | Sequence[str]) -> Evaluation:
         """Return the scores of all images counted so far."""
-        return compute_scores(self.matrix, self.classes, metrics)
+        return Evaluation(
+            tuple(compute_scores(matrix, self.classes, metrics) for matrix in self.matrices)
+        )
+
+
+def separate_parts(dataset: CustomDataset) -> list[CustomDataset]:
+    """Return the data sets to score by themselves: a ConcatDataset's, if it says so."""
+    is_separate = isinstance(dataset, ConcatDataset) and dataset.separate_eval
+    return dataset.datasets if is_separate else [dataset]
+
+
+def evaluation_keys(dataset: CustomDataset, metrics: str | Sequence[str]) -> list[str]:
+    """Return the keys that evaluating a data set will report."""
+    keys = reported_keys(metrics, dataset.CLASSES)
+    prefixes = _prefixes(len(separate_parts(dataset)))
+    return [prefix + key for prefix in prefixes for key in keys]
+
+
+def _prefixes(num_parts: int) -> list[str]:
+    return [''] if num_parts == 1 else [f'{index}_' for index in range(num_parts)]
 
 
 def predict_all(
@@ -71,6 +121,7 @@ def predict_all(
     dataset: CustomDataset,
     workers_per_gpu: int,
     handlers: Iterable[ResultHandler],
+    with_labels: bool = True,
 ) -> None:
     """Predict every image of a data set, one after another, and hand the results on.
 
@@ -81,9 +132,10 @@ def predict_all(
         dataset: A data set in test mode.
         workers_per_gpu: Processes that load images; 0 loads in this one.
         handlers: Called with each sample and its predicted labels, (h, w).
+        with_labels: Load the labels too; without, the samples' ``gt`` is None.
     """
     handlers = list(handlers)
-    loader = TestLoader(dataset, workers_per_gpu)
+    loader = TestLoader(dataset, workers_per_gpu, with_labels=with_labels)
     # disable=None: no bar when the output is not a terminal.
     for sample in tqdm(loader, total=len(loader), disable=None, unit='img', leave=False):
         prediction = segmenter.labels(sample.imgs, sample.metas)

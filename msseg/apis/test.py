@@ -12,12 +12,12 @@ from pathlib import Path
 from mindspore import nn
 
 from msseg.apis.build import build_model, build_split, check_classes, loader_options
-from msseg.apis.evaluate import ScoreCounter, predict_all
+from msseg.apis.evaluate import Evaluation, ScoreCounter, predict_all
 from msseg.apis.results import LabelArchive, LabelFiles, Overlays
 from msseg.apis.segment import Segmenter
 from msseg.config import Config
 from msseg.datasets import CustomDataset
-from msseg.evaluation import Scores, check_metrics, format_scores
+from msseg.evaluation import check_metrics
 from msseg.runner import load_checkpoint, load_weights
 from msseg.utils.atomic import atomic_write_text
 from msseg.utils.device import setup_device
@@ -39,7 +39,7 @@ def test_from_config(
     work_dir: str | Path | None = None,
     device: str = 'auto',
     device_id: int | None = None,
-) -> Scores | None:
+) -> Evaluation | None:
     """Predict the test images of a config with a checkpoint.
 
     Args:
@@ -72,7 +72,7 @@ def test_from_config(
         format_dir=format_dir,
     )  # fmt: skip
     if scores is not None:
-        print(format_scores(scores))
+        print(scores.table())
         if work_dir is not None:
             _write_scores(Path(work_dir), cfg, checkpoint, scores)
     return scores
@@ -87,20 +87,20 @@ def test_segmentor(
     show_dir: str | Path | None = None,
     opacity: float = 0.5,
     format_dir: str | Path | None = None,
-) -> Scores | None:
+) -> Evaluation | None:
     """Predict all images of a data set; see `test_from_config` for the arguments."""
     workers = loader_options(cfg, 'test')['workers_per_gpu']
-    counter = ScoreCounter(dataset)
+    counter = ScoreCounter(dataset) if metrics else None
     with ExitStack() as stack:
-        handlers = [counter.add] if metrics else []
+        handlers = [counter.add] if counter else []
         if out is not None:
             handlers.append(stack.enter_context(LabelArchive(out)).add)
         if show_dir is not None:
             handlers.append(Overlays(Path(show_dir), dataset, opacity).add)
         if format_dir is not None:
             handlers.append(LabelFiles(Path(format_dir), dataset).add)
-        predict_all(Segmenter(model), dataset, workers, handlers)
-    return counter.scores(metrics) if metrics else None
+        predict_all(Segmenter(model), dataset, workers, handlers, with_labels=bool(metrics))
+    return counter.scores(metrics) if counter else None
 
 
 def check_test_options(
@@ -157,7 +157,7 @@ def load_trained(model: nn.Cell, dataset: CustomDataset, checkpoint: str | Path)
         )
 
 
-def _write_scores(folder: Path, cfg: Config, checkpoint: str | Path, scores: Scores) -> None:
+def _write_scores(folder: Path, cfg: Config, checkpoint: str | Path, scores: Evaluation) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     content = {
         'config': str(cfg.filename),

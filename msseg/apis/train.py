@@ -10,13 +10,12 @@ from mindspore import nn
 
 from msseg.apis.build import build_model, build_split, check_classes, loader_options, required
 from msseg.apis.config_schema import get_schema
-from msseg.apis.evaluate import evaluate
+from msseg.apis.evaluate import evaluate, evaluation_keys
 from msseg.apis.pretrained import load_initial_weights
 from msseg.apis.segment import Segmenter
 from msseg.config import Config
 from msseg.config.checking import drop_meaningless
 from msseg.datasets import CustomDataset, TrainLoader
-from msseg.evaluation import format_scores, reported_keys
 from msseg.models import SegmentorWithLoss
 from msseg.registry import build_from_cfg
 from msseg.runner import RUNNERS, GradClip, Runner, TrainStep, build_optimizer
@@ -197,16 +196,17 @@ def evaluation_of(model: nn.Cell, cfg: Config) -> dict:
     options = dict(cfg.get('evaluation') or {})
     metrics = options.pop('metric', 'mIoU')
     dataset = build_split(cfg, 'val')
+    dataset.check_labels()
     check_classes(model, dataset)
     segmenter = Segmenter(model)
     workers = loader_options(cfg, 'val')['workers_per_gpu']
 
     def evaluate_now() -> dict[str, float]:
         scores = evaluate(segmenter, dataset, workers, metrics)
-        get_logger().info('%s', format_scores(scores))
+        get_logger().info('%s', scores.table())
         return scores.as_dict()
 
-    reported = reported_keys(metrics, dataset.CLASSES)
+    reported = evaluation_keys(dataset, metrics)
     return {'evaluate': evaluate_now, 'reported': reported, **options}
 
 

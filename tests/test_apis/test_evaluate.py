@@ -3,8 +3,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from msseg.apis.evaluate import evaluate, predict_all
-from msseg.datasets import CustomDataset
+from msseg.apis.evaluate import evaluate, evaluation_keys, predict_all
+from msseg.datasets import ConcatDataset, CustomDataset
 from tests.tiny import write_discs
 
 PIPELINE = [
@@ -60,12 +60,24 @@ def test_scores_equal_a_loop_over_pixels(root, workers):
         predicted += int((prediction == 1)[valid].sum())
     assert hits > 1000
     assert scores.as_dict()['IoU.disc'] == hits / (labelled + predicted - hits)
-    assert scores.num_pixels[1] == labelled
+    assert scores.parts[0].num_pixels[1] == labelled
 
 
 def test_images_without_labels_are_named(root):
-    with pytest.raises(ValueError, match=r'disc_0\.png.*ann_dir'):
+    with pytest.raises(FileNotFoundError, match=r'disc_0\.png.*ann_dir'):
         evaluate(Brightness(), discs(root), 0)
+
+
+def test_joined_data_sets_are_scored_each_or_together(root):
+    parts = [discs(root, ann_dir='labels', num_samples=n) for n in (3, 5)]
+    alone = [evaluate(Brightness(), part, 0).as_dict()['mIoU'] for part in parts]
+    each = ConcatDataset(parts, separate_eval=True)
+    scores = evaluate(Brightness(), each, 0)
+    assert [scores.as_dict()['0_mIoU'], scores.as_dict()['1_mIoU']] == alone
+    assert list(scores.as_dict()) == evaluation_keys(each, 'mIoU')
+    together = evaluate(Brightness(), ConcatDataset(parts, separate_eval=False), 0)
+    assert min(alone) <= together.as_dict()['mIoU'] <= max(alone)
+    assert together.parts[0].num_pixels.sum() == sum(part.num_pixels.sum() for part in scores.parts)
 
 
 def test_memory_does_not_grow_with_the_number_of_images(root):
