@@ -106,7 +106,7 @@ def get_schema() -> Schema:
     dataset = registered(DATASETS, also=['separate_eval'])
     hook = registered(HOOKS, also=['priority'])
     loader = takes('the data loader', 'samples_per_gpu', 'workers_per_gpu', 'shuffle')
-    test_cfg = takes('inference', 'mode', 'crop_size', 'stride')
+    test_cfg = takes('inference', 'mode', 'crop_size', 'stride', 'merge', 'swap_seg_labels')
     return Schema(
         top_level=TOP_LEVEL,
         by_path={

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from mindspore import Tensor, nn, ops
@@ -12,34 +12,50 @@ from msseg.models.segmentors import SegmentorForTest
 from msseg.utils.suggest import did_you_mean
 
 MODES = ('whole', 'slide')
+MERGES = ('softmax', 'exp_logits')
+_MOST_LOGIT = 80.0  # exp of more is too much for float32
 
 
 class Segmenter:
     """Segments images of any size as a segmentor's ``test_cfg`` says.
 
-    All ways of testing end in one: class probabilities at the original image's size, averaged over
-    scales and flips on the host. A single whole image takes a shorter way to the same labels.
+    ``mode``
+        ``'whole'`` (default), or ``'slide'``: in windows of ``crop_size``, ``stride`` apart.
+    ``merge``
+        ``'softmax'`` (default): logits of overlapping windows are averaged, and class
+        probabilities over scales and flips. ``'exp_logits'``: a window's logits are averaged over
+        its flips, then their exponentials over windows, and those are added up over scales.
+    ``swap_seg_labels``
+        Pairs of classes that a horizontal flip exchanges, such as left and right arm.
+
+    All of it ends at the original image's size, on the host. A single whole image takes a shorter
+    way to the same labels.
 
     Args:
         segmentor: The network.
 
     Raises:
-        ValueError: ``test_cfg`` asks for an unknown mode, or lacks what the mode needs.
+        ValueError: ``test_cfg`` asks for an unknown mode or merge, lacks what the mode needs, or
+            names classes that there are not.
 
-    Source: MMSegmentation 0.30 ``EncoderDecoder.inference`` and ``aug_test``.
+    Source: MMSegmentation 0.30 ``EncoderDecoder.inference`` and ``aug_test``; ``'exp_logits'``
+        with windows of 1024x2048 that far apart: the test of the reference implementation of
+        HRNet-OCR on Cityscapes.
     """
 
     def __init__(self, segmentor: nn.Cell) -> None:
         test_cfg = segmentor.test_cfg or {}
-        self.mode = test_cfg.get('mode', 'whole')
-        if self.mode not in MODES:
+        self.mode = _choice(test_cfg, 'mode', MODES)
+        self.merge = _choice(test_cfg, 'merge', MERGES)
+        if self.merge == 'exp_logits' and segmentor.out_channels == 1:
             raise ValueError(
-                f'model.test_cfg.mode is {self.mode!r}, expected one of {list(MODES)}.'
-                f'{did_you_mean(str(self.mode), MODES)}'
+                "model.test_cfg.merge is 'exp_logits', which compares classes; a model with one "
+                "output channel needs 'softmax'"
             )
         if self.mode == 'slide':
             self.crop_size = _pair(test_cfg, 'crop_size')
             self.stride = _pair(test_cfg, 'stride')
+        self.order_flipped = _order_flipped(test_cfg, segmentor.out_channels)
         self.align_corners = segmentor.align_corners
         self.threshold = segmentor.threshold
         self._logits = SegmentorForTest(segmentor, 'logits')
@@ -55,8 +71,9 @@ class Segmenter:
         Returns:
             Integers (h, w) at the original image's size.
         """
-        is_plain = len(imgs) == 1 and not metas[0]['flip'] and self.mode == 'whole'
-        if is_plain and imgs[0].shape[1:] == tuple(metas[0]['ori_shape'][:2]):
+        size = imgs[0].shape[1:]
+        is_plain = len(imgs) == 1 and not metas[0]['flip'] and len(self._windows(size)) == 1
+        if is_plain and size == tuple(metas[0]['ori_shape'][:2]):
             self._labels.set_train(False)
             return self._labels(Tensor(imgs[0][None])).asnumpy()[0]
         probabilities = self.probabilities(imgs, metas)
@@ -65,7 +82,7 @@ class Segmenter:
         return probabilities.argmax(axis=0).astype(np.int32)
 
     def probabilities(self, imgs: Sequence[np.ndarray], metas: Sequence[dict]) -> np.ndarray:
-        """Return class probabilities, the mean over scales and flips.
+        """Return class probabilities over all scales and flips.
 
         Args:
             imgs: See `labels`.
@@ -76,9 +93,13 @@ class Segmenter:
             class 1, for a segmentor with a single output channel.
         """
         total: np.ndarray | float = 0.0
-        for img, meta in zip(imgs, metas, strict=True):
-            total = total + self._probabilities_of_one(img, meta)
-        return total / len(imgs)
+        if self.merge == 'softmax':
+            for img, meta in zip(imgs, metas, strict=True):
+                total = total + self._probabilities_of_one(img, meta)
+            return total / len(imgs)
+        for group in _by_size(imgs, metas):
+            total = total + self._exponentials_of_scale(group)
+        return total / total.sum(axis=0)
 
     def _probabilities_of_one(self, img: np.ndarray, meta: dict) -> np.ndarray:
         logits = self._whole(img[None]) if self.mode == 'whole' else self._slide(img)
@@ -87,18 +108,49 @@ class Segmenter:
             logits = resize(logits, size, self.align_corners)
         is_binary = logits.shape[1] == 1
         result = (ops.sigmoid(logits) if is_binary else ops.softmax(logits, axis=1)).asnumpy()[0]
-        if not meta['flip']:
-            return result
-        return result[:, :, ::-1] if meta['flip_direction'] == 'horizontal' else result[:, ::-1]
+        return self._upright(result, meta)
+
+    def _exponentials_of_scale(self, group: Sequence[tuple[np.ndarray, dict]]) -> np.ndarray:
+        """Return exp(logits), (c, h, w) at the original size, for the flips of one scale."""
+        size, ori_size = group[0][0].shape[1:], tuple(group[0][1]['ori_shape'][:2])
+        total, count = 0.0, np.zeros(size, np.float32)
+        for window in self._windows(size):
+            # The window stands at the same place of the scene in every flip.
+            crops = [_mirror(_mirror(img, meta)[(..., *window)], meta) for img, meta in group]
+            logits = sum(
+                self._upright(self._whole(crop[None]).asnumpy()[0], meta)
+                for crop, (_, meta) in zip(crops, group, strict=True)
+            ) / len(group)
+            if count.max() == 0:
+                total = np.zeros((len(logits), *size), np.float32)
+            total[(..., *window)] += np.exp(np.minimum(logits, _MOST_LOGIT))
+            count[window] += 1
+        merged = total / count
+        if size == ori_size:
+            return merged
+        return resize(Tensor(merged[None]), ori_size, self.align_corners).asnumpy()[0]
+
+    def _upright(self, scores: np.ndarray, meta: dict) -> np.ndarray:
+        """Turn a flipped image's scores (c, h, w) back."""
+        scores = _mirror(scores, meta)
+        is_swapped = meta['flip'] and meta['flip_direction'] == 'horizontal'
+        if self.order_flipped is None or not is_swapped:
+            return scores
+        return scores[self.order_flipped]
 
     def _whole(self, img: np.ndarray) -> Tensor:
         self._logits.set_train(False)
         return self._logits(Tensor(np.ascontiguousarray(img)))
 
+    def _windows(self, size: tuple[int, int]) -> list[tuple[slice, slice]]:
+        if self.mode == 'whole':
+            return [(slice(0, size[0]), slice(0, size[1]))]
+        return sliding_windows(size, self.crop_size, self.stride)
+
     def _slide(self, img: np.ndarray) -> Tensor:
         """Average the logits of overlapping windows, which are (n, c, h, w) at the image's size."""
         total, count = 0.0, np.zeros(img.shape[1:], np.float32)
-        for window in sliding_windows(img.shape[1:], self.crop_size, self.stride):
+        for window in self._windows(img.shape[1:]):
             logits = self._whole(img[(None, slice(None), *window)]).asnumpy()
             if count.max() == 0:
                 total = np.zeros((1, logits.shape[1], *img.shape[1:]), np.float32)
@@ -129,6 +181,50 @@ def sliding_windows(
         for y in starts[0]
         for x in starts[1]
     ]
+
+
+def _by_size(
+    imgs: Sequence[np.ndarray], metas: Sequence[dict]
+) -> Iterator[list[tuple[np.ndarray, dict]]]:
+    """Yield the images of each size, which are the flips of one scale, with their metas."""
+    groups: dict[tuple[int, ...], list[tuple[np.ndarray, dict]]] = {}
+    for img, meta in zip(imgs, metas, strict=True):
+        groups.setdefault(img.shape, []).append((img, meta))
+    yield from groups.values()
+
+
+def _mirror(array: np.ndarray, meta: dict) -> np.ndarray:
+    """Flip (c, h, w) as the image of `meta` is flipped; doing it twice changes nothing."""
+    if not meta['flip']:
+        return array
+    return array[:, :, ::-1] if meta['flip_direction'] == 'horizontal' else array[:, ::-1]
+
+
+def _choice(test_cfg: dict, key: str, choices: tuple[str, ...]) -> str:
+    value = test_cfg.get(key, choices[0])
+    if value not in choices:
+        raise ValueError(
+            f'model.test_cfg.{key} is {value!r}, expected one of {list(choices)}.'
+            f'{did_you_mean(str(value), choices)}'
+        )
+    return value
+
+
+def _order_flipped(test_cfg: dict, num_channels: int) -> np.ndarray | None:
+    """Return which channel stands for each class in a flipped image; None when none changes."""
+    pairs = test_cfg.get('swap_seg_labels')
+    if not pairs:
+        return None
+    order = np.arange(num_channels)
+    for pair in pairs:
+        is_pair = isinstance(pair, (list, tuple)) and len(pair) == 2
+        if not is_pair or not all(isinstance(v, int) and 0 <= v < num_channels for v in pair):
+            raise ValueError(
+                f'model.test_cfg.swap_seg_labels holds {pair!r}, expected pairs of classes from 0 '
+                f'to {num_channels - 1}'
+            )
+        order[list(pair)] = order[list(reversed(pair))]
+    return order
 
 
 def _pair(test_cfg: dict, key: str) -> tuple[int, int]:

@@ -115,6 +115,71 @@ def test_sliding_windows_average_logits(img):
     np.testing.assert_allclose(actual, softmax(total / count), atol=1e-5)
 
 
+def windows_by_hand(size, crop):
+    """(rows, columns) of the reference's tiles: a crop apart, the last one moved back."""
+    for r in range(int(np.ceil((size[0] - crop[0]) / crop[0])) + 1):
+        for c in range(int(np.ceil((size[1] - crop[1]) / crop[1])) + 1):
+            y1, x1 = min((r + 1) * crop[0], size[0]), min((c + 1) * crop[1], size[1])
+            yield slice(max(y1 - crop[0], 0), y1), slice(max(x1 - crop[1], 0), x1)
+
+
+@pytest.mark.parametrize(('mode', 'flip'), [('slide', True), ('slide', False), ('whole', True)])
+def test_exponentials_of_logits_in_tiles(img, mode, flip):
+    """The reference implementation's test: tiles where a scale is above 1, else whole."""
+    size, crop = (24, 32), (24, 32)
+    large = np.random.default_rng(1).normal(size=(3, 36, 48)).astype(np.float32)
+    scales = [img[:, 4:20, :24].copy(), img, large]
+    expected = 0.0
+    for scaled in scales:
+        total, count = np.zeros((3, *scaled.shape[1:])), np.zeros(scaled.shape[1:])
+        whole = [(slice(None), slice(None))]
+        for rows, columns in windows_by_hand(scaled.shape[1:], crop) if mode == 'slide' else whole:
+            tile = scaled[:, rows, columns]
+            logits = logits_by_hand(tile)
+            if flip:
+                logits = (logits + logits_by_hand(tile[:, :, ::-1])[:, :, ::-1]) * 0.5
+            total[:, rows, columns] += np.exp(logits)
+            count[rows, columns] += 1
+        expected = expected + resize_by_hand(total / count, size, False)
+
+    test_cfg = {'mode': mode, 'crop_size': crop, 'stride': crop, 'merge': 'exp_logits'}
+    imgs, metas = [], []
+    for scaled in scales:
+        for flipped in (False, True) if flip else (False,):
+            imgs.append(np.ascontiguousarray(scaled[:, :, ::-1]) if flipped else scaled)
+            metas.append(meta(size, flipped))
+    segmenter = Segmenter(Averages(test_cfg))
+    np.testing.assert_array_equal(segmenter.labels(imgs, metas), expected.argmax(0))
+    actual = segmenter.probabilities(imgs, metas)
+    np.testing.assert_allclose(actual, expected / expected.sum(0), atol=1e-5)
+
+
+@pytest.mark.parametrize('merge', ['softmax', 'exp_logits'])
+def test_classes_that_a_flip_exchanges(img, merge):
+    straight, flipped = logits_by_hand(img), logits_by_hand(img[:, :, ::-1])[:, :, ::-1]
+    exchanged = flipped[[2, 1, 0]]
+    if merge == 'softmax':
+        expected = (softmax(straight) + softmax(exchanged)) / 2
+    else:
+        expected = softmax((straight + exchanged) / 2)
+    test_cfg = {'merge': merge, 'swap_seg_labels': [(0, 2)]}
+    imgs = [img, np.ascontiguousarray(img[:, :, ::-1])]
+    metas = [meta((24, 32)), meta((24, 32), True)]
+    actual = Segmenter(Averages(test_cfg)).probabilities(imgs, metas)
+    np.testing.assert_allclose(actual, expected, atol=1e-5)
+
+
+def test_huge_logits_stay_finite(img):
+    segmenter = Segmenter(Averages({'merge': 'exp_logits'}))
+    probabilities = segmenter.probabilities([img * 1000, img], [meta((24, 32))] * 2)
+    assert np.isfinite(probabilities).all()
+
+
+def test_one_channel_has_no_exponentials():
+    with pytest.raises(ValueError, match="merge is 'exp_logits'.*one output channel"):
+        Segmenter(Averages({'merge': 'exp_logits'}, out_channels=1))
+
+
 def test_image_smaller_than_the_window(img):
     test_cfg = {'mode': 'slide', 'crop_size': 64, 'stride': 40}
     actual = Segmenter(Averages(test_cfg)).probabilities([img], [meta((24, 32))])
@@ -145,6 +210,8 @@ def test_windows_cover_the_image_and_stay_inside(size, crop, stride):
     ('test_cfg', 'message'),
     [
         ({'mode': 'slid'}, "mode is 'slid'.*Did you mean 'slide'"),
+        ({'merge': 'exp_logit'}, "merge is 'exp_logit'.*Did you mean 'exp_logits'"),
+        ({'swap_seg_labels': [(1, 3)]}, r'holds \(1, 3\), expected pairs of classes from 0 to 2'),
         ({'mode': 'slide', 'stride': (4, 4)}, 'crop_size is None'),
         ({'mode': 'slide', 'crop_size': (8, 8), 'stride': (0, 4)}, r'stride is \(0, 4\)'),
     ],
