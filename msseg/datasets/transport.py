@@ -35,7 +35,7 @@ def pack_error(error: BaseException) -> np.ndarray:
             packed = pack((error, text))
             unpack(packed)
             return packed
-        except Exception:
+        except (pickle.PickleError, AttributeError, TypeError, ValueError, LookupError):
             pass
     return pack((RuntimeError(f'{type(error).__name__}: {error}'), text))
 
