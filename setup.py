@@ -28,6 +28,7 @@ EXTRAS = {
     'cityscapes': ['cityscapesscripts>=2.2'],
     'docs': ['mkdocs-material>=9.5'],
     'tests': [
+        'cityscapesscripts>=2.2',
         'import-linter>=2.0',
         'pytest>=8.0',
         'coverage>=7.10',

@@ -16,7 +16,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('config', help='config file')
     parser.add_argument('checkpoint', help='checkpoint file (.ckpt, .pth, .safetensors)')
     parser.add_argument(
-        '--eval', nargs='+', default=[], metavar='METRIC', help='scores: mIoU, mDice, mFscore'
+        '--eval',
+        nargs='+',
+        default=[],
+        metavar='METRIC',
+        help="scores: mIoU, mDice, mFscore, cityscapes (by Cityscapes' own tool)",
     )
     parser.add_argument('--out', help='write all label maps to this .npz file')
     parser.add_argument('--show-dir', help='write images with the labels laid over them here')

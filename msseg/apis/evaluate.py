@@ -10,6 +10,7 @@ from itertools import accumulate
 import numpy as np
 from tqdm import tqdm
 
+from msseg.apis.cityscapes_scores import CityscapesScores
 from msseg.apis.segment import Segmenter
 from msseg.datasets import ConcatDataset, CustomDataset, TestLoader
 from msseg.datasets.loader import TestSample
@@ -30,21 +31,25 @@ class Evaluation:
 
     Attributes:
         parts: One for each, usually one.
+        cityscapes: What Cityscapes' own tool says, if it was asked.
     """
 
     parts: tuple[Scores, ...]
+    cityscapes: CityscapesScores | None = None
 
     def as_dict(self) -> dict[str, float]:
         """Return all scores by key; of several parts, under ``0_mIoU``, ``1_mIoU`` and so on."""
-        return {
+        scores = {
             prefix + key: value
             for prefix, part in zip(_prefixes(len(self.parts)), self.parts, strict=True)
             for key, value in part.as_dict().items()
         }
+        return {**scores, **(self.cityscapes.as_dict() if self.cityscapes else {})}
 
     def table(self) -> str:
         """Return the scores as text tables."""
-        return '\n\n'.join(format_scores(part) for part in self.parts)
+        tables = [format_scores(part) for part in self.parts]
+        return '\n\n'.join(tables + ([self.cityscapes.table()] if self.cityscapes else []))
 
 
 def evaluate(

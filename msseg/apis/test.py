@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -12,6 +13,7 @@ from pathlib import Path
 from mindspore import nn
 
 from msseg.apis.build import build_model, build_split, check_classes, loader_options
+from msseg.apis.cityscapes_scores import CityscapesCounter
 from msseg.apis.evaluate import Evaluation, ScoreCounter, predict_all
 from msseg.apis.results import LabelArchive, LabelFiles, Overlays
 from msseg.apis.segment import Segmenter
@@ -25,6 +27,7 @@ from msseg.utils.logging import get_logger, setup_logging
 
 # Scales that MMSegmentation's --aug-test uses.
 AUG_TEST_RATIOS = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
+CITYSCAPES = 'cityscapes'
 
 
 def test_from_config(
@@ -45,7 +48,8 @@ def test_from_config(
     Args:
         cfg: The config, already checked.
         checkpoint: The .ckpt file, or another framework's.
-        metrics: Some of ``mIoU``, ``mDice``, ``mFscore``; none asked, none computed.
+        metrics: Some of ``mIoU``, ``mDice``, ``mFscore``, and for Cityscapes ``cityscapes``; none
+            asked, none computed.
         out: A .npz file for all label maps, by image name.
         show_dir: Folder for the images with the predicted labels laid over them.
         opacity: Of these labels, in (0, 1].
@@ -90,17 +94,25 @@ def test_segmentor(
 ) -> Evaluation | None:
     """Predict all images of a data set; see `test_from_config` for the arguments."""
     workers = loader_options(cfg, 'test')['workers_per_gpu']
-    counter = ScoreCounter(dataset) if metrics else None
+    own = [metric for metric in metrics if metric != CITYSCAPES]
     with ExitStack() as stack:
-        handlers = [counter.add] if counter else []
+        counter = ScoreCounter(dataset) if own else None
+        official = None
+        if CITYSCAPES in metrics:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix='msseg-'))
+            official = CityscapesCounter(dataset, folder)
+        handlers = [each.add for each in (counter, official) if each]
         if out is not None:
             handlers.append(stack.enter_context(LabelArchive(out)).add)
         if show_dir is not None:
             handlers.append(Overlays(Path(show_dir), dataset, opacity).add)
         if format_dir is not None:
             handlers.append(LabelFiles(Path(format_dir), dataset).add)
-        predict_all(Segmenter(model), dataset, workers, handlers, with_labels=bool(metrics))
-    return counter.scores(metrics) if counter else None
+        predict_all(Segmenter(model), dataset, workers, handlers, with_labels=bool(own))
+        if not metrics:
+            return None
+        parts = counter.scores(own).parts if counter else ()
+        return Evaluation(parts, official.scores() if official else None)
 
 
 def check_test_options(
@@ -116,7 +128,7 @@ def check_test_options(
         KeyError: An unknown metric.
         ValueError: Anything else.
     """
-    check_metrics(metrics)
+    check_metrics(metrics, also=[CITYSCAPES])
     if not (metrics or out or show_dir or format_dir):
         raise ValueError(
             'nothing to do: ask for scores (--eval mIoU), pictures (--show-dir), label maps '

@@ -48,18 +48,23 @@ class Scores:
         return {**self.summary(), **flat}
 
 
-def check_metrics(metrics: str | Sequence[str]) -> list[str]:
+def check_metrics(metrics: str | Sequence[str], also: Sequence[str] = ()) -> list[str]:
     """Return metric names as a list.
+
+    Args:
+        metrics: One or several.
+        also: Names to accept that are not in ``METRICS``.
 
     Raises:
         KeyError: One is unknown.
     """
     names = [metrics] if isinstance(metrics, str) else list(metrics)
+    known = [*METRICS, *also]
     for name in names:
-        if name not in METRICS:
+        if name not in known:
             raise KeyError(
-                f'metric {name!r} is not known, expected some of {list(METRICS)}.'
-                f'{did_you_mean(name, METRICS)}'
+                f'metric {name!r} is not known, expected some of {known}.'
+                f'{did_you_mean(name, known)}'
             )
     return names
 
