@@ -79,7 +79,7 @@ def test_classes_and_files(name, tmp_path):
 def test_classes_and_colours_are_upstreams(name):
     upstream = upstream_definitions()[name]
 
-    assert DATASETS.get(name).CLASSES == upstream['CLASSES']
+    assert upstream['CLASSES'] == DATASETS.get(name).CLASSES
     assert [list(c) for c in DATASETS.get(name).PALETTE] == upstream['PALETTE']
 
 

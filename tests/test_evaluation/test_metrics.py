@@ -3,7 +3,13 @@ import math
 import numpy as np
 import pytest
 
-from msseg.evaluation import check_metrics, compute_scores, format_scores, reported_keys
+from msseg.evaluation import (
+    check_metrics,
+    compute_scores,
+    confusion_matrix,
+    format_scores,
+    reported_keys,
+)
 
 # Class c has no labelled pixel but is predicted twice.
 MATRIX = np.array([[6, 2, 1], [1, 9, 1], [0, 0, 0]])
@@ -23,6 +29,38 @@ def test_scores_equal_hand_computed_ones():
     assert values['aAcc'] == pytest.approx(15 / 20)
     assert values['mIoU'] == pytest.approx((values['IoU.a'] + values['IoU.b']) / 2)
     assert scores.num_pixels.tolist() == [9, 11, 0]
+
+
+@pytest.mark.parametrize('beta', [1.0, 0.5])
+def test_scores_equal_a_loop_over_pixels(beta):
+    rng = np.random.default_rng(0)
+    labels, predictions = rng.integers(0, 5, (2, 400))
+    labels[rng.random(400) < 0.1] = 255
+    matrix = confusion_matrix(predictions, labels, 5, 255)
+    values = compute_scores(matrix, list('abcde'), ['mIoU', 'mDice', 'mFscore'], beta).as_dict()
+
+    expected = {}
+    for index, name in enumerate('abcde'):
+        both = either = true = guessed = 0
+        for label, prediction in zip(labels, predictions, strict=True):
+            if label == 255:
+                continue
+            both += label == index and prediction == index
+            either += label == index or prediction == index
+            true += label == index
+            guessed += prediction == index
+        precision, recall = both / guessed, both / true
+        expected[f'IoU.{name}'] = both / either
+        expected[f'Dice.{name}'] = 2 * both / (true + guessed)
+        expected[f'Precision.{name}'] = precision
+        expected[f'Acc.{name}'] = expected[f'Recall.{name}'] = recall
+        weighted = beta**2 * precision + recall
+        expected[f'Fscore.{name}'] = (1 + beta**2) * precision * recall / weighted
+    for score in ('IoU', 'Acc', 'Dice', 'Fscore', 'Precision', 'Recall'):
+        expected[f'm{score}'] = sum(expected[f'{score}.{name}'] for name in 'abcde') / 5
+    valid = labels != 255
+    expected['aAcc'] = (labels == predictions)[valid].sum() / valid.sum()
+    assert values == pytest.approx(expected, abs=1e-12)
 
 
 def test_class_without_labels_is_nan_and_in_no_mean():

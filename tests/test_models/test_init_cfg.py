@@ -48,6 +48,22 @@ def test_truncated_normal_and_uniform_kaiming_stay_within_bounds():
     assert 0.9 * bound < abs(cell.first.weight.asnumpy()).max() <= bound * 1.001
 
 
+def test_pytorchs_default_is_uniform_within_one_over_the_root_of_fan_in():
+    cell = Pair()
+    apply_init_cfg(cell, dict(type='Normal', std=5, bias=5, layer=['Conv2d', '_BatchNorm']))
+    apply_init_cfg(cell, dict(type='PyTorchDefault', layer=['Conv2d', '_BatchNorm']))
+    for conv, fan_in in ((cell.first, 16 * 9), (cell.second, 32)):
+        bound = 1 / np.sqrt(fan_in)
+        for values, least in ((conv.weight.asnumpy(), 0.97), (conv.bias.asnumpy(), 0.6)):
+            assert least * bound < abs(values).max() <= bound
+            assert abs(values.mean()) < 0.4 * bound
+        # A uniform law's deviation is its bound over the root of 3.
+        assert conv.weight.asnumpy().std() == pytest.approx(bound / np.sqrt(3), rel=0.1)
+    assert (cell.norm.gamma.asnumpy() == 1).all() and not cell.norm.beta.asnumpy().any()
+    with pytest.raises(TypeError, match='PyTorchDefault takes no argument'):
+        apply_init_cfg(cell, dict(type='PyTorchDefault', std=1, layer='Conv2d'))
+
+
 def test_pretrained_is_only_reported():
     assert apply_init_cfg(Pair(), dict(type='Pretrained', checkpoint='a.ckpt')) == 'a.ckpt'
 

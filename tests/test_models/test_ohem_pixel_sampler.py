@@ -55,6 +55,21 @@ def test_without_threshold_the_highest_losses_are_kept(min_kept):
 
 
 @pytest.mark.parametrize('thresh', [None, 0.7])
+def test_mean_over_kept(thresh):
+    """The loss is the mean over the pixels kept, as in the reference implementation."""
+    logits, labels, probability = make_data()
+    cfg = dict(type='OHEMPixelSampler', thresh=thresh, min_kept=7)
+    kept, _ = sample(build_pixel_sampler(cfg), logits, labels)
+    weights, _ = sample(build_pixel_sampler({**cfg, 'mean_over_kept': True}), logits, labels)
+    assert 0 < kept.sum() < (labels != IGNORE).sum()
+    loss = build_loss(dict(type='CrossEntropyLoss', avg_non_ignore=True))
+    value = loss(ms.Tensor(logits), ms.Tensor(labels), weight=ms.Tensor(weights))
+    assert float(value) == pytest.approx(-np.log(probability[kept == 1]).mean(), rel=1e-5)
+    nothing, _ = sample(build_pixel_sampler(cfg), logits, np.full_like(labels, IGNORE))
+    assert not nothing.any()
+
+
+@pytest.mark.parametrize('thresh', [None, 0.7])
 def test_nothing_valid_keeps_nothing(thresh):
     logits, labels, _ = make_data(ignored=1.1)
     sampler = build_pixel_sampler(dict(type='OHEMPixelSampler', thresh=thresh, min_kept=5))

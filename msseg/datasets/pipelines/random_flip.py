@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from msseg.datasets.builder import PIPELINES
-from msseg.datasets.pipelines.arguments import check_choice, check_prob
+from msseg.datasets.pipelines.arguments import check_choice, check_prob, is_pair
 from msseg.datasets.pipelines.image_ops import flip
+from msseg.datasets.pipelines.label_file import map_values
 from msseg.datasets.pipelines.random_source import get_rng
 
 
@@ -19,8 +22,10 @@ class RandomFlip:
         prob: Probability; None where ``results['flip']`` decides (test-time augmentation).
         direction: ``horizontal`` or ``vertical``.
         flip_ratio: Old name of `prob`.
+        swap_seg_labels: Pairs of classes that a horizontal flip exchanges, such as left and
+            right arm.
 
-    Source: MMSegmentation 0.30 ``RandomFlip``.
+    Source: MMSegmentation 0.30 ``RandomFlip``; `swap_seg_labels` of 1.x.
     """
 
     def __init__(
@@ -28,6 +33,7 @@ class RandomFlip:
         prob: float | None = None,
         direction: str = 'horizontal',
         flip_ratio: float | None = None,
+        swap_seg_labels: Sequence[tuple[int, int]] = (),
     ) -> None:
         if prob is not None and flip_ratio is not None:
             raise ValueError('RandomFlip: flip_ratio is the old name of prob; give prob only')
@@ -37,6 +43,11 @@ class RandomFlip:
         check_choice('RandomFlip', 'direction', direction, ('horizontal', 'vertical'))
         self.prob = prob
         self.direction = direction
+        if not all(is_pair(pair) for pair in swap_seg_labels):
+            raise ValueError(
+                f'RandomFlip: swap_seg_labels={swap_seg_labels!r}; expected pairs of classes'
+            )
+        self.swaps = {old: new for pair in swap_seg_labels for old, new in (pair, pair[::-1])}
 
     def __call__(self, results: dict) -> dict:
         if 'flip' not in results:
@@ -50,6 +61,9 @@ class RandomFlip:
         if results['flip']:
             for key in ['img', *results.get('seg_fields', [])]:
                 results[key] = flip(results[key], direction)
+            if self.swaps and direction == 'horizontal':
+                for key in results.get('seg_fields', []):
+                    results[key] = map_values(results[key], self.swaps)
         return results
 
     def __repr__(self) -> str:

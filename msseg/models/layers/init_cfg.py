@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from mindspore import nn
@@ -12,6 +13,7 @@ from mindspore.common.initializer import (
     Initializer,
     Normal,
     TruncatedNormal,
+    Uniform,
     initializer,
 )
 
@@ -22,6 +24,7 @@ _ARGUMENTS = {
     'TruncNormal': {'mean', 'std', 'a', 'b', 'bias'},
     'Kaiming': {'a', 'mode', 'nonlinearity', 'distribution', 'bias'},
     'Constant': {'val', 'bias'},
+    'PyTorchDefault': set(),
 }
 _NORM_LAYERS = (nn.BatchNorm2d, nn.SyncBatchNorm)
 _LAYERS = {
@@ -39,9 +42,9 @@ def apply_init_cfg(cell: nn.Cell, init_cfg: Mapping | Sequence[Mapping] | None) 
     Args:
         cell: The cell, changed in place.
         init_cfg: None, one rule or a list. A rule has ``type`` (``Normal``, ``TruncNormal``,
-            ``Kaiming``, ``Constant``) with the type's arguments, and chooses layers by ``layer``
-            (class name or names) or, in ``override``, by ``name`` of a child. ``Pretrained``
-            changes nothing here.
+            ``Kaiming``, ``Constant``, ``PyTorchDefault``) with the type's arguments, and chooses
+            layers by ``layer`` (class name or names) or, in ``override``, by ``name`` of a child.
+            ``Pretrained`` changes nothing here.
 
     Returns:
         The ``checkpoint`` of a ``Pretrained`` rule, which training loads; else None.
@@ -50,7 +53,8 @@ def apply_init_cfg(cell: nn.Cell, init_cfg: Mapping | Sequence[Mapping] | None) 
         KeyError: An unknown ``type`` or ``layer``, or a ``name`` that is no child.
         TypeError: An argument that the type does not take.
 
-    Source: MMCV 1.7 ``mmcv.cnn.initialize``.
+    Source: MMCV 1.7 ``mmcv.cnn.initialize``; ``PyTorchDefault`` is what PyTorch's convolutions,
+        linear and normalisation layers have without any initialisation.
     """
     checkpoint = None
     rules = [init_cfg] if isinstance(init_cfg, Mapping) else list(init_cfg or [])
@@ -111,12 +115,29 @@ def _check(kind: str | None, options: dict) -> None:
 
 
 def _initialise(layer: nn.Cell, kind: str, options: dict) -> None:
+    if kind == 'PyTorchDefault':
+        _initialise_as_pytorch(layer)
+        return
     weight = getattr(layer, 'weight', getattr(layer, 'gamma', None))
     bias = getattr(layer, 'bias', getattr(layer, 'beta', None))
     if weight is not None:
         weight.set_data(initializer(_initializer(kind, options), weight.shape, weight.dtype))
     if bias is not None:
         bias.set_data(initializer(Constant(options.get('bias', 0)), bias.shape, bias.dtype))
+
+
+def _initialise_as_pytorch(layer: nn.Cell) -> None:
+    """Initialise as PyTorch does on its own: uniform within 1 / sqrt(fan-in), biases too."""
+    if isinstance(layer, (*_NORM_LAYERS, nn.GroupNorm)):
+        _initialise(layer, 'Constant', {'val': 1})
+        return
+    weight, bias = getattr(layer, 'weight', None), getattr(layer, 'bias', None)
+    if weight is None:
+        return
+    bound = 1 / math.sqrt(math.prod(weight.shape[1:]))
+    for parameter in (weight, bias):
+        if parameter is not None:
+            parameter.set_data(initializer(Uniform(bound), parameter.shape, parameter.dtype))
 
 
 def _initializer(kind: str, options: dict) -> Initializer:

@@ -19,6 +19,9 @@ class OHEMPixelSampler(nn.Cell):
             `min_kept` per image of the batch. None: keep just those `min_kept` of the highest
             loss.
         min_kept: Number of pixels per image.
+        mean_over_kept: Scale the weights so that a loss's mean over the valid pixels
+            (``avg_non_ignore=True``) becomes the mean over the pixels kept, as in the reference
+            implementation of HRNet-OCR.
 
     Raises:
         ValueError: A value out of range.
@@ -28,7 +31,11 @@ class OHEMPixelSampler(nn.Cell):
     """
 
     def __init__(
-        self, ignore_index: int | None = 255, thresh: float | None = None, min_kept: int = 100000
+        self,
+        ignore_index: int | None = 255,
+        thresh: float | None = None,
+        min_kept: int = 100000,
+        mean_over_kept: bool = False,
     ) -> None:
         super().__init__()
         if min_kept <= 1:
@@ -39,6 +46,7 @@ class OHEMPixelSampler(nn.Cell):
         self.thresh = thresh
         self.needs_losses = thresh is None
         self.min_kept = min_kept
+        self.mean_over_kept = mean_over_kept
         self.log_prob = LabelLogProb()
 
     def construct(self, logits: ms.Tensor, labels: ms.Tensor, losses: ms.Tensor) -> ms.Tensor:
@@ -50,13 +58,18 @@ class OHEMPixelSampler(nn.Cell):
             losses: (n, h, w), every pixel's loss; not read when `thresh` is given.
 
         Returns:
-            (n, h, w), float32, 1 for a pixel that counts and 0 for the others; without gradient.
+            (n, h, w), float32, 0 for the pixels that do not count, and for the others 1, or with
+            `mean_over_kept` the valid pixels' number over theirs; without gradient.
         """
         valid = ops.not_equal(labels, self.ignore_index)
         kept = self.min_kept * labels.shape[0]
         if self.thresh is None:
-            return self._hardest(losses, valid, kept)
-        return self._below_threshold(logits, labels, valid, kept)
+            weights = self._hardest(losses, valid, kept)
+        else:
+            weights = self._below_threshold(logits, labels, valid, kept)
+        if not self.mean_over_kept:
+            return weights
+        return weights * (valid.astype(ms.float32).sum() / ops.maximum(weights.sum(), 1.0))
 
     def _hardest(self, losses: ms.Tensor, valid: ms.Tensor, kept: int) -> ms.Tensor:
         scores = ops.stop_gradient(losses.astype(ms.float32)).reshape(-1)
