@@ -20,9 +20,12 @@ MODES = {'graph': ms.GRAPH_MODE, 'pynative': ms.PYNATIVE_MODE}
 
 
 @pytest.fixture(params=MODES)
-def mode(request):
+def mode(request, monkeypatch):
     setup_device('CPU')
     ms.set_context(mode=MODES[request.param])
+    if request.param == 'pynative':
+        # MindSpore's optimizers are decorated to be compiled even then, for half a minute.
+        monkeypatch.setenv('MS_JIT', '0')
     yield request.param
     ms.set_context(mode=ms.GRAPH_MODE)
 

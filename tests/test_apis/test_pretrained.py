@@ -1,0 +1,139 @@
+"""What training starts from, and where it is looked for."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from msseg.apis.pretrained import find_weights, load_initial_weights
+from msseg.config import Config
+from msseg.models import build_segmentor
+from msseg.runner.checkpoint import load_checkpoint
+from tests.test_models.model_configs import tiny_ocrnet
+
+DATA = Path(__file__).parents[1] / 'data' / 'parity'
+W18 = 'open-mmlab://msra/hrnetv2_w18'
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv('MSSEG_HOME', str(tmp_path))
+    return tmp_path
+
+
+def start_from(model, **settings):
+    load_initial_weights(model, Config(settings))
+    return {p.name: p.asnumpy() for p in model.get_parameters()}
+
+
+def backbone_in(name):
+    return load_checkpoint(DATA / f'{name}.pth').weights['conv1.weight']
+
+
+@pytest.mark.parametrize(
+    ('name', 'file'),
+    [
+        ('hrnetv2_w18_small', 'hrnetv2_w18_small-b5a04e21.pth'),
+        ('hrnetv2_w18', 'hrnetv2_w18-00eb2006.pth'),
+        ('hrnetv2_w32', 'hrnetv2_w32-dc9eeb4f.pth'),
+        ('hrnetv2_w40', 'hrnetv2_w40-ed0b031c.pth'),
+        ('hrnetv2_w48', 'hrnetv2_w48-d2186c55.pth'),
+    ],
+)
+def test_names_of_mmcvs_model_zoo_stand_for_files_in_the_home_folder(home, name, file):
+    source = f'open-mmlab://msra/{name}'
+    message = (
+        f'model.pretrained is {source!r}, whose file is not on this machine: get it from '
+        f'https://download.openmmlab.com/pretrain/third_party/{file} and put it to '
+        f"'{home / file}', or train from scratch deliberately with model.pretrained=None"
+    )
+    with pytest.raises(FileNotFoundError) as caught:
+        find_weights(source, 'model.pretrained')
+    assert str(caught.value) == message
+    (home / file).touch()
+    assert find_weights(source, 'model.pretrained') == home / file
+
+
+def test_converted_file_in_the_home_folder_will_do(home):
+    (home / 'hrnetv2_w18-00eb2006.ckpt').touch()
+    assert find_weights(W18, 'model.pretrained') == home / 'hrnetv2_w18-00eb2006.ckpt'
+
+
+def test_home_folder_is_in_the_users_cache_by_default(monkeypatch, tmp_path):
+    monkeypatch.delenv('MSSEG_HOME', raising=False)
+    monkeypatch.setenv('HOME', str(tmp_path))
+    with pytest.raises(FileNotFoundError, match=f'{tmp_path}/.cache/msseg/hrnetv2_w18-00eb2006'):
+        find_weights(W18, 'model.pretrained')
+
+
+def test_address_stands_for_its_file(home):
+    address = 'https://example.com/models/w48.pth?download=1'
+    with pytest.raises(
+        FileNotFoundError, match=r'from https://example\.com/models/w48\.pth '
+    ):
+        find_weights(address, 'load_from')
+    (home / 'w48.pth').touch()
+    assert find_weights(address, 'load_from') == home / 'w48.pth'
+
+
+@pytest.mark.parametrize(
+    ('source', 'error', 'message'),
+    [
+        ('open-mmlab://msra/hrnetv2_w19', ValueError, "Did you mean 'msra/hrnetv2_w18'"),
+        ('torchvision://resnet50', ValueError, "names that start with 'torchvision' are not known"),
+        ('no/such.pth', FileNotFoundError, "load_from is 'no/such.pth', which is not a file"),
+    ],
+)
+def test_wrong_sources(home, source, error, message):
+    with pytest.raises(error, match=message):
+        find_weights(source, 'load_from')
+
+
+def test_pretrained_fills_the_backbone_alone(home):
+    (home / 'hrnetv2_w18-00eb2006.pth').write_bytes(
+        (DATA / 'official-hrnet-ocr-tiny.pth').read_bytes()
+    )
+    model = build_segmentor(tiny_ocrnet() | {'pretrained': W18})
+    before = model.decode_head[1].conv_seg.weight.asnumpy().copy()
+    after = start_from(model)
+    expected = backbone_in('official-hrnet-ocr-tiny')
+    np.testing.assert_array_equal(after['backbone.conv1.weight'], expected)
+    np.testing.assert_array_equal(after['decode_head.1.conv_seg.weight'], before)
+
+
+def test_load_from_fills_everything_and_comes_first(home):
+    model = build_segmentor(tiny_ocrnet() | {'pretrained': W18})
+    after = start_from(model, load_from=str(DATA / 'mmseg-ocrnet-tiny.pth'))
+    expected = load_checkpoint(DATA / 'mmseg-ocrnet-tiny.pth').weights
+    name = 'decode_head.1.conv_seg.weight'
+    np.testing.assert_array_equal(after[name], expected[name])
+
+
+def test_load_from_takes_a_backbones_file(home):
+    after = start_from(
+        build_segmentor(tiny_ocrnet()), load_from=str(DATA / 'imagenet-hrnet-tiny.pth')
+    )
+    expected = backbone_in('imagenet-hrnet-tiny')
+    np.testing.assert_array_equal(after['backbone.conv1.weight'], expected)
+
+
+def test_another_backbone_is_refused_unless_asked_for(home):
+    wide = tiny_ocrnet()
+    for stage in ('stage2', 'stage3', 'stage4'):
+        widths = wide['backbone']['extra'][stage]['num_channels']
+        wide['backbone']['extra'][stage]['num_channels'] = tuple(3 * width for width in widths)
+    for head in wide['decode_head']:
+        head['in_channels'] = [3 * width for width in head['in_channels']]
+    model = build_segmentor(wide | {'pretrained': str(DATA / 'imagenet-hrnet-tiny.pth')})
+    with pytest.raises(ValueError, match="fewer than half of the backbone's parameters match"):
+        start_from(model)
+    after = start_from(model, load_partial_backbone=True)
+    expected = backbone_in('imagenet-hrnet-tiny')
+    np.testing.assert_array_equal(after['backbone.conv1.weight'], expected)
+
+
+def test_without_either_weights_stay(home):
+    model = build_segmentor(tiny_ocrnet())
+    before = {p.name: p.asnumpy().copy() for p in model.get_parameters()}
+    after = start_from(model)
+    assert all(np.array_equal(before[name], after[name]) for name in before)

@@ -1,0 +1,158 @@
+"""What loading says, and what it does with weights that do not fit."""
+
+import logging
+
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import nn
+
+from msseg.runner.checkpoint import load_checkpoint, load_optimizer, save_checkpoint, save_weights
+from msseg.runner.load_weights import load_weights
+from tests.test_convert.torch_files import save_torch
+
+
+class Head(nn.Cell):
+    """A layer before the classifier, under MMSegmentation's names."""
+
+    def __init__(self, classes):
+        super().__init__()
+        self.bottleneck = nn.Dense(2, 3)
+        self.conv_seg = nn.Dense(3, classes)
+
+
+class Segmentor(nn.Cell):
+    """A backbone and two heads."""
+
+    def __init__(self, classes=5):
+        super().__init__()
+        self.backbone = nn.SequentialCell(nn.Dense(2, 2), nn.BatchNorm1d(2))
+        self.decode_head = nn.CellList([Head(classes), Head(classes)])
+
+
+# PyTorch's names of the backbone above.
+TORCH = {'0.weight': (2, 2), '0.bias': (2,), '1.weight': (2,), '1.bias': (2,),
+         '1.running_mean': (2,), '1.running_var': (2,)}  # fmt: skip
+
+
+def values_of(model):
+    return {p.name: p.asnumpy().copy() for p in model.get_parameters()}
+
+
+def torch_file(path, shapes, prefix='backbone.'):
+    arrays = {prefix + key: np.full(shape, 0.5, np.float32) for key, shape in shapes.items()}
+    return load_checkpoint(save_torch(path, arrays))
+
+
+@pytest.fixture
+def said(caplog):
+    caplog.set_level(logging.INFO, 'msseg')
+    return caplog
+
+
+def test_table_counts_by_part_of_the_model(tmp_path, said):
+    path = tmp_path / 'a.ckpt'
+    save_checkpoint(path, Segmentor())
+    load_weights(Segmentor(), load_checkpoint(path))
+    assert f'loaded {path}:\n' in said.text
+    assert '| backbone      |       6 |              0 |       0 |          0 |' in said.text
+    assert '| decode_head.1 |       4 |              0 |       0 |          0 |' in said.text
+    assert '| total         |      14 |              0 |       0 |          0 |' in said.text
+    assert not [record for record in said.records if record.levelno > logging.INFO]
+
+
+def test_heads_of_another_class_count_start_afresh_and_are_named(tmp_path, said):
+    save_checkpoint(tmp_path / 'a.ckpt', Segmentor(classes=19))
+    model, source = Segmentor(classes=5), load_checkpoint(tmp_path / 'a.ckpt')
+    before = values_of(model)
+    load_weights(model, source, strict=False)
+    after = values_of(model)
+    for name in before:
+        expected = before[name] if 'conv_seg' in name else source.weights[name].asnumpy()
+        np.testing.assert_array_equal(after[name], expected)
+    for head in ('decode_head.0', 'decode_head.1'):
+        message = f'{head}: 19 classes in the file, 5 in the model: its classifier starts afresh'
+        assert message in said.messages
+    assert '| decode_head.0 |       2 |              2 |       0 |          0 |' in said.text
+
+
+def test_missing_and_unexpected_names_are_listed(tmp_path, said):
+    load_weights(Segmentor(), torch_file(tmp_path / 'a.pth', TORCH | {'2.x': (3,)}), strict=False)
+    assert 'in the file alone, ignored: backbone.2.x' in said.messages
+    assert 'not in the file, kept as initialised: decode_head.0.bottleneck.weight' in said.text
+
+
+def test_other_mismatches_are_named(tmp_path, said):
+    load_weights(Segmentor(), torch_file(tmp_path / 'a.pth', TORCH | {'0.bias': (9,)}), False)
+    message = 'backbone.0.bias keeps its initial values: (9,) in the file, (2,) in the model'
+    assert message in said.messages
+
+
+def test_pytorchs_file_is_converted_and_the_table_says_so(tmp_path, said):
+    model = Segmentor()
+    load_weights(model, torch_file(tmp_path / 'a.pth', TORCH), strict=False)
+    assert f"loaded {tmp_path / 'a.pth'} (names of style 'mmseg'):\n" in said.text
+    for parameter in model.backbone.get_parameters():
+        np.testing.assert_array_equal(parameter.asnumpy(), np.full(parameter.shape, 0.5))
+
+
+def test_backbones_own_names_will_do_where_the_backbone_is_wanted(tmp_path):
+    model = Segmentor()
+    checkpoint = torch_file(tmp_path / 'a.pth', TORCH, prefix='')
+    with pytest.raises(ValueError, match=r"a\.pth': these 6 names, .* are in none of the styles"):
+        load_weights(model, checkpoint, strict=False)
+    load_weights(model, checkpoint, strict=False, part='backbone.')
+    np.testing.assert_array_equal(values_of(model)['backbone.1.moving_mean'], [0.5, 0.5])
+
+
+def test_part_leaves_the_rest_alone(tmp_path, said):
+    save_checkpoint(tmp_path / 'a.ckpt', Segmentor())
+    model = Segmentor()
+    before = values_of(model)
+    load_weights(model, load_checkpoint(tmp_path / 'a.ckpt'), part='backbone.')
+    for name, value in values_of(model).items():
+        if name.startswith('decode_head'):
+            np.testing.assert_array_equal(value, before[name])
+    assert "8 left aside: not part of 'backbone'" in said.text
+
+
+def test_less_than_half_of_the_backbone_is_an_error_unless_asked_for(tmp_path):
+    model = Segmentor()
+    before = values_of(model)
+    few = {key: shape for key, shape in TORCH.items() if key.startswith('0.')}
+    checkpoint = torch_file(tmp_path / 'a.pth', few)
+    message = (
+        r"fewer than half of the backbone's parameters match\. 2 of 14 parameters .* 12 missing, "
+        r"such as 'backbone\.1\..*load_partial_backbone=True"
+    )
+    with pytest.raises(ValueError, match=message):
+        load_weights(model, checkpoint, strict=False)
+    assert all(np.array_equal(before[name], value) for name, value in values_of(model).items())
+    load_weights(model, checkpoint, strict=False, allow_partial_backbone=True)
+    np.testing.assert_array_equal(values_of(model)['backbone.0.bias'], [0.5, 0.5])
+
+
+def test_half_of_the_backbone_is_enough(tmp_path):
+    half = {key: TORCH[key] for key in ('0.weight', '0.bias', '1.running_mean')}
+    load_weights(Segmentor(), torch_file(tmp_path / 'a.pth', half), strict=False)
+
+
+def test_file_of_another_framework_cannot_be_resumed(tmp_path):
+    with pytest.raises(ValueError, match='cannot be resumed'):
+        load_optimizer(nn.SGD(Segmentor().trainable_params()), torch_file(tmp_path / 'a', TORCH))
+
+
+def test_numbers_are_written_without_a_model(tmp_path):
+    path, array = tmp_path / 'a.ckpt', np.arange(6, dtype=np.float32).reshape(2, 3)
+    array.flags.writeable = False
+    save_weights(path, {'a': array, 'b': array.T}, {'style': 'mmseg'})
+    content = load_checkpoint(path)
+    assert content.meta == {'style': 'mmseg'} and not content.is_foreign
+    np.testing.assert_array_equal(content.weights['a'].asnumpy(), array)
+    np.testing.assert_array_equal(content.weights['b'].asnumpy(), array.T)
+    np.testing.assert_array_equal(ms.load_checkpoint(str(path))['a'].asnumpy(), array)
+
+
+def test_format_is_told_by_the_content(tmp_path):
+    arrays = {'backbone.0.weight': np.zeros((2, 2), np.float32)}
+    assert load_checkpoint(save_torch(tmp_path / 'torch.ckpt', arrays)).is_foreign
