@@ -143,6 +143,12 @@ def test_extreme_logits_stay_finite(use_sigmoid):
     assert np.isfinite(gradient(loss, logits, labels)).all()
 
 
+def test_logits_of_zero_have_their_gradient():
+    logits, labels = np.zeros((1, 2, 1, 1)), np.zeros((1, 1, 1))
+    loss = build_loss(dict(type='CrossEntropyLoss', use_sigmoid=True, reduction='sum'))
+    np.testing.assert_allclose(gradient(loss, logits, labels).ravel(), [-0.5, 0.5])
+
+
 def test_pixel_weights_multiply():
     logits, labels = make_data()
     weight = np.random.default_rng(1).random(labels.shape)

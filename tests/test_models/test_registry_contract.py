@@ -29,7 +29,12 @@ EXAMPLES = {
         'FCNHead': dict(HEAD, channels=5, norm_cfg=dict(type='BN')),
         'OCRHead': dict(HEAD, channels=8, ocr_channels=4, norm_cfg=dict(type='BN')),
     },
-    LOSSES: {'CrossEntropyLoss': {}},
+    LOSSES: {
+        'CrossEntropyLoss': {},
+        'DiceLoss': {},
+        'FocalLoss': {},
+        'TverskyLoss': {},
+    },
     PIXEL_SAMPLERS: {'OHEMPixelSampler': dict(thresh=0.7, min_kept=4)},
     SEGMENTORS: {
         'EncoderDecoder': dict(
@@ -113,7 +118,9 @@ def test_loss(name):
     assert cell.loss_name.startswith('loss_')
     value = cell(tensor(2, 3, 5, 6), target, None, 255)
     assert value.shape == ()
-    assert float(value) > 0
+    assert np.isfinite(float(value))
+    right = ms.ops.one_hot(target, 3, ms.Tensor(9.0), ms.Tensor(-9.0)).transpose(0, 3, 1, 2)
+    assert float(cell(right, target, None, 255)) < float(value)
     gradient = ms.grad(lambda z: cell(z, target, None, 255))(tensor(2, 3, 5, 6)).asnumpy()
     assert np.isfinite(gradient).all()
     assert gradient.any()

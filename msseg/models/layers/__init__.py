@@ -1,6 +1,7 @@
 """Layers shared by all models; the only place with workarounds for the framework."""
 
 from msseg.models.layers.activation import build_activation_layer
+from msseg.models.layers.channel_softmax import ChannelSoftmax
 from msseg.models.layers.conv import Conv2d, build_conv_layer
 from msseg.models.layers.conv_module import ConvModule
 from msseg.models.layers.dropout import Dropout2d
@@ -9,14 +10,17 @@ from msseg.models.layers.label_log_prob import LabelLogProb
 from msseg.models.layers.norm import build_norm_layer, freeze_parameters, freeze_statistics
 from msseg.models.layers.res_block import BasicBlock, Bottleneck, make_res_layer
 from msseg.models.layers.resize import resize
+from msseg.models.layers.softplus import Softplus
 
 __all__ = [
     'BasicBlock',
     'Bottleneck',
+    'ChannelSoftmax',
     'Conv2d',
     'ConvModule',
     'Dropout2d',
     'LabelLogProb',
+    'Softplus',
     'apply_init_cfg',
     'build_activation_layer',
     'build_conv_layer',

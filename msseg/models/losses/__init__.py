@@ -1,5 +1,8 @@
 """Losses: logits and labels to a number."""
 
 from msseg.models.losses.cross_entropy_loss import CrossEntropyLoss
+from msseg.models.losses.dice_loss import DiceLoss
+from msseg.models.losses.focal_loss import FocalLoss
+from msseg.models.losses.tversky_loss import TverskyLoss
 
-__all__ = ['CrossEntropyLoss']
+__all__ = ['CrossEntropyLoss', 'DiceLoss', 'FocalLoss', 'TverskyLoss']

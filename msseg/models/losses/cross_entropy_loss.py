@@ -9,12 +9,9 @@ import numpy as np
 from mindspore import nn, ops
 
 from msseg.models.builder import LOSSES
-from msseg.models.layers import LabelLogProb
+from msseg.models.layers import LabelLogProb, Softplus
 from msseg.models.losses.class_weight import read_class_weight
-from msseg.utils.suggest import did_you_mean
-
-_EPS = float(np.finfo(np.float32).eps)
-_REDUCTIONS = ('none', 'mean', 'sum')
+from msseg.models.losses.reduce import check_reduction, reduce_loss
 
 
 @LOSSES.register_module()
@@ -56,17 +53,12 @@ class CrossEntropyLoss(nn.Cell):
         super().__init__()
         if use_mask:
             raise ValueError('CrossEntropyLoss: use_mask=True is not supported')
-        if reduction not in _REDUCTIONS:
-            raise ValueError(
-                f'CrossEntropyLoss: reduction is {reduction!r}, expected one of '
-                f'{list(_REDUCTIONS)}.{did_you_mean(str(reduction), _REDUCTIONS)}'
-            )
         if avg_by_class_weight and use_sigmoid:
             raise ValueError(
                 'CrossEntropyLoss: avg_by_class_weight is for softmax, not use_sigmoid'
             )
         self.use_sigmoid = use_sigmoid
-        self.reduction = reduction
+        self.reduction = check_reduction('CrossEntropyLoss', reduction)
         self.class_weight = read_class_weight(class_weight)
         self.loss_weight = loss_weight
         self.loss_name = loss_name
@@ -76,6 +68,7 @@ class CrossEntropyLoss(nn.Cell):
         if self.has_class_weight:
             self.class_weight_c = ms.Tensor(np.asarray(self.class_weight, np.float32))
         self.log_prob = LabelLogProb()
+        self.softplus = Softplus()
 
     def construct(
         self,
@@ -145,8 +138,7 @@ class CrossEntropyLoss(nn.Cell):
         else:
             classes = ops.arange(c).astype(ms.int32).reshape(1, c, 1, 1)
             targets = ops.equal(labels, classes).astype(ms.float32)
-        # log(1 + exp(-x)), without overflow
-        softplus = ops.log1p(ops.exp(-ops.abs(logits))) + ops.relu(-logits)
+        softplus = self.softplus(-logits)
         if self.has_class_weight:
             positive = self.class_weight_c.reshape(1, -1, 1, 1)
             factor = 1.0 + (positive - 1.0) * targets
@@ -156,14 +148,9 @@ class CrossEntropyLoss(nn.Cell):
         return losses * valid, valid * ops.ones((1, c, 1, 1), ms.float32)
 
     def _reduce(self, losses: ms.Tensor, counted: ms.Tensor) -> ms.Tensor:
-        if self.reduction == 'none':
-            return losses
-        total = losses.sum()
-        if self.reduction == 'sum':
-            return total
-        if self.avg_non_ignore or self.avg_by_class_weight:
-            return total / (counted.sum() + _EPS)
-        return total / losses.size
+        if self.reduction == 'mean' and (self.avg_non_ignore or self.avg_by_class_weight):
+            return reduce_loss(losses, self.reduction, counted.sum())
+        return reduce_loss(losses, self.reduction)
 
 
 def _unsqueezed(shape: tuple[int, ...]) -> tuple[int, ...]:
