@@ -33,6 +33,7 @@ EXAMPLES = {
         'CrossEntropyLoss': {},
         'DiceLoss': {},
         'FocalLoss': {},
+        'LovaszLoss': dict(reduction='none'),
         'TverskyLoss': {},
     },
     PIXEL_SAMPLERS: {'OHEMPixelSampler': dict(thresh=0.7, min_kept=4)},

@@ -4,6 +4,7 @@ from msseg.models.layers.activation import build_activation_layer
 from msseg.models.layers.channel_softmax import ChannelSoftmax
 from msseg.models.layers.conv import Conv2d, build_conv_layer
 from msseg.models.layers.conv_module import ConvModule
+from msseg.models.layers.descending_order import DescendingOrder
 from msseg.models.layers.dropout import Dropout2d
 from msseg.models.layers.init_cfg import apply_init_cfg
 from msseg.models.layers.label_log_prob import LabelLogProb
@@ -18,6 +19,7 @@ __all__ = [
     'ChannelSoftmax',
     'Conv2d',
     'ConvModule',
+    'DescendingOrder',
     'Dropout2d',
     'LabelLogProb',
     'Softplus',
