@@ -34,6 +34,7 @@ EXAMPLES = {
         'DiceLoss': {},
         'FocalLoss': {},
         'LovaszLoss': dict(reduction='none'),
+        'RMILoss': dict(rmi_pool_size=1, rmi_pool_stride=1),
         'TverskyLoss': {},
     },
     PIXEL_SAMPLERS: {'OHEMPixelSampler': dict(thresh=0.7, min_kept=4)},

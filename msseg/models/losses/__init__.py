@@ -4,6 +4,7 @@ from msseg.models.losses.cross_entropy_loss import CrossEntropyLoss
 from msseg.models.losses.dice_loss import DiceLoss
 from msseg.models.losses.focal_loss import FocalLoss
 from msseg.models.losses.lovasz_loss import LovaszLoss
+from msseg.models.losses.rmi_loss import RMILoss
 from msseg.models.losses.tversky_loss import TverskyLoss
 
-__all__ = ['CrossEntropyLoss', 'DiceLoss', 'FocalLoss', 'LovaszLoss', 'TverskyLoss']
+__all__ = ['CrossEntropyLoss', 'DiceLoss', 'FocalLoss', 'LovaszLoss', 'RMILoss', 'TverskyLoss']
