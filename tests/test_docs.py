@@ -25,7 +25,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob('*.md'), *ROOT.glob('docs/**/*.md'), *ROOT.glob('demo/**/*.md')])
-SHOWN = ('configs', 'demo', 'docs', 'msseg', 'tools', 'Makefile', 'README.md')
+SHOWN = ('configs', 'demo', 'docs', 'msseg', 'tests', 'tools', 'Makefile', 'README.md')
 WRITTEN_BY_RUNS = 'demo/output'
 MAX_NOTEST = 14
 

@@ -121,6 +121,9 @@ def convert(
         else:
             found[target] = source
     _take(conversion, tensors, found, wanted)
+    # In the order of the file, then what it does not have.
+    place = {source: index for index, source in enumerate(tensors)}
+    conversion.entries.sort(key=lambda entry: place.get(entry.source, len(place)))
     return conversion
 
 
