@@ -5,7 +5,8 @@ Paper: Segmentation Transformer: Object-Contextual Representations for Semantic 
 Command: python tools/train.py configs/ocrnet/ocrnet_hr48_473x473_150e_lip-official.py
 Hardware: 4 devices with 10 images each, as upstream.
 Expected: mIoU 55.83 on the validation set, 56.48 with flip. That is what its authors report for
-    their code in PyTorch; not measured here.
+    their code in PyTorch; not measured here. To flip, give tools/test.py
+    --cfg-options data.test.pipeline.1.flip=True.
 Differences from ocrnet_hr48_512x1024_484e_cityscapes-official:
     - images are squeezed to 473x473, in training times 0.5 to 1.6; crops of 473x473
     - a flip exchanges left and right limbs, in training and in tests

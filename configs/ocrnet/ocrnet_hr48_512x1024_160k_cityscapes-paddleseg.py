@@ -21,7 +21,7 @@ Not as there: it starts from weights distilled with unlabelled images (SSLD), wh
 
 _base_ = [
     '../_base_/models/ocrnet_hr48.py',
-    '../_base_/datasets/cityscapes.py',
+    '../_base_/datasets/cityscapes_paddleseg.py',
     '../_base_/default_runtime.py',
     '../_base_/schedules/schedule_160k.py',
 ]
@@ -33,33 +33,6 @@ model = dict(
         1: dict(dropout_ratio=0.1),
     },
 )
-img_norm_cfg = dict(mean=[127.5] * 3, std=[127.5] * 3, to_rgb=True)
-crop_size = (512, 1024)  # (height, width)
-train_scales = [(512 * quarters, 256 * quarters) for quarters in range(2, 9)]
-normalise = dict(transforms={2: img_norm_cfg})
-data = dict(
-    train=dict(
-        pipeline=[
-            dict(type='LoadImageFromFile'),
-            dict(type='LoadAnnotations'),
-            dict(type='Resize', img_scale=train_scales, multiscale_mode='value'),
-            dict(type='RandomCrop', crop_size=crop_size),
-            dict(type='RandomFlip', prob=0.5),
-            dict(
-                type='PhotoMetricDistortion',
-                brightness_delta=0,
-                contrast_range=(0.6, 1.4),
-                saturation_range=(0.6, 1.4),
-            ),
-            dict(type='Normalize', **img_norm_cfg),
-            dict(type='Pad', size=crop_size, pad_val=0, seg_pad_val=255),
-            dict(type='DefaultFormatBundle'),
-            dict(type='Collect', keys=['img', 'gt_semantic_seg']),
-        ]
-    ),
-    val=dict(pipeline={1: normalise}),
-    test=dict(pipeline={1: normalise}),
-)
 optimizer = dict(weight_decay=4e-5)
 lr_config = dict(min_lr=0.0)
-del init_cfg, normalise
+del init_cfg

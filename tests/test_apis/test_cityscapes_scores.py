@@ -9,6 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from msseg.apis import test_segmentor as run_test
 from msseg.apis.cityscapes_scores import CityscapesCounter
@@ -168,7 +169,10 @@ def test_asking_for_it_beside_other_metrics_and_files(noise, tmp_path, monkeypat
     assert values['mIoU'] == pytest.approx(values['averageScoreClasses'], abs=1e-9)
     table = scores.table()
     assert '| road ' in table and '| construction' in table and '| mean ' in table
-    assert [len(list((tmp_path / 'out').glob('*.png')))] == [3]
+    files = sorted((tmp_path / 'out').glob('*.png'))
+    assert [file.name for file in files] == [f'town_00000{i}_000019_leftImg8bit.png' for i in '012']
+    written = np.array(Image.open(files[0]))
+    assert (written[0] == 8).all() and (written[1:] == 7).all()  # sidewalk and road, as labelIds
     alone = run_test(None, dataset, cfg, ['cityscapes'])
     assert alone.as_dict().keys() < values.keys()
     assert alone.as_dict()['classScores.road'] == values['classScores.road']

@@ -44,6 +44,7 @@ class Recipe:
     length: int = 484  # epochs, or iterations from 10000
     batch_of_device: int = 3
     loss_weights: tuple = (0.4, 1.0)
+    lovasz: float = 0.0
     normaliser: tuple = ('weights', 'weights')
     class_weight: list | None = None
     num_classes: int = 19
@@ -62,6 +63,11 @@ MODEL_ZOO = replace(
     batch_of_device=4, bias=False, head_std=0.001,
 )  # fmt: skip
 SQUARE = dict(crop=(520, 520), long_edges=[520 * t for t in TENTHS], class_weight=None)
+PADDLESEG = replace(
+    OFFICIAL, weight_decay=4e-5, length=160000, batch_of_device=2, class_weight=None,
+    normaliser=('valid', 'valid'), align_corners=False, dropout=0.1, head_std=0.001,
+    long_edges=[2048 * s for s in (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)],
+)  # fmt: skip
 MMSEG = Recipe(
     schedule=poly(0.9, 1e-4), batch_of_device=2, normaliser=('all', 'all'), align_corners=False,
     bias=False, dropout=0.0, backbone_std=float('nan'), head_std=float('nan'),
@@ -84,11 +90,8 @@ RECIPES = {
         OFFICIAL, lr=0.007, length=150, batch_of_device=10, num_classes=20, crop=(473, 473),
         normaliser=('valid', 'valid'), class_weight=None, long_edges=[473 * t for t in TENTHS[:12]],
     ),
-    'hr48_512x1024_160k_cityscapes-paddleseg': replace(
-        OFFICIAL, weight_decay=4e-5, length=160000, batch_of_device=2, class_weight=None,
-        normaliser=('valid', 'valid'), align_corners=False, dropout=0.1, head_std=0.001,
-        long_edges=[2048 * s for s in (0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0)],
-    ),
+    'hr48_512x1024_160k_cityscapes-paddleseg': PADDLESEG,
+    'hr18_512x1024_160k_cityscapes-paddleseg-lovasz': replace(PADDLESEG, lovasz=0.2),
     'hr48_1024x2048_175e_cityscapes-nvidia-rmi': replace(
         OFFICIAL, lr=5e-3, weight_decay=1e-4, schedule=poly(2), by_epoch=True, length=175,
         batch_of_device=1, class_weight=None, normaliser=('rmi', 'rmi'), crop=(1024, 2048),
@@ -192,9 +195,13 @@ def test_losses_and_what_they_are_divided_by(name):
     for head, how, weight in zip(
         cfg.model.decode_head, recipe.normaliser, recipe.loss_weights, strict=True
     ):
-        loss = build_loss(head.loss_decode)
-        assert loss.loss_weight == weight and head.num_classes == count
-        assert head.loss_decode.get('class_weight') == recipe.class_weight
+        losses = head.loss_decode if recipe.lovasz else [head.loss_decode]
+        loss, *others = [build_loss(each) for each in losses]
+        assert [type(each).__name__ for each in others] == ['LovaszLoss'] * (recipe.lovasz > 0)
+        assert all(each.loss_weight == pytest.approx(weight * recipe.lovasz) for each in others)
+        weight = weight * (1 - recipe.lovasz)
+        assert loss.loss_weight == pytest.approx(weight) and head.num_classes == count
+        assert losses[0].get('class_weight') == recipe.class_weight
         assert (head.get('sampler') is not None) == (how == 'kept')
         if how == 'rmi':
             assert type(loss).__name__ == 'RMILoss' and loss.do_rmi == (weight == 1)
