@@ -40,7 +40,7 @@ def load_initial_weights(model: nn.Cell, cfg: Config) -> None:
         path = find_weights(cfg.load_from, 'load_from')
         load_weights(model, load_checkpoint(path), False, allow_partial_backbone=partial)
         return
-    source = model.pretrained or getattr(model.backbone, 'pretrained', None)
+    source = getattr(model, 'pretrained', None) or getattr(model.backbone, 'pretrained', None)
     if source is None:
         get_logger().info('training starts from random weights')
         return

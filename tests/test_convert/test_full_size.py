@@ -13,16 +13,16 @@ from tests.test_convert.torch_files import save_torch
 from tests.test_models.parity_names import from_official, load_names, to_msseg
 
 ROOT = Path(__file__).parents[2]
-# Runs the tool and tells its time and its largest memory.
+# Runs the tool and tells its processor time, which other programs do not change as they do the
+# clock's, and its largest memory.
 MEASURE = """
 import resource, runpy, sys, time
-start = time.perf_counter()
 try:
     runpy.run_path('tools/convert_from_torch.py', run_name='__main__')
 except SystemExit as end:
     assert not end.code, end.code
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-print(f'{time.perf_counter() - start:.1f} s {peak:.2f} GiB')
+print(f'{time.process_time():.1f} s {peak:.2f} GiB')
 """
 
 
@@ -43,6 +43,8 @@ def test_w48_converts_within_20_seconds_and_1500_megabytes(tmp_path, model, is_o
     save_torch(source, arrays, (lambda s: s) if is_official else (lambda s: {'state_dict': s}))
     assert source.stat().st_size > 280e6
     command = [sys.executable, '-c', MEASURE, source, destination, '--report', tmp_path / 'r.json']
+    if is_official:
+        command += ['--config', 'configs/ocrnet/ocrnet_hr48_512x1024_40k_cityscapes.py']
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     seconds, _, peak, _ = run.stdout.splitlines()[-1].split()

@@ -74,6 +74,36 @@ def repeat_pixels(self, x, factor, size):
     return ops.repeat_interleave(ops.repeat_interleave(x, factor, 2), factor, 3)
 
 
+def save_as_model_zoo(path):
+    """What its scripts would have saved of the same network: no biases before norms, float16."""
+    folded = convert(load_checkpoint(DATA / f'{OFFICIAL}.pth').weights)
+    entries = []
+    for entry in folded.of_kind('converted', 'matched'):
+        layer = entry.source.rpartition('.')[0]
+        name = f'{layer}.{entry.target.rpartition(".")[2]}'
+        entries.append({'name': name, 'data': ms.Tensor(folded.weights[entry.target], ms.float16)})
+    state = {'learning_rate': np.float32(0.1), 'accum.conv1.weight': np.zeros((64, 3, 3, 3))}
+    entries += [{'name': key, 'data': ms.Tensor(value)} for key, value in state.items()]
+    ms.save_checkpoint(entries, str(path))
+    return folded.weights
+
+
+def test_checkpoint_of_the_model_zoo(tmp_path):
+    """Its names load into a model with and without the biases, which are zero then."""
+    setup_device('CPU')
+    expected = save_as_model_zoo(tmp_path / 'zoo.ckpt')
+    for conv_bias in (False, True):
+        model = build(OFFICIAL, conv_bias)
+        conversion = load_weights(model, load_checkpoint(tmp_path / 'zoo.ckpt'))
+        assert conversion.style == 'modelzoo'
+        assert len(conversion.of_kind('filled')) == 2 * conv_bias
+        assert len(conversion.of_kind('left aside')) == 2
+        for parameter in model.get_parameters():
+            value = expected.get(parameter.name, np.zeros(parameter.shape, np.float32))
+            half = value.astype(np.float16).astype(np.float32)
+            np.testing.assert_array_equal(parameter.asnumpy(), half)
+
+
 def test_feature_maps_of_an_imagenet_classifiers_backbone(mode, monkeypatch):
     """The classifier's fusion repeats pixels where a segmentation model's interpolates."""
     monkeypatch.setattr(HRModule, '_upsample', repeat_pixels)
