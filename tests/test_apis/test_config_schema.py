@@ -44,6 +44,7 @@ def child(tmp_path):
         {'data.train.num_samples': 5, 'data.val.classes': ['a']},
         {'data.train.pipeline.3.cat_max_ratio': 0.9},
         {'model.test_cfg.mode': 'slide', 'model.test_cfg.crop_size': (4, 4)},
+        {'model.test_cfg.merge': 'exp_logits', 'model.test_cfg.swap_seg_labels': [(0, 1)]},
         {'model.backbone.norm_eval': True, 'model.backbone.frozen_stages': 1},
         {'model.decode_head.*.sampler.type': 'OHEMPixelSampler'},
         {'model.decode_head.1.loss_decode.class_weight': [1.0] * 19},
@@ -111,6 +112,7 @@ def test_mistakes_on_the_command_line_are_errors(options, error, message):
         ),
         ('model = dict(backbone=dict(norm_eva=True))', "HRNet takes no 'norm_eva'.*'norm_eval'"),
         ('model = dict(test_cfg=dict(mod="slide"))', "inference takes no 'mod'.*'mode'"),
+        ('model = dict(test_cfg=dict(merg="softmax"))', "inference takes no 'merg'.*'merge'"),
         (
             'data = dict(train=dict(_delete_=True, type="RepeatDataset", times=2, '
             'dataset=dict(type="CityscapesDataset", pipline=[])))',
