@@ -69,7 +69,8 @@ def find_name(module: str, name: str) -> Any:
     full = f'{module}.{name}'
     if full not in _NAMES:
         raise ValueError(
-            f'its pickle asks for {full!r}, which no weights need; nothing of it was run'
+            f'its pickle asks for {full!r}, which no weights need; nothing of it was run. If '
+            'the file holds a whole model, save its state_dict instead'
         )
     return _NAMES[full]
 

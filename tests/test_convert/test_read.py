@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from msseg.convert import read_foreign, sniff_format
-from tests.test_convert.torch_files import dump, legacy_bytes, save_torch, tensor_of, write_zip
+from tests.test_convert.torch_files import (
+    Call,
+    Global,
+    dump,
+    legacy_bytes,
+    save_torch,
+    tensor_of,
+    write_zip,
+)
 
 DATA = Path(__file__).parents[1] / 'data' / 'convert'
 ARRAY = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -105,3 +113,13 @@ def test_neither_pytorch_nor_mindspore_is_imported():
 def test_absent_file(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no\.pth' is not a file"):
         read_foreign(tmp_path / 'no.pth')
+
+
+def test_tensor_with_attributes_of_its_own(tmp_path):
+    inner = tensor_of('0', ARRAY)
+    function, kind = Global('torch._utils', '_rebuild_tensor_v2'), Global('torch', 'Tensor')
+    tensor = Call(
+        'torch._tensor', '_rebuild_from_type_v2', function, kind, inner.arguments, {'note': 'x'}
+    )
+    path = write_zip(tmp_path / 'a.pth', dump({'a': tensor}), {'0': ARRAY.tobytes()})
+    np.testing.assert_array_equal(read_foreign(path).tensors['a'], ARRAY)
