@@ -7,7 +7,7 @@ from mindspore import nn, ops
 
 
 class Softplus(nn.Cell):
-    """log(1 + exp(x)) of float32, exact for large numbers of either sign.
+    """log(1 + exp(x)) of float32, for numbers of any size.
 
     MindSpore's Softplus and LogSigmoid have gradients of inf and nan at 100 on the CPU (2.8); and
     the parts of the form used here have kinks at 0, so its gradient is written out.

@@ -135,9 +135,10 @@ class LovaszLoss(nn.Cell):
         of_class = of_class.astype(ms.float32)
         errors = of_class + probabilities * ops.stop_gradient(1.0 - 2.0 * of_class)
         losses, counts = self.extension(errors, labels, valid, ids, self.per_image)
-        counted = ops.ones_like(counts)
         if self.classes == 'present':
             counted = ops.minimum(counts, 1.0)
+        else:
+            counted = ops.ones_like(counts)
         if self.class_weight is not None:
             losses = losses * _weights(self.class_weight, chosen)
         return (losses * counted).sum(axis=1) / ops.maximum(counted.sum(axis=1), 1.0)

@@ -55,16 +55,15 @@ class RegionInformation(nn.Cell):
         Returns:
             float32, a number: the sum over classes, the mean over images.
         """
+        d = self.radius * self.radius
         guess = self._points(self._shrink(probabilities, False))
         truth = ops.stop_gradient(self._points(self._shrink(targets, True)))
-        guess_covariance = self.covariance(guess, guess)
-        truth_covariance = self.covariance(truth, truth)
-        mixed = self.covariance(truth, guess)
-        known = self.product(mixed, self._inverse(guess_covariance + self.jitter))
-        left = truth_covariance - self.covariance(known, mixed)
+        covariance = self.covariance(ops.concat((guess, truth), axis=2))
+        mixed = covariance[:, :, d:, :d]
+        known = self.product(mixed, self._inverse(covariance[:, :, :d, :d] + self.jitter))
+        left = covariance[:, :, d:, d:] - self.product(known, mixed.swapaxes(2, 3))
         logs = self._log_determinant(left + self.jitter)
-        n = probabilities.shape[0]
-        return (0.5 * logs.sum() / (n * self.radius * self.radius)).astype(ms.float32)
+        return (0.5 * logs.sum() / (probabilities.shape[0] * d)).astype(ms.float32)
 
     def _inverse(self, matrix: ms.Tensor) -> ms.Tensor:
         if self.radius == 1:  # the operators take 2 x 2 and more
@@ -97,19 +96,15 @@ class RegionInformation(nn.Cell):
                 f'RMILoss: the maps are {h} x {w} after shrinking by rmi_pool_size, expected at '
                 f'least {self.radius} x {self.radius}, the rmi_radius'
             )
-        parts = ()
-        for y in range(self.radius):
-            for x in range(self.radius):
-                parts = parts + (maps[:, :, y : y + height, x : x + width],)
-        points = ops.stack(parts, axis=2).reshape(n, c, -1, height * width).astype(ms.float64)
+        points = ops.unfold(maps, self.radius).reshape(n, c, -1, height * width).astype(ms.float64)
         return points - points.mean(axis=3, keep_dims=True)
 
 
 class _Covariance(nn.Cell):
-    """a b^T of two float64 stacks of matrices.
+    """x x^T of a float64 stack of matrices, (n, c, d, points).
 
-    The gradient is written out: BatchMatMul's own transposes a long factor, which takes ten times
-    longer on the CPU (MindSpore 2.8).
+    The gradient is written out: BatchMatMul's own transposes its long factors, which takes ten
+    times longer on the CPU (MindSpore 2.8).
     """
 
     def __init__(self) -> None:
@@ -117,13 +112,11 @@ class _Covariance(nn.Cell):
         self.product = ops.BatchMatMul()
         self.product_with_transposed = ops.BatchMatMul(transpose_b=True)
 
-    def construct(self, a: ms.Tensor, b: ms.Tensor) -> ms.Tensor:
-        return self.product_with_transposed(a, b)
+    def construct(self, x: ms.Tensor) -> ms.Tensor:
+        return self.product_with_transposed(x, x)
 
-    def bprop(
-        self, a: ms.Tensor, b: ms.Tensor, out: ms.Tensor, dout: ms.Tensor
-    ) -> tuple[ms.Tensor, ms.Tensor]:
-        return self.product(dout, b), self.product(dout.swapaxes(2, 3), a)
+    def bprop(self, x: ms.Tensor, out: ms.Tensor, dout: ms.Tensor) -> tuple[ms.Tensor]:
+        return (self.product(dout + dout.swapaxes(2, 3), x),)
 
 
 @ops.constexpr

@@ -1,0 +1,43 @@
+"""The layers that losses are made of."""
+
+import mindspore as ms
+import numpy as np
+import pytest
+
+from msseg.models.layers import ChannelSoftmax, DescendingOrder, Softplus
+from tests.test_models.loss_checks import softmax
+
+
+def test_softmax_and_its_gradient():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, 5, 3, 4)) * 30
+    weights = rng.normal(size=x.shape)
+    weigh = ms.Tensor(weights, ms.float32)
+    layer = ChannelSoftmax()
+    gradient = ms.grad(lambda z: (layer(z) * weigh).sum())(ms.Tensor(x, ms.float32)).asnumpy()
+    p = softmax(x)
+    np.testing.assert_allclose(layer(ms.Tensor(x, ms.float32)).asnumpy(), p, atol=1e-6)
+    expected = p * (weights - (p * weights).sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(gradient, expected, atol=1e-5)
+
+
+def test_softplus_is_finite_at_both_ends_and_smooth_in_the_middle():
+    x = np.array([-80, -30, -12, -1, 0, 1, 12, 30, 80, 1e4], np.float32)
+    value, gradient = ms.value_and_grad(lambda z: Softplus()(z).sum())(ms.Tensor(x))
+    exact = np.logaddexp(0, x.astype(np.float64))
+    np.testing.assert_allclose(Softplus()(ms.Tensor(x)).asnumpy(), exact, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(gradient.asnumpy(), np.exp(x - exact), rtol=1e-4)
+    assert float(value) == pytest.approx(exact.sum(), rel=1e-6)
+
+
+@pytest.mark.parametrize('compile_cache', ['0', '1'])
+def test_descending_order(monkeypatch, compile_cache):
+    """The compile cache keeps no Python functions: with it, the order is an operator's."""
+    monkeypatch.setenv('MS_COMPILER_CACHE_ENABLE', compile_cache)
+    x = np.random.default_rng(0).permutation(24).reshape(3, 8).astype(np.float32)
+    layer = DescendingOrder()
+    assert layer.on_host == (compile_cache == '0')
+    np.testing.assert_array_equal(layer(ms.Tensor(x)).asnumpy(), np.argsort(-x, axis=1))
+    assert layer(ms.Tensor(x)).dtype == ms.int32
+    gradient = ms.grad(lambda z: (z * layer(z)).sum())(ms.Tensor(x))
+    np.testing.assert_array_equal(gradient.asnumpy(), np.argsort(-x, axis=1))
