@@ -68,9 +68,7 @@ def test_home_folder_is_in_the_users_cache_by_default(monkeypatch, tmp_path):
 
 def test_address_stands_for_its_file(home):
     address = 'https://example.com/models/w48.pth?download=1'
-    with pytest.raises(
-        FileNotFoundError, match=r'from https://example\.com/models/w48\.pth '
-    ):
+    with pytest.raises(FileNotFoundError, match=r'from https://example\.com/models/w48\.pth '):
         find_weights(address, 'load_from')
     (home / 'w48.pth').touch()
     assert find_weights(address, 'load_from') == home / 'w48.pth'
