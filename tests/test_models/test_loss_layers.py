@@ -4,7 +4,7 @@ import mindspore as ms
 import numpy as np
 import pytest
 
-from msseg.models.layers import ChannelSoftmax, DescendingOrder, Softplus
+from msseg.models.layers import ChannelSoftmax, DescendingOrder, GramMatrix, Softplus
 from tests.test_models.loss_checks import softmax
 
 
@@ -41,3 +41,15 @@ def test_descending_order(monkeypatch, compile_cache):
     assert layer(ms.Tensor(x)).dtype == ms.int32
     gradient = ms.grad(lambda z: (z * layer(z)).sum())(ms.Tensor(x))
     np.testing.assert_array_equal(gradient.asnumpy(), np.argsort(-x, axis=1))
+
+
+@pytest.mark.parametrize('compile_cache', ['0', '1'])
+def test_gram_matrix_and_its_gradient(monkeypatch, compile_cache):
+    monkeypatch.setenv('MS_COMPILER_CACHE_ENABLE', compile_cache)
+    rng = np.random.default_rng(0)
+    x, weights = rng.normal(size=(2, 3, 4, 50)), rng.normal(size=(2, 3, 4, 4))
+    layer, weigh = GramMatrix(), ms.Tensor(weights)
+    assert layer.on_host == (compile_cache == '0')
+    np.testing.assert_allclose(layer(ms.Tensor(x)).asnumpy(), x @ x.swapaxes(2, 3), rtol=1e-12)
+    gradient = ms.grad(lambda z: (layer(z) * weigh).sum())(ms.Tensor(x)).asnumpy()
+    np.testing.assert_allclose(gradient, (weights + weights.swapaxes(2, 3)) @ x, rtol=1e-9)

@@ -6,6 +6,7 @@ from msseg.models.layers.conv import Conv2d, build_conv_layer
 from msseg.models.layers.conv_module import ConvModule
 from msseg.models.layers.descending_order import DescendingOrder
 from msseg.models.layers.dropout import Dropout2d
+from msseg.models.layers.gram_matrix import GramMatrix
 from msseg.models.layers.init_cfg import apply_init_cfg
 from msseg.models.layers.label_log_prob import LabelLogProb
 from msseg.models.layers.norm import build_norm_layer, freeze_parameters, freeze_statistics
@@ -21,6 +22,7 @@ __all__ = [
     'ConvModule',
     'DescendingOrder',
     'Dropout2d',
+    'GramMatrix',
     'LabelLogProb',
     'Softplus',
     'apply_init_cfg',

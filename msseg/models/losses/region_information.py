@@ -6,7 +6,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import nn, ops
 
-from msseg.models.layers import resize
+from msseg.models.layers import GramMatrix, resize
 
 
 class RegionInformation(nn.Cell):
@@ -40,7 +40,7 @@ class RegionInformation(nn.Cell):
         self.pool = pool(pool_size, pool_size, pad_mode='pad', padding=pool_size // 2)
         self.jitter = ms.Tensor(jitter * np.eye(radius * radius), ms.float64)
         self.product = ops.BatchMatMul()
-        self.covariance = _Covariance()
+        self.covariance = GramMatrix()
         self.inverse = ops.MatrixInverse()
         # Unlike Cholesky, this has a gradient on the CPU (MindSpore 2.8).
         self.log_determinant = ops.LogMatrixDeterminant()
@@ -98,25 +98,6 @@ class RegionInformation(nn.Cell):
             )
         points = ops.unfold(maps, self.radius).reshape(n, c, -1, height * width).astype(ms.float64)
         return points - points.mean(axis=3, keep_dims=True)
-
-
-class _Covariance(nn.Cell):
-    """x x^T of a float64 stack of matrices, (n, c, d, points).
-
-    The gradient is written out: BatchMatMul's own transposes its long factors, which takes ten
-    times longer on the CPU (MindSpore 2.8).
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.product = ops.BatchMatMul()
-        self.product_with_transposed = ops.BatchMatMul(transpose_b=True)
-
-    def construct(self, x: ms.Tensor) -> ms.Tensor:
-        return self.product_with_transposed(x, x)
-
-    def bprop(self, x: ms.Tensor, out: ms.Tensor, dout: ms.Tensor) -> tuple[ms.Tensor]:
-        return (self.product(dout + dout.swapaxes(2, 3), x),)
 
 
 @ops.constexpr
