@@ -43,10 +43,7 @@ def setup_device(device: str = 'auto', device_id: int | None = None) -> str:
             'driver and the CANN or CUDA installation, or use --device CPU'
         )
     ms.set_context(mode=ms.GRAPH_MODE)
-    if device == 'CPU' or device_id is None:
-        ms.set_device(device)
-    else:
-        ms.set_device(device, device_id)
+    _set_device(device, None if device == 'CPU' else device_id)
     # HRNet's graphs nest deeper than the framework's default of 1000 calls.
     ms.set_recursion_limit(10000)
     return device
@@ -64,6 +61,19 @@ def set_seed(seed: int, deterministic: bool = False) -> None:
     ms.set_seed(seed)
     if deterministic:
         ms.set_deterministic(True)
+
+
+def _set_device(device: str, device_id: int | None) -> None:
+    before = ms.get_context('device_target')
+    try:
+        ms.set_device(device) if device_id is None else ms.set_device(device, device_id)
+    except RuntimeError as error:
+        # Refused once anything has run; that is fine when it ran where it should.
+        if device_id is not None or device != before:
+            raise ValueError(
+                f'device {device!r} cannot be chosen any more, this process has computed on '
+                f'{before} already: choose it first'
+            ) from error
 
 
 def _is_present(device: str) -> bool:

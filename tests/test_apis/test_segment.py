@@ -6,12 +6,6 @@ import pytest
 from mindspore import nn, ops
 
 from msseg.apis.segment import Segmenter, sliding_windows
-from msseg.utils.device import setup_device
-
-
-@pytest.fixture(autouse=True, scope='module')
-def graph_mode():
-    setup_device('CPU')
 
 
 class Averages(nn.Cell):

@@ -11,7 +11,6 @@ from msseg.convert import convert
 from msseg.models import SegmentorWithLoss, build_backbone, build_segmentor
 from msseg.models.backbones.hr_module import HRModule
 from msseg.runner import TrainStep, build_optimizer, load_checkpoint, load_weights
-from msseg.utils.device import setup_device
 from tests.test_models.model_configs import tiny_hrnet, tiny_ocrnet
 
 DATA = Path(__file__).parents[1] / 'data' / 'parity'
@@ -21,7 +20,6 @@ MODES = {'graph': ms.GRAPH_MODE, 'pynative': ms.PYNATIVE_MODE}
 
 @pytest.fixture(params=MODES)
 def mode(request, monkeypatch):
-    setup_device('CPU')
     ms.set_context(mode=MODES[request.param])
     if request.param == 'pynative':
         # MindSpore's optimizers are decorated to be compiled even then, for half a minute.
@@ -90,7 +88,6 @@ def save_as_model_zoo(path):
 
 def test_checkpoint_of_the_model_zoo(tmp_path):
     """Its names load into a model with and without the biases, which are zero then."""
-    setup_device('CPU')
     expected = save_as_model_zoo(tmp_path / 'zoo.ckpt')
     for conv_bias in (False, True):
         model = build(OFFICIAL, conv_bias)
@@ -154,7 +151,6 @@ def assert_weights_after_a_step(model, name):
 
 def test_backbone_alone():
     """A file's weights fit HRNet without a segmentor, under the backbone's own names."""
-    setup_device('CPU')
     backbone = build_backbone(tiny_hrnet())
     weights = convert(load_checkpoint(DATA / 'imagenet-hrnet-tiny.pth').weights).weights
     assert {f'backbone.{p.name}' for p in backbone.get_parameters()} == set(weights)

@@ -4,8 +4,7 @@ import pytest
 
 
 @pytest.fixture(autouse=True)
-def _device_and_seed():
-    ms.set_device('CPU')
+def _pynative_and_seed(_mode_of_users):
     mode = ms.get_context('mode')
     ms.set_context(mode=ms.PYNATIVE_MODE)
     ms.set_seed(0)

@@ -1,15 +1,8 @@
 import pytest
 
 from msseg.runner import EpochBasedRunner, IterBasedRunner, TrainStep, build_optimizer
-from msseg.utils.device import setup_device
 from msseg.utils.logging import get_logger
 from tests.test_runner.line_model import Line, LineLoss, Loader
-
-
-@pytest.fixture(autouse=True, scope='session')
-def graph_mode():
-    setup_device('CPU')
-
 
 SGD = {'type': 'SGD', 'lr': 0.1, 'momentum': 0.9, 'weight_decay': 0.01}
 

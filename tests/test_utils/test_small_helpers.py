@@ -1,4 +1,5 @@
 import os
+import subprocess
 import sys
 
 import pytest
@@ -144,3 +145,14 @@ def test_devices_that_are_unknown_or_absent():
     with pytest.raises(ValueError, match="device 'Ascend' is not available"):
         setup_device('Ascend')
     assert setup_device('auto') == 'CPU'
+
+
+def test_device_may_be_set_up_again_after_computing():
+    script = (
+        'import mindspore as ms\n'
+        'from msseg.utils.device import setup_device\n'
+        'ms.Tensor([1.0]) + 1\n'
+        "assert setup_device('auto') == 'CPU'\n"
+    )
+    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
