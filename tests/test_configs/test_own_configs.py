@@ -82,7 +82,7 @@ def test_the_model_zoos_recipe():
 
 
 def test_the_two_layouts_of_the_synthetic_streets_differ_in_their_lists_alone():
-    name = 'configs/ocrnet/ocrnet_small_128x256_1k_synthetic-cityscapes'
+    name = 'configs/ocrnet/ocrnet_small_128x256_400_synthetic-cityscapes'
     folders, lists = load_config(f'{name}.py'), load_config(f'{name}-lists.py')
     for split in ('train', 'val', 'test'):
         for key in ('img_dir', 'ann_dir', 'split'):

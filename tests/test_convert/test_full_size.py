@@ -16,12 +16,13 @@ ROOT = Path(__file__).parents[2]
 # Runs the tool and tells its processor time, which other programs do not change as they do the
 # clock's, and its largest memory.
 MEASURE = """
-import resource, runpy, sys, time
+import runpy, time
+from msseg.utils.memory import peak_memory_mb
 try:
     runpy.run_path('tools/convert_from_torch.py', run_name='__main__')
 except SystemExit as end:
     assert not end.code, end.code
-peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+peak = peak_memory_mb() / 1024
 print(f'{time.process_time():.1f} s {peak:.2f} GiB')
 """
 

@@ -156,3 +156,18 @@ def test_device_may_be_set_up_again_after_computing():
     )
     done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_peak_memory_counts_this_program_alone():
+    script = (
+        'import subprocess, sys\n'
+        'from msseg.utils.memory import peak_memory_mb\n'
+        'held = bytearray(300 << 20)\n'
+        'print(peak_memory_mb())\n'
+        "child = 'from msseg.utils.memory import peak_memory_mb; print(peak_memory_mb())'\n"
+        "print(subprocess.run([sys.executable, '-c', child], capture_output=True).stdout.decode())\n"
+    )
+    done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
+    parent, child = map(int, done.stdout.split())
+    assert parent > 300
+    assert 1 < child < 100

@@ -23,8 +23,8 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--out', type=Path, required=True, help='a new or empty folder')
     parser.add_argument('--num-train', type=int, default=160, help='scenes to train on')
     parser.add_argument('--num-val', type=int, default=40, help='scenes to validate on')
-    parser.add_argument('--height', type=int, default=256, help='height in pixels')
-    parser.add_argument('--width', type=int, default=512, help='width in pixels')
+    parser.add_argument('--height', type=int, default=128, help='height in pixels')
+    parser.add_argument('--width', type=int, default=256, help='width in pixels')
     parser.add_argument('--seed', type=int, default=0, help='another seed draws other scenes')
     return parser.parse_args()
 

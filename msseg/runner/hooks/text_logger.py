@@ -5,13 +5,12 @@ from __future__ import annotations
 import datetime
 import json
 import math
-import resource
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msseg.runner.builder import HOOKS
 from msseg.runner.hooks.logger import LoggerHook
+from msseg.utils.memory import peak_memory_mb
 
 if TYPE_CHECKING:
     from msseg.runner.runner import Runner
@@ -82,12 +81,6 @@ class TextLoggerHook(LoggerHook):
     def _append(self, entry: dict) -> None:
         with self.json_path.open('a') as file:
             file.write(json.dumps(entry) + '\n')
-
-
-def peak_memory_mb() -> int:
-    """Return the largest memory this process has used, in MB (resident set on the host)."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return int(peak / (1024**2 if sys.platform == 'darwin' else 1024))
 
 
 def _json_number(value: float) -> float | None:
