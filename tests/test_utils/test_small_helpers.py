@@ -165,7 +165,8 @@ def test_peak_memory_counts_this_program_alone():
         'held = bytearray(300 << 20)\n'
         'print(peak_memory_mb())\n'
         "child = 'from msseg.utils.memory import peak_memory_mb; print(peak_memory_mb())'\n"
-        "print(subprocess.run([sys.executable, '-c', child], capture_output=True).stdout.decode())\n"
+        "run = subprocess.run([sys.executable, '-c', child], capture_output=True)\n"
+        'print(run.stdout.decode())\n'
     )
     done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True)
     parent, child = map(int, done.stdout.split())
