@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import cv2
@@ -7,6 +8,8 @@ import numpy as np
 import pytest
 
 from msseg.apis.synthetic_cityscapes import write_synthetic_cityscapes
+from msseg.datasets import CityscapesDataset
+from msseg.evaluation import confusion_matrix
 
 SCRIPT = Path(__file__).parents[2] / 'tools' / 'convert_datasets' / 'synthetic_cityscapes.py'
 TRAIN_IDS = {
@@ -92,3 +95,25 @@ def test_command_line_writes_the_set_and_refuses_to_mix_it(tmp_path):
     assert again.returncode == 1
     assert len(again.stderr.splitlines()) == 1
     assert 'is not empty, and old files would mix with new ones' in again.stderr
+
+
+def test_both_layouts_give_the_same_confusion_matrix(data_root):
+    folders = CityscapesDataset(
+        [],
+        data_root=str(data_root),
+        img_dir='leftImg8bit/val',
+        ann_dir='gtFine/val',
+        test_mode=True,
+    )
+    lists = CityscapesDataset([], data_root=str(data_root), split='val.lst', test_mode=True)
+    matrices = []
+    for dataset in (folders, lists):
+        matrix = np.zeros((19, 19), np.int64)
+        for index in range(len(dataset)):
+            label = dataset.get_gt_seg_map(index)
+            seed = zlib.crc32(Path(dataset.get_filename(index)).name.encode())
+            prediction = np.random.default_rng(seed).integers(0, 19, label.shape)
+            matrix += confusion_matrix(prediction, label, 19, dataset.ignore_index)
+        matrices.append(matrix)
+    assert matrices[0].sum() > 0
+    np.testing.assert_array_equal(*matrices)
