@@ -98,14 +98,9 @@ def test_command_line_writes_the_set_and_refuses_to_mix_it(tmp_path):
 
 
 def test_both_layouts_give_the_same_confusion_matrix(data_root):
-    folders = CityscapesDataset(
-        [],
-        data_root=str(data_root),
-        img_dir='leftImg8bit/val',
-        ann_dir='gtFine/val',
-        test_mode=True,
-    )
-    lists = CityscapesDataset([], data_root=str(data_root), split='val.lst', test_mode=True)
+    common = dict(pipeline=[], data_root=str(data_root), test_mode=True)
+    folders = CityscapesDataset(img_dir='leftImg8bit/val', ann_dir='gtFine/val', **common)
+    lists = CityscapesDataset(split='val.lst', **common)
     matrices = []
     for dataset in (folders, lists):
         matrix = np.zeros((19, 19), np.int64)
