@@ -1,8 +1,9 @@
-"""Checkpoints: one .ckpt file with weights, optimizer state and what a run knows of itself.
+"""Checkpoints: one .ckpt file with weights, training state and what a run knows of itself.
 
-Weights stand under their plain names, optimizer state under ``optimizer.``, and everything else
-(iteration, best scores, seed, CLASSES, PALETTE, config text, versions) is one JSON string under
-``meta``, because ``save_checkpoint`` takes no nested values.
+Weights stand under their plain names, the tensors of training (optimizer, loss scale, averaged
+weights) under `STATE_PREFIXES`, and everything else (iteration, best scores, seed, CLASSES,
+PALETTE, config text, versions) is one JSON string under ``meta``, because ``save_checkpoint`` takes
+no nested values.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from mindspore import Parameter, nn
 from msseg.convert import read_foreign, sniff_format
 from msseg.utils.atomic import atomic_path, atomic_write_text
 
-_OPTIMIZER = 'optimizer.'
+OPTIMIZER, TRAIN_STEP, EMA, HOOKS = STATE_PREFIXES = ('optimizer.', 'train_step.', 'ema.', 'hooks.')
 _META = 'meta'
 _LAST = 'last_checkpoint'
 
@@ -33,38 +34,39 @@ class Checkpoint:
     Attributes:
         path: The file.
         weights: Parameter name to parameter, or to numbers from another framework's file.
-        optimizer: The optimizer's state by name, empty when it was not saved.
+        state: The tensors of training by name, empty when they were not saved.
         meta: See the module; of other files ``CLASSES`` and ``PALETTE`` at most.
         is_foreign: Whether another framework wrote it, under its own names.
     """
 
     path: Path
     weights: dict[str, Parameter] | dict[str, np.ndarray]
-    optimizer: dict[str, Parameter] = field(default_factory=dict)
+    state: dict[str, Parameter] = field(default_factory=dict)
     meta: dict = field(default_factory=dict)
     is_foreign: bool = False
 
 
 def save_checkpoint(
-    path: str | Path, model: nn.Cell, optimizer: nn.Cell | None = None, meta: dict | None = None
+    path: str | Path,
+    model: nn.Cell,
+    state: Mapping[str, Parameter] | None = None,
+    meta: dict | None = None,
 ) -> None:
     """Write a checkpoint: under its final name it is whole or absent.
 
     Args:
         path: The file, ending in ``.ckpt``; its folder must exist.
         model: Whose weights and running statistics to save.
-        optimizer: Whose state to save, if any.
+        state: The tensors of training to save, under names with one of `STATE_PREFIXES`.
         meta: Plain JSON values.
     """
     entries = [{'name': p.name, 'data': p} for p in model.get_parameters()]
-    if optimizer is not None:
-        entries += [{'name': _OPTIMIZER + p.name, 'data': p} for p in _optimizer_state(optimizer)]
+    entries += [{'name': name, 'data': p} for name, p in (state or {}).items()]
     _write(path, entries, meta or {})
 
 
-def save_and_name_last(path: Path, model: nn.Cell, optimizer: nn.Cell | None, meta: dict) -> None:
-    """Save a checkpoint and note it as the folder's newest good one."""
-    save_checkpoint(path, model, optimizer, meta)
+def name_last(path: Path) -> None:
+    """Note a checkpoint as its folder's newest good one."""
     atomic_write_text(path.with_name(_LAST), path.name + '\n')
 
 
@@ -121,31 +123,36 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     meta = json.loads(content.pop(_META, '{}'))
     weights, state = {}, {}
     for name, value in content.items():
-        if name.startswith(_OPTIMIZER):
-            state[name.removeprefix(_OPTIMIZER)] = value
+        if name.startswith(STATE_PREFIXES):
+            state[name] = value
         elif isinstance(value, Parameter):
             weights[name] = value
     return Checkpoint(path, weights, state, meta)
 
 
-def load_optimizer(optimizer: nn.Cell, checkpoint: Checkpoint) -> None:
-    """Restore the optimizer's state.
+def load_state(state: Mapping[str, Parameter], checkpoint: Checkpoint) -> None:
+    """Restore the tensors of training.
 
     Raises:
-        ValueError: The state is missing or belongs to another optimizer; nothing was changed.
+        ValueError: Some are missing or belong to another way of training; nothing was changed.
     """
-    state = _optimizer_state(optimizer)
-    for parameter in state:
-        saved = checkpoint.optimizer.get(parameter.name)
+    for name, parameter in state.items():
+        saved = checkpoint.state.get(name)
         if saved is None or saved.shape != parameter.shape:
             found = 'none' if saved is None else f'shape {saved.shape}'
             raise ValueError(
-                f'checkpoint {str(checkpoint.path)!r} cannot be resumed: optimizer state '
-                f'{parameter.name!r} is {found}, expected shape {parameter.shape}. Train on from '
-                'its weights with --load-from, or resume with the optimizer it was saved with.'
+                f'checkpoint {str(checkpoint.path)!r} cannot be resumed: its {name!r} is {found}, '
+                f'expected shape {parameter.shape}. Train on from its weights with --load-from, or '
+                'resume with the settings it was saved with (optimizer, fp16, custom_hooks).'
             )
-    for parameter in state:
-        parameter.set_data(_cast(checkpoint.optimizer[parameter.name], parameter))
+    for name, parameter in state.items():
+        parameter.set_data(_cast(checkpoint.state[name], parameter))
+
+
+def optimizer_state(optimizer: nn.Cell) -> dict[str, Parameter]:
+    """Return what an optimizer keeps besides weights, by name in a checkpoint."""
+    trained = {id(p) for p in optimizer.parameters}
+    return {OPTIMIZER + p.name: p for p in optimizer.get_parameters() if id(p) not in trained}
 
 
 def _write(path: str | Path, entries: list[dict], meta: dict) -> None:
@@ -153,12 +160,6 @@ def _write(path: str | Path, entries: list[dict], meta: dict) -> None:
         ms.save_checkpoint(entries, str(temporary), append_dict={_META: json.dumps(meta)})
         # The framework makes its files readable by their owner alone.
         os.chmod(temporary, 0o644)
-
-
-def _optimizer_state(optimizer: nn.Cell) -> list[Parameter]:
-    """Return what the optimizer keeps besides the weights that it trains."""
-    trained = {id(p) for p in optimizer.parameters}
-    return [p for p in optimizer.get_parameters() if id(p) not in trained]
 
 
 def _cast(source: Parameter, target: Parameter) -> ms.Tensor:

@@ -7,11 +7,17 @@ import time
 from pathlib import Path
 from typing import Any, Protocol
 
-from mindspore import Tensor, nn
+from mindspore import Parameter, Tensor, nn
 
 from msseg.registry import build_from_cfg
 from msseg.runner.builder import HOOKS, RUNNERS
-from msseg.runner.checkpoint import load_checkpoint, load_optimizer
+from msseg.runner.checkpoint import (
+    TRAIN_STEP,
+    load_checkpoint,
+    load_state,
+    optimizer_state,
+    save_checkpoint,
+)
 from msseg.runner.hooks.hook import Hook, priority_number
 from msseg.runner.hooks.logger import LoggerHook
 from msseg.runner.load_weights import load_weights
@@ -47,6 +53,7 @@ class Runner:
         iter_start_s: Clock (``time.perf_counter``) when the current iteration asked for its batch.
         meta: What goes into checkpoints beside weights; plain JSON values.
         best_scores: Key to (score, checkpoint file name), filled by EvalHook.
+        stop_reason: Why the run is to end early, None when it is not.
 
     Args:
         train_step: The step to repeat.
@@ -97,6 +104,7 @@ class Runner:
         self.iter_values: dict[str, float | Tensor] = {}
         self.iter_start_s = 0.0
         self.best_scores: dict[str, tuple[float, str]] = {}
+        self.stop_reason: str | None = None
         self._hooks: list[tuple[int, Hook]] = []
 
     @property
@@ -131,6 +139,7 @@ class Runner:
             hook = build_from_cfg(hook, HOOKS)
         if not isinstance(hook, Hook):
             raise TypeError(f'a hook must be a msseg.runner.hooks.Hook, but got {type(hook)}')
+        hook.attach(self)
         self._hooks.append((priority_number(priority), hook))
         self._hooks.sort(key=lambda entry: entry[0])
 
@@ -146,13 +155,38 @@ class Runner:
                 if isinstance(hook, LoggerHook):
                     hook.log(self, mode, values)
 
+    def stop(self, reason: str) -> None:
+        """End the run after the current iteration; what is due after it is still done."""
+        self.stop_reason = reason
+
     def state(self) -> dict:
-        """Return what a checkpoint stores beside weights and optimizer: plain JSON values."""
+        """Return what a checkpoint stores beside tensors: plain JSON values."""
         progress = {'iter': self.iter, 'epoch': self.epoch, 'best_scores': self.best_scores}
-        return {**self.meta, **progress}
+        hooks = {type(hook).__name__: hook.state() for hook in self.hooks if hook.state()}
+        return {**self.meta, **progress, 'hooks': hooks}
+
+    def state_parameters(self) -> dict[str, Parameter]:
+        """Return the tensors of training besides weights, by their name in a checkpoint."""
+        state = optimizer_state(self.optimizer)
+        for parameter in self.train_step.state_parameters():
+            state[TRAIN_STEP + parameter.name] = parameter
+        for hook in self.hooks:
+            state.update(hook.parameters())
+        return state
+
+    def save(self, path: str | Path, meta: dict | None = None, with_state: bool = True) -> None:
+        """Write a checkpoint.
+
+        Args:
+            path: The file, ending in ``.ckpt``.
+            meta: More plain JSON values to store.
+            with_state: Save what resuming needs, too.
+        """
+        state = self.state_parameters() if with_state else {}
+        save_checkpoint(path, self.model, state, {**self.state(), **(meta or {})})
 
     def resume(self, path: str | Path) -> None:
-        """Go on from a checkpoint: weights, optimizer, completed iterations, best scores.
+        """Go on from a checkpoint: weights, tensors of training, completed iterations, scores.
 
         Raises:
             ValueError: The checkpoint does not fit, or was not written by a runner.
@@ -164,11 +198,15 @@ class Runner:
                 'Train on from its weights with --load-from.'
             )
         load_weights(self.model, checkpoint)
-        load_optimizer(self.optimizer, checkpoint)
+        load_state(self.state_parameters(), checkpoint)
         self.iter = checkpoint.meta['iter']
         self.best_scores = {
             key: (score, name) for key, (score, name) in checkpoint.meta['best_scores'].items()
         }
+        states = checkpoint.meta.get('hooks', {})
+        for hook in self.hooks:
+            if type(hook).__name__ in states:
+                hook.load_state(states[type(hook).__name__])
         self.logger.info('resumed %s at iteration %d', path, self.iter)
 
     def current_lr(self) -> list[float]:
@@ -180,12 +218,14 @@ class Runner:
         self.call_hook('before_run')
         try:
             batches = self.loader.batches(self.iter)
-            while self.iter < self.max_iters:
+            while self.iter < self.max_iters and self.stop_reason is None:
                 if self.inner_iter == 0:
                     self.call_hook('before_train_epoch')
                 self._iterate(batches)
                 if self.inner_iter == 0:
                     self.call_hook('after_train_epoch')
+            if self.stop_reason is not None:
+                self.logger.info('stopped after iteration %d: %s', self.iter, self.stop_reason)
         finally:
             self.call_hook('after_run')
 

@@ -1,7 +1,7 @@
 """One training step: the only place that differentiates."""
 
 import mindspore as ms
-from mindspore import Tensor, nn
+from mindspore import Parameter, Tensor, nn
 
 from msseg.runner.grad_clip import GradClip
 
@@ -52,3 +52,7 @@ class TrainStep(nn.Cell):
             logged = logged + (norm,)
         self.optimizer(grads)
         return logged
+
+    def state_parameters(self) -> list[Parameter]:
+        """Return what the step itself keeps from one iteration to the next."""
+        return []

@@ -7,7 +7,13 @@ import numpy as np
 import pytest
 from mindspore import nn
 
-from msseg.runner.checkpoint import load_checkpoint, load_optimizer, save_checkpoint, save_weights
+from msseg.runner.checkpoint import (
+    load_checkpoint,
+    load_state,
+    optimizer_state,
+    save_checkpoint,
+    save_weights,
+)
 from msseg.runner.load_weights import load_weights
 from tests.test_convert.torch_files import save_torch
 
@@ -139,7 +145,8 @@ def test_half_of_the_backbone_is_enough(tmp_path):
 
 def test_file_of_another_framework_cannot_be_resumed(tmp_path):
     with pytest.raises(ValueError, match='cannot be resumed'):
-        load_optimizer(nn.SGD(Segmentor().trainable_params()), torch_file(tmp_path / 'a', TORCH))
+        state = optimizer_state(nn.SGD(Segmentor().trainable_params()))
+        load_state(state, torch_file(tmp_path / 'a', TORCH))
 
 
 def test_numbers_are_written_without_a_model(tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msseg.runner.builder import HOOKS
-from msseg.runner.checkpoint import numbered_checkpoints, save_and_name_last
+from msseg.runner.checkpoint import name_last, numbered_checkpoints
 from msseg.runner.hooks.hook import Hook
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ class CheckpointHook(Hook):
     Args:
         interval: Iterations or epochs between checkpoints; -1 saves none but the last.
         by_epoch: Whether `interval` counts epochs.
-        save_optimizer: Save the optimizer's state too; without it a run cannot be resumed.
+        save_optimizer: Save optimizer and other state too; without it a run cannot be resumed.
         out_dir: Folder for the files; the work dir by default.
         max_keep_ckpts: How many to keep; -1 keeps all. The oldest goes when a newer is on disk.
         save_last: Save after the last iteration, too.
@@ -72,9 +72,8 @@ class CheckpointHook(Hook):
     def _save(self, runner: Runner) -> None:
         prefix, number = ('epoch', runner.epoch) if self.by_epoch else ('iter', runner.iter)
         path = self.folder / f'{prefix}_{number}.ckpt'
-        optimizer = runner.optimizer if self.save_optimizer else None
-        meta = {**runner.state(), **self.meta}
-        save_and_name_last(path, runner.model, optimizer, meta)
+        runner.save(path, self.meta, with_state=self.save_optimizer)
+        name_last(path)
         runner.logger.info('saved %s', path)
         if self.max_keep_ckpts > 0:
             for old in numbered_checkpoints(self.folder, prefix)[: -self.max_keep_ckpts]:

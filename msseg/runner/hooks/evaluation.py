@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from msseg.runner.builder import HOOKS
-from msseg.runner.checkpoint import save_checkpoint
 from msseg.runner.hooks.hook import Hook
 from msseg.utils.suggest import did_you_mean
 
@@ -87,7 +86,7 @@ class EvalHook(Hook):
         runner.best_scores[key] = (score, path.name)
         if runner.rank != 0:
             return
-        save_checkpoint(path, runner.model, runner.optimizer, runner.state())
+        runner.save(path)
         runner.logger.info('saved %s, the best so far: %s %.4f', path, key, score)
         if previous and previous[1] != path.name:
             (runner.work_dir / previous[1]).unlink(missing_ok=True)

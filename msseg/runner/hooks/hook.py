@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from msseg.utils.suggest import did_you_mean
 
 if TYPE_CHECKING:
+    from mindspore import Parameter
+
     from msseg.runner.runner import Runner
 
 # Lower runs earlier; hooks of equal priority run in the order they were registered.
@@ -47,8 +49,25 @@ class Hook:
     ``after_`` points, ``runner.iter`` already counts the iteration (or ``runner.epoch`` the epoch)
     that has just ended.
 
+    A hook that must go on where it stood when a run is resumed gives its tensors by `parameters`
+    and everything else by `state`.
+
     Source: MMCV 1.7 ``mmcv.runner.Hook``.
     """
+
+    def attach(self, runner: Runner) -> None:
+        """Called when the hook is registered; one that keeps tensors makes them here."""
+
+    def parameters(self) -> dict[str, Parameter]:
+        """Return the tensors that checkpoints are to hold, under names starting with ``hooks.``."""
+        return {}
+
+    def state(self) -> dict:
+        """Return what else checkpoints are to hold: plain JSON values."""
+        return {}
+
+    def load_state(self, state: dict) -> None:
+        """Take over what `state` returned when the checkpoint was written."""
 
     def before_run(self, runner: Runner) -> None:
         """Called once before the first iteration, after a checkpoint was resumed."""
