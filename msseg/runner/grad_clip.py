@@ -5,6 +5,37 @@ import math
 from mindspore import Tensor, nn, ops
 
 
+class GradNorm(nn.Cell):
+    """The joint norm of all gradients.
+
+    Args:
+        norm_type: p of the p-norm, or ``inf``.
+    """
+
+    def __init__(self, norm_type: float = 2.0) -> None:
+        super().__init__(auto_prefix=False)
+        self.norm_type = norm_type
+        self.is_euclidean = norm_type == 2.0
+        self.is_infinity_norm = math.isinf(norm_type)
+        self.half_square = ops.L2Loss()
+
+    def construct(self, grads: tuple) -> Tensor:
+        """Return the norm, a float32 scalar; NaN or infinite when a gradient is."""
+        parts = ()
+        for grad in grads:
+            grad = grad.astype('float32')
+            if self.is_euclidean:
+                parts = parts + (2.0 * self.half_square(grad),)
+            elif self.is_infinity_norm:
+                parts = parts + (ops.abs(grad).max(),)
+            else:
+                parts = parts + (ops.pow(ops.abs(grad), self.norm_type).sum(),)
+        together = ops.stack(parts)
+        if self.is_infinity_norm:
+            return together.max()
+        return ops.pow(together.sum(), 1.0 / self.norm_type)
+
+
 class GradClip(nn.Cell):
     """Scale all gradients so that their joint norm is at most `max_norm`.
 
@@ -27,30 +58,12 @@ class GradClip(nn.Cell):
                     f'optimizer_config.grad_clip.{name} is {value!r}, expected a positive number'
                 )
         self.max_norm = float(max_norm)
-        self.norm_type = norm_type
-        self.is_infinity_norm = math.isinf(norm_type)
+        self.norm = GradNorm(norm_type)
 
-    def construct(self, grads: tuple) -> tuple:
-        """Return the clipped gradients and the norm before clipping."""
-        norm = self.norm(grads)
+    def construct(self, grads: tuple, norm: Tensor) -> tuple:
+        """Return the clipped gradients; `norm` is what ``self.norm`` says of them."""
         factor = ops.minimum(self.max_norm / (norm + 1e-6), Tensor(1.0))
         clipped = ()
         for grad in grads:
             clipped = clipped + (grad * factor.astype(grad.dtype),)
-        return clipped, norm
-
-    def norm(self, grads: tuple) -> Tensor:
-        """Return the joint norm of all gradients, float32."""
-        parts = ()
-        for grad in grads:
-            magnitude = ops.abs(grad.astype('float32'))
-            if self.is_infinity_norm:
-                parts = parts + (magnitude.max(),)
-            elif self.norm_type == 2.0:
-                parts = parts + (ops.square(magnitude).sum(),)
-            else:
-                parts = parts + (ops.pow(magnitude, self.norm_type).sum(),)
-        together = ops.stack(parts)
-        if self.is_infinity_norm:
-            return together.max()
-        return ops.pow(together.sum(), 1.0 / self.norm_type)
+        return clipped

@@ -237,11 +237,19 @@ class Runner:
         if not self.model.training:
             # Whatever evaluates shares the model and leaves it in evaluation mode.
             self.train_step.set_train()
-        values = self.train_step(Tensor(self.data_batch.img), Tensor(self.data_batch.gt))
+        inputs = [Tensor(self.data_batch.img), Tensor(self.data_batch.gt)]
+        if self.train_step.cumulative_iters > 1:
+            inputs.append(Tensor(self._is_update()))
+        values = self.train_step(*inputs)
         self.outputs = dict(zip(self.train_step.value_names, values, strict=True))
         self.iter_values.update(self.outputs)
         self.iter += 1
         self.call_hook('after_train_iter')
+
+    def _is_update(self) -> bool:
+        """Whether the coming iteration ends a group of those whose gradients are accumulated."""
+        number = self.iter + 1
+        return number % self.train_step.cumulative_iters == 0 or number == self.max_iters
 
 
 @RUNNERS.register_module()

@@ -1,13 +1,28 @@
 """One training step: the only place that differentiates."""
 
 import mindspore as ms
-from mindspore import Parameter, Tensor, nn
+from mindspore import Parameter, Tensor, nn, ops
 
-from msseg.runner.grad_clip import GradClip
+from msseg.runner.accumulator import GradAccumulator
+from msseg.runner.grad_clip import GradClip, GradNorm
+from msseg.runner.loss_scaler import LossScaler
+
+
+class ScaledLoss(nn.Cell):
+    """A network whose loss, the first of what it returns, is multiplied for differentiation."""
+
+    def __init__(self, network: nn.Cell) -> None:
+        super().__init__(auto_prefix=False)
+        self.network = network
+
+    def construct(self, img: Tensor, gt: Tensor, scale: Tensor) -> tuple:
+        """Return the scaled loss, and (the loss, the network's values)."""
+        loss, values = self.network(img, gt)
+        return loss * scale, (loss, values)
 
 
 class TrainStep(nn.Cell):
-    """Forward, gradients, clip, update.
+    """Forward, gradients, accumulate, reduce over devices, unscale, clip, update.
 
     A cell that owns network and optimizer, not a closure: with the compile cache on, a jitted
     closure of MindSpore 2.8 trains parameters that belong to nothing.
@@ -15,44 +30,122 @@ class TrainStep(nn.Cell):
     Args:
         network: A cell (img, gt) -> (loss, values), such as SegmentorWithLoss.
         optimizer: The optimizer of its parameters.
-        grad_clip: None, or the clipping, whose gradient norm is reported too.
+        grad_clip: None, or the clipping.
+        loss_scaler: None, or the factor on the loss. With it, a step whose gradients are not
+            finite changes neither weights nor the optimizer's state.
+        cumulative_iters: How many batches' gradients make one update.
+        reducer: None, or the mean of gradients over devices.
+        skip_nonfinite: Leave such a step out without a loss scaler, too.
     """
 
     def __init__(
-        self, network: nn.Cell, optimizer: nn.Cell, grad_clip: GradClip | None = None
+        self,
+        network: nn.Cell,
+        optimizer: nn.Cell,
+        grad_clip: GradClip | None = None,
+        loss_scaler: LossScaler | None = None,
+        cumulative_iters: int = 1,
+        reducer: nn.Cell | None = None,
+        skip_nonfinite: bool = False,
     ) -> None:
         super().__init__(auto_prefix=False)
-        self.network = network
+        if cumulative_iters < 1:
+            raise ValueError(
+                f'optimizer_config.cumulative_iters is {cumulative_iters!r}, expected at least 1'
+            )
+        self.network = ScaledLoss(network)
         self.optimizer = optimizer
         self.grad_clip = grad_clip
         self.has_clip = grad_clip is not None
-        self.value_names = [*network.value_names, 'loss']
-        if self.has_clip:
-            self.value_names = [*self.value_names, 'grad_norm']
+        self.norm = grad_clip.norm if self.has_clip else GradNorm()
+        self.loss_scaler = loss_scaler
+        self.has_scaler = loss_scaler is not None
+        self.cumulative_iters = cumulative_iters
+        self.accumulates = cumulative_iters > 1
+        self.accumulator = GradAccumulator(optimizer.parameters) if self.accumulates else None
+        self.reducer = reducer
+        self.has_reducer = reducer is not None
+        self.can_skip = self.has_scaler or skip_nonfinite
+        self.value_names = [*network.value_names, 'loss', 'grad_norm']
+        if self.can_skip:
+            self.value_names = [*self.value_names, 'skipped']
+        if self.has_scaler:
+            self.value_names = [*self.value_names, 'loss_scale']
         self.value_and_grad = ms.value_and_grad(
-            network, None, weights=optimizer.parameters, has_aux=True
+            self.network, None, weights=optimizer.parameters, has_aux=True
         )
         self.set_train()
 
-    def construct(self, img: Tensor, gt: Tensor) -> tuple:
-        """Update the parameters with one batch.
+    def construct(self, img: Tensor, gt: Tensor, is_update: Tensor = True) -> tuple:
+        """Learn from one batch.
 
         Args:
             img: float32 (n, 3, h, w).
             gt: int32 (n, h, w).
+            is_update: bool scalar, used when gradients are accumulated: whether this batch is the
+                last of those that make one update.
 
         Returns:
-            Scalars named by ``value_names``: the network's values, the loss and, with clipping,
-            the gradient norm before it.
+            Scalars named by ``value_names``: the network's values, the loss, the norm of the
+            gradients before clipping (of this device's own until they are reduced for an update)
+            and, where they can occur, whether the update was skipped (1 or 0) and the loss scale.
         """
-        (loss, values), grads = self.value_and_grad(img, gt)
+        scale = self.loss_scaler.scale * 1.0 if self.has_scaler else Tensor(1.0)
+        (_, (loss, values)), grads = self.value_and_grad(img, gt, scale)
         logged = values + (loss,)
+        if not self.accumulates:
+            return logged + self._update(grads, scale)
+        grads = self.accumulator(grads)
+        if is_update:
+            outcome = self._update(grads, scale)
+            self.accumulator.clear()
+        else:
+            outcome = self._describe(self.norm(grads) / scale, Tensor(True), scale)
+        return logged + outcome
+
+    def _update(self, grads: tuple, scale: Tensor) -> tuple:
+        if self.has_reducer:
+            grads = self.reducer(grads)
+        if self.has_scaler:
+            unscaled = ()
+            for grad in grads:
+                unscaled = unscaled + (grad / scale,)
+            grads = unscaled
+        norm = self.norm(grads)
+        is_finite = self._is_finite(grads, norm)
         if self.has_clip:
-            grads, norm = self.grad_clip(grads)
-            logged = logged + (norm,)
-        self.optimizer(grads)
-        return logged
+            grads = self.grad_clip(grads, norm)
+        if self.can_skip:
+            if is_finite:
+                self.optimizer(grads)
+        else:
+            self.optimizer(grads)
+        if self.has_scaler:
+            self.loss_scaler(is_finite)
+        return self._describe(norm, is_finite, scale)
+
+    def _is_finite(self, grads: tuple, norm: Tensor) -> Tensor:
+        if not self.norm.is_infinity_norm:
+            return ops.isfinite(norm)
+        # The largest of several numbers need not be NaN when one of them is.
+        sums = ()
+        for grad in grads:
+            sums = sums + (ops.abs(grad).sum(),)
+        return ops.isfinite(ops.stack(sums).sum())
+
+    def _describe(self, norm: Tensor, is_finite: Tensor, scale: Tensor) -> tuple:
+        described = (norm,)
+        if self.can_skip:
+            described = described + (1.0 - is_finite.astype(ms.float32),)
+        if self.has_scaler:
+            described = described + (scale,)
+        return described
 
     def state_parameters(self) -> list[Parameter]:
         """Return what the step itself keeps from one iteration to the next."""
-        return []
+        state = []
+        if self.has_scaler:
+            state += [self.loss_scaler.scale, self.loss_scaler.good_steps]
+        if self.accumulates:
+            state += [self.accumulator.count, *self.accumulator.sums]
+        return state
