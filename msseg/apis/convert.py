@@ -17,6 +17,7 @@ from msseg.convert import (
     write_report,
 )
 from msseg.runner.checkpoint import Checkpoint, load_checkpoint, save_weights
+from msseg.runner.load_weights import needed_shapes
 
 _BACKBONE = 'backbone.'
 
@@ -51,7 +52,8 @@ def convert_checkpoint(
     source, destination = Path(source), Path(destination)
     _check_paths(source, destination)
     checkpoint = load_checkpoint(source)
-    conversion = _convert(checkpoint, style, _shapes(cfg))
+    wanted = None if cfg is None else needed_shapes(build_model(cfg), checkpoint)
+    conversion = _convert(checkpoint, style, wanted)
     if report is not None:
         write_report(conversion, source, report)
     print(f'{source}: names of style {conversion.style!r}\n{format_table(conversion)}')
@@ -76,12 +78,6 @@ def _convert(checkpoint: Checkpoint, style: str, wanted: dict[str, tuple] | None
     except ValueError as error:
         raise ValueError(f'checkpoint {str(checkpoint.path)!r}: {error}') from error
     return conversion
-
-
-def _shapes(cfg: Config | None) -> dict[str, tuple] | None:
-    if cfg is None:
-        return None
-    return {p.name: tuple(p.shape) for p in build_model(cfg).get_parameters()}
 
 
 def _check_paths(source: Path, destination: Path) -> None:

@@ -48,14 +48,42 @@ def load_weights(
         ValueError: The checkpoint does not fit; nothing has been copied.
     """
     parameters = {p.name: p for p in model.get_parameters() if p.name.startswith(part)}
-    wanted = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
+    wanted = needed_shapes(model, checkpoint, part)
     conversion = _convert(checkpoint, wanted, part)
     _check(conversion, checkpoint, wanted, strict, allow_partial_backbone)
     for name, array in conversion.weights.items():
         # A tensor of its own: MindSpore may share memory with the array.
         parameters[name].set_data(ms.Tensor(np.array(array), parameters[name].dtype))
     _report(conversion, checkpoint)
+    afresh = [name for name in parameters if name not in wanted]
+    if afresh and not checkpoint.is_foreign:
+        get_logger().info('not in the file, start afresh: %s', ', '.join(afresh))
     return conversion
+
+
+def needed_shapes(
+    model: nn.Cell, checkpoint: Checkpoint, part: str = ''
+) -> dict[str, tuple[int, ...]]:
+    """Return name and shape of what a model needs of a checkpoint.
+
+    That is all of its parameters, but of its counters (such as dropout's, the only ones that are
+    integers) just those that the file has: networks elsewhere have none.
+
+    Args:
+        model: The network.
+        checkpoint: Where the weights come from.
+        part: Only parameters whose names start with this.
+    """
+    return {
+        parameter.name: tuple(parameter.shape)
+        for parameter in model.get_parameters()
+        if parameter.name.startswith(part)
+        and (parameter.name in checkpoint.weights or not _is_counter(parameter))
+    }
+
+
+def _is_counter(parameter: Parameter) -> bool:
+    return parameter.dtype in (ms.int32, ms.int64)
 
 
 def _convert(checkpoint: Checkpoint, wanted: dict[str, tuple], part: str) -> Conversion:

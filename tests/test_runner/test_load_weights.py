@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from mindspore import nn
 
+from msseg.models.layers import Dropout2d
 from msseg.runner.checkpoint import (
     load_checkpoint,
     load_state,
@@ -21,19 +22,20 @@ from tests.test_convert.torch_files import save_torch
 class Head(nn.Cell):
     """A layer before the classifier, under MMSegmentation's names."""
 
-    def __init__(self, classes):
+    def __init__(self, classes, has_dropout):
         super().__init__()
         self.bottleneck = nn.Dense(2, 3)
+        self.dropout = Dropout2d(0.5) if has_dropout else None
         self.conv_seg = nn.Dense(3, classes)
 
 
 class Segmentor(nn.Cell):
     """A backbone and two heads."""
 
-    def __init__(self, classes=5):
+    def __init__(self, classes=5, has_dropout=False):
         super().__init__()
         self.backbone = nn.SequentialCell(nn.Dense(2, 2), nn.BatchNorm1d(2))
-        self.decode_head = nn.CellList([Head(classes), Head(classes)])
+        self.decode_head = nn.CellList([Head(classes, False), Head(classes, has_dropout)])
 
 
 # PyTorch's names of the backbone above.
@@ -163,3 +165,37 @@ def test_numbers_are_written_without_a_model(tmp_path):
 def test_format_is_told_by_the_content(tmp_path):
     arrays = {'backbone.0.weight': np.zeros((2, 2), np.float32)}
     assert load_checkpoint(save_torch(tmp_path / 'torch.ckpt', arrays)).is_foreign
+
+
+def test_dropouts_counter_is_no_weight_that_a_file_must_have(tmp_path, said):
+    save_checkpoint(tmp_path / 'old.ckpt', Segmentor())
+    save_torch(tmp_path / 'foreign.pth', foreign_arrays(Segmentor()))
+    for name in ('old.ckpt', 'foreign.pth'):
+        model = Segmentor(has_dropout=True)
+        before = values_of(model)['decode_head.1.dropout.state']
+        conversion = load_weights(model, load_checkpoint(tmp_path / name), strict=True)
+        assert not conversion.of_kind('missing')
+        np.testing.assert_array_equal(values_of(model)['decode_head.1.dropout.state'], before)
+    assert not [record for record in said.records if record.levelno > logging.INFO]
+    assert 'not in the file, start afresh: decode_head.1.dropout.state' in said.messages
+
+
+def test_dropouts_counter_comes_back_where_the_file_has_it(tmp_path):
+    trained = Segmentor(has_dropout=True)
+    trained.decode_head[1].dropout.state.set_data(ms.Tensor([7, 41], ms.int32))
+    save_checkpoint(tmp_path / 'a.ckpt', trained)
+    model = Segmentor(has_dropout=True)
+    load_weights(model, load_checkpoint(tmp_path / 'a.ckpt'))
+    np.testing.assert_array_equal(values_of(model)['decode_head.1.dropout.state'], [7, 41])
+    load_weights(Segmentor(), load_checkpoint(tmp_path / 'a.ckpt'))
+
+
+def foreign_arrays(model):
+    """The model's weights under PyTorch's names."""
+    leaves = dict(zip(('gamma', 'beta', 'moving_mean', 'moving_variance'),
+                      ('weight', 'bias', 'running_mean', 'running_var'), strict=True))  # fmt: skip
+    arrays = {}
+    for name, value in values_of(model).items():
+        layer, _, leaf = name.rpartition('.')
+        arrays[f'{layer}.{leaves.get(leaf, leaf)}'] = value
+    return arrays

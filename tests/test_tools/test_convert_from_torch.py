@@ -83,15 +83,17 @@ def test_names_alone(convert, tmp_path):
         (MMSEG, ''),
         (OFFICIAL, ''),
         (OFFICIAL, "\nmodel['decode_head']['*']['conv_bias'] = True"),
+        (OFFICIAL, "\nmodel['decode_head'][1]['dropout_ratio'] = 0.05"),
         (IMAGENET, ''),
     ],
-    ids=['mmseg', 'official', 'official with biases', 'imagenet'],
+    ids=['mmseg', 'official', 'official with biases', 'official with dropout', 'imagenet'],
 )
 def test_checked_against_a_config(convert, config, tmp_path, source, more):
     text = convert(source, tmp_path / 'a.ckpt', '--config', config(more))
     weights = load_checkpoint(tmp_path / 'a.ckpt').weights
-    assert ('decode_head.1.bottleneck.conv.bias' in weights) == bool(more)
-    assert len(weights) == (330 if source == IMAGENET else 381 if more else 379)
+    has_bias = 'conv_bias' in more
+    assert ('decode_head.1.bottleneck.conv.bias' in weights) == has_bias
+    assert len(weights) == (330 if source == IMAGENET else 381 if has_bias else 379)
     assert f'| total         | {len(weights):7d} |' in text or source == IMAGENET
 
 

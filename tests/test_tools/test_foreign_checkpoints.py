@@ -32,11 +32,14 @@ def run(monkeypatch, capfd):
 
 @pytest.fixture
 def files(tmp_path):
-    """A config, and PyTorch's file of its model."""
-    config = write_config(tmp_path, write_discs(tmp_path / 'data', count=2))
+    """A config, and PyTorch's file of its model, which does not have dropout's counter."""
+    dropout = "\nmodel['decode_head'][1]['dropout_ratio'] = 0.05\n"
+    config = write_config(tmp_path, write_discs(tmp_path / 'data', count=2), dropout)
     arrays = {}
     for parameter in build_segmentor(Config.fromfile(config).model).get_parameters():
         layer, _, leaf = parameter.name.rpartition('.')
+        if layer == 'decode_head.1.dropout':
+            continue
         arrays[f'module.{layer}.{TORCH_LEAVES.get(leaf, leaf)}'] = parameter.asnumpy()
     path = save_torch(tmp_path / 'foreign.pth', arrays, lambda state: {'state_dict': state})
     total = f'| total         | {len(arrays):7d} |              0 |       0 |          0 |'
