@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from msseg.runner import GradClip, TrainStep, build_optimizer
+from msseg.runner.loss_scaler import build_loss_scaler
 from msseg.runner.optimizer import get_lr, set_lr
 from tests.test_runner.line_model import Line, LineLoss, Loader
 
@@ -46,10 +47,10 @@ def adam(lr, decay, decoupled, betas=(0.9, 0.99), eps=1e-8):
     return update
 
 
-def train(optimizer, clip=None, steps=10):
-    """Return the parameters after some steps, and the first step's gradient norm if clipped."""
+def train(optimizer, clip=None, steps=10, loss_scaler=None):
+    """Return the parameters after some steps, and what the first step reported."""
     model = Line()
-    step = TrainStep(LineLoss(model), build_optimizer(model, optimizer), clip)
+    step = TrainStep(LineLoss(model), build_optimizer(model, optimizer), clip, loss_scaler)
     parameters = dict(model.parameters_and_names())
     first = None
     for index, batch in zip(range(steps), Loader().batches(), strict=False):
@@ -92,7 +93,13 @@ def test_ten_steps_follow_the_formula(optimizer, update):
         np.testing.assert_allclose(a, e, rtol=2e-5, atol=2e-6, err_msg=name)
 
 
-def test_multipliers_and_clipping_follow_the_formula():
+# The scale of 10 is that of the old scripts, which never undid it.
+@pytest.mark.parametrize(
+    'loss_scale',
+    [None, 10.0, {'init_scale': 2.0**10, 'growth_interval': 3}],
+    ids=['no scale', 'fixed scale', 'dynamic scale'],
+)
+def test_multipliers_clipping_and_scale_follow_the_formula(loss_scale):
     optimizer = {
         'type': 'SGD',
         'lr': 0.1,
@@ -103,7 +110,8 @@ def test_multipliers_and_clipping_follow_the_formula():
             'norm_decay_mult': 0.0,
         },
     }
-    actual, first = train(optimizer, GradClip(max_norm=0.05))
+    scaler = None if loss_scale is None else build_loss_scaler(loss_scale)
+    actual, first = train(optimizer, GradClip(max_norm=0.05), loss_scaler=scaler)
     # The longer key counts alone: dense.bias has the learning rate of the config.
     updates = [sgd(0.3, 0.1), sgd(0.1, 0.05), sgd(0.1, 0.0), sgd(0.1, 0.0)]
     for name, a, e in zip(NAMES, actual, expected(updates, max_norm=0.05), strict=True):
@@ -112,6 +120,17 @@ def test_multipliers_and_clipping_follow_the_formula():
     values = expected(updates, steps=0)
     norm = np.sqrt(sum((grad**2).sum() for grad in gradients(values, batch.img, batch.gt)))
     assert float(first['grad_norm'].asnumpy()) == pytest.approx(norm, rel=1e-5)
+    if isinstance(loss_scale, dict):
+        assert float(scaler.scale.asnumpy()) == 2.0**13  # it grew three times on the way
+
+
+@pytest.mark.parametrize('loss_scale', [10.0, 'dynamic'])
+def test_a_loss_scale_changes_no_update(loss_scale):
+    """Without clipping, which would hide a common factor on all gradients."""
+    optimizer = {'type': 'SGD', 'lr': 0.1, 'momentum': 0.9, 'weight_decay': 0.1}
+    actual, _ = train(optimizer, loss_scaler=build_loss_scaler(loss_scale))
+    for name, a, e in zip(NAMES, actual, expected([sgd(0.1, 0.1)] * 4), strict=True):
+        np.testing.assert_allclose(a, e, rtol=2e-5, atol=2e-6, err_msg=name)
 
 
 @pytest.mark.parametrize('norm_type', [1, 3, float('inf')])
