@@ -19,7 +19,7 @@ from msseg.datasets import CustomDataset, TrainLoader
 from msseg.models import SegmentorWithLoss
 from msseg.registry import build_from_cfg
 from msseg.runner import RUNNERS, GradClip, Runner, TrainStep, build_optimizer
-from msseg.runner.checkpoint import find_last_checkpoint
+from msseg.runner.find_checkpoint import find_last_checkpoint
 from msseg.runner.hooks import (
     CheckpointHook,
     EvalHook,

@@ -2,15 +2,14 @@
 
 Weights stand under their plain names, the tensors of training (optimizer, loss scale, averaged
 weights) under `STATE_PREFIXES`, and everything else (iteration, best scores, seed, CLASSES,
-PALETTE, config text, versions) is one JSON string under ``meta``, because ``save_checkpoint`` takes
-no nested values.
+PALETTE, config text, versions) is one JSON string under ``meta``, because the format has no nested
+values.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import re
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,11 +19,10 @@ import numpy as np
 from mindspore import Parameter, nn
 
 from msseg.convert import read_foreign, sniff_format
-from msseg.utils.atomic import atomic_path, atomic_write_text
+from msseg.runner.checkpoint_file import META, damaged, has_valid_checksum, write_checkpoint
+from msseg.utils.logging import get_logger
 
 OPTIMIZER, TRAIN_STEP, EMA, HOOKS = STATE_PREFIXES = ('optimizer.', 'train_step.', 'ema.', 'hooks.')
-_META = 'meta'
-_LAST = 'last_checkpoint'
 
 
 @dataclass
@@ -59,31 +57,12 @@ def save_checkpoint(
         model: Whose weights and running statistics to save.
         state: The tensors of training to save, under names with one of `STATE_PREFIXES`.
         meta: Plain JSON values.
+
+    Raises:
+        OSError: It cannot be written; the message says how much room it needs and there is.
     """
-    entries = [{'name': p.name, 'data': p} for p in model.get_parameters()]
-    entries += [{'name': name, 'data': p} for name, p in (state or {}).items()]
-    _write(path, entries, meta or {})
-
-
-def name_last(path: Path) -> None:
-    """Note a checkpoint as its folder's newest good one."""
-    atomic_write_text(path.with_name(_LAST), path.name + '\n')
-
-
-def find_last_checkpoint(folder: str | Path) -> Path | None:
-    """Return the newest good checkpoint of a work dir, None when there is none."""
-    note = Path(folder) / _LAST
-    if not note.is_file():
-        return None
-    path = note.with_name(note.read_text().strip())
-    return path if path.is_file() else None
-
-
-def numbered_checkpoints(folder: str | Path, prefix: str) -> list[Path]:
-    """Return ``{prefix}_{number}.ckpt`` files of a folder by ascending number."""
-    pattern = re.compile(rf'{re.escape(prefix)}_(\d+)\.ckpt')
-    matches = [(pattern.fullmatch(path.name), path) for path in Path(folder).iterdir()]
-    return [path for _, path in sorted((int(m[1]), path) for m, path in matches if m)]
+    tensors = {p.name: p for p in model.get_parameters()}
+    write_checkpoint(path, json.dumps(meta or {}), [*tensors.items(), *(state or {}).items()])
 
 
 def save_weights(path: str | Path, weights: Mapping[str, np.ndarray], meta: dict) -> None:
@@ -94,11 +73,11 @@ def save_weights(path: str | Path, weights: Mapping[str, np.ndarray], meta: dict
         weights: Parameter name to numbers.
         meta: Plain JSON values.
     """
-    entries = [
-        {'name': name, 'data': ms.Tensor.from_numpy(np.require(array, requirements=['C', 'W']))}
+    tensors = [
+        (name, ms.Tensor.from_numpy(np.require(array, requirements=['C', 'W'])))
         for name, array in weights.items()
     ]
-    _write(path, entries, meta)
+    write_checkpoint(path, json.dumps(meta), tensors)
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
@@ -106,7 +85,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is damaged, or none of these.
+        DamagedCheckpointError: A ``.ckpt`` file is not what was written.
+        ValueError: It is none of these, or another framework's and damaged.
     """
     path = Path(path)
     if not path.is_file():
@@ -114,13 +94,11 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     if sniff_format(path) is not None or path.suffix != '.ckpt':
         file = read_foreign(path)
         return Checkpoint(path, file.tensors, meta=file.meta, is_foreign=True)
+    content = _read(path)
     try:
-        content = ms.load_checkpoint(str(path))
-    except (ValueError, TypeError) as error:
-        raise ValueError(
-            f'checkpoint {str(path)!r} cannot be read: it is damaged or no MindSpore checkpoint'
-        ) from error
-    meta = json.loads(content.pop(_META, '{}'))
+        meta = json.loads(content.pop(META)) if isinstance(content.get(META), str) else {}
+    except ValueError as error:
+        raise damaged(path, 'its description is no JSON') from error
     weights, state = {}, {}
     for name, value in content.items():
         if name.startswith(STATE_PREFIXES):
@@ -155,11 +133,17 @@ def optimizer_state(optimizer: nn.Cell) -> dict[str, Parameter]:
     return {OPTIMIZER + p.name: p for p in optimizer.get_parameters() if id(p) not in trained}
 
 
-def _write(path: str | Path, entries: list[dict], meta: dict) -> None:
-    with atomic_path(path) as temporary:
-        ms.save_checkpoint(entries, str(temporary), append_dict={_META: json.dumps(meta)})
-        # The framework makes its files readable by their owner alone.
-        os.chmod(temporary, 0o644)
+def _read(path: Path) -> dict[str, Parameter | str]:
+    if not has_valid_checksum(path):
+        get_logger().info('%s carries no checksum: it is older, or not written here', path)
+    # MindSpore logs on its own what it then raises.
+    logging.disable(logging.CRITICAL)
+    try:
+        return ms.load_checkpoint(str(path))
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise damaged(path, 'or it is no MindSpore checkpoint') from error
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def _cast(source: Parameter, target: Parameter) -> ms.Tensor:

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+import platform
+import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_TEMPORARY = re.compile(r'\..+\.(?P<machine>[\w-]+)-(?P<pid>\d+)\.tmp(\.\w+)?')
+# Writing a file changes its time all along: one at rest for so long is nobody's.
+_ABANDONED_AFTER_S = 3600.0
 
 
 @contextmanager
@@ -13,7 +22,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; rename it into place when the block succeeds.
 
     The temporary file keeps the suffix (writers choose a format by it), is flushed to the disk
-    before the rename, and is removed when the block raises.
+    before the rename, and is removed when the block raises. Its name tells machine and process.
 
     Args:
         path: The file's final name. Its folder must exist.
@@ -22,20 +31,63 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         The name to write to.
     """
     path = Path(path)
-    temporary = path.with_name(f'.{path.stem}.{os.getpid()}.tmp{path.suffix}')
+    temporary = path.with_name(f'.{path.stem}.{_machine()}-{os.getpid()}.tmp{path.suffix}')
     try:
         yield temporary
         _fsync(temporary, os.O_RDONLY)
         os.replace(temporary, path)
-        _fsync(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        _fsync_folder(path.parent)
     finally:
-        temporary.unlink(missing_ok=True)
+        # where this fails, the folder is gone: what made the block fail says more
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def atomic_write_text(path: str | Path, text: str) -> None:
     """Write a small text file atomically."""
     with atomic_path(path) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding='utf-8')
+
+
+def remove_abandoned(folder: str | Path) -> list[Path]:
+    """Remove temporary files of `atomic_path` that killed processes left in a folder.
+
+    Those of a process of this machine go when it is gone; those of other machines, and of a process
+    whose number is in use again, when they have not changed for an hour.
+
+    Returns:
+        The removed files.
+    """
+    removed = []
+    for path in Path(folder).iterdir():
+        match = _TEMPORARY.fullmatch(path.name)
+        if match and _is_abandoned(path, match['machine'], int(match['pid'])):
+            path.unlink(missing_ok=True)
+            removed.append(path)
+    return removed
+
+
+def _is_abandoned(path: Path, machine: str, pid: int) -> bool:
+    if machine == _machine() and (pid == os.getpid() or not _is_alive(pid)):
+        return True
+    try:
+        return time.time() - path.stat().st_mtime > _ABANDONED_AFTER_S
+    except FileNotFoundError:  # its process has just finished it
+        return False
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
+
+
+def _machine() -> str:
+    return re.sub(r'[^\w-]', '_', platform.node()) or 'localhost'
 
 
 def _fsync(path: Path, flags: int) -> None:
@@ -44,3 +96,12 @@ def _fsync(path: Path, flags: int) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _fsync_folder(folder: Path) -> None:
+    try:
+        _fsync(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        # some network file systems cannot flush a folder; the file itself is in place
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise

@@ -6,7 +6,8 @@ import pytest
 
 from msseg.registry import Registry
 from msseg.runner import HOOKS, EpochBasedRunner, Hook, IterBasedRunner
-from msseg.runner.checkpoint import find_last_checkpoint, load_checkpoint
+from msseg.runner.checkpoint import load_checkpoint
+from msseg.runner.find_checkpoint import find_last_checkpoint
 from msseg.runner.hooks import (
     CheckpointHook,
     EvalHook,

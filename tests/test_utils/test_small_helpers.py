@@ -1,10 +1,11 @@
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
 
-from msseg.utils.atomic import atomic_path, atomic_write_text
+from msseg.utils.atomic import atomic_path, atomic_write_text, remove_abandoned
 from msseg.utils.cli import one_line, run_main
 from msseg.utils.device import setup_device
 from msseg.utils.dist import get_rank, get_world_size
@@ -86,6 +87,32 @@ def test_failed_atomic_write_keeps_the_old_file_and_no_rest(tmp_path):
         raise RuntimeError('disk')
     assert path.read_text() == 'old'
     assert os.listdir(tmp_path) == ['note.txt']
+
+
+def test_error_of_the_write_is_not_hidden_by_a_folder_that_went(tmp_path):
+    (tmp_path / 'work').mkdir()
+    with pytest.raises(OSError, match='disk'), atomic_path(tmp_path / 'work/note.txt') as temporary:
+        temporary.write_text('half')
+        shutil.rmtree(tmp_path / 'work')
+        raise OSError('disk')
+
+
+def test_what_killed_processes_left_is_removed_and_nothing_else(tmp_path):
+    ended = subprocess.Popen(['true'])
+    ended.wait()
+    with atomic_path(tmp_path / 'iter_4.ckpt') as temporary:
+        temporary.write_text('mine')
+        mine = temporary.name
+    left = mine.replace(str(os.getpid()), str(ended.pid))
+    others = mine.replace(str(os.getpid()), str(os.getppid()))
+    elsewhere = f'.iter_4.node-7-{ended.pid}.tmp.ckpt'
+    old = f'.iter_8.node-8-{ended.pid}.tmp.ckpt'
+    users = ['.hidden.tmp', '.iter_4.tmp.ckpt', 'iter_4.x-1.tmp.ckpt']
+    for name in (left, mine, others, elsewhere, old, *users):
+        (tmp_path / name).write_text('')
+    os.utime(tmp_path / old, (0, 0))
+    assert {path.name for path in remove_abandoned(tmp_path)} == {left, mine, old}
+    assert set(os.listdir(tmp_path)) == {'iter_4.ckpt', others, elsewhere, *users}
 
 
 def test_users_mistake_is_one_line_and_status_1(capsys):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from msseg.runner.builder import HOOKS
-from msseg.runner.checkpoint import name_last, numbered_checkpoints
+from msseg.runner.find_checkpoint import name_last, numbered_checkpoints
 from msseg.runner.hooks.hook import Hook
 
 if TYPE_CHECKING:
