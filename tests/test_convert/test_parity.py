@@ -5,11 +5,9 @@ from pathlib import Path
 import mindspore as ms
 import numpy as np
 import pytest
-from mindspore import ops
 
 from msseg.convert import convert
 from msseg.models import SegmentorWithLoss, build_backbone, build_segmentor
-from msseg.models.backbones.hr_module import HRModule
 from msseg.runner import TrainStep, build_optimizer, load_checkpoint, load_weights
 from tests.test_models.model_configs import tiny_hrnet, tiny_ocrnet
 
@@ -67,11 +65,6 @@ def test_logits_with_the_biases_in_the_running_means(mode):
     assert_close(ocr.asnumpy(), expected['ocr_logits'])
 
 
-def repeat_pixels(self, x, factor, size):
-    """Stands in for `HRModule._upsample`."""
-    return ops.repeat_interleave(ops.repeat_interleave(x, factor, 2), factor, 3)
-
-
 def save_as_model_zoo(path):
     """What its scripts would have saved of the same network: no biases before norms, float16."""
     folded = convert(load_checkpoint(DATA / f'{OFFICIAL}.pth').weights)
@@ -101,10 +94,9 @@ def test_checkpoint_of_the_model_zoo(tmp_path):
             np.testing.assert_array_equal(parameter.asnumpy(), half)
 
 
-def test_feature_maps_of_an_imagenet_classifiers_backbone(mode, monkeypatch):
+def test_feature_maps_of_an_imagenet_classifiers_backbone(mode):
     """The classifier's fusion repeats pixels where a segmentation model's interpolates."""
-    monkeypatch.setattr(HRModule, '_upsample', repeat_pixels)
-    model = build_segmentor(tiny_ocrnet())
+    model = build_segmentor(tiny_ocrnet(backbone=dict(fuse_upsample='nearest')))
     checkpoint = load_checkpoint(DATA / 'imagenet-hrnet-tiny.pth')
     conversion = load_weights(model, checkpoint, strict=False, part='backbone.')
     assert not conversion.of_kind('missing', 'unexpected', 'shape mismatch')

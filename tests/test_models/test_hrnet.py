@@ -27,6 +27,32 @@ def test_maps_are_quartered_and_halved_rounding_up(height, width):
     ]
 
 
+@pytest.mark.parametrize('size', [(12, 20), (11, 18)])
+def test_fusion_may_repeat_pixels_as_imagenet_classifiers_do(size):
+    """Where an odd size was rounded up, the last repetitions are cut off."""
+    module = build_backbone(tiny_hrnet(fuse_upsample='nearest')).stage4[0]
+    module.branches = nn.CellList([nn.Identity() for _ in range(4)])
+    for j in (1, 2, 3):
+        module.fuse_layers[0][j] = nn.Identity()
+    rng = np.random.default_rng(0)
+    sizes = [tuple(-(-length // 2**j) for length in size) for j in range(4)]
+    maps = [np.abs(rng.normal(size=(1, 4, *each))).astype(np.float32) for each in sizes]
+    expected = maps[0]
+    for j in (1, 2, 3):
+        repeated = maps[j].repeat(2**j, axis=2).repeat(2**j, axis=3)
+        expected = expected + repeated[:, :, : size[0], : size[1]]
+    module.num_outputs = 1
+    (output,) = module(tuple(ms.Tensor(each) for each in maps))
+    np.testing.assert_allclose(output.asnumpy(), expected, rtol=1e-6)
+
+
+def test_fusion_of_an_unknown_kind_or_two_is_refused():
+    with pytest.raises(ValueError, match="fuse_upsample is 'nearst'.*Did you mean 'nearest'"):
+        build_backbone(tiny_hrnet(fuse_upsample='nearst'))
+    with pytest.raises(ValueError, match="align_corners=True is for fuse_upsample='bilinear'"):
+        build_backbone(tiny_hrnet(fuse_upsample='nearest', align_corners=True))
+
+
 def test_single_scale_output_gives_the_highest_resolution_only():
     backbone = build_backbone(tiny_hrnet(multiscale_output=False))
     assert [m.shape for m in backbone(image(32, 64))] == [(1, 4, 8, 16)]

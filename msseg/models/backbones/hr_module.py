@@ -9,6 +9,7 @@ from mindspore import nn
 
 from msseg.models.layers import build_conv_layer, build_norm_layer, make_res_layer, resize
 from msseg.models.layers.norm import BN
+from msseg.models.layers.repeat_pixels import repeat_pixels
 
 
 class HRModule(nn.Cell):
@@ -23,6 +24,7 @@ class HRModule(nn.Cell):
         align_corners: How to resize in the fusion. False resizes as MMSegmentation: by the
             power of two, then, where an odd size was rounded up, to the size met. True resizes as
             the reference implementation: straight to the size met.
+        fuse_upsample: ``'bilinear'``, or ``'nearest'``: repeat pixels, as HRNets that classify do.
         with_cp: Recompute the blocks in the backward pass, to save memory.
         conv_cfg: See `build_conv_layer`.
         norm_cfg: See `build_norm_layer`.
@@ -39,6 +41,7 @@ class HRModule(nn.Cell):
         num_channels: Sequence[int],
         multiscale_output: bool = True,
         align_corners: bool = False,
+        fuse_upsample: str = 'bilinear',
         with_cp: bool = False,
         conv_cfg: dict | None = None,
         norm_cfg: Mapping = BN,
@@ -47,6 +50,7 @@ class HRModule(nn.Cell):
         self.num_branches = len(num_blocks)
         self.num_outputs = self.num_branches if multiscale_output else 1
         self.align_corners = align_corners
+        self.repeats_pixels = fuse_upsample == 'nearest'
         self.branches = nn.CellList(
             [
                 make_res_layer(
@@ -99,6 +103,8 @@ class HRModule(nn.Cell):
         return total
 
     def _upsample(self, x: ms.Tensor, factor: int, size: tuple[int, int]) -> ms.Tensor:
+        if self.repeats_pixels:
+            return repeat_pixels(x, factor, size)
         if not self.align_corners:
             x = resize(x, (x.shape[2] * factor, x.shape[3] * factor), False)
             if x.shape[2:] == size:

@@ -26,6 +26,7 @@ _BLOCKS = {'BASIC': BasicBlock, 'BOTTLENECK': Bottleneck}
 _STAGES = ('stage1', 'stage2', 'stage3', 'stage4')
 _STAGE_KEYS = ('num_modules', 'num_branches', 'block', 'num_blocks', 'num_channels')
 _STEM_CHANNELS = 64
+_UPSAMPLES = ('bilinear', 'nearest')
 
 
 @BACKBONES.register_module()
@@ -48,9 +49,11 @@ class HRNet(nn.Cell):
         init_cfg: See `apply_init_cfg`; by default Kaiming for convolutions, 1 and 0 for norms.
         align_corners: How the fusion resizes; False is MMSegmentation's way, True that of the
             reference implementation with ``ALIGN_CORNERS``.
+        fuse_upsample: ``'bilinear'``, as networks that segment; ``'nearest'``, as the HRNets that
+            classify ImageNet (the authors' and timm's), whose own feature maps it gives.
 
     Raises:
-        ValueError: A stage in `extra` is missing or contradicts itself.
+        ValueError: A stage in `extra` is missing or contradicts itself, or a bad value.
 
     Source: Sun et al., High-Resolution Representations for Labeling Pixels and Regions (2019);
     MMSegmentation 0.30 ``HRNet``, whose parameter names it keeps.
@@ -70,13 +73,15 @@ class HRNet(nn.Cell):
         pretrained: str | None = None,
         init_cfg: Mapping | Sequence[Mapping] | None = None,
         align_corners: bool = False,
+        fuse_upsample: str = 'bilinear',
     ) -> None:
         super().__init__()
         _check_extra(extra)
+        _check_upsample(fuse_upsample, align_corners)
         if frozen_stages not in range(-1, 5):
             raise ValueError(f'HRNet: frozen_stages is {frozen_stages!r}, expected -1 to 4')
         self._options = {'with_cp': with_cp, 'conv_cfg': conv_cfg, 'norm_cfg': norm_cfg}
-        self._align_corners = align_corners
+        self._resizing = {'align_corners': align_corners, 'fuse_upsample': fuse_upsample}
         self._make_stem(in_channels, conv_cfg, norm_cfg)
 
         stage1 = extra['stage1']
@@ -99,7 +104,7 @@ class HRNet(nn.Cell):
             raise ValueError('HRNet: give pretrained or init_cfg of type Pretrained, not both')
         self.pretrained = pretrained if pretrained is not None else checkpoint
         self._freeze(frozen_stages, norm_eval)
-        del self._options
+        del self._options, self._resizing
 
     def construct(self, image: ms.Tensor) -> tuple[ms.Tensor, ...]:
         """Give feature maps, highest resolution first, for an (n, c, h, w) image of any size."""
@@ -144,7 +149,7 @@ class HRNet(nn.Cell):
                 channels,
                 config['num_channels'],
                 multiscale_output or i < config['num_modules'] - 1,
-                self._align_corners,
+                **self._resizing,
                 **self._options,
             )
             for i in range(config['num_modules'])
@@ -195,6 +200,16 @@ class HRNet(nn.Cell):
             freeze_statistics(getattr(self, name))
         if norm_eval:
             freeze_statistics(self)
+
+
+def _check_upsample(fuse_upsample: str, align_corners: bool) -> None:
+    if fuse_upsample not in _UPSAMPLES:
+        raise ValueError(
+            f'HRNet: fuse_upsample is {fuse_upsample!r}, expected one of {list(_UPSAMPLES)}.'
+            f'{did_you_mean(str(fuse_upsample), _UPSAMPLES)}'
+        )
+    if align_corners and fuse_upsample != 'bilinear':
+        raise ValueError("HRNet: align_corners=True is for fuse_upsample='bilinear'")
 
 
 def _check_extra(extra: Mapping) -> None:
