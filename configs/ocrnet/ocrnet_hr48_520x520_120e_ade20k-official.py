@@ -9,7 +9,8 @@ Expected: mIoU 44.5 on the validation set, 45.5 with six scales and flip. That i
 Differences from ocrnet_hr48_512x1024_484e_cityscapes-official:
     - crops of 520x520, scales 0.5 to 2.1 of a long edge of 520
     - the OCR head learns from hard pixels: probability below 0.9, at least 131072 on a device,
-      and the mean is over these; classes are not weighted
+      and the mean is over these; the first head's is over all pixels, ignored ones counting as
+      zero; classes are not weighted
     - rate 0.02, weight decay 1e-4, 16 images, 120 epochs
     - whole images in tests, with a short edge of 520
 Not as there: images are resized once, not first to a short edge of 520 and then to their scale; in
@@ -29,7 +30,11 @@ sampler = dict(
     mean_over_kept=True,
 )
 model = dict(
-    decode_head={'*': dict(num_classes=150), 1: dict(sampler=sampler)},
+    decode_head={
+        '*': dict(num_classes=150),
+        0: dict(loss_decode=dict(avg_non_ignore=False)),
+        1: dict(sampler=sampler),
+    },
     test_cfg=dict(merge='exp_logits'),
 )
 optimizer = dict(lr=0.02, weight_decay=0.0001)

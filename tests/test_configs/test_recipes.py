@@ -76,11 +76,11 @@ RECIPES = {
     'hr48_512x1024_484e_cityscapes-official': OFFICIAL,
     'hr48_520x520_120e_ade20k-official': replace(
         OFFICIAL, lr=0.02, weight_decay=1e-4, length=120, batch_of_device=4, num_classes=150,
-        normaliser=('valid', 'kept'), **SQUARE,
+        normaliser=('all', 'kept'), **SQUARE,
     ),
     'hr48_520x520_110e_coco-stuff10k-official': replace(
         OFFICIAL, lr=0.001, head_lr_mult=10, weight_decay=1e-4, length=110, batch_of_device=4,
-        num_classes=171, normaliser=('valid', 'kept'), **SQUARE,
+        num_classes=171, normaliser=('all', 'kept'), **SQUARE,
     ),
     'hr48_520x520_200e_pascal-context-59-official': replace(
         OFFICIAL, lr=0.001, head_lr_mult=10, weight_decay=1e-4, length=200, batch_of_device=4,
