@@ -20,11 +20,11 @@ def name_last(path: Path) -> None:
     atomic_write_text(path.with_name(_LAST), path.name + '\n')
 
 
-def numbered_checkpoints(folder: str | Path, prefix: str) -> list[Path]:
-    """Return ``{prefix}_{number}.ckpt`` files of a folder by ascending number."""
+def numbered_checkpoints(folder: str | Path, prefix: str, last: int | None = None) -> list[Path]:
+    """Return a folder's ``{prefix}_{number}.ckpt`` by ascending number, none above `last`."""
     matches = [(_NUMBERED.fullmatch(path.name), path) for path in Path(folder).iterdir()]
-    chosen = [(int(m['number']), path) for m, path in matches if m and m['prefix'] == prefix]
-    return [path for _, path in sorted(chosen)]
+    numbered = sorted((int(m['number']), p) for m, p in matches if m and m['prefix'] == prefix)
+    return [path for number, path in numbered if last is None or number <= last]
 
 
 def find_last_checkpoint(folder: str | Path, but: Path | None = None) -> Path | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-import sys
 from pathlib import Path
 
 from msseg.utils.dist import get_rank
+from msseg.utils.log_file import Console, PatientFileHandler
 
 _FORMAT = '%(asctime)s - %(name)s - %(levelname)s - %(message)s'
 _warned: set[str] = set()
@@ -29,9 +29,9 @@ def setup_logging(log_file: str | Path | None = None, level: str | int = 'INFO')
     """
     logger = get_logger()
     close_logging()
-    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout)]
+    handlers: list[logging.Handler] = [Console()]
     if log_file is not None and get_rank() == 0:
-        handlers.append(logging.FileHandler(log_file))
+        handlers.append(PatientFileHandler(log_file))
     for handler in handlers:
         handler.setFormatter(logging.Formatter(_FORMAT))
         logger.addHandler(handler)

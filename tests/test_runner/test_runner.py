@@ -1,5 +1,6 @@
 import json
 import math
+import struct
 
 import numpy as np
 import pytest
@@ -316,8 +317,31 @@ def test_tensorboard_curves(make_runner, tmp_path):
     runner = make_runner(max_iters=2)
     runner.register_hook({'type': 'TensorboardLoggerHook', 'interval': 1})
     runner.run()
-    (events,) = (tmp_path / 'tf_logs').iterdir()
-    assert b'train/line.loss_mean' in events.read_bytes()
+    (file,) = (tmp_path / 'tf_logs').iterdir()
+    assert '.tfevents.' in file.name
+    first, *points = read_events(file.read_bytes())
+    assert first.file_version == 'brain.Event:2'
+    curve = [(p.step, p.summary.value[0].simple_value) for p in points if is_loss(p)]
+    assert [step for step, _ in curve] == [1, 2]
+    assert curve[1][1] == pytest.approx(float(runner.outputs['line.loss_mean'].asnumpy()))
+
+
+def read_events(content):
+    """Read records as TensorBoard does: length, its checksum, event, its checksum."""
+    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.record_writer import masked_crc32c
+
+    while content:
+        (size,) = struct.unpack('<Q', content[:8])
+        event = content[12 : 12 + size]
+        sums = struct.unpack('<I', content[8:12]) + struct.unpack('<I', content[12 + size :][:4])
+        assert sums == (masked_crc32c(content[:8]), masked_crc32c(event))
+        yield Event.FromString(event)
+        content = content[16 + size :]
+
+
+def is_loss(event):
+    return event.summary.value[0].tag == 'train/line.loss_mean'
 
 
 def test_every_hook_is_a_hook():

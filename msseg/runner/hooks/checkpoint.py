@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from msseg.runner.builder import HOOKS
 from msseg.runner.find_checkpoint import name_last, numbered_checkpoints
 from msseg.runner.hooks.hook import Hook
+from msseg.runner.try_save import try_save
+from msseg.utils.atomic import remove_abandoned
 
 if TYPE_CHECKING:
     from msseg.runner.runner import Runner
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
 @HOOKS.register_module()
 class CheckpointHook(Hook):
     """Saves ``iter_N.ckpt`` or ``epoch_N.ckpt``, N counting what is completed.
+
+    A checkpoint that cannot be written is logged as an error, and training goes on; only the last
+    one ends it with an error. A run that ends early is saved too, in the midst of an epoch as
+    ``iter_N.ckpt``.
 
     Args:
         interval: Iterations or epochs between checkpoints; -1 saves none but the last.
@@ -56,26 +62,63 @@ class CheckpointHook(Hook):
         self.meta = meta or {}
 
     def before_run(self, runner: Runner) -> None:
-        """Make the folder."""
+        """Make the folder; remove what killed processes left of the files they were writing."""
         self.folder = Path(self.out_dir) if self.out_dir else runner.work_dir
-        self.folder.mkdir(parents=True, exist_ok=True)
+        if runner.rank == 0:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            for path in remove_abandoned(self.folder):
+                runner.logger.info('removed %s, which a process left that was killed', path)
 
     def after_train_iter(self, runner: Runner) -> None:
-        """Save when it is time."""
-        if self.by_epoch:
-            due = runner.inner_iter == 0 and self.every_n_epochs(runner, self.interval)
-        else:
-            due = self.every_n_iters(runner, self.interval)
-        if runner.rank == 0 and (due or (self.save_last and self.is_last_iter(runner))):
-            self._save(runner)
+        """Save when it is time, and when the run ends early."""
+        if runner.rank != 0:
+            return
+        is_due = self._is_due(runner)
+        is_last = self.is_last_iter(runner) and (is_due or self.save_last)
+        if is_last or runner.stop_reason is not None:
+            self._save_last(runner)
+        elif is_due:
+            path = self._path(runner)
+            if try_save(runner, path, self.meta, self.save_optimizer):
+                self._keep(runner, path)
 
-    def _save(self, runner: Runner) -> None:
-        prefix, number = ('epoch', runner.epoch) if self.by_epoch else ('iter', runner.iter)
-        path = self.folder / f'{prefix}_{number}.ckpt'
-        runner.save(path, self.meta, with_state=self.save_optimizer)
-        name_last(path)
+    def _is_due(self, runner: Runner) -> bool:
+        if self.by_epoch:
+            return runner.inner_iter == 0 and self.every_n_epochs(runner, self.interval)
+        return self.every_n_iters(runner, self.interval)
+
+    def _save_last(self, runner: Runner) -> None:
+        path = self._path(runner)
+        try:
+            runner.save(path, self.meta, self.save_optimizer)
+        except OSError as error:
+            raise OSError(
+                f'the last checkpoint was not saved: {error}. Those before it are kept: make room '
+                'and go on from the newest with --auto-resume'
+            ) from error
+        self._keep(runner, path)
+
+    def _path(self, runner: Runner) -> Path:
+        if self.by_epoch and runner.inner_iter == 0:
+            return self.folder / f'epoch_{runner.epoch}.ckpt'
+        return self.folder / f'iter_{runner.iter}.ckpt'
+
+    def _keep(self, runner: Runner, path: Path) -> None:
+        """Name a saved checkpoint as the newest, and remove the oldest."""
         runner.logger.info('saved %s', path)
-        if self.max_keep_ckpts > 0:
-            for old in numbered_checkpoints(self.folder, prefix)[: -self.max_keep_ckpts]:
-                if old != path:
-                    old.unlink()
+        try:
+            name_last(path)
+            for old in self._surplus(runner, path):
+                old.unlink(missing_ok=True)
+        except OSError as error:
+            runner.logger.error('%s; training goes on', error)
+
+    def _surplus(self, runner: Runner, path: Path) -> list[Path]:
+        if self.max_keep_ckpts < 0:
+            return []
+        iters = numbered_checkpoints(self.folder, 'iter', runner.iter)
+        if not self.by_epoch:
+            return iters[: -self.max_keep_ckpts]
+        # an iteration's checkpoint is of an epoch that was interrupted
+        epochs = numbered_checkpoints(self.folder, 'epoch', runner.epoch)
+        return [old for old in (*iters, *epochs[: -self.max_keep_ckpts]) if old != path]

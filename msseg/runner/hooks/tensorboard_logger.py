@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+import os
+import platform
+import struct
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msseg.runner.builder import HOOKS
 from msseg.runner.hooks.logger import LoggerHook
 from msseg.utils.extras import import_extra
+from msseg.utils.log_file import PatientFile
 
 if TYPE_CHECKING:
     from msseg.runner.runner import Runner
@@ -17,6 +22,9 @@ if TYPE_CHECKING:
 @HOOKS.register_module()
 class TensorboardLoggerHook(LoggerHook):
     """Writes scalars under ``train/`` and ``val/`` to ``tf_logs`` in the work dir.
+
+    The points are appended at once: the writer of tensorboardX 2.6 has a thread, which the first
+    error of the disk ends, and then waits for it forever.
 
     Args:
         log_dir: Folder for the event files; ``tf_logs`` in the work dir by default.
@@ -37,24 +45,38 @@ class TensorboardLoggerHook(LoggerHook):
     ) -> None:
         super().__init__(interval, by_epoch, ignore_last)
         self.log_dir = log_dir
-        self.tensorboardx = import_extra(
-            'tensorboardX', extra='tensorboard', used_by='TensorboardLoggerHook'
-        )
-        self.writer = None
+        import_extra('tensorboardX', extra='tensorboard', used_by='TensorboardLoggerHook')
 
     def before_run(self, runner: Runner) -> None:
-        """Open the event file."""
+        """Begin an event file."""
+        from tensorboardX.proto.event_pb2 import Event
+
         if runner.rank == 0:
             folder = Path(self.log_dir) if self.log_dir else Path(runner.work_dir) / 'tf_logs'
-            self.writer = self.tensorboardx.SummaryWriter(str(folder))
+            folder.mkdir(parents=True, exist_ok=True)
+            now = time.time()
+            # the form of the name is how readers find event files
+            name = f'events.out.tfevents.{now:.0f}.{platform.node()}.{os.getpid()}'
+            self.file = PatientFile(folder / name)
+            self.file.append(_record(Event(wall_time=now, file_version='brain.Event:2')))
 
     def log(self, runner: Runner, mode: str, values: dict[str, float]) -> None:
         """Write one point to each curve."""
-        for name, value in {'learning_rate': runner.current_lr()[0], **values}.items():
-            if not math.isnan(value):
-                self.writer.add_scalar(f'{mode}/{name}', value, runner.iter)
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.summary import scalar
 
-    def after_run(self, runner: Runner) -> None:
-        """Close the event file."""
-        if self.writer is not None:
-            self.writer.close()
+        points = [
+            Event(wall_time=time.time(), step=runner.iter, summary=scalar(f'{mode}/{name}', value))
+            for name, value in {'learning_rate': runner.current_lr()[0], **values}.items()
+            if not math.isnan(value)
+        ]
+        self.file.append(b''.join(_record(point) for point in points))
+
+
+def _record(event: Any) -> bytes:
+    from tensorboardX.record_writer import masked_crc32c
+
+    content = event.SerializeToString()
+    length = struct.pack('<Q', len(content))
+    checksums = [struct.pack('<I', masked_crc32c(part)) for part in (length, content)]
+    return length + checksums[0] + content + checksums[1]

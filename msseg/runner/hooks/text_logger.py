@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from msseg.runner.builder import HOOKS
 from msseg.runner.hooks.logger import LoggerHook
+from msseg.utils.log_file import PatientFile
 from msseg.utils.memory import peak_memory_mb
 
 if TYPE_CHECKING:
@@ -31,9 +32,9 @@ class TextLoggerHook(LoggerHook):
     def before_run(self, runner: Runner) -> None:
         """Start the JSON log with a line on the run."""
         self.start_iter, self.train_time_s = runner.iter, 0.0
-        self.json_path = Path(runner.work_dir) / f'{runner.timestamp}.log.json'
+        self.json = PatientFile(Path(runner.work_dir) / f'{runner.timestamp}.log.json')
         if runner.rank == 0:
-            self._append(runner.meta)
+            self.json.append(json.dumps(runner.meta) + '\n')
 
     def after_train_iter(self, runner: Runner) -> None:
         """Count time for the estimate of what remains, then log as every logger."""
@@ -51,7 +52,8 @@ class TextLoggerHook(LoggerHook):
             numbers = {'lr': lr, **values}
             scores = ', '.join(f'{name}: {value:.4f}' for name, value in values.items())
             runner.logger.info('%s\t%s', self._position(runner, '(val)'), scores)
-        self._append({**where, **{name: _json_number(value) for name, value in numbers.items()}})
+        values = {name: _json_number(value) for name, value in numbers.items()}
+        self.json.append(json.dumps({**where, **values}) + '\n')
 
     def _train_line(self, runner: Runner, lr: float, values: dict[str, float]) -> str:
         done = runner.iter - self.start_iter
@@ -77,10 +79,6 @@ class TextLoggerHook(LoggerHook):
 
     def _shown_iter(self, runner: Runner) -> int:
         return runner.inner_iter or runner.iters_per_epoch if self.by_epoch else runner.iter
-
-    def _append(self, entry: dict) -> None:
-        with self.json_path.open('a') as file:
-            file.write(json.dumps(entry) + '\n')
 
 
 def _json_number(value: float) -> float | None:
