@@ -33,11 +33,15 @@ def read_log(path: str | Path) -> tuple[list[dict], list[dict]]:
         ValueError: A line is no JSON object, or nothing was logged.
     """
     entries: dict[str, list[dict]] = {'train': [], 'val': []}
-    for number, line in enumerate(Path(path).read_text(encoding='utf-8').splitlines(), 1):
+    text = Path(path).read_text(encoding='utf-8')
+    lines = text.splitlines()
+    for number, line in enumerate(lines, 1):
         try:
             entry = json.loads(line)
             mode = entry.get('mode')
         except (ValueError, AttributeError) as error:
+            if number == len(lines) and not text.endswith('\n'):
+                break  # it was being written when the process was killed
             raise ValueError(
                 f'{path}, line {number} is {line[:60]!r}, expected a JSON object as a run writes '
                 'them: name a .log.json file'

@@ -13,6 +13,7 @@ from msseg.config.inheritance import load_file, load_text
 from msseg.config.merge import merge_dicts
 from msseg.config.provenance import put, set_file, set_paths, split_key
 from msseg.config.writer import to_python, to_text
+from msseg.utils.atomic import atomic_write_text
 from msseg.utils.suggest import did_you_mean
 
 RESERVED_KEYS = ('filename', 'text', 'pretty_text')
@@ -151,7 +152,7 @@ class Config:
         text = to_text(self._cfg_dict, extension)
         if file is None:
             return text
-        Path(file).write_text(text, encoding='utf-8')
+        atomic_write_text(file, text)
         return None
 
     def merge_from_dict(

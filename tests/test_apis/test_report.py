@@ -27,6 +27,12 @@ def test_log_is_split_into_training_and_evaluation(write_log):
     assert read_log(write_log([META, *TRAIN, *VAL])) == (TRAIN, VAL)
 
 
+def test_line_that_a_killed_process_did_not_finish_is_left_out(write_log):
+    path = write_log([META, *TRAIN])
+    path.write_text(path.read_text() + '{"mode": "tra')
+    assert read_log(path) == (TRAIN, [])
+
+
 def test_curve_is_a_picture(write_log, tmp_path):
     out = tmp_path / 'new' / 'curve.png'
     draw_curve(write_log([META, *TRAIN, *VAL]), out)

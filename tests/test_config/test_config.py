@@ -6,6 +6,7 @@ import copy
 import json
 import pickle
 from enum import IntEnum
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,6 +119,18 @@ def test_dump_and_read_again(tmp_path, extension):
     assert Config(values).dump(file) is None
     assert Config.fromfile(file)._cfg_dict == values
     assert Config.fromfile(file).dump() == file.read_text()
+
+
+def test_dump_that_fails_keeps_the_file(tmp_path, monkeypatch):
+    (tmp_path / 'x.py').write_text('a = 1\n')
+    monkeypatch.setattr(Path, 'write_text', fail)
+    with pytest.raises(OSError, match='no room'):
+        Config({'a': 2}).dump(tmp_path / 'x.py')
+    assert (tmp_path / 'x.py').read_text() == 'a = 1\n'
+
+
+def fail(*args, **kwargs):
+    raise OSError('no room')
 
 
 def test_dump_formats(tmp_path):
