@@ -7,19 +7,22 @@ from typing import Any
 
 from mindspore import nn
 
+from msseg.apis.precision import set_precision
 from msseg.config import Config
 from msseg.datasets import CustomDataset, build_dataset
 from msseg.models import build_segmentor
 
 
 def build_model(cfg: Config) -> nn.Cell:
-    """Build a config's model, with random weights.
+    """Build a config's model, with random weights, in the precision that it trains in.
 
     Args:
         cfg: With ``model``; top-level ``train_cfg`` and ``test_cfg`` are taken too, as old
             MMSegmentation configs have them.
     """
-    return build_segmentor(required(cfg, 'model'), cfg.get('train_cfg'), cfg.get('test_cfg'))
+    model = build_segmentor(required(cfg, 'model'), cfg.get('train_cfg'), cfg.get('test_cfg'))
+    set_precision(model, cfg)
+    return model
 
 
 def build_split(cfg: Config, split: str) -> CustomDataset:

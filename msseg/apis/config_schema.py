@@ -27,7 +27,7 @@ TOP_LEVEL = {
     'test_cfg': "the model's test_cfg, as old configs have it",
     'data': 'data sets and loaders',
     'optimizer': 'optimizer, learning rate, weight decay, paramwise_cfg',
-    'optimizer_config': 'grad_clip',
+    'optimizer_config': 'grad_clip, and cumulative_iters: batches whose gradients make one update',
     'lr_config': 'learning-rate policy and warm-up',
     'runner': 'IterBasedRunner with max_iters, or EpochBasedRunner with max_epochs',
     'checkpoint_config': 'when to save and how many checkpoints to keep',
@@ -43,7 +43,8 @@ TOP_LEVEL = {
     'seed': 'seed of weights, order and augmentation',
     'workflow': "only [('train', 1)]: evaluation is as `evaluation` says",
     'dist_params': 'ignored: MindSpore chooses the backend',
-    'fp16': 'only None: training is in float32',
+    'fp16': "float16 with a loss scale: loss_scale='dynamic', a number, or its settings",
+    'bf16': 'bfloat16, by an empty dict',
     'cudnn_benchmark': 'ignored: a PyTorch setting',
     'find_unused_parameters': 'ignored: a PyTorch setting',
     'opencv_num_threads': 'ignored: loading uses processes',
@@ -58,7 +59,11 @@ MEANINGLESS = {
     **{key: text[9:] for key, text in TOP_LEVEL.items() if text.startswith('ignored: ')},
     'evaluation.pre_eval': 'memory never grows with the number of images',
     'evaluation.efficient_test': 'memory never grows with the number of images',
-    'optimizer_config.type': 'there is one way to apply gradients',
+    'optimizer_config.distributed': 'gradients are averaged whenever there are several devices',
+    **{
+        f'optimizer_config.{key}': 'a PyTorch setting'
+        for key in ('coalesce', 'bucket_size_mb', 'detect_anomalous_params')
+    },
     'checkpoint_config.create_symlink': 'the file last_checkpoint names the newest',
     **{f'data.{loader}.{key}': 'a PyTorch setting' for loader in _LOADERS for key in _LOADER_ONLY},
 }
@@ -148,13 +153,21 @@ _RUNNER_INTERNAL = ('train_step', 'model', 'loader', 'work_dir', 'logger', 'meta
 def _training_rules() -> dict[str, Rule]:
     from msseg.runner import GradClip
     from msseg.runner.hooks import CheckpointHook, EvalHook
+    from msseg.runner.loss_scaler import LossScaler
 
     evaluation = accepted_arguments(EvalHook) - {'evaluate', 'reported'}
+    scale = takes('loss_scale', *accepted_arguments(LossScaler))
     return {
         'evaluation': takes('evaluation', 'metric', *evaluation),
         'checkpoint_config': takes('checkpoint_config', *accepted_arguments(CheckpointHook)),
         'lr_config': _lr_config,
-        'optimizer_config': takes('optimizer_config', 'grad_clip'),
+        'optimizer_config': takes(
+            'optimizer_config', 'type', 'grad_clip', 'cumulative_iters', 'loss_scale'
+        ),
+        'fp16': takes('fp16', 'loss_scale'),
+        'fp16.loss_scale': scale,
+        'optimizer_config.loss_scale': scale,
+        'bf16': takes('bf16'),
         'optimizer_config.grad_clip': takes('grad_clip', *accepted_arguments(GradClip)),
         'optimizer.paramwise_cfg': takes(
             'paramwise_cfg', 'custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult'

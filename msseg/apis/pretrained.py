@@ -38,14 +38,15 @@ def load_initial_weights(model: nn.Cell, cfg: Config) -> None:
     partial = bool(cfg.get('load_partial_backbone'))
     if cfg.get('load_from'):
         path = find_weights(cfg.load_from, 'load_from')
-        load_weights(model, load_checkpoint(path), False, allow_partial_backbone=partial)
+        checkpoint = load_checkpoint(path).as_evaluated()
+        load_weights(model, checkpoint, False, allow_partial_backbone=partial)
         return
     source = getattr(model, 'pretrained', None) or getattr(model.backbone, 'pretrained', None)
     if source is None:
         get_logger().info('training starts from random weights')
         return
     path = find_weights(source, 'model.pretrained')
-    load_weights(model, load_checkpoint(path), False, 'backbone.', partial)
+    load_weights(model, load_checkpoint(path).as_evaluated(), False, 'backbone.', partial)
 
 
 def msseg_home() -> Path:

@@ -157,8 +157,8 @@ def set_aug_test(cfg: Config) -> None:
 
 
 def load_trained(model: nn.Cell, dataset: CustomDataset, checkpoint: str | Path) -> None:
-    """Load a trained model's weights; warn when it was trained for other classes."""
-    loaded = load_checkpoint(checkpoint)
+    """Load a trained model's weights, averaged if it has such; warn of other classes."""
+    loaded = load_checkpoint(checkpoint).as_evaluated()
     load_weights(model, loaded)
     trained_for = loaded.meta.get('CLASSES')
     if trained_for is not None and list(trained_for) != list(dataset.CLASSES):

@@ -11,14 +11,14 @@ from mindspore import nn
 from msseg.apis.build import build_model, build_split, check_classes, loader_options, required
 from msseg.apis.config_schema import get_schema
 from msseg.apis.evaluate import evaluate, evaluation_keys
+from msseg.apis.optimization import build_train_step
 from msseg.apis.pretrained import load_initial_weights
 from msseg.apis.segment import Segmenter
 from msseg.config import Config
 from msseg.config.checking import drop_meaningless
 from msseg.datasets import CustomDataset, TrainLoader
-from msseg.models import SegmentorWithLoss
 from msseg.registry import build_from_cfg
-from msseg.runner import RUNNERS, GradClip, Runner, TrainStep, build_optimizer
+from msseg.runner import RUNNERS, Runner
 from msseg.runner.find_checkpoint import find_last_checkpoint
 from msseg.runner.hooks import (
     CheckpointHook,
@@ -119,11 +119,7 @@ def train_segmentor(
 
 
 def refuse_unsupported(cfg: Config) -> None:
-    """Raise ValueError for settings of MMSegmentation that would change the training done here."""
-    if cfg.get('fp16') is not None:
-        raise ValueError(
-            f'fp16={cfg.fp16!r}: mixed precision is not there yet, set fp16=None for float32'
-        )
+    """Raise ValueError for a setting of MMSegmentation that would change the training done here."""
     workflow = [list(phase) for phase in cfg.get('workflow') or [('train', 1)]]
     if workflow != [['train', 1]]:
         raise ValueError(
@@ -143,12 +139,6 @@ def build_runner(
         rank=get_rank(),
         world_size=get_world_size(),
     )
-    clip = (cfg.get('optimizer_config') or {}).get('grad_clip')
-    step = TrainStep(
-        SegmentorWithLoss(model),
-        build_optimizer(model, required(cfg, 'optimizer')),
-        GradClip(**clip) if clip else None,
-    )
     meta = {
         'seed': cfg.get('seed'),
         'CLASSES': list(dataset.CLASSES),
@@ -158,7 +148,7 @@ def build_runner(
         'versions': collect_versions(),
     }
     runner_args = {
-        'train_step': step,
+        'train_step': build_train_step(model, cfg),
         'model': model,
         'loader': loader,
         'work_dir': work_dir,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import mindspore as ms
@@ -42,6 +42,15 @@ class Checkpoint:
     state: dict[str, Parameter] = field(default_factory=dict)
     meta: dict = field(default_factory=dict)
     is_foreign: bool = False
+
+    def as_evaluated(self) -> Checkpoint:
+        """Return the checkpoint with averaged weights, where it has some, for the raw ones."""
+        averages = {
+            name.removeprefix(EMA): value
+            for name, value in self.state.items()
+            if name.startswith(EMA)
+        }
+        return replace(self, weights={**self.weights, **averages})
 
 
 def save_checkpoint(

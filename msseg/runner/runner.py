@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -52,6 +54,7 @@ class Runner:
         iter_values: Name to scalar, what is logged of the current iteration; hooks may add to it.
         iter_start_s: Clock (``time.perf_counter``) when the current iteration asked for its batch.
         meta: What goes into checkpoints beside weights; plain JSON values.
+        scores: Key to score, of the last evaluation.
         best_scores: Key to (score, checkpoint file name), filled by EvalHook.
         stop_reason: Why the run is to end early, None when it is not.
 
@@ -103,6 +106,7 @@ class Runner:
         self.outputs: dict[str, Tensor] = {}
         self.iter_values: dict[str, float | Tensor] = {}
         self.iter_start_s = 0.0
+        self.scores: dict[str, float] = {}
         self.best_scores: dict[str, tuple[float, str]] = {}
         self.stop_reason: str | None = None
         self._hooks: list[tuple[int, Hook]] = []
@@ -148,6 +152,14 @@ class Runner:
         for hook in self.hooks:
             getattr(hook, point)(self)
 
+    @contextmanager
+    def for_evaluation(self) -> Iterator[None]:
+        """Hold the model as it is to be evaluated, with averaged weights for instance."""
+        with ExitStack() as stack:
+            for hook in self.hooks:
+                stack.enter_context(hook.for_evaluation(self))
+            yield
+
     def log(self, mode: str, values: dict[str, float]) -> None:
         """Hand values to every logger; `mode` is ``train`` or ``val``."""
         if self.rank == 0:
@@ -182,6 +194,7 @@ class Runner:
             meta: More plain JSON values to store.
             with_state: Save what resuming needs, too.
         """
+        self.call_hook('before_save')
         state = self.state_parameters() if with_state else {}
         save_checkpoint(path, self.model, state, {**self.state(), **(meta or {})})
 

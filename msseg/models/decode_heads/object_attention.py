@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import mindspore as ms
 from mindspore import nn, ops
 
-from msseg.models.layers import ConvModule, resize
+from msseg.models.layers import BatchProduct, ConvModule, resize
 from msseg.models.layers.activation import RELU
 
 
@@ -23,13 +23,14 @@ class SpatialGatherModule(nn.Cell):
     def __init__(self, scale: float = 1) -> None:
         super().__init__()
         self.scale = scale
-        self.product = ops.BatchMatMul(transpose_b=True)
+        self.product = BatchProduct(transpose_b=True)
 
     def construct(self, features: ms.Tensor, logits: ms.Tensor) -> ms.Tensor:
         """Gather (n, c, h, w) by (n, k, h, w) into region vectors (n, c, k, 1)."""
         n, c, h, w = features.shape
         k = logits.shape[1]
-        weights = ops.softmax(self.scale * logits.reshape(n, k, h * w), axis=2)
+        logits = logits.astype(ms.float32).reshape(n, k, h * w)
+        weights = ops.softmax(self.scale * logits, axis=2)
         regions = self.product(features.reshape(n, c, h * w), weights)
         return regions.reshape(n, c, k, 1)
 
@@ -77,8 +78,8 @@ class ObjectAttentionBlock(nn.Cell):
         self.pool = nn.MaxPool2d(kernel_size=scale, stride=scale) if scale > 1 else None
         self.align_corners = align_corners
         self.channels = channels
-        self.similarity = ops.BatchMatMul(transpose_a=True)
-        self.average = ops.BatchMatMul(transpose_b=True)
+        self.similarity = BatchProduct(transpose_a=True)
+        self.average = BatchProduct(transpose_b=True)
 
     def construct(self, pixels: ms.Tensor, regions: ms.Tensor) -> ms.Tensor:
         """Fuse (n, c, h, w) with the context that regions (n, c, k, 1) give it."""
@@ -94,6 +95,6 @@ class ObjectAttentionBlock(nn.Cell):
         query = self.query_project(pixels).reshape(n, self.channels, h * w)
         key = self.key_project(regions).reshape(n, self.channels, k)
         value = self.value_project(regions).reshape(n, self.channels, k)
-        similarity = self.similarity(query, key)
+        similarity = self.similarity(query, key).astype(ms.float32)
         attention = ops.softmax(self.channels**-0.5 * similarity, axis=2)
         return self.average(value, attention).reshape(n, self.channels, h, w)

@@ -1,6 +1,7 @@
 """Layers shared by all models; the only place with workarounds for the framework."""
 
 from msseg.models.layers.activation import build_activation_layer
+from msseg.models.layers.batch_product import BatchProduct
 from msseg.models.layers.channel_softmax import ChannelSoftmax
 from msseg.models.layers.conv import Conv2d, build_conv_layer
 from msseg.models.layers.conv_module import ConvModule
@@ -10,12 +11,14 @@ from msseg.models.layers.gram_matrix import GramMatrix
 from msseg.models.layers.init_cfg import apply_init_cfg
 from msseg.models.layers.label_log_prob import LabelLogProb
 from msseg.models.layers.norm import build_norm_layer, freeze_parameters, freeze_statistics
+from msseg.models.layers.precision import use_low_precision
 from msseg.models.layers.res_block import BasicBlock, Bottleneck, make_res_layer
 from msseg.models.layers.resize import resize
 from msseg.models.layers.softplus import Softplus
 
 __all__ = [
     'BasicBlock',
+    'BatchProduct',
     'Bottleneck',
     'ChannelSoftmax',
     'Conv2d',
@@ -33,4 +36,5 @@ __all__ = [
     'freeze_statistics',
     'make_res_layer',
     'resize',
+    'use_low_precision',
 ]

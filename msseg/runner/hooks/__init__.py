@@ -1,6 +1,8 @@
 """Hooks: what happens around iterations and epochs."""
 
 from msseg.runner.hooks.checkpoint import CheckpointHook
+from msseg.runner.hooks.early_stopping import EarlyStoppingHook
+from msseg.runner.hooks.ema import EMAHook
 from msseg.runner.hooks.evaluation import EvalHook
 from msseg.runner.hooks.hook import PRIORITIES, Hook
 from msseg.runner.hooks.iter_timer import IterTimerHook
@@ -13,6 +15,8 @@ from msseg.runner.hooks.text_logger import TextLoggerHook
 __all__ = [
     'PRIORITIES',
     'CheckpointHook',
+    'EMAHook',
+    'EarlyStoppingHook',
     'EvalHook',
     'Hook',
     'IterTimerHook',

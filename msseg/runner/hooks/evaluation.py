@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from msseg.runner.builder import HOOKS
 from msseg.runner.hooks.hook import Hook
+from msseg.runner.score_rule import ScoreRule
 from msseg.utils.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -47,8 +47,6 @@ class EvalHook(Hook):
     ) -> None:
         if interval < 1:
             raise ValueError(f'evaluation.interval is {interval!r}, expected a positive integer')
-        if rule not in (None, 'greater', 'less'):
-            raise ValueError(f"evaluation.rule is {rule!r}, expected 'greater', 'less' or None")
         if save_best == 'auto':
             save_best = next((key for key in reported if key.startswith('m')), reported[0])
         if save_best is not None and save_best not in reported:
@@ -61,8 +59,8 @@ class EvalHook(Hook):
         self.start = start or 0
         self.by_epoch = by_epoch
         self.save_best = save_best
-        default_rule = 'less' if save_best and 'loss' in save_best.lower() else 'greater'
-        self.sign = 1 if (rule or default_rule) == 'greater' else -1
+        self.reported = list(reported)
+        self.rule = ScoreRule(save_best or '', rule, 'evaluation.rule')
 
     def after_train_iter(self, runner: Runner) -> None:
         """Evaluate when it is time."""
@@ -71,15 +69,17 @@ class EvalHook(Hook):
         completed = runner.epoch if self.by_epoch else runner.iter
         if completed < self.start or (completed - self.start) % self.interval != 0:
             return
-        scores = self.evaluate()
-        runner.log('val', scores)
+        with runner.for_evaluation():
+            runner.scores = self.evaluate()
+        runner.log('val', runner.scores)
         if self.save_best is not None:
-            self._keep_best(runner, scores[self.save_best])
+            self._keep_best(runner, runner.scores[self.save_best])
+        runner.call_hook('after_evaluation')
 
     def _keep_best(self, runner: Runner, score: float) -> None:
         key = self.save_best
         previous = runner.best_scores.get(key)
-        if math.isnan(score) or (previous and self.sign * score <= self.sign * previous[0]):
+        if not self.rule.is_better(score, previous[0] if previous else None):
             return
         unit, number = ('epoch', runner.epoch) if self.by_epoch else ('iter', runner.iter)
         path = runner.work_dir / f'best_{key}_{unit}_{number}.ckpt'

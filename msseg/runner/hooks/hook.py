@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from msseg.utils.suggest import did_you_mean
@@ -69,8 +70,18 @@ class Hook:
     def load_state(self, state: dict) -> None:
         """Take over what `state` returned when the checkpoint was written."""
 
+    def for_evaluation(self, runner: Runner) -> AbstractContextManager[None]:
+        """Return what to hold while the model is evaluated, such as other weights."""
+        return nullcontext()
+
     def before_run(self, runner: Runner) -> None:
         """Called once before the first iteration, after a checkpoint was resumed."""
+
+    def before_save(self, runner: Runner) -> None:
+        """Called before a checkpoint is written, on the process that writes it."""
+
+    def after_evaluation(self, runner: Runner) -> None:
+        """Called after every evaluation, on all processes; ``runner.scores`` are its scores."""
 
     def after_run(self, runner: Runner) -> None:
         """Called once when training has ended, also when it ended with an error."""
@@ -112,5 +123,5 @@ class Hook:
         return n > 0 and runner.epoch % n == 0
 
     def is_last_iter(self, runner: Runner) -> bool:
-        """Whether the last iteration has been completed."""
-        return runner.iter >= runner.max_iters
+        """Whether the iteration that was completed is the last one."""
+        return runner.iter >= runner.max_iters or runner.stop_reason is not None

@@ -1,0 +1,21 @@
+"""Products of matrices, one for each sample."""
+
+import mindspore as ms
+from mindspore import nn, ops
+
+
+class BatchProduct(nn.Cell):
+    """Multiplies (n, …, …) matrices pairwise; a cell, so that its precision can be set.
+
+    Args:
+        transpose_a: Transpose the first.
+        transpose_b: Transpose the second.
+    """
+
+    def __init__(self, transpose_a: bool = False, transpose_b: bool = False) -> None:
+        super().__init__()
+        self.product = ops.BatchMatMul(transpose_a, transpose_b)
+
+    def construct(self, a: ms.Tensor, b: ms.Tensor) -> ms.Tensor:
+        """Multiply."""
+        return self.product(a, b)
