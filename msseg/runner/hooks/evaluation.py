@@ -72,9 +72,9 @@ class EvalHook(Hook):
         with runner.for_evaluation():
             runner.scores = self.evaluate()
         runner.log('val', runner.scores)
+        runner.call_hook('after_evaluation')
         if self.save_best is not None:
             self._keep_best(runner, runner.scores[self.save_best])
-        runner.call_hook('after_evaluation')
 
     def _keep_best(self, runner: Runner, score: float) -> None:
         key = self.save_best
