@@ -143,12 +143,15 @@ def build_runner(
         'seed': cfg.get('seed'),
         'CLASSES': list(dataset.CLASSES),
         'PALETTE': [[int(value) for value in colour] for colour in dataset.PALETTE or []],
+        'ignore_index': getattr(dataset, 'ignore_index', None),
         'config': cfg.pretty_text,
         'exp_name': Path(cfg.filename).name if cfg.filename else None,
         'versions': collect_versions(),
     }
     runner_args = {
-        'train_step': build_train_step(model, cfg),
+        'train_step': build_train_step(
+            model, cfg, any(guard.get('policy') == 'skip' for guard in own_guards(cfg))
+        ),
         'model': model,
         'loader': loader,
         'work_dir': work_dir,
@@ -166,10 +169,13 @@ def register_hooks(runner: Runner, cfg: Config, evaluation: dict | None) -> None
     """
     by_epoch = {'by_epoch': runner.by_epoch}
     runner.register_hook(LrUpdaterHook(**required(cfg, 'lr_config')), 'VERY_HIGH')
-    runner.register_hook(NaNGuardHook(), 'HIGH')
+    guards = own_guards(cfg)
+    for guard in guards or [NaNGuardHook()]:
+        runner.register_hook(guard, 'HIGH')
     runner.register_hook(IterTimerHook(), 'ABOVE_NORMAL')
     for hook in cfg.get('custom_hooks') or []:
-        runner.register_hook(hook)
+        if hook not in guards:
+            runner.register_hook(hook)
     log_config = cfg.get('log_config') or {}
     for hook in log_config.get('hooks', [{'type': 'TextLoggerHook'}]):
         interval = {'interval': log_config['interval']} if 'interval' in log_config else {}
@@ -179,6 +185,11 @@ def register_hooks(runner: Runner, cfg: Config, evaluation: dict | None) -> None
     checkpoint = cfg.get('checkpoint_config')
     if checkpoint is not None:
         runner.register_hook(CheckpointHook(**{**by_epoch, **checkpoint}), 'VERY_LOW')
+
+
+def own_guards(cfg: Config) -> list[dict]:
+    """Return those of ``custom_hooks`` that stand in the place of the loss guard of every run."""
+    return [hook for hook in cfg.get('custom_hooks') or [] if hook.get('type') == 'NaNGuardHook']
 
 
 def evaluation_of(model: nn.Cell, cfg: Config) -> dict:
