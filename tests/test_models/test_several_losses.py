@@ -76,7 +76,7 @@ def test_train_step_adds_what_is_called_loss_and_learns(mode):
     ms.set_context(mode=mode)
     model = Small()
     step = TrainStep(SegmentorWithLoss(model), build_optimizer(model, dict(type='SGD', lr=0.1)))
-    assert step.value_names == [*NAMES, 'loss']
+    assert step.value_names == [*NAMES, 'loss', 'grad_norm']
     totals = []
     for _ in range(4):
         values = dict(zip(step.value_names, map(float, step(image(), labels())), strict=True))
