@@ -18,6 +18,7 @@ from msseg.evaluation.table import percent
 from msseg.utils.extras import import_extra
 
 _LABEL_SUFFIXES = ('_gtFine_labelTrainIds.png', '_gtFine_labelIds.png')
+CITYSCAPES = 'cityscapes'  # the metric's name
 _MODULE = 'cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling'
 
 
@@ -80,6 +81,11 @@ _MEANS = {
 }
 
 
+def cityscapes_keys() -> list[str]:
+    """Return the keys of the means that are always reported."""
+    return list(_MEANS.values())
+
+
 class CityscapesCounter:
     """Writes predictions as labelIds files and has them scored; a handler for `predict_all`.
 
@@ -97,10 +103,10 @@ class CityscapesCounter:
     def __init__(self, dataset: CustomDataset, folder: str | Path) -> None:
         if not isinstance(dataset, CityscapesDataset):
             raise ValueError(
-                f'--eval cityscapes: the data set is a {type(dataset).__name__}, expected a '
+                f"metric 'cityscapes': the data set is a {type(dataset).__name__}, expected a "
                 'CityscapesDataset; for others ask for mIoU'
             )
-        self.tool = import_extra(_MODULE, 'cityscapes', '--eval cityscapes')
+        self.tool = import_extra(_MODULE, 'cityscapes', "metric 'cityscapes'")
         self.dataset = dataset
         self.folder = Path(folder)
         self.labels = [_label_ids_file(dataset, index) for index in range(len(dataset))]
@@ -136,7 +142,7 @@ def _label_ids_file(dataset: CityscapesDataset, index: int) -> str:
             break
     if not file.name.endswith(_LABEL_SUFFIXES[1]) or not file.is_file():
         raise FileNotFoundError(
-            f'--eval cityscapes: {dataset.get_filename(index)} has no label {str(file)!r}; it '
+            f"metric 'cityscapes': {dataset.get_filename(index)} has no label {str(file)!r}; it "
             f'needs the …{_LABEL_SUFFIXES[1]} files of the download, for mIoU the others suffice'
         )
     return str(file)

@@ -158,7 +158,7 @@ def _training_rules() -> dict[str, Rule]:
     evaluation = accepted_arguments(EvalHook) - {'evaluate', 'reported'}
     scale = takes('loss_scale', *accepted_arguments(LossScaler))
     return {
-        'evaluation': takes('evaluation', 'metric', *evaluation),
+        'evaluation': takes('evaluation', 'metric', 'loss', *evaluation),
         'checkpoint_config': takes('checkpoint_config', *accepted_arguments(CheckpointHook)),
         'lr_config': _lr_config,
         'optimizer_config': takes(

@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import tempfile
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from itertools import accumulate
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from msseg.apis.cityscapes_scores import CityscapesScores
+from msseg.apis.cityscapes_scores import (
+    CITYSCAPES,
+    CityscapesCounter,
+    CityscapesScores,
+    cityscapes_keys,
+)
 from msseg.apis.segment import Segmenter
+from msseg.apis.validation_loss import LossCounter, LossSegmenter
 from msseg.datasets import ConcatDataset, CustomDataset, TestLoader
 from msseg.datasets.loader import TestSample
 from msseg.evaluation import (
     Scores,
+    check_metrics,
     compute_scores,
     confusion_matrix,
     format_scores,
     reported_keys,
 )
+from msseg.utils.dist import get_world_size
 
 ResultHandler = Callable[[TestSample, np.ndarray], None]
 
@@ -30,12 +41,14 @@ class Evaluation:
     """Scores of a data set, or of each of those that a ConcatDataset scores by themselves.
 
     Attributes:
-        parts: One for each, usually one.
+        parts: One for each, usually one; none when only Cityscapes' own tool was asked.
         cityscapes: What Cityscapes' own tool says, if it was asked.
+        losses: Mean losses by name, if they were asked for.
     """
 
     parts: tuple[Scores, ...]
     cityscapes: CityscapesScores | None = None
+    losses: Mapping[str, float] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, float]:
         """Return all scores by key; of several parts, under ``0_mIoU``, ``1_mIoU`` and so on."""
@@ -44,7 +57,8 @@ class Evaluation:
             for prefix, part in zip(_prefixes(len(self.parts)), self.parts, strict=True)
             for key, value in part.as_dict().items()
         }
-        return {**scores, **(self.cityscapes.as_dict() if self.cityscapes else {})}
+        official = self.cityscapes.as_dict() if self.cityscapes else {}
+        return {**scores, **official, **self.losses}
 
     def table(self) -> str:
         """Return the scores as text tables."""
@@ -61,17 +75,64 @@ def evaluate(
     """Score a model on a data set.
 
     Args:
-        segmenter: Predicts the labels of an image.
+        segmenter: Predicts the labels of an image; a `LossSegmenter` has its losses reported, too.
         dataset: A data set in test mode, with labels.
         workers_per_gpu: Processes that load images; 0 loads in this one.
-        metrics: Some of ``mIoU``, ``mDice``, ``mFscore``.
+        metrics: Some of ``mIoU``, ``mDice``, ``mFscore``, and for Cityscapes ``cityscapes``.
 
     Returns:
         Its scores.
     """
-    counter = ScoreCounter(dataset)
-    predict_all(segmenter, dataset, workers_per_gpu, [counter.add])
-    return counter.scores(metrics)
+    losses = LossCounter(segmenter) if isinstance(segmenter, LossSegmenter) else None
+    with scoring(dataset, metrics) as scorer:
+        handlers = [*scorer.handlers, *([losses.add] if losses else [])]
+        predict_all(segmenter, dataset, workers_per_gpu, handlers)
+        return scorer.scores(losses.means() if losses else {})
+
+
+class Scorer:
+    """Counts predictions for every metric asked for.
+
+    Args:
+        dataset: A data set with labels.
+        metrics: See `evaluate`; none counts nothing.
+        folder: For Cityscapes' own tool, where predictions can be written.
+
+    Raises:
+        KeyError: An unknown metric.
+        ValueError: ``cityscapes`` for another data set, or on several devices.
+        FileNotFoundError: An image has no label file.
+    """
+
+    def __init__(
+        self, dataset: CustomDataset, metrics: str | Sequence[str], folder: str | Path
+    ) -> None:
+        names = check_metrics(metrics, also=[CITYSCAPES])
+        self.own = [name for name in names if name != CITYSCAPES]
+        self.counter = ScoreCounter(dataset) if self.own else None
+        self.official = CityscapesCounter(dataset, folder) if CITYSCAPES in names else None
+        if self.official and get_world_size() > 1:
+            raise ValueError(
+                "metric 'cityscapes' is for one device: ask for mIoU here, and for cityscapes with "
+                'tools/test.py on one device'
+            )
+
+    @property
+    def handlers(self) -> list[ResultHandler]:
+        """What to hand each result to."""
+        return [each.add for each in (self.counter, self.official) if each]
+
+    def scores(self, losses: Mapping[str, float] | None = None) -> Evaluation:
+        """Return the scores of all images counted so far, and losses beside them."""
+        parts = self.counter.scores(self.own).parts if self.counter else ()
+        return Evaluation(parts, self.official.scores() if self.official else None, losses or {})
+
+
+@contextmanager
+def scoring(dataset: CustomDataset, metrics: str | Sequence[str]) -> Iterator[Scorer]:
+    """Yield a `Scorer` with a folder that is removed afterwards."""
+    with tempfile.TemporaryDirectory(prefix='msseg-') as folder:
+        yield Scorer(dataset, metrics, folder)
 
 
 class ScoreCounter:
@@ -112,9 +173,12 @@ def separate_parts(dataset: CustomDataset) -> list[CustomDataset]:
 
 def evaluation_keys(dataset: CustomDataset, metrics: str | Sequence[str]) -> list[str]:
     """Return the keys that evaluating a data set will report."""
-    keys = reported_keys(metrics, dataset.CLASSES)
+    names = check_metrics(metrics, also=[CITYSCAPES])
+    own = [name for name in names if name != CITYSCAPES]
+    keys = reported_keys(own, dataset.CLASSES) if own else []
     prefixes = _prefixes(len(separate_parts(dataset)))
-    return [prefix + key for prefix in prefixes for key in keys]
+    official = cityscapes_keys() if CITYSCAPES in names else []
+    return [prefix + key for prefix in prefixes for key in keys] + official
 
 
 def _prefixes(num_parts: int) -> list[str]:

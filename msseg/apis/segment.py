@@ -74,8 +74,7 @@ class Segmenter:
         size = imgs[0].shape[1:]
         is_plain = len(imgs) == 1 and not metas[0]['flip'] and len(self._windows(size)) == 1
         if is_plain and size == tuple(metas[0]['ori_shape'][:2]):
-            self._labels.set_train(False)
-            return self._labels(Tensor(imgs[0][None])).asnumpy()[0]
+            return self._plain_labels(imgs[0])
         probabilities = self.probabilities(imgs, metas)
         if len(probabilities) == 1:
             return (probabilities[0] > self.threshold).astype(np.uint8)
@@ -100,6 +99,11 @@ class Segmenter:
         for group in _by_size(imgs, metas):
             total = total + self._exponentials_of_scale(group)
         return total / total.sum(axis=0)
+
+    def _plain_labels(self, img: np.ndarray) -> np.ndarray:
+        """Label one whole image whose size is the original's."""
+        self._labels.set_train(False)
+        return self._labels(Tensor(img[None])).asnumpy()[0]
 
     def _probabilities_of_one(self, img: np.ndarray, meta: dict) -> np.ndarray:
         logits = self._whole(img[None]) if self.mode == 'whole' else self._slide(img)

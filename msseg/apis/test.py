@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -13,8 +12,8 @@ from pathlib import Path
 from mindspore import nn
 
 from msseg.apis.build import build_model, build_split, check_classes, loader_options
-from msseg.apis.cityscapes_scores import CityscapesCounter
-from msseg.apis.evaluate import Evaluation, ScoreCounter, predict_all
+from msseg.apis.cityscapes_scores import CITYSCAPES
+from msseg.apis.evaluate import Evaluation, predict_all, scoring
 from msseg.apis.results import LabelArchive, LabelFiles, Overlays
 from msseg.apis.segment import Segmenter
 from msseg.config import Config
@@ -27,7 +26,6 @@ from msseg.utils.logging import get_logger, setup_logging
 
 # Scales that MMSegmentation's --aug-test uses.
 AUG_TEST_RATIOS = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
-CITYSCAPES = 'cityscapes'
 
 
 def test_from_config(
@@ -94,25 +92,17 @@ def test_segmentor(
 ) -> Evaluation | None:
     """Predict all images of a data set; see `test_from_config` for the arguments."""
     workers = loader_options(cfg, 'test')['workers_per_gpu']
-    own = [metric for metric in metrics if metric != CITYSCAPES]
     with ExitStack() as stack:
-        counter = ScoreCounter(dataset) if own else None
-        official = None
-        if CITYSCAPES in metrics:
-            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix='msseg-'))
-            official = CityscapesCounter(dataset, folder)
-        handlers = [each.add for each in (counter, official) if each]
+        scorer = stack.enter_context(scoring(dataset, metrics))
+        handlers = scorer.handlers
         if out is not None:
             handlers.append(stack.enter_context(LabelArchive(out)).add)
         if show_dir is not None:
             handlers.append(Overlays(Path(show_dir), dataset, opacity).add)
         if format_dir is not None:
             handlers.append(LabelFiles(Path(format_dir), dataset).add)
-        predict_all(Segmenter(model), dataset, workers, handlers, with_labels=bool(own))
-        if not metrics:
-            return None
-        parts = counter.scores(own).parts if counter else ()
-        return Evaluation(parts, official.scores() if official else None)
+        predict_all(Segmenter(model), dataset, workers, handlers, with_labels=bool(scorer.own))
+        return scorer.scores() if metrics else None
 
 
 def check_test_options(

@@ -10,13 +10,14 @@ from mindspore import nn
 
 from msseg.apis.build import build_model, build_split, check_classes, loader_options, required
 from msseg.apis.config_schema import get_schema
-from msseg.apis.evaluate import evaluate, evaluation_keys
+from msseg.apis.evaluate import evaluate, evaluation_keys, scoring
 from msseg.apis.optimization import build_train_step
 from msseg.apis.pretrained import load_initial_weights
 from msseg.apis.segment import Segmenter
+from msseg.apis.validation_loss import LossSegmenter, check_single_view
 from msseg.config import Config
 from msseg.config.checking import drop_meaningless
-from msseg.datasets import CustomDataset, TrainLoader
+from msseg.datasets import CustomDataset, TestLoader, TrainLoader
 from msseg.registry import build_from_cfg
 from msseg.runner import RUNNERS, Runner
 from msseg.runner.find_checkpoint import find_last_checkpoint
@@ -195,11 +196,20 @@ def own_guards(cfg: Config) -> list[dict]:
 def evaluation_of(model: nn.Cell, cfg: Config) -> dict:
     """Return EvalHook's arguments: the config's, and a function that evaluates on ``data.val``."""
     options = dict(cfg.get('evaluation') or {})
-    metrics = options.pop('metric', 'mIoU')
+    metrics, with_loss = options.pop('metric', 'mIoU'), options.pop('loss', False)
+    if not isinstance(with_loss, bool):
+        raise ValueError(f'evaluation.loss is {with_loss!r}, expected True or False')
     dataset = build_split(cfg, 'val')
-    dataset.check_labels()
     check_classes(model, dataset)
-    segmenter = Segmenter(model)
+    with scoring(dataset, metrics):
+        pass  # what hinders evaluation is said now
+    reported = evaluation_keys(dataset, metrics)
+    if with_loss:
+        segmenter = LossSegmenter(model)
+        check_single_view(*TestLoader(dataset, 0, with_labels=False).load(0)[1:3])
+        reported += ['loss', *segmenter.names]
+    else:
+        segmenter = Segmenter(model)
     workers = loader_options(cfg, 'val')['workers_per_gpu']
 
     def evaluate_now() -> dict[str, float]:
@@ -207,7 +217,6 @@ def evaluation_of(model: nn.Cell, cfg: Config) -> dict:
         get_logger().info('%s', scores.table())
         return scores.as_dict()
 
-    reported = evaluation_keys(dataset, metrics)
     return {'evaluate': evaluate_now, 'reported': reported, **options}
 
 

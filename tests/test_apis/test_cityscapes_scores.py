@@ -198,5 +198,5 @@ def test_what_it_cannot_do_is_explained(noise, tmp_path, monkeypatch):
         check_test_options(['cityscape'], None, None, 0.5, None)
     name = 'cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling'
     monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ImportError, match=r'--eval cityscapes needs .*msseg\[cityscapes\]'):
+    with pytest.raises(ImportError, match=r'metric .cityscapes. needs .*msseg\[cityscapes\]'):
         CityscapesCounter(cityscapes(noise), tmp_path)

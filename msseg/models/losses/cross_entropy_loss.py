@@ -39,6 +39,8 @@ class CrossEntropyLoss(nn.Cell):
     them along the image's width, here along the channels.
     """
 
+    any_size = True  # its graph can leave the labels' size open
+
     def __init__(
         self,
         use_sigmoid: bool = False,

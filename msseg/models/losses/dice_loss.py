@@ -38,6 +38,8 @@ class DiceLoss(nn.Cell):
     Source: MMSegmentation 0.30 ``DiceLoss``; arXiv:1606.04797.
     """
 
+    any_size = True  # its graph can leave the labels' size open
+
     def __init__(
         self,
         smooth: float = 1,

@@ -40,6 +40,8 @@ class FocalLoss(nn.Cell):
     fail, here they multiply; one channel takes labels 0 and 1, there 0 only.
     """
 
+    any_size = True  # its graph can leave the labels' size open
+
     def __init__(
         self,
         use_sigmoid: bool = True,

@@ -36,6 +36,8 @@ class TverskyLoss(nn.Cell):
     Source: MMSegmentation 0.30 ``TverskyLoss``; arXiv:1706.05721.
     """
 
+    any_size = True  # its graph can leave the labels' size open
+
     def __init__(
         self,
         smooth: float = 1,
