@@ -8,10 +8,17 @@ from __future__ import annotations
 
 import argparse
 
-from msseg.apis.benchmark import inference, metric, pipeline, step
+from msseg.apis.benchmark import conversion, inference, losses, metric, pipeline, step
 from msseg.utils.cli import run_main
 
-SUBCOMMANDS = {'pipeline': pipeline, 'metric': metric, 'step': step, 'inference': inference}
+SUBCOMMANDS = {
+    'pipeline': pipeline,
+    'metric': metric,
+    'step': step,
+    'inference': inference,
+    'conversion': conversion,
+    'losses': losses,
+}
 
 
 def parse_args() -> argparse.Namespace:
