@@ -10,38 +10,52 @@ import tempfile
 import mindspore as ms
 import numpy as np
 
+from msseg.utils.launchers import find_place
 from msseg.utils.logging import get_logger
 from msseg.utils.suggest import did_you_mean
 
 DEVICES = ('auto', 'CPU', 'GPU', 'Ascend')
 
 
-def setup_device(device: str = 'auto', device_id: int | None = None) -> str:
+def setup_device(device: str = 'auto', device_id: int | None = None, launcher: str = 'none') -> str:
     """Choose the device that everything after this call runs on, in graph mode.
 
     Args:
         device: One of ``DEVICES``; ``auto`` takes Ascend, else GPU, else CPU.
         device_id: Number of the card; the framework's choice by default.
+        launcher: What started this process, see `init_dist`; several take a card each.
 
     Returns:
         The device's name.
 
     Raises:
-        ValueError: An unknown device, or one that this machine does not have.
+        ValueError: An unknown device or launcher, or a device that this machine does not have.
     """
+    place = find_place(launcher)
+    if launcher != 'none' and device_id is not None:
+        raise ValueError(
+            f'--device-id is {device_id}, but with --launcher {launcher} each process takes a card '
+            'of its own: leave it away; ASCEND_RT_VISIBLE_DEVICES or CUDA_VISIBLE_DEVICES in the '
+            'environment chooses among the cards'
+        )
     if device not in DEVICES:
         hint = did_you_mean(device, DEVICES)
         raise ValueError(f'device {device!r} is not known, expected one of {list(DEVICES)}.{hint}')
     _choose_cpu_kernels()
     # What the graph compiler writes when it fails would otherwise go to rank_0/ where one stands.
     os.environ.setdefault('MS_OM_PATH', tempfile.gettempdir())
-    if device == 'auto':
+    if place.is_scheduler:
+        device = 'CPU'  # it computes nothing and must not occupy a card
+    elif device == 'auto':
         device = next((name for name in ('Ascend', 'GPU') if _is_present(name)), 'CPU')
     elif device != 'CPU' and not _is_present(device):
         raise ValueError(
             f'device {device!r} is not available to this MindSpore ({ms.__version__}): check the '
             'driver and the CANN or CUDA installation, or use --device CPU'
         )
+    if launcher != 'none' and device != 'CPU':
+        device_id = place.device_id
+        _check_number(device, device_id or 0)
     ms.set_context(mode=ms.GRAPH_MODE)
     _set_device(device, None if device == 'CPU' else device_id)
     # HRNet's graphs nest deeper than the framework's default of 1000 calls.
@@ -83,6 +97,15 @@ def _is_present(device: str) -> bool:
         return getattr(ms.device_context, device.lower()).is_available()
     finally:
         logging.disable(logging.NOTSET)
+
+
+def _check_number(device: str, device_id: int) -> None:
+    count = getattr(ms.device_context, device.lower()).device_count()
+    if device_id >= count:
+        raise ValueError(
+            f'this process is to use {device} number {device_id}, but there are {count} here '
+            f'(counted from 0): start at most {count} processes on this machine'
+        )
 
 
 def _choose_cpu_kernels() -> None:

@@ -1,6 +1,77 @@
-"""Rank and number of processes; sums over processes."""
+"""Several processes as one: ranks, and sums, values and weights that all of them share."""
 
 from __future__ import annotations
+
+import pickle
+import signal
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from msseg.utils.launchers import find_place
+from msseg.utils.orphan_guard import end_with_launcher
+from msseg.utils.rank_status import note_together
+
+if TYPE_CHECKING:
+    from mindspore import Parameter
+
+_PIECE = 1 << 22  # elements that travel at once: 16 MB of float32
+_NOTHING = np.zeros(0, np.uint8)
+
+
+def init_dist(launcher: str) -> None:
+    """Join the other processes of the job; the device must have been chosen.
+
+    Backends are HCCL on Ascend, NCCL on GPU and MindSpore's own on the CPU. The process that msrun
+    starts as scheduler does not return from here: it ends when the others have ended.
+
+    Args:
+        launcher: What started this process: ``none`` for a single one, ``msrun``, ``mpi``, or
+            ``ranktable`` for HCCL's rank table file.
+
+    Raises:
+        ValueError: See `find_place`; or a launcher that the device does not have.
+        ConnectionError: The processes did not find each other.
+    """
+    place = find_place(launcher)
+    if launcher == 'none':
+        return
+    import mindspore as ms
+    from mindspore import communication
+
+    device = ms.get_context('device_target')
+    if device not in _DEVICES[launcher]:
+        raise ValueError(
+            f'--launcher {launcher} is for {" and ".join(_DEVICES[launcher])}, but the device is '
+            f'{device}: use --launcher msrun, which tools/dist_train.sh does'
+        )
+    if place.is_scheduler:
+        # A signal to the whole job is for those that have something to save.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    else:
+        end_with_launcher()
+    note_together('joining the other processes')
+    try:
+        communication.init()
+    except RuntimeError as error:
+        reason = next((line for line in str(error).splitlines() if line.strip()), '')
+        raise ConnectionError(
+            f'--launcher {launcher}: the processes did not find each other: {reason}'
+        ) from error
+    ms.set_auto_parallel_context(
+        parallel_mode=ms.ParallelMode.DATA_PARALLEL,
+        gradients_mean=True,
+        device_num=get_world_size(),
+    )
+
+
+_DEVICES = {
+    'msrun': ('Ascend', 'GPU', 'CPU'),
+    'mpi': ('Ascend', 'GPU'),
+    'ranktable': ('Ascend',),
+}
 
 
 def get_rank() -> int:
@@ -11,6 +82,141 @@ def get_rank() -> int:
 def get_world_size() -> int:
     """Return the number of processes, 1 when nothing was initialised."""
     return _from_communication('get_group_size', default=1)
+
+
+def get_local_rank() -> int:
+    """Return this process's number on its machine, 0 when nothing was initialised."""
+    return _from_communication('get_local_rank', default=0)
+
+
+def get_local_size() -> int:
+    """Return the number of processes on this machine, 1 when nothing was initialised."""
+    return _from_communication('get_local_rank_size', default=1)
+
+
+def sum_over_ranks(array: np.ndarray) -> np.ndarray:
+    """Add up an array of all processes; all must call this, with arrays of one shape.
+
+    Args:
+        array: int64 or floats.
+
+    Returns:
+        The sum, the same on every process: exact (modulo 2^64) for int64; floats are added in
+        float64 in the order of ranks and returned in their own type.
+
+    Raises:
+        TypeError: Another type.
+    """
+    array = np.asarray(array)
+    if array.dtype == np.int64:
+        return _sum_int64(array)
+    if array.dtype.kind != 'f':
+        raise TypeError(f'sum_over_ranks: got {array.dtype}, expected int64 or floats')
+    rows = _gather_bytes(np.ascontiguousarray(array, np.float64))
+    total = rows.view(np.float64).sum(axis=0)
+    return total.reshape(array.shape).astype(array.dtype)
+
+
+def any_rank(flag: bool) -> bool:
+    """Return whether the flag is set on any process; all must call this."""
+    return bool(_add(np.array([bool(flag)], np.float32))[0] > 0)
+
+
+def broadcast_object(value: Any) -> Any:
+    """Return rank 0's value on every process; all must call this.
+
+    Args:
+        value: Plain values (numbers, strings, lists, dicts); those of other ranks are ignored.
+    """
+    if get_world_size() == 1:
+        return value
+    content = np.frombuffer(pickle.dumps(value), np.uint8) if get_rank() == 0 else _NOTHING
+    size = _sum_int64(np.array(content.size, np.int64))
+    return pickle.loads(_broadcast_bytes(content, int(size)).tobytes())
+
+
+def barrier() -> None:
+    """Wait until every process has come here."""
+    any_rank(False)
+
+
+def keep_together() -> None:
+    """Wait for the others where one that comes late would end the job.
+
+    MindSpore's collectives on the CPU give up after 45 s (2.8, unless MS_NODE_TIMEOUT says more).
+    """
+    import mindspore as ms
+
+    if get_world_size() > 1 and ms.get_context('device_target') == 'CPU':
+        barrier()
+
+
+def broadcast_parameters(parameters: Iterable[Parameter]) -> None:
+    """Give every process rank 0's values of parameters; all must call this, in one order."""
+    if get_world_size() == 1:
+        return
+    import mindspore as ms
+
+    parameters = list(parameters)
+    is_source = get_rank() == 0
+    arrays = [np.ascontiguousarray(parameter.asnumpy()) for parameter in parameters]
+    own = [array.reshape(-1).view(np.uint8) for array in arrays] if is_source else [_NOTHING]
+    received = _broadcast_bytes(np.concatenate(own), sum(array.nbytes for array in arrays))
+    start = 0
+    for parameter, array in zip(parameters, arrays, strict=True):
+        part = received[start : start + array.nbytes]
+        start += array.nbytes
+        if not is_source:
+            # A tensor of its own: MindSpore may share memory with the array.
+            values = part.view(array.dtype).reshape(array.shape).copy()
+            parameter.set_data(ms.Tensor(values, parameter.dtype))
+
+
+def _sum_int64(array: np.ndarray) -> np.ndarray:
+    # The CPU's AllReduce adds float32 only (MindSpore 2.8), which is exact up to 2^24: so the bytes
+    # are added, and the carries here.
+    data = np.ascontiguousarray(array).reshape(-1).view(np.uint8).reshape(-1, 8)
+    sums = _add(data.astype(np.float32)).astype(np.uint64)
+    shifts = np.arange(8, dtype=np.uint64) * np.uint64(8)
+    return (sums << shifts).sum(axis=1, dtype=np.uint64).view(np.int64).reshape(array.shape)
+
+
+def _gather_bytes(array: np.ndarray) -> np.ndarray:
+    """Return the bytes of every process's array, uint8 (world size, number of bytes)."""
+    rows = np.zeros((get_world_size(), array.nbytes), np.float32)
+    rows[get_rank()] = array.reshape(-1).view(np.uint8)
+    return _add(rows).astype(np.uint8)
+
+
+def _broadcast_bytes(content: np.ndarray, size: int) -> np.ndarray:
+    """Return rank 0's bytes, uint8 (size,), on every process; other ranks' are ignored."""
+    from mindspore import Tensor, ops
+
+    note_together('receiving values of rank 0')
+    broadcast: Callable[[tuple[Tensor]], tuple[Tensor]] = ops.Broadcast(0)
+    length = min(_PIECE, max(256, 1 << (-(-size // 4) - 1).bit_length()))  # few shapes to compile
+    result = np.zeros(-(-size // (4 * length)) * 4 * length, np.uint8)
+    result[: content.size] = content
+    # The bits travel as float32, the only type that the CPU's Broadcast takes (MindSpore 2.8).
+    for piece in result.view(np.float32).reshape(-1, length):
+        piece[:] = broadcast((Tensor(piece.copy()),))[0].asnumpy()
+    return result[:size]
+
+
+def _add(array: np.ndarray) -> np.ndarray:
+    """Add float32 over processes; exact as long as all values are whole numbers below 2^24."""
+    if get_world_size() == 1:
+        return array
+    from mindspore import Tensor, ops
+
+    note_together('exchanging values')
+    all_reduce: Callable[[Tensor], Tensor] = ops.AllReduce()
+    flat = array.reshape(-1)
+    pieces = [
+        all_reduce(Tensor(np.ascontiguousarray(flat[start : start + _PIECE]))).asnumpy()
+        for start in range(0, len(flat), _PIECE)
+    ]
+    return np.concatenate(pieces).reshape(array.shape) if pieces else array
 
 
 def _from_communication(function: str, default: int) -> int:

@@ -6,9 +6,10 @@ from pathlib import Path
 import mindspore as ms
 import numpy as np
 from mindspore import nn
-from mindspore.communication import get_rank, init
 
 from msseg.models.layers import build_norm_layer
+from msseg.utils.device import setup_device
+from msseg.utils.dist import get_rank, init_dist
 
 
 class Gradient(nn.Cell):
@@ -25,9 +26,9 @@ class Gradient(nn.Cell):
 
 
 def main(mode, data_file, folder):
+    setup_device('CPU', launcher='msrun')
     ms.set_context(mode=int(mode))
-    ms.set_device('CPU')
-    init()
+    init_dist('msrun')
     rank = get_rank()
     half = slice(2 * rank, 2 * rank + 2)
     data = np.load(data_file)

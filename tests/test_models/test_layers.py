@@ -120,6 +120,13 @@ class TestDropout:
         other.state.set_data(ms.Tensor(state))
         np.testing.assert_array_equal(other(x).asnumpy(), second)
 
+    def test_masks_of_a_batch_do_not_depend_on_how_many_devices_share_it(self):
+        whole, second_half = Dropout2d(0.5).set_train(), Dropout2d(0.5).set_train()
+        second_half.state.set_data(ms.Tensor(whole.state.asnumpy().copy()))
+        second_half.rank = 1
+        expected = whole(ms.ops.ones((4, 32, 1, 1))).asnumpy()[2:]
+        np.testing.assert_array_equal(second_half(ms.ops.ones((2, 32, 1, 1))).asnumpy(), expected)
+
     def test_is_the_identity_in_evaluation(self):
         x = tensor(2, 8, 3, 3)
         np.testing.assert_array_equal(Dropout2d(0.5).set_train(False)(x).asnumpy(), x.asnumpy())

@@ -1,9 +1,5 @@
 """Two processes with half a batch each normalise as one with the whole."""
 
-import os
-import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import mindspore as ms
@@ -11,8 +7,11 @@ import numpy as np
 import pytest
 from mindspore import nn
 
+from msseg.models.layers.norm import build_norm_layer, freeze_statistics
+from msseg.models.layers.sync_batch_norm import SyncBatchNorm2d
+from tests.many_processes import run_processes
+
 WORKER = Path(__file__).with_name('sync_batch_norm_worker.py')
-ROOT = WORKER.parents[2]
 
 
 def test_two_processes_equal_one(tmp_path):
@@ -21,7 +20,7 @@ def test_two_processes_equal_one(tmp_path):
     x = rng.normal(size=(4, 3, 5, 6)) + np.array([0, 0, 4, 4]).reshape(4, 1, 1, 1)
     target = rng.normal(size=x.shape)
     np.savez(tmp_path / 'data.npz', x=x.astype(np.float32), target=target.astype(np.float32))
-    run_two_processes(tmp_path)
+    run_processes(tmp_path, 2, WORKER, ms.GRAPH_MODE, tmp_path / 'data.npz', tmp_path)
 
     layer = nn.BatchNorm2d(3, momentum=0.7).set_train()
     function = ms.grad(lambda a, b: (layer(a) * b).sum(), 0, layer.trainable_params())
@@ -39,32 +38,28 @@ def test_two_processes_equal_one(tmp_path):
             np.testing.assert_allclose(rank[name], getattr(layer, name).asnumpy(), atol=1e-5)
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
+@pytest.mark.parametrize('norm', [SyncBatchNorm2d, nn.SyncBatchNorm])
+def test_parameters_and_their_order_are_those_of_batch_norm(norm):
+    plain = nn.BatchNorm2d(3)
+    expected = [(p.name, p.shape, p.requires_grad) for p in plain.get_parameters()]
+    assert [(p.name, p.shape, p.requires_grad) for p in norm(3).get_parameters()] == expected
+    fixed = [p.requires_grad for p in nn.BatchNorm2d(3, affine=False).get_parameters()]
+    assert [p.requires_grad for p in norm(3, affine=False).get_parameters()] == fixed
 
 
-def run_two_processes(folder):
-    # msrun starts the first `python` on the path.
-    environment = dict(os.environ, PYTHONPATH=str(ROOT))
-    environment['PATH'] = f'{Path(sys.executable).parent}{os.pathsep}{environment["PATH"]}'
-    for key in [key for key in environment if key.startswith(('MS_', 'RANK_', 'PYTEST'))]:
-        del environment[key]
-    command = [
-        Path(sys.executable).with_name('msrun'),
-        *('--worker_num=2', '--local_worker_num=2', '--join=True', f'--master_port={free_port()}'),
-        f'--log_dir={folder / "log"}',
-        *(WORKER, str(ms.GRAPH_MODE), folder / 'data.npz', folder),
-    ]
-    process = subprocess.run(
-        [str(part) for part in command],
-        env=environment,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=180,
-    )
-    if process.returncode:
-        logs = ''.join(p.read_text()[-2000:] for p in (folder / 'log').glob('worker_*.log'))
-        pytest.fail(f'{process.stdout[-500:]}{process.stderr[-500:]}{logs}')
+@pytest.mark.parametrize('norm', [SyncBatchNorm2d, nn.SyncBatchNorm])
+def test_frozen_statistics_are_used_in_training_and_do_not_change(norm):
+    layer = nn.SequentialCell(norm(3)).set_train()
+    freeze_statistics(layer)
+    plain = nn.BatchNorm2d(3).set_train(False)
+    values = np.random.default_rng(0).uniform(0.5, 2, (2, 3)).astype(np.float32)
+    for each in (layer[0], plain):
+        each.moving_mean.set_data(ms.Tensor(values[0]))
+        each.moving_variance.set_data(ms.Tensor(values[1]))
+    x = ms.Tensor(np.random.default_rng(1).normal(size=(2, 3, 4, 4)), ms.float32)
+    np.testing.assert_array_equal(layer(x).asnumpy(), plain(x).asnumpy())
+    np.testing.assert_array_equal(layer[0].moving_mean.asnumpy(), values[0])
+
+
+def test_one_device_has_plain_batch_norm():
+    assert type(build_norm_layer({'type': 'SyncBN'}, 3)[1]) is nn.BatchNorm2d

@@ -14,9 +14,10 @@ _MODULUS = 2**31 - 1
 class Dropout2d(nn.Cell):
     """Zeroes whole channels of a sample and scales the others up, in training.
 
-    The mask is a hash of a saved state, (seed, number of calls), and of the element's position, so
-    a resumed run draws the masks that the uninterrupted one would have. (MindSpore 2.7 to 2.10 do
-    not restore the state of ``nn.Dropout2d`` in graph mode.)
+    The mask is a hash of a saved state, (seed, number of calls), and of the element's position in
+    the batch of all devices, so a resumed run draws the masks that the uninterrupted one would
+    have, on as many devices or on others. (MindSpore 2.7 to 2.10 do not restore the state of
+    ``nn.Dropout2d`` in graph mode.)
 
     Args:
         ratio: Probability of zeroing a channel, in [0, 1).
@@ -48,7 +49,7 @@ class Dropout2d(nn.Cell):
     def _uniform(self, count: int) -> ms.Tensor:
         """Numbers in [0, 1): a quadratic congruential hash in exact 64-bit integers."""
         seed, calls = ops.split(self.state.astype(ms.int64), 1)
-        position = ops.arange(count).astype(ms.int64) + self.rank * 1000003
+        position = ops.arange(count).astype(ms.int64) + self.rank * count
         x = _mix(_mix(seed + 7919 * calls) + 104729 * position)
         return _mix(_mix(x)).astype(ms.float32) / float(_MODULUS)
 

@@ -68,7 +68,7 @@ def build_norm_layer(
 def freeze_statistics(cell: nn.Cell) -> None:
     """Let every batch norm in a cell use its running statistics, in training too."""
     for _, layer in cell.cells_and_names():
-        if isinstance(layer, (nn.BatchNorm2d, SyncBatchNorm2d)):
+        if isinstance(layer, (nn.BatchNorm2d, nn.SyncBatchNorm)):
             layer.use_batch_statistics = False
 
 
