@@ -46,7 +46,7 @@ class LossSegmenter(Segmenter):
         self._merged = _WindowMeans(self._windows(imgs[0].shape[1:]), imgs[0].shape[1:])
         return super().labels(imgs, metas)
 
-    def losses(self, gt: np.ndarray) -> np.ndarray:
+    def last_losses(self, gt: np.ndarray) -> np.ndarray:
         """Return the losses by `names` of the image that `labels` has seen last.
 
         Args:
@@ -128,7 +128,7 @@ class LossCounter:
     def add(self, sample: TestSample, prediction: np.ndarray) -> None:
         """Count the image that was predicted last."""
         del prediction
-        self.sums = self.sums + [*self.segmenter.losses(sample.gt), 1.0]
+        self.sums = self.sums + [*self.segmenter.last_losses(sample.gt), 1.0]
 
     def means(self) -> dict[str, float]:
         """Return the mean over the images of all processes: ``loss``, the sum, and each by name."""
