@@ -39,6 +39,12 @@ def parse_args() -> argparse.Namespace:
         '--aug-test', action='store_true', help='average over six scales and horizontal flips'
     )
     parser.add_argument('--work-dir', help='folder for a JSON file of the scores')
+    parser.add_argument(
+        '--launcher',
+        default='none',
+        help='what starts several processes: none (default), msrun, mpi or ranktable; '
+        'tools/dist_test.sh sets it',
+    )
     parser.add_argument('--device', default='auto', help='auto (default), CPU, GPU or Ascend')
     parser.add_argument('--device-id', type=int, help='number of the card')
     parser.add_argument(
@@ -70,6 +76,7 @@ def main() -> None:
         work_dir=args.work_dir,
         device=args.device,
         device_id=args.device_id,
+        launcher=args.launcher,
     )
 
 

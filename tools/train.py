@@ -24,6 +24,18 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--deterministic', action='store_true', help='ask for kernels that repeat exactly'
     )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help="scale the learning rate by the batch of all devices over the config's "
+        'auto_scale_lr.base_batch_size',
+    )
+    parser.add_argument(
+        '--launcher',
+        default='none',
+        help='what starts several processes: none (default), msrun, mpi or ranktable; '
+        'tools/dist_train.sh sets it',
+    )
     parser.add_argument('--device', default='auto', help='auto (default), CPU, GPU or Ascend')
     parser.add_argument('--device-id', type=int, help='number of the card')
     parser.add_argument(
@@ -46,6 +58,8 @@ def main() -> None:
         cfg.load_from = args.load_from
     if args.resume_from is not None:
         cfg.resume_from = args.resume_from
+    if args.auto_scale_lr:
+        cfg.auto_scale_lr = {**(cfg.get('auto_scale_lr') or {}), 'enable': True}
     train_from_config(
         cfg,
         work_dir=args.work_dir,
@@ -55,6 +69,7 @@ def main() -> None:
         deterministic=args.deterministic,
         validate=not args.no_validate,
         auto_resume=args.auto_resume,
+        launcher=args.launcher,
     )
 
 

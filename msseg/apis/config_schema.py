@@ -35,6 +35,7 @@ TOP_LEVEL = {
     'log_config': 'interval and hooks that log',
     'log_level': "level of the package's logger",
     'custom_hooks': 'more hooks',
+    'auto_scale_lr': 'learning rate by the batch of all devices',
     'custom_imports': 'modules with components of your own',
     'work_dir': 'folder of logs and checkpoints',
     'load_from': 'checkpoint whose weights to start from',
@@ -174,6 +175,7 @@ def _training_rules() -> dict[str, Rule]:
         ),
         'optimizer.paramwise_cfg.custom_keys': takes_anything,
         'log_config': takes('log_config', 'interval', 'hooks'),
+        'auto_scale_lr': takes('auto_scale_lr', 'enable', 'base_batch_size'),
         'custom_imports': takes('custom_imports', 'imports', 'allow_failed_imports'),
     }
 

@@ -31,7 +31,8 @@ from msseg.evaluation import (
     format_scores,
     reported_keys,
 )
-from msseg.utils.dist import get_world_size
+from msseg.utils.dist import get_rank, get_world_size, keep_together, sum_over_ranks
+from msseg.utils.rank_status import note
 
 ResultHandler = Callable[[TestSample, np.ndarray], None]
 
@@ -159,9 +160,10 @@ class ScoreCounter:
         )
 
     def scores(self, metrics: str | Sequence[str]) -> Evaluation:
-        """Return the scores of all images counted so far."""
+        """Return the scores of all images that all processes have counted so far."""
+        matrices = sum_over_ranks(self.matrices)
         return Evaluation(
-            tuple(compute_scores(matrix, self.classes, metrics) for matrix in self.matrices)
+            tuple(compute_scores(matrix, self.classes, metrics) for matrix in matrices)
         )
 
 
@@ -194,7 +196,8 @@ def predict_all(
 ) -> None:
     """Predict every image of a data set, one after another, and hand the results on.
 
-    Nothing is kept, so the memory used does not grow with the number of images.
+    Of several processes each takes its share. Nothing is kept, so the memory used does not grow
+    with the number of images.
 
     Args:
         segmenter: Predicts the labels of an image.
@@ -204,9 +207,15 @@ def predict_all(
         with_labels: Load the labels too; without, the samples' ``gt`` is None.
     """
     handlers = list(handlers)
-    loader = TestLoader(dataset, workers_per_gpu, with_labels=with_labels)
+    rank, world_size = get_rank(), get_world_size()
+    loader = TestLoader(dataset, workers_per_gpu, rank, world_size, with_labels)
+    num_rounds = len(dataset) // world_size  # in which every process has an image
     # disable=None: no bar when the output is not a terminal.
-    for sample in tqdm(loader, total=len(loader), disable=None, unit='img', leave=False):
+    bar = tqdm(loader, total=len(loader), disable=None, unit='img', leave=False)
+    for round_index, sample in enumerate(bar):
+        note(f'segmenting image {sample.index}')
         prediction = segmenter.labels(sample.imgs, sample.metas)
         for handle in handlers:
             handle(sample, prediction)
+        if round_index < num_rounds:
+            keep_together()

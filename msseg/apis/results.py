@@ -8,6 +8,8 @@ from __future__ import annotations
 import io
 import os
 import zipfile
+from contextlib import ExitStack
+from itertools import zip_longest
 from pathlib import Path
 from types import TracebackType
 
@@ -17,6 +19,7 @@ import numpy as np
 from msseg.apis.visualize import blend_labels, default_palette, write_image
 from msseg.datasets import CustomDataset
 from msseg.datasets.loader import TestSample
+from msseg.utils.dist import barrier, broadcast_object, get_rank, get_world_size
 
 
 class Overlays:
@@ -60,7 +63,8 @@ class LabelFiles:
 class LabelArchive:
     """Collects all label maps in one .npz file, under the images' names without suffix.
 
-    The file appears under its name when all is written, or not at all.
+    The file appears under its name when all is written, or not at all. Of several processes each
+    collects its own, and rank 0 puts them together in the order of the data set.
 
     Args:
         path: The file.
@@ -68,7 +72,8 @@ class LabelArchive:
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
-        self.temporary = self.path.with_name(f'.{self.path.name}.{os.getpid()}.tmp')
+        self.job = broadcast_object(os.getpid())
+        self.temporary = self._part(get_rank())
 
     def __enter__(self) -> LabelArchive:
         self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,10 +87,30 @@ class LabelArchive:
         traceback: TracebackType | None,
     ) -> None:
         self.archive.close()
-        if kind is None:
-            os.replace(self.temporary, self.path)
-        else:
+        if kind is not None:
             self.temporary.unlink()
+            return
+        barrier()
+        if get_rank() == 0:
+            if get_world_size() > 1:
+                self._put_together([self._part(rank) for rank in range(get_world_size())])
+            os.replace(self.temporary, self.path)
+
+    def _part(self, rank: int) -> Path:
+        return self.path.with_name(f'.{self.path.name}.{self.job}.{rank}.tmp')
+
+    def _put_together(self, parts: list[Path]) -> None:
+        whole = self.path.with_name(f'.{self.path.name}.{self.job}.tmp')
+        with ExitStack() as stack:
+            archives = [stack.enter_context(zipfile.ZipFile(part)) for part in parts]
+            target = stack.enter_context(zipfile.ZipFile(whole, 'w', zipfile.ZIP_DEFLATED))
+            for names in zip_longest(*(archive.namelist() for archive in archives)):
+                for archive, name in zip(archives, names, strict=True):
+                    if name is not None:
+                        target.writestr(name, archive.read(name))
+        for part in parts:
+            part.unlink()
+        self.temporary = whole
 
     def add(self, sample: TestSample, labels: np.ndarray) -> None:
         """Add one label map."""

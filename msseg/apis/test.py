@@ -22,6 +22,7 @@ from msseg.evaluation import check_metrics
 from msseg.runner import load_checkpoint, load_weights
 from msseg.utils.atomic import atomic_write_text
 from msseg.utils.device import setup_device
+from msseg.utils.dist import get_rank, init_dist
 from msseg.utils.logging import get_logger, setup_logging
 
 # Scales that MMSegmentation's --aug-test uses.
@@ -40,8 +41,12 @@ def test_from_config(
     work_dir: str | Path | None = None,
     device: str = 'auto',
     device_id: int | None = None,
+    launcher: str = 'none',
 ) -> Evaluation | None:
     """Predict the test images of a config with a checkpoint.
+
+    Of several processes each predicts and writes its share; scores are those of all images, and
+    rank 0 prints and writes them.
 
     Args:
         cfg: The config, already checked.
@@ -56,12 +61,14 @@ def test_from_config(
         work_dir: Folder for a JSON file of the scores.
         device: See `setup_device`.
         device_id: See `setup_device`.
+        launcher: See `init_dist`.
 
     Returns:
         The scores, None when no metric was asked for.
     """
     check_test_options(metrics, out, show_dir, opacity, format_dir)
-    setup_device(device, device_id)
+    setup_device(device, device_id, launcher)
+    init_dist(launcher)
     setup_logging()
     if aug_test:
         set_aug_test(cfg)
@@ -73,7 +80,7 @@ def test_from_config(
         model, dataset, cfg, metrics, out=out, show_dir=show_dir, opacity=opacity,
         format_dir=format_dir,
     )  # fmt: skip
-    if scores is not None:
+    if scores is not None and get_rank() == 0:
         print(scores.table())
         if work_dir is not None:
             _write_scores(Path(work_dir), cfg, checkpoint, scores)

@@ -29,9 +29,17 @@ from msseg.runner.hooks import (
     NaNGuardHook,
 )
 from msseg.utils.device import set_seed, setup_device
-from msseg.utils.dist import get_rank, get_world_size
+from msseg.utils.dist import (
+    broadcast_object,
+    broadcast_parameters,
+    get_rank,
+    get_world_size,
+    init_dist,
+)
 from msseg.utils.environment import collect_versions, describe_environment
 from msseg.utils.logging import close_logging, get_logger, setup_logging
+
+_STATISTICS = ('moving_mean', 'moving_variance')
 
 
 def train_from_config(
@@ -43,8 +51,11 @@ def train_from_config(
     deterministic: bool = False,
     validate: bool = True,
     auto_resume: bool = False,
+    launcher: str = 'none',
 ) -> Runner:
     """Do what a config says: build, train, evaluate, save.
+
+    Of several processes all train, on samples of their own, and rank 0 writes.
 
     Args:
         cfg: The config, already checked.
@@ -56,24 +67,29 @@ def train_from_config(
         deterministic: See `set_seed`.
         validate: Evaluate while training, as ``evaluation`` says.
         auto_resume: Go on from the work dir's newest checkpoint, if there is one.
+        launcher: See `init_dist`.
 
     Returns:
         The runner, after training.
     """
-    device = setup_device(device, device_id)
+    device = setup_device(device, device_id, launcher)
+    init_dist(launcher)
     folder = prepare_work_dir(cfg, work_dir)
-    timestamp = time.strftime('%Y%m%d_%H%M%S')
+    timestamp = broadcast_object(time.strftime('%Y%m%d_%H%M%S'))
     logger = setup_logging(folder / f'{timestamp}.log', cfg.get('log_level', 'INFO'))
     try:
         seed = cfg.get('seed') if seed is None else seed
-        cfg.seed = random.SystemRandom().randrange(2**31) if seed is None else seed
-        cfg.dump(folder / Path(cfg.filename).name)
+        seed = random.SystemRandom().randrange(2**31) if seed is None else seed
+        cfg.seed = broadcast_object(seed)
+        if get_rank() == 0:
+            cfg.dump(folder / Path(cfg.filename).name)
         logger.info('%s', describe_environment(device))
         logger.info('config %s:\n%s', cfg.filename, cfg.pretty_text)
         logger.info('seed %d%s', cfg.seed, ', deterministic' if deterministic else '')
         set_seed(cfg.seed, deterministic)
-        if auto_resume and (last := find_last_checkpoint(folder)):
-            cfg.resume_from = str(last)
+        last = find_last_checkpoint(folder) if auto_resume and get_rank() == 0 else None
+        if (last := broadcast_object(last and str(last))) is not None:
+            cfg.resume_from = last
         dataset = build_split(cfg, 'train')
         model = build_model(cfg)
         return train_segmentor(model, dataset, cfg, folder, validate, timestamp)
@@ -112,6 +128,7 @@ def train_segmentor(
         runner.resume(cfg.resume_from)
     else:
         load_initial_weights(model, cfg)
+    broadcast_parameters([*model.get_parameters(), *runner.state_parameters().values()])
     try:
         runner.run()
     finally:
@@ -213,6 +230,8 @@ def evaluation_of(model: nn.Cell, cfg: Config) -> dict:
     workers = loader_options(cfg, 'val')['workers_per_gpu']
 
     def evaluate_now() -> dict[str, float]:
+        # Without SyncBN each device has statistics of its own; rank 0's are those that are saved.
+        broadcast_parameters(p for p in model.get_parameters() if p.name.endswith(_STATISTICS))
         scores = evaluate(segmenter, dataset, workers, metrics)
         get_logger().info('%s', scores.table())
         return scores.as_dict()
@@ -221,13 +240,15 @@ def evaluation_of(model: nn.Cell, cfg: Config) -> dict:
 
 
 def prepare_work_dir(cfg: Config, work_dir: str | Path | None) -> Path:
-    """Make the work dir and make sure that it can be written.
+    """Make the work dir, on rank 0, and make sure that it can be written.
 
     Raises:
         OSError: It cannot.
     """
     folder = Path(work_dir or cfg.get('work_dir') or Path('work_dirs') / Path(cfg.filename).stem)
     cfg.work_dir = str(folder)
+    if get_rank() != 0:
+        return folder
     try:
         folder.mkdir(parents=True, exist_ok=True)
         probe = folder / '.writable'

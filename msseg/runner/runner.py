@@ -26,6 +26,7 @@ from msseg.runner.load_weights import load_weights
 from msseg.runner.optimizer import get_lr
 from msseg.runner.train_step import TrainStep
 from msseg.utils.dist import get_rank, get_world_size
+from msseg.utils.rank_status import note, note_together
 
 
 class Loader(Protocol):
@@ -245,6 +246,7 @@ class Runner:
     def _iterate(self, batches: Any) -> None:
         self.iter_start_s = time.perf_counter()
         self.iter_values = {}
+        note(f'loading the batch of iteration {self.iter + 1}')
         self.data_batch = next(batches)
         self.call_hook('before_train_iter')
         if not self.model.training:
@@ -253,10 +255,12 @@ class Runner:
         inputs = [Tensor(self.data_batch.img), Tensor(self.data_batch.gt)]
         if self.train_step.cumulative_iters > 1:
             inputs.append(Tensor(self._is_update()))
+        note_together(f'computing iteration {self.iter + 1}')
         values = self.train_step(*inputs)
         self.outputs = dict(zip(self.train_step.value_names, values, strict=True))
         self.iter_values.update(self.outputs)
         self.iter += 1
+        note(f'doing what follows iteration {self.iter}')
         self.call_hook('after_train_iter')
 
     def _is_update(self) -> bool:

@@ -5,6 +5,7 @@ from mindspore import Parameter, Tensor, nn, ops
 
 from msseg.runner.accumulator import GradAccumulator
 from msseg.runner.grad_clip import GradClip, GradNorm
+from msseg.runner.grad_reducer import GradReducer
 from msseg.runner.loss_scaler import LossScaler
 
 
@@ -22,7 +23,7 @@ class ScaledLoss(nn.Cell):
 
 
 class TrainStep(nn.Cell):
-    """Forward, gradients, accumulate, reduce over devices, unscale, clip, update.
+    """Forward, gradients, reduce over devices, accumulate, unscale, clip, update.
 
     A cell that owns network and optimizer, not a closure: with the compile cache on, a jitted
     closure of MindSpore 2.8 trains parameters that belong to nothing.
@@ -34,7 +35,8 @@ class TrainStep(nn.Cell):
         loss_scaler: None, or the factor on the loss. With it, a step whose gradients are not
             finite changes neither weights nor the optimizer's state.
         cumulative_iters: How many batches' gradients make one update.
-        reducer: None, or the mean of gradients over devices.
+        reducer: None, or the mean of gradients and values over devices. It comes before the sum
+            over batches, which so is the same on all devices and can be saved by one of them.
         skip_nonfinite: Leave such a step out without a loss scaler, too.
     """
 
@@ -45,7 +47,7 @@ class TrainStep(nn.Cell):
         grad_clip: GradClip | None = None,
         loss_scaler: LossScaler | None = None,
         cumulative_iters: int = 1,
-        reducer: nn.Cell | None = None,
+        reducer: GradReducer | None = None,
         skip_nonfinite: bool = False,
     ) -> None:
         super().__init__(auto_prefix=False)
@@ -87,12 +89,15 @@ class TrainStep(nn.Cell):
 
         Returns:
             Scalars named by ``value_names``: the network's values, the loss, the norm of the
-            gradients before clipping (of this device's own until they are reduced for an update)
-            and, where they can occur, whether the update was skipped (1 or 0) and the loss scale.
+            gradients before clipping and, where they can occur, whether the update was skipped
+            (1 or 0) and the loss scale; of several devices the means.
         """
         scale = self.loss_scaler.scale * 1.0 if self.has_scaler else Tensor(1.0)
         (_, (loss, values)), grads = self.value_and_grad(img, gt, scale)
         logged = values + (loss,)
+        if self.has_reducer:
+            grads = self.reducer(grads)
+            logged = self.reducer.mean(logged)
         if not self.accumulates:
             return logged + self._update(grads, scale)
         grads = self.accumulator(grads)
@@ -104,8 +109,6 @@ class TrainStep(nn.Cell):
         return logged + outcome
 
     def _update(self, grads: tuple, scale: Tensor) -> tuple:
-        if self.has_reducer:
-            grads = self.reducer(grads)
         if self.has_scaler:
             unscaled = ()
             for grad in grads:

@@ -36,8 +36,10 @@ class LoggerHook(Hook):
 
     def after_train_iter(self, runner: Runner) -> None:
         """Collect this iteration's values; write and forget them when it is time."""
+        if runner.rank != 0:
+            return
         self.buffer.update(runner.iter_values)
-        if self._is_due(runner) and runner.rank == 0:
+        if self._is_due(runner):
             self.log(runner, 'train', self.buffer.averages())
             self.buffer.clear()
 
