@@ -56,6 +56,7 @@ def build_dataloader(
     rank: int = 0,
     world_size: int = 1,
     test_mode: bool | None = None,
+    worker_timeout: float | None = None,
 ) -> Any:
     """Build the loader of a data set.
 
@@ -68,6 +69,7 @@ def build_dataloader(
         rank: This process's number.
         world_size: Number of processes.
         test_mode: True for a `TestLoader`; by default the data set's own `test_mode`.
+        worker_timeout: See the loaders, whose default holds when it is None.
 
     Returns:
         A `TrainLoader` or a `TestLoader`.
@@ -77,9 +79,12 @@ def build_dataloader(
 
     if test_mode is None:
         test_mode = getattr(dataset, 'test_mode', False)
+    options = {'workers_per_gpu': workers_per_gpu, 'rank': rank, 'world_size': world_size}
+    if worker_timeout is not None:
+        options['worker_timeout'] = worker_timeout
     if test_mode:
-        return TestLoader(dataset, workers_per_gpu, rank, world_size)
-    return TrainLoader(dataset, samples_per_gpu, workers_per_gpu, seed, shuffle, rank, world_size)
+        return TestLoader(dataset, **options)
+    return TrainLoader(dataset, samples_per_gpu, seed=seed, shuffle=shuffle, **options)
 
 
 def _is_wrapper(cfg: dict, wrapper: type) -> bool:

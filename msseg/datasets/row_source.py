@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import time
+import signal
 from collections.abc import Callable, Sequence
+from types import FrameType
 
 import numpy as np
 
+from msseg.datasets.heartbeat import SLOT, BusyWorker, begin_row, busy_workers, end_row
 from msseg.datasets.transport import pack_error
 
 NOTHING = np.zeros(1, np.uint8)  # stands for "no error" and for the columns of a failed row
@@ -48,17 +50,17 @@ class RowSource:
         self._num_workers = num_workers
         self._rows_ahead = rows_ahead
         self._rows_sent = 0
-        # written by workers, read by the main process: row and start of what each is busy with
-        self._heartbeat = multiprocessing.RawArray('d', 2 * num_workers)
+        # written by workers, read by the main process; see heartbeat.py
+        self._heartbeat = multiprocessing.RawArray('d', SLOT * num_workers)
 
     def __len__(self) -> int:
         return self._count
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
+        _outlive_stop_signals()
         number = self._first + int(index)
-        slot = 2 * (int(index) % self._num_workers)  # MindSpore hands rows out in turn
-        self._heartbeat[slot] = number
-        self._heartbeat[slot + 1] = time.monotonic()
+        # MindSpore hands rows out in turn
+        begin_row(self._heartbeat, int(index) % self._num_workers, number)
         try:
             columns = tuple(self._load(number))
             self._check_shared_memory(sum(column.nbytes for column in columns))
@@ -66,16 +68,11 @@ class RowSource:
         except BaseException as error:  # SystemExit too: it would end the worker without a word
             return (*[NOTHING] * self._num_columns, pack_error(error))
         finally:
-            self._heartbeat[slot + 1] = 0.0
+            end_row()
 
-    def busy(self) -> list[tuple[int, int, float]]:
-        """Return worker, row and seconds for each worker that is loading a row."""
-        now, beat = time.monotonic(), self._heartbeat
-        return [
-            (worker, int(beat[2 * worker]), now - beat[2 * worker + 1])
-            for worker in range(self._num_workers)
-            if beat[2 * worker + 1] > 0
-        ]
+    def busy(self) -> list[BusyWorker]:
+        """Return the workers that are loading a row."""
+        return busy_workers(self._heartbeat)
 
     def _check_shared_memory(self, row_bytes: int) -> None:
         # MindSpore makes rows_ahead + 2 segments a worker, with the first rows; writing to one
@@ -91,3 +88,21 @@ class RowSource:
                 f'{row_bytes / _MIB:.0f} MiB for one batch; enlarge it (docker run --shm-size=8g) '
                 'or set workers_per_gpu=0'
             )
+
+
+def _outlive_stop_signals() -> None:
+    """Leave it to the main process to end this worker, as long as there is one.
+
+    Ctrl-C and most schedulers signal all processes of a job. The main one then finishes its
+    iteration, for which it needs its workers; MindSpore's would end at once.
+    """
+    if multiprocessing.parent_process() is None or signal.getsignal(signal.SIGTERM) == _end_orphan:
+        return
+    for number in (signal.SIGTERM, signal.SIGUSR1):  # MindSpore ignores SIGINT there
+        signal.signal(number, _end_orphan)
+
+
+def _end_orphan(number: int, frame: FrameType | None) -> None:
+    # not is_alive(): that waits for the end of a pipe, which the other workers hold open too
+    if os.getppid() != multiprocessing.parent_process().pid:
+        os._exit(128 + number)

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from msseg.datasets.sample_rng import get_filename, load_sample, name_sample
-from msseg.datasets.train_loader import check_count
+from msseg.datasets.train_loader import check_count, check_timeout
 from msseg.datasets.transport import pack, unpack
-from msseg.datasets.worker_pool import WorkerPool, usable_workers
+from msseg.datasets.worker_pool import HANG_AFTER_S, WorkerPool, usable_workers
 
 _NO_LABEL = np.zeros(0, np.uint8)
 
@@ -42,6 +42,7 @@ class TestLoader:
         rank: This process's number: it takes samples rank, rank + world_size, …
         world_size: Number of processes.
         with_labels: Load labels too, where the data set has them.
+        worker_timeout: As `TrainLoader`.
     """
 
     __test__ = False
@@ -53,11 +54,14 @@ class TestLoader:
         rank: int = 0,
         world_size: int = 1,
         with_labels: bool = True,
+        worker_timeout: float = HANG_AFTER_S,
     ) -> None:
         check_count('workers_per_gpu', workers_per_gpu, 0)
+        check_timeout(worker_timeout)
         self.dataset = dataset
         self.num_workers = usable_workers(workers_per_gpu)
         self.with_labels = with_labels
+        self.worker_timeout = worker_timeout
         self._indices = range(rank, len(dataset), world_size)
         self._pools: list[WorkerPool] = []
 
@@ -74,7 +78,8 @@ class TestLoader:
             num_columns=3,
             num_rows=len(self),
             num_workers=self.num_workers,
-            describe=lambda row: get_filename(self.dataset, self._indices[row]),
+            describe=lambda row, _: get_filename(self.dataset, self._indices[row]),
+            hang_after_s=self.worker_timeout,
         )
         self._pools.append(pool)
         try:

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from msseg.datasets.heartbeat import note_sample
 from msseg.datasets.sample_rng import get_filename, load_sample
 from msseg.datasets.sampler import BatchPlan, BatchSampler
-from msseg.datasets.worker_pool import WorkerPool, usable_workers
+from msseg.datasets.worker_pool import HANG_AFTER_S, WorkerPool, usable_workers
 from msseg.utils.logging import warn_once
 
 _SHAPE_ADVICE = (
@@ -47,6 +48,7 @@ class TrainLoader:
         shuffle: A new order each epoch.
         rank: This device's number.
         world_size: Number of devices.
+        worker_timeout: Seconds after which a worker that is busy with one sample counts as hung.
 
     Raises:
         ValueError: An empty data set or a number out of range.
@@ -61,15 +63,18 @@ class TrainLoader:
         shuffle: bool = True,
         rank: int = 0,
         world_size: int = 1,
+        worker_timeout: float = HANG_AFTER_S,
     ) -> None:
         check_count('samples_per_gpu', samples_per_gpu, 1)
         check_count('workers_per_gpu', workers_per_gpu, 0)
+        check_timeout(worker_timeout)
         check_count('seed', seed, 0)
         if len(dataset) == 0:
             raise ValueError(f'{type(dataset).__name__} is empty: there is nothing to train on')
         self.dataset = dataset
         self.samples_per_gpu = samples_per_gpu
         self.num_workers = usable_workers(workers_per_gpu)
+        self.worker_timeout = worker_timeout
         self.seed = seed
         self.global_batch = samples_per_gpu * world_size
         self.sampler = BatchSampler(
@@ -109,7 +114,8 @@ class TrainLoader:
             num_columns=2,
             num_rows=None,
             num_workers=self.num_workers,
-            describe=lambda row: ', '.join(self._filenames(self.sampler.plan(start_iter + row))),
+            describe=lambda row, place: self._filenames(self.sampler.plan(start_iter + row))[place],
+            hang_after_s=self.worker_timeout,
         )
         self._pools.append(pool)
         for row, (img, gt) in enumerate(pool):
@@ -118,10 +124,10 @@ class TrainLoader:
     def load(self, iteration: int) -> tuple[np.ndarray, np.ndarray]:
         """Load the images and labels of an iteration's batch."""
         plan = self.sampler.plan(iteration)
-        samples = [
-            load_sample(self.dataset, index, self.seed, plan.epoch, draw)
-            for index, draw in zip(plan.indices, plan.draws, strict=True)
-        ]
+        samples = []
+        for place, (index, draw) in enumerate(zip(plan.indices, plan.draws, strict=True)):
+            note_sample(place)
+            samples.append(load_sample(self.dataset, index, self.seed, plan.epoch, draw))
         names = self._filenames(plan)
         img = _stack([_get(s, 'img', n) for s, n in zip(samples, names, strict=True)], names)
         gt = _stack(
@@ -144,6 +150,10 @@ class TrainLoader:
     def _filenames(self, plan: BatchPlan) -> list[str]:
         return [get_filename(self.dataset, index) for index in plan.indices]
 
+    def find_failure(self) -> Exception | None:
+        """Return what is wrong with a worker, None when all are well."""
+        return next(filter(None, (pool.find_failure() for pool in self._pools)), None)
+
     def close(self) -> None:
         """End the workers."""
         for pool in self._pools:
@@ -155,6 +165,12 @@ def check_count(name: str, value: Any, least: int) -> None:
     """Raise ValueError unless a value is a whole number of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
         raise ValueError(f'{name}={value!r}; expected a whole number of at least {least}')
+
+
+def check_timeout(seconds: Any) -> None:
+    """Raise ValueError unless a value is a number of seconds above 0."""
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
+        raise ValueError(f'worker_timeout={seconds!r}; expected a number of seconds above 0')
 
 
 def _get(sample: Any, key: str, filename: str) -> np.ndarray:

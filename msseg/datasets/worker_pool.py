@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import multiprocessing
+import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -12,7 +15,7 @@ import numpy as np
 
 from msseg.datasets.row_source import NOTHING, RowSource
 from msseg.datasets.transport import raise_packed
-from msseg.datasets.worker_watch import WorkerWatch
+from msseg.datasets.worker_watch import WorkerWatch, undo_death_signal
 from msseg.utils.logging import warn_once
 
 # With one worker MindSpore loads in a thread of this process instead of a process.
@@ -22,6 +25,8 @@ _ROWS_AHEAD = 2
 # One epoch of GeneratorDataset lists all its indices in memory.
 _ROWS_PER_EPOCH = 100_000
 _PATIENCE_S = 2.0
+# Leaves ten seconds to notice it and to end, so that a run does not stand still for a minute.
+HANG_AFTER_S = 50.0
 
 
 def usable_workers(workers_per_gpu: int) -> int:
@@ -57,8 +62,8 @@ class WorkerPool:
         num_columns: Number of arrays in a row.
         num_rows: Number of rows; None for no end.
         num_workers: Number of processes, as `usable_workers` gives it.
-        describe: From a row's number to what it loads, for errors.
-        hang_after_s: Seconds after which a worker that is busy with one row counts as hung.
+        describe: From a row's number and a sample's place in it to the sample, for errors.
+        hang_after_s: Seconds after which a worker that is busy with one sample counts as hung.
 
     Raises while iterating:
         Exception: What `load` raised, of its own class.
@@ -72,8 +77,8 @@ class WorkerPool:
         num_columns: int,
         num_rows: int | None,
         num_workers: int,
-        describe: Callable[[int], str],
-        hang_after_s: float = 600.0,
+        describe: Callable[[int, int], str],
+        hang_after_s: float = HANG_AFTER_S,
     ) -> None:
         self._load = load
         self._num_columns = num_columns
@@ -134,6 +139,7 @@ class WorkerPool:
             self._watch.start()
             row = self._next_row()
             self._watch.workers()
+            undo_death_signal()
             atexit.register(self.close)  # before MindSpore's own, which takes 5 s
             return row
         finally:
@@ -145,15 +151,30 @@ class WorkerPool:
         return getattr(getattr(self._iterator, 'dataset', None), 'sample_fn', None)
 
     def _workers(self) -> list[Any]:
-        return list(getattr(self._sampler(), 'workers', None) or [])
+        sampler = self._sampler()
+        workers = list(getattr(sampler, 'workers', None) or [])
+        if workers and not isinstance(sampler.eof, threading.Event):
+            # MindSpore's own event has a lock that all processes share: a worker that is killed
+            # while it looks at it keeps the lock, and this process would wait for it forever.
+            sampler.eof = threading.Event()
+        return workers
+
+    def find_failure(self) -> Exception | None:
+        """Return what is wrong with a worker, None when all are well."""
+        if self._watch is None or self._iterator is None:
+            return None
+        return self._watch.find_failure(_PATIENCE_S)
 
     def _next_row(self) -> tuple[np.ndarray, ...]:
+        self._watch.waiting_since = time.monotonic()
         try:
             *columns, error = next(self._iterator)
         except (RuntimeError, StopIteration) as stopped:
             # errors of `load` come as rows, so this is the end of a worker
             failure = self._watch.find_failure(_PATIENCE_S)
             raise failure or ChildProcessError(f'the loader workers ended: {stopped}') from None
+        finally:
+            self._watch.waiting_since = None
         if error.size > NOTHING.size:
             raise_packed(error)
         if error.size < NOTHING.size:
@@ -166,12 +187,15 @@ class WorkerPool:
             return
         atexit.unregister(self.close)
         self._watch.stop()
-        event = getattr(self._sampler(), 'eof', None)
         workers = self._workers()
+        event = getattr(self._sampler(), 'eof', None)
         if event is not None:
             event.set()  # or MindSpore's thread waits for a row of the workers killed below
-        for worker in workers:
-            worker.kill()  # one that waits for room in its queue takes 5 s to notice the end
+        # MindSpore waits for the process that clears up after them, forever if that is stopped
+        cleaner = getattr(self._sampler(), 'cleaning_process', None)
+        for process in workers if cleaner is None else [*workers, cleaner]:
+            with contextlib.suppress(ValueError):  # buried already
+                process.kill()  # one that waits for room in its queue takes 5 s to notice the end
         self._iterator = None
         iterator.stop()  # with the last reference, MindSpore buries its processes
 

@@ -15,10 +15,15 @@ from typing import Any
 
 import numpy as np
 
+from msseg.datasets.heartbeat import BusyWorker
 from msseg.datasets.row_source import RowSource
 
 _POLL_S = 0.5
 _LOOK_AGAIN_S = 0.02
+# MindSpore's handler of a worker's death is undone this often while it may still be installed.
+_STARTING_S = 5.0
+# A gap this long between two looks: this process was stopped, and the workers with it.
+_ASLEEP_S = 5.0
 
 
 class WorkerWatch:
@@ -31,16 +36,17 @@ class WorkerWatch:
     Args:
         source: The rows being loaded.
         get_workers: Gives MindSpore's worker processes, once there are some.
-        describe: From a row's number to what it loads, for errors.
+        describe: From a row's number and a sample's place in it to the sample, for errors.
         num_columns: Number of arrays that MindSpore expects in a row.
-        hang_after_s: Seconds with one row after which a worker counts as hung.
+        hang_after_s: Seconds with one sample after which a worker counts as hung; and seconds of
+            waiting for a row that no worker has begun.
     """
 
     def __init__(
         self,
         source: RowSource,
         get_workers: Callable[[], list[Any]],
-        describe: Callable[[int], str],
+        describe: Callable[[int, int], str],
         num_columns: int,
         hang_after_s: float,
     ) -> None:
@@ -52,7 +58,9 @@ class WorkerWatch:
         self._hang_after_s = hang_after_s
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name='msseg-worker-watch', daemon=True)
+        self._awake_since = self._last_look = time.monotonic()
         self.failure: Exception | None = None
+        self.waiting_since: float | None = None
 
     def start(self) -> None:
         """Start looking."""
@@ -79,10 +87,13 @@ class WorkerWatch:
         return self.failure
 
     def _watch(self) -> None:
-        while not self._stopped.wait(_POLL_S):
+        starting_until = time.monotonic() + _STARTING_S
+        while not self._stopped.wait(
+            _LOOK_AGAIN_S if time.monotonic() < starting_until else _POLL_S
+        ):
             if not self.workers():
                 continue
-            _undo_death_signal()
+            undo_death_signal()
             if self.find_failure() is not None:
                 self._end_wait()
                 return
@@ -96,8 +107,8 @@ class WorkerWatch:
         for number, worker in enumerate(self.workers()):
             death = _death_of(worker)
             if death is not None:
-                rows = [row for busy, row, _ in self._source.busy() if busy == number]
-                during = f' while it loaded {self._describe(rows[0])}' if rows else ''
+                busy = [each for each in self._source.busy() if each.worker == number]
+                during = f' while it loaded {self._name(busy[0])}' if busy else ''
                 return ChildProcessError(
                     f'loader worker {worker.pid} {death}{during}; a worker that is killed mostly '
                     'lacked memory: use fewer workers_per_gpu or smaller batches'
@@ -105,18 +116,41 @@ class WorkerWatch:
         return None
 
     def _find_hung(self) -> Exception | None:
-        for _, row, seconds in self._source.busy():
-            if seconds > self._hang_after_s:
+        self._note_sleep()
+        busy = self._source.busy()
+        for each in busy:
+            if self._is_over(each.seconds):
                 return TimeoutError(
-                    f'a loader worker has been busy for {seconds:.0f} s with '
-                    f'{self._describe(row)}; look for a transform or a disk that hangs'
+                    f'a loader worker has been busy for {each.seconds:.0f} s with '
+                    f'{self._name(each)}; look for a transform or a disk that hangs, or allow '
+                    'more time with data.worker_timeout'
+                )
+        if not busy and self.waiting_since is not None:
+            seconds = time.monotonic() - self.waiting_since
+            if self._is_over(seconds):
+                return TimeoutError(
+                    f'no loader worker has done anything for {seconds:.0f} s: they are stopped, or '
+                    'a library hangs in new processes; try workers_per_gpu=0'
                 )
         return None
 
+    def _note_sleep(self) -> None:
+        now = time.monotonic()
+        if now - self._last_look > _ASLEEP_S:
+            self._awake_since = now
+        self._last_look = now
+
+    def _is_over(self, seconds: float) -> bool:
+        return min(seconds, time.monotonic() - self._awake_since) > self._hang_after_s
+
+    def _name(self, busy: BusyWorker) -> str:
+        return self._describe(busy.row, busy.position)
+
     def _end_wait(self) -> None:
-        hung = {worker for worker, _, s in self._source.busy() if s > self._hang_after_s}
+        hung = {each.worker for each in self._source.busy() if self._is_over(each.seconds)}
+        dead = {n for n, worker in enumerate(self.workers()) if _death_of(worker) is not None}
         for number, worker in enumerate(self.workers()):
-            if number in hung or _death_of(worker) is not None:
+            if number in (hung | dead or range(len(self.workers()))):
                 worker.kill()
                 row = tuple(np.empty(0, np.uint8) for _ in range(self._num_columns))
                 with contextlib.suppress(queue.Full):  # full: nobody waits for this one
@@ -139,7 +173,8 @@ def _death_of(process: BaseProcess) -> str | None:
     return f'was killed by {signal.Signals(found.si_status).name}'
 
 
-def _undo_death_signal() -> None:
-    # MindSpore 2.8 installs its SIGCHLD handler, which ends this process, with the workers; only
-    # the main thread may call signal.signal, and that one waits
+def undo_death_signal() -> None:
+    """Undo MindSpore's SIGCHLD handler, which ends this process when a worker ends."""
+    # MindSpore 2.8 installs it with the workers; only the main thread may call signal.signal, and
+    # that one waits
     ctypes.CDLL(None).signal(int(signal.SIGCHLD), None)

@@ -156,6 +156,9 @@ def test_wrong_numbers(root):
         (dict(workers_per_gpu=-1), 'workers_per_gpu=-1'),
         (dict(seed=-1), 'seed=-1'),
         (dict(seed=0.5), 'seed=0.5'),
+        (dict(worker_timeout=0), 'worker_timeout=0; expected a number of seconds above 0'),
+        (dict(worker_timeout='1'), "worker_timeout='1'"),
+        (dict(worker_timeout=True), 'worker_timeout=True'),
     ):
         with pytest.raises(ValueError, match=message):
             first_batches(dataset, 1, **arguments)
@@ -168,3 +171,6 @@ def test_build_dataloader(root):
     test = build_dataloader(build_dataset(config(root, test_mode=True)))
 
     assert (type(train).__name__, type(test).__name__) == ('TrainLoader', 'TestLoader')
+    assert train.worker_timeout == test.worker_timeout == 50
+    quick = [build_dataloader(d.dataset, 2, 0, worker_timeout=9) for d in (train, test)]
+    assert [loader.worker_timeout for loader in quick] == [9, 9]

@@ -11,7 +11,8 @@ import numpy as np
 import psutil
 import pytest
 
-from msseg.datasets import row_source, worker_pool
+from msseg.datasets import row_source, worker_pool, worker_watch
+from msseg.datasets.heartbeat import note_sample
 from msseg.datasets.transport import WorkerTraceback
 from msseg.datasets.worker_pool import WorkerPool
 
@@ -29,7 +30,9 @@ def row(number):
 
 
 def make_pool(load, num_rows=None, **arguments):
-    return WorkerPool(load, 2, num_rows, 2, lambda i: f'file{i}.png', **arguments)
+    return WorkerPool(
+        load, 2, num_rows, 2, lambda row, place: f'file{row}_{place}.png', **arguments
+    )
 
 
 def workers():
@@ -136,9 +139,61 @@ def test_hanging_worker_ends_the_wait():
         return row(number)
 
     started = time.monotonic()
-    with pytest.raises(TimeoutError, match=r'busy for \d+ s with file5.png'):
+    with pytest.raises(TimeoutError, match=r'busy for \d+ s with file5_0.png'):
         take(make_pool(load, hang_after_s=1.0))
     assert time.monotonic() - started < 20
+
+
+def test_time_counts_from_the_sample_in_hand_which_is_named():
+    def load(number):
+        for place in range(8):
+            note_sample(place)
+            time.sleep(1000 if (number, place) == (2, 6) else 0.4)
+        return row(number)
+
+    with pytest.raises(TimeoutError, match='file2_6.png.*allow more time with data.worker_timeout'):
+        take(make_pool(load, hang_after_s=1.5))
+
+
+def test_workers_that_stand_still_between_rows_end_the_wait():
+    pool = make_pool(row, hang_after_s=1.5)
+    with pytest.raises(TimeoutError, match=r'no loader worker has done anything for \d s'):
+        for number, _ in enumerate(pool):
+            if number == 2:
+                for worker in workers():
+                    worker.suspend()
+    pool.close()
+
+
+def test_time_in_which_the_process_itself_was_stopped_does_not_count(monkeypatch):
+    clock = time.monotonic
+
+    def load(number):
+        time.sleep(0.8)
+        return row(number)
+
+    pool = make_pool(load, hang_after_s=3.0)
+    for number, _ in enumerate(pool):
+        if number == 0:  # an hour passes at once
+            monkeypatch.setattr(worker_watch.time, 'monotonic', lambda: clock() + 3600)
+        if number == 5:
+            break
+    assert pool.find_failure() is None
+    pool.close()
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_workers_outlive_signals_to_the_whole_job(number):
+    pool = make_pool(row)
+    for index, _ in enumerate(pool):
+        if index == 4:
+            for worker in workers():
+                if worker.status() != psutil.STATUS_ZOMBIE:
+                    worker.send_signal(number)
+        if index == 12:
+            break
+    assert pool.find_failure() is None
+    pool.close()
 
 
 def test_shared_memory_that_is_too_small(monkeypatch):
@@ -176,12 +231,40 @@ def test_closing_in_the_middle_is_quick():
     assert list(rows) == []
 
 
+def test_workers_end_with_their_process_also_when_one_hangs(tmp_path):
+    script = tmp_path / 'script.py'
+    script.write_text(
+        'import time, numpy as np\n'
+        'from msseg.datasets.worker_pool import WorkerPool\n'
+        'def load(row):\n'
+        '    time.sleep(1000 if row == 4 else 0)\n'
+        '    return (np.zeros(10),)\n'
+        'for row in WorkerPool(load, 1, None, 2, str):\n'
+        '    print("row", flush=True)\n'
+    )
+    process = subprocess.Popen(
+        [sys.executable, str(script)],
+        env={**os.environ, 'PYTHONPATH': str(Path(__file__).parents[2])},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout.readline() == 'row\n'
+        time.sleep(1)
+        started = psutil.Process(process.pid).children(recursive=True)
+    finally:
+        process.kill()
+        process.communicate()
+    _, alive = psutil.wait_procs(started, timeout=20)
+    assert len(started) >= 2 and not alive
+
+
 def test_program_that_forgets_to_close_ends(tmp_path):
     script = tmp_path / 'script.py'
     script.write_text(
         'import numpy as np\n'
         'from msseg.datasets.worker_pool import WorkerPool\n'
-        'pool = WorkerPool(lambda i: (np.zeros(10**5),), 1, None, 2, str)\n'
+        'pool = WorkerPool(lambda i: (np.zeros(10**5),), 1, None, 2, print)\n'
         'rows = iter(pool)\n'
         'next(rows)\n'
         'print("done", flush=True)\n'

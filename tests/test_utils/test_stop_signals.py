@@ -1,0 +1,111 @@
+"""Signals to a process of its own: one is noted, a second one ends it, whatever it is doing."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from msseg.utils.stop_signals import STOP_SIGNALS, StopSignals, exit_status
+
+WAIT_IN_C = 'ctypes.PyDLL(None).usleep(1_000_000)'  # holds the interpreter, as compiling does
+PROGRAM = """
+import ctypes, sys, time
+from msseg.utils.stop_signals import StopSignals
+with StopSignals() as signals:
+    print('ready', flush=True)
+    for _ in range(100):
+        {wait}
+        if signals.received:
+            print('noted', signals.received.name, flush=True)
+            {then}
+"""
+
+
+@pytest.fixture
+def start():
+    started = []
+
+    def start_program(wait, then):
+        process = subprocess.Popen(
+            [sys.executable, '-c', PROGRAM.format(wait=wait, then=then)],
+            env={**os.environ, 'PYTHONPATH': str(Path(__file__).parents[2])},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        assert process.stdout.readline() == 'ready\n'
+        return process
+
+    yield start_program
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize('number', STOP_SIGNALS, ids=lambda number: number.name)
+def test_first_one_is_noted(start, number):
+    process = start('time.sleep(0.05)', 'sys.exit(7)')
+    process.send_signal(number)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (7, f'noted {number.name}\n')
+    assert err == f'{number.name}: ending soon, at once with a second one\n'
+
+
+@pytest.mark.parametrize('number', STOP_SIGNALS, ids=lambda number: number.name)
+def test_second_one_ends_the_process(start, number):
+    process = start('time.sleep(0.05)', 'time.sleep(60)')
+    process.send_signal(number)
+    assert process.stdout.readline() == f'noted {number.name}\n'
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=20) == -signal.SIGTERM
+
+
+def test_one_that_comes_while_python_does_not_run_is_not_lost(start):
+    process = start(WAIT_IN_C, 'sys.exit(7)')
+    process.send_signal(signal.SIGTERM)
+    assert process.communicate(timeout=20)[0] == 'noted SIGTERM\n'
+    assert process.returncode == 7
+
+
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_second_one_ends_the_process_also_while_python_does_not_run(start, number):
+    process = start('ctypes.PyDLL(None).usleep(30_000_000)', 'pass')
+    started = time.monotonic()
+    process.send_signal(number)
+    time.sleep(0.2)
+    process.send_signal(number)
+    assert process.wait(timeout=20) == -number
+    assert time.monotonic() - started < 10
+
+
+def test_handlers_are_restored():
+    before = [signal.getsignal(number) for number in STOP_SIGNALS]
+    with StopSignals():
+        assert signal.getsignal(signal.SIGTERM) != before[1]
+    assert [signal.getsignal(number) for number in STOP_SIGNALS] == before
+
+
+def test_thread_that_gets_no_signals_changes_nothing():
+    before = [signal.getsignal(number) for number in STOP_SIGNALS]
+    inside = []
+
+    def run():
+        with StopSignals() as signals:
+            inside.extend([signal.getsignal(number) for number in STOP_SIGNALS])
+            assert signals.received is None
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert inside == before
+
+
+def test_exit_status_is_that_of_the_signal():
+    reasons = [None, 'no better for 5 evaluations', 'SIGTERM', 'SIGINT', 'SIGTERM of another one']
+    assert [exit_status(reason) for reason in reasons] == [0, 0, 143, 130, 143]
