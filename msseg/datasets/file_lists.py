@@ -33,11 +33,9 @@ def list_folder(
     """
     check_folder(img_dir, 'img_dir', who)
     suffixes = as_suffixes(img_suffix)
-    names = []
-    for folder, _, files in os.walk(img_dir, followlinks=True):
-        names += [osp.relpath(osp.join(folder, f), img_dir) for f in files if f[0] != '.']
+    names = files_below(img_dir)
     img_infos = []
-    for name in sorted(names):
+    for name in names:
         suffix = next((s for s in suffixes if name.endswith(s)), None)
         if suffix is not None:
             stem = name[: len(name) - len(suffix)]
@@ -45,6 +43,14 @@ def list_folder(
     if not img_infos:
         raise ValueError(_no_images(img_dir, suffixes, names, who))
     return img_infos
+
+
+def files_below(folder: str) -> list[str]:
+    """Return the names of all files in a folder, to any depth, sorted; hidden ones left out."""
+    names = []
+    for inside, _, files in os.walk(folder, followlinks=True):
+        names += [osp.relpath(osp.join(inside, f), folder) for f in files if f[0] != '.']
+    return sorted(names)
 
 
 def list_split(

@@ -42,19 +42,24 @@ def read_bytes(path: str | Path) -> bytes:
         raise FileNotFoundError(f'{path}: there is no such file') from None
     if not data:
         raise ValueError(f'{path}: the file is empty; copy or download it again')
-    # Decoders fill what is missing with grey and go on, so a cut file must be found here.
-    if data[:4] == b'\x89PNG':
-        whole = data.endswith(_PNG_END) or _PNG_END in data[-4096:]
-    elif data[:2] == b'\xff\xd8':
-        whole = data.endswith(_JPEG_END) or data.rfind(_JPEG_END) > data.rfind(_JPEG_SCAN)
-    else:
-        whole = True
-    if not whole:
+    if not is_whole(data):
         raise ValueError(
             f'{path}: the image is truncated: {len(data)} bytes without the end of the picture; '
             'copy or download it again'
         )
     return data
+
+
+def is_whole(data: bytes) -> bool:
+    """Tell whether a file has its end: False for a PNG or JPEG file without it.
+
+    Decoders fill what is missing with grey and go on, so a cut file must be found here.
+    """
+    if data[:4] == b'\x89PNG':
+        return data.endswith(_PNG_END) or _PNG_END in data[-4096:]
+    if data[:2] == b'\xff\xd8':
+        return data.endswith(_JPEG_END) or data.rfind(_JPEG_END) > data.rfind(_JPEG_SCAN)
+    return True
 
 
 def decode_image(data: bytes, path: str | Path, color_type: str, backend: str) -> np.ndarray:

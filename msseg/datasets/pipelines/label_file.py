@@ -40,7 +40,7 @@ def read_label(path: str | Path, label_map: LabelMap | None = None) -> np.ndarra
     label_map = label_map or {}
     by_colour = {k: v for k, v in label_map.items() if isinstance(k, tuple)}
     by_value = {k: v for k, v in label_map.items() if not isinstance(k, tuple)}
-    raw = _decode(data, path)
+    raw = decode_label(data, path)
     if raw.ndim == 3:
         return _map_colours(raw, by_colour, path)
     if by_colour and not by_value:
@@ -49,6 +49,50 @@ def read_label(path: str | Path, label_map: LabelMap | None = None) -> np.ndarra
             f'{_some(np.unique(raw))}; give label_map from values, or none'
         )
     return map_values(raw, by_value)
+
+
+def decode_label(data: bytes, path: str | Path) -> np.ndarray:
+    """Decode a label file's content as it is.
+
+    Args:
+        data: The content.
+        path: The file's name, for errors.
+
+    Returns:
+        (h, w) indices, or (h, w, 3) RGB colours.
+
+    Raises:
+        ValueError: It cannot be decoded, or holds neither.
+    """
+    png = data[:8] == b'\x89PNG\r\n\x1a\n' and len(data) >= _HEADER_BYTES
+    if png and data[25] == _PNG_GREY and data[24] >= 8:
+        # the fast way; cv2 may not read palette files, of which it returns the colours
+        label = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        if label is not None and label.ndim == 2:
+            return label
+    try:
+        img = Image.open(io.BytesIO(data))
+        img.load()
+    except Exception as error:
+        raise ValueError(
+            f'{path}: cannot be decoded as a label image ({error}); copy it again, or save it as '
+            'single-channel PNG'
+        ) from None
+    if img.format == 'JPEG':
+        raise ValueError(f'{path}: JPEG changes label values; save labels as single-channel PNG')
+    if img.mode in _INDEX_MODES:
+        label = np.array(img)
+        if label.dtype == bool:
+            return label.astype(np.uint8)
+        if png and data[25] == _PNG_GREY and data[24] < 8:  # Pillow stretches these to 0..255
+            return label // (255 // (2 ** data[24] - 1))
+        return label
+    if img.mode == 'RGB':
+        return np.array(img)
+    raise ValueError(
+        f'{path}: the label has mode {img.mode!r} (Pillow); expected one channel of whole numbers, '
+        'a palette, or RGB with label_map. Save it as single-channel PNG'
+    )
 
 
 def map_values(label: np.ndarray, mapping: dict[int, int]) -> np.ndarray:
@@ -99,38 +143,6 @@ def parse_label_map(label_map: dict | None, who: str) -> LabelMap | None:
             'to class indices, such as {255: 1} or {(128, 0, 0): 1}'
         )
     return {_parse_key(k, who): _parse_index(k, v, who) for k, v in label_map.items()}
-
-
-def _decode(data: bytes, path: str | Path) -> np.ndarray:
-    png = data[:8] == b'\x89PNG\r\n\x1a\n' and len(data) >= _HEADER_BYTES
-    if png and data[25] == _PNG_GREY and data[24] >= 8:
-        # the fast way; cv2 may not read palette files, of which it returns the colours
-        label = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-        if label is not None and label.ndim == 2:
-            return label
-    try:
-        img = Image.open(io.BytesIO(data))
-        img.load()
-    except Exception as error:
-        raise ValueError(
-            f'{path}: cannot be decoded as a label image ({error}); copy it again, or save it as '
-            'single-channel PNG'
-        ) from None
-    if img.format == 'JPEG':
-        raise ValueError(f'{path}: JPEG changes label values; save labels as single-channel PNG')
-    if img.mode in _INDEX_MODES:
-        label = np.array(img)
-        if label.dtype == bool:
-            return label.astype(np.uint8)
-        if png and data[25] == _PNG_GREY and data[24] < 8:  # Pillow stretches these to 0..255
-            return label // (255 // (2 ** data[24] - 1))
-        return label
-    if img.mode == 'RGB':
-        return np.array(img)
-    raise ValueError(
-        f'{path}: the label has mode {img.mode!r} (Pillow); expected one channel of whole numbers, '
-        'a palette, or RGB with label_map. Save it as single-channel PNG'
-    )
 
 
 def _map_colours(raw: np.ndarray, by_colour: dict, path: str | Path) -> np.ndarray:
