@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from msseg.utils.cli import run_main
+from msseg.utils.stop_signals import exit_status
 
 
 def parse_args() -> argparse.Namespace:
@@ -60,7 +62,7 @@ def main() -> None:
         cfg.resume_from = args.resume_from
     if args.auto_scale_lr:
         cfg.auto_scale_lr = {**(cfg.get('auto_scale_lr') or {}), 'enable': True}
-    train_from_config(
+    runner = train_from_config(
         cfg,
         work_dir=args.work_dir,
         device=args.device,
@@ -71,6 +73,8 @@ def main() -> None:
         auto_resume=args.auto_resume,
         launcher=args.launcher,
     )
+    if status := exit_status(runner.stop_reason):
+        sys.exit(status)
 
 
 if __name__ == '__main__':

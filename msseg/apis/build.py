@@ -10,6 +10,7 @@ from mindspore import nn
 from msseg.apis.precision import set_precision
 from msseg.config import Config
 from msseg.datasets import CustomDataset, build_dataset
+from msseg.datasets.worker_pool import HANG_AFTER_S
 from msseg.models import build_segmentor
 
 
@@ -57,12 +58,17 @@ def loader_options(cfg: Config, split: str) -> dict[str, Any]:
     """Return the options of a split's loader: those of ``data``, then ``data.{split}_dataloader``.
 
     Evaluation always takes one image at a time and all of them in order, so ``val`` and ``test``
-    have ``workers_per_gpu`` only.
+    have ``workers_per_gpu`` and ``worker_timeout`` only.
     """
     data = required(cfg, 'data')
     options = {**data, **data.get(f'{split}_dataloader', {})}
-    defaults = {'samples_per_gpu': 1, 'workers_per_gpu': 0, 'shuffle': True}
-    names = defaults if split == 'train' else ('workers_per_gpu',)
+    defaults = {
+        'samples_per_gpu': 1,
+        'workers_per_gpu': 0,
+        'worker_timeout': HANG_AFTER_S,
+        'shuffle': True,
+    }
+    names = defaults if split == 'train' else ('workers_per_gpu', 'worker_timeout')
     return {name: options.get(name, defaults[name]) for name in names}
 
 

@@ -111,7 +111,9 @@ def get_schema() -> Schema:
 
     dataset = registered(DATASETS, also=['separate_eval'])
     hook = registered(HOOKS, also=['priority'])
-    loader = takes('the data loader', 'samples_per_gpu', 'workers_per_gpu', 'shuffle')
+    loader = takes(
+        'the data loader', 'samples_per_gpu', 'workers_per_gpu', 'worker_timeout', 'shuffle'
+    )
     test_cfg = takes('inference', 'mode', 'crop_size', 'stride', 'merge', 'swap_seg_labels')
     return Schema(
         top_level=TOP_LEVEL,
@@ -120,7 +122,14 @@ def get_schema() -> Schema:
             'model.test_cfg': test_cfg,
             'test_cfg': test_cfg,
             'data': takes(
-                'data', 'samples_per_gpu', 'workers_per_gpu', 'train', 'val', 'test', *_LOADERS
+                'data',
+                'samples_per_gpu',
+                'workers_per_gpu',
+                'worker_timeout',
+                'train',
+                'val',
+                'test',
+                *_LOADERS,
             ),
             **{f'data.{split}': dataset for split in ('train', 'val', 'test')},
             **{f'data.{name}': loader for name in _LOADERS},

@@ -23,6 +23,7 @@ from msseg.apis.segment import Segmenter
 from msseg.apis.validation_loss import LossCounter, LossSegmenter
 from msseg.datasets import ConcatDataset, CustomDataset, TestLoader
 from msseg.datasets.loader import TestSample
+from msseg.datasets.worker_pool import HANG_AFTER_S
 from msseg.evaluation import (
     Scores,
     check_metrics,
@@ -72,7 +73,9 @@ def evaluate(
     dataset: CustomDataset,
     workers_per_gpu: int,
     metrics: str | Sequence[str] = 'mIoU',
-) -> Evaluation:
+    worker_timeout: float = HANG_AFTER_S,
+    is_over: Callable[[], bool] = lambda: False,
+) -> Evaluation | None:
     """Score a model on a data set.
 
     Args:
@@ -80,14 +83,19 @@ def evaluate(
         dataset: A data set in test mode, with labels.
         workers_per_gpu: Processes that load images; 0 loads in this one.
         metrics: Some of ``mIoU``, ``mDice``, ``mFscore``, and for Cityscapes ``cityscapes``.
+        worker_timeout: See `TestLoader`.
+        is_over: Whether to give up, asked after each image; not for several processes.
 
     Returns:
-        Its scores.
+        Its scores, None when it was given up.
     """
     losses = LossCounter(segmenter) if isinstance(segmenter, LossSegmenter) else None
     with scoring(dataset, metrics) as scorer:
         handlers = [*scorer.handlers, *([losses.add] if losses else [])]
-        predict_all(segmenter, dataset, workers_per_gpu, handlers)
+        if not predict_all(
+            segmenter, dataset, workers_per_gpu, handlers, True, worker_timeout, is_over
+        ):
+            return None
         return scorer.scores(losses.means() if losses else {})
 
 
@@ -193,7 +201,9 @@ def predict_all(
     workers_per_gpu: int,
     handlers: Iterable[ResultHandler],
     with_labels: bool = True,
-) -> None:
+    worker_timeout: float = HANG_AFTER_S,
+    is_over: Callable[[], bool] = lambda: False,
+) -> bool:
     """Predict every image of a data set, one after another, and hand the results on.
 
     Of several processes each takes its share. Nothing is kept, so the memory used does not grow
@@ -205,10 +215,15 @@ def predict_all(
         workers_per_gpu: Processes that load images; 0 loads in this one.
         handlers: Called with each sample and its predicted labels, (h, w).
         with_labels: Load the labels too; without, the samples' ``gt`` is None.
+        worker_timeout: See `TestLoader`.
+        is_over: Whether to give up, asked after each image; not for several processes.
+
+    Returns:
+        Whether every image was predicted.
     """
     handlers = list(handlers)
     rank, world_size = get_rank(), get_world_size()
-    loader = TestLoader(dataset, workers_per_gpu, rank, world_size, with_labels)
+    loader = TestLoader(dataset, workers_per_gpu, rank, world_size, with_labels, worker_timeout)
     num_rounds = len(dataset) // world_size  # in which every process has an image
     # disable=None: no bar when the output is not a terminal.
     bar = tqdm(loader, total=len(loader), disable=None, unit='img', leave=False)
@@ -217,5 +232,10 @@ def predict_all(
         prediction = segmenter.labels(sample.imgs, sample.metas)
         for handle in handlers:
             handle(sample, prediction)
+        if world_size == 1 and is_over():
+            bar.close()
+            loader.close()
+            return False
         if round_index < num_rounds:
             keep_together()
+    return True

@@ -98,7 +98,7 @@ def test_segmentor(
     format_dir: str | Path | None = None,
 ) -> Evaluation | None:
     """Predict all images of a data set; see `test_from_config` for the arguments."""
-    workers = loader_options(cfg, 'test')['workers_per_gpu']
+    loading = loader_options(cfg, 'test')
     with ExitStack() as stack:
         scorer = stack.enter_context(scoring(dataset, metrics))
         handlers = scorer.handlers
@@ -108,7 +108,9 @@ def test_segmentor(
             handlers.append(Overlays(Path(show_dir), dataset, opacity).add)
         if format_dir is not None:
             handlers.append(LabelFiles(Path(format_dir), dataset).add)
-        predict_all(Segmenter(model), dataset, workers, handlers, with_labels=bool(scorer.own))
+        predict_all(
+            Segmenter(model), dataset, **loading, handlers=handlers, with_labels=bool(scorer.own)
+        )
         return scorer.scores() if metrics else None
 
 

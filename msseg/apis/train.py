@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from mindspore import nn
@@ -27,6 +28,7 @@ from msseg.runner.hooks import (
     IterTimerHook,
     LrUpdaterHook,
     NaNGuardHook,
+    StopSignalHook,
 )
 from msseg.utils.device import set_seed, setup_device
 from msseg.utils.dist import (
@@ -38,7 +40,10 @@ from msseg.utils.dist import (
 )
 from msseg.utils.environment import collect_versions, describe_environment
 from msseg.utils.logging import close_logging, get_logger, setup_logging
+from msseg.utils.stop_signals import StopSignals
 
+# between the hooks of register_hooks that evaluate and save
+_AFTER_EVALUATION = 80
 _STATISTICS = ('moving_mean', 'moving_variance')
 
 
@@ -55,7 +60,8 @@ def train_from_config(
 ) -> Runner:
     """Do what a config says: build, train, evaluate, save.
 
-    Of several processes all train, on samples of their own, and rank 0 writes.
+    Of several processes all train, on samples of their own, and rank 0 writes. SIGINT, SIGTERM and
+    SIGUSR1 end it after the iteration, saved; the runner's ``stop_reason`` says it.
 
     Args:
         cfg: The config, already checked.
@@ -123,14 +129,18 @@ def train_segmentor(
     check_classes(model, dataset)
     runner = build_runner(model, dataset, cfg, work_dir)
     runner.timestamp = timestamp or runner.timestamp
-    register_hooks(runner, cfg, evaluation_of(model, cfg) if validate else None)
+    signals = StopSignals()
+    evaluation = evaluation_of(model, cfg, signals.came) if validate else None
+    register_hooks(runner, cfg, evaluation)
+    runner.register_hook(StopSignalHook(signals), _AFTER_EVALUATION)
     if cfg.get('resume_from'):
         runner.resume(cfg.resume_from)
     else:
         load_initial_weights(model, cfg)
     broadcast_parameters([*model.get_parameters(), *runner.state_parameters().values()])
     try:
-        runner.run()
+        with signals:
+            runner.run()
     finally:
         runner.loader.close()
     return runner
@@ -210,8 +220,14 @@ def own_guards(cfg: Config) -> list[dict]:
     return [hook for hook in cfg.get('custom_hooks') or [] if hook.get('type') == 'NaNGuardHook']
 
 
-def evaluation_of(model: nn.Cell, cfg: Config) -> dict:
-    """Return EvalHook's arguments: the config's, and a function that evaluates on ``data.val``."""
+def evaluation_of(model: nn.Cell, cfg: Config, is_over: Callable[[], bool] = lambda: False) -> dict:
+    """Return EvalHook's arguments: the config's, and a function that evaluates on ``data.val``.
+
+    Args:
+        model: The segmentor.
+        cfg: The config.
+        is_over: Whether to interrupt an evaluation, asked after each image.
+    """
     options = dict(cfg.get('evaluation') or {})
     metrics, with_loss = options.pop('metric', 'mIoU'), options.pop('loss', False)
     if not isinstance(with_loss, bool):
@@ -227,12 +243,15 @@ def evaluation_of(model: nn.Cell, cfg: Config) -> dict:
         reported += ['loss', *segmenter.names]
     else:
         segmenter = Segmenter(model)
-    workers = loader_options(cfg, 'val')['workers_per_gpu']
+    loading = loader_options(cfg, 'val')
 
-    def evaluate_now() -> dict[str, float]:
+    def evaluate_now() -> dict[str, float] | None:
         # Without SyncBN each device has statistics of its own; rank 0's are those that are saved.
         broadcast_parameters(p for p in model.get_parameters() if p.name.endswith(_STATISTICS))
-        scores = evaluate(segmenter, dataset, workers, metrics)
+        scores = evaluate(segmenter, dataset, metrics=metrics, is_over=is_over, **loading)
+        if scores is None:
+            get_logger().info('evaluation interrupted, to be done when the run goes on')
+            return None
         get_logger().info('%s', scores.table())
         return scores.as_dict()
 

@@ -40,6 +40,10 @@ class StopSignals:
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         self._before.clear()
 
+    def came(self) -> bool:
+        """Return whether there was a signal."""
+        return self.received is not None
+
     def _note(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._pid:  # a process that was forked and has its own ways to end
             return

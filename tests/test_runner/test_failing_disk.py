@@ -10,7 +10,7 @@ import pytest
 
 from msseg.runner import Hook
 from msseg.runner.checkpoint import load_checkpoint
-from msseg.runner.hooks import CheckpointHook, TensorboardLoggerHook, TextLoggerHook
+from msseg.runner.hooks import CheckpointHook, EvalHook, TensorboardLoggerHook, TextLoggerHook
 
 
 @contextlib.contextmanager
@@ -141,6 +141,19 @@ def test_newest_one_that_cannot_be_named_is_said(make_runner, tmp_path, caplog):
     runner.run()
     assert names(tmp_path) == ['iter_1.ckpt', 'iter_2.ckpt']
     assert 'last_checkpoint' in caplog.text and 'Is a directory' in caplog.text
+
+
+def test_best_one_that_fails_leaves_the_best_before_it(make_runner, tmp_path, caplog):
+    scores = iter([0.5, 0.8, 0.6, 0.4])
+    runner = make_runner(max_iters=4)
+    runner.register_hook(FailingDisk(small_files, 2, 2), 'VERY_HIGH')
+    runner.register_hook(
+        EvalHook(lambda: {'mIoU': next(scores)}, ['mIoU'], 1, by_epoch=False, save_best='mIoU')
+    )
+    runner.run()
+    assert 'best_mIoU_iter_2.ckpt' in caplog.text and 'not saved' in caplog.text
+    assert names(tmp_path) == ['best_mIoU_iter_3.ckpt']
+    assert runner.best_scores == {'mIoU': (0.6, 'best_mIoU_iter_3.ckpt')}
 
 
 def test_curves_of_tensorboard_are_never_torn(make_runner, tmp_path, caplog):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from msseg.runner.builder import HOOKS
 from msseg.runner.hooks.hook import Hook
 from msseg.runner.score_rule import ScoreRule
+from msseg.runner.try_save import try_save
 from msseg.utils.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ class EvalHook(Hook):
     """Evaluates at intervals, logs the scores and keeps the best checkpoint.
 
     Args:
-        evaluate: Evaluates the model and returns the scores by key.
+        evaluate: Evaluates the model and returns the scores by key; None when it was interrupted
+            because the run is to end.
         reported: The keys that `evaluate` returns.
         interval: Iterations or epochs between evaluations.
         start: Evaluate no earlier than after so many; None is as soon as `interval` says.
@@ -37,7 +39,7 @@ class EvalHook(Hook):
 
     def __init__(
         self,
-        evaluate: Callable[[], dict[str, float]],
+        evaluate: Callable[[], dict[str, float] | None],
         reported: Sequence[str],
         interval: int = 1,
         start: int | None = None,
@@ -55,12 +57,25 @@ class EvalHook(Hook):
                 f'{list(reported)}.{did_you_mean(save_best, reported)}'
             )
         self.evaluate = evaluate
+        self.is_due = False
         self.interval = interval
         self.start = start or 0
         self.by_epoch = by_epoch
         self.save_best = save_best
         self.reported = list(reported)
         self.rule = ScoreRule(save_best or '', rule, 'evaluation.rule')
+
+    def state(self) -> dict:
+        """Return whether an evaluation was interrupted, to be done when the run goes on."""
+        return {'is_due': True} if self.is_due else {}
+
+    def load_state(self, state: dict) -> None:
+        self.is_due = state['is_due']
+
+    def before_run(self, runner: Runner) -> None:
+        """Do the evaluation that was interrupted."""
+        if self.is_due:
+            self._evaluate(runner)
 
     def after_train_iter(self, runner: Runner) -> None:
         """Evaluate when it is time."""
@@ -69,8 +84,15 @@ class EvalHook(Hook):
         completed = runner.epoch if self.by_epoch else runner.iter
         if completed < self.start or (completed - self.start) % self.interval != 0:
             return
+        self._evaluate(runner)
+
+    def _evaluate(self, runner: Runner) -> None:
         with runner.for_evaluation():
-            runner.scores = self.evaluate()
+            scores = self.evaluate()
+        self.is_due = scores is None
+        if self.is_due:
+            return
+        runner.scores = scores
         runner.log('val', runner.scores)
         runner.call_hook('after_evaluation')
         if self.save_best is not None:
@@ -86,7 +108,14 @@ class EvalHook(Hook):
         runner.best_scores[key] = (score, path.name)
         if runner.rank != 0:
             return
-        runner.save(path)
+        if not try_save(runner, path):
+            runner.best_scores.pop(key)
+            if previous:
+                runner.best_scores[key] = previous
+            return
         runner.logger.info('saved %s, the best so far: %s %.4f', path, key, score)
         if previous and previous[1] != path.name:
-            (runner.work_dir / previous[1]).unlink(missing_ok=True)
+            try:
+                (runner.work_dir / previous[1]).unlink(missing_ok=True)
+            except OSError as error:
+                runner.logger.error('%s; training goes on', error)
