@@ -11,6 +11,7 @@ Differences from ocrnet_hr48_512x1024_1000e_cityscapes-model-zoo, both of them s
     - gradients ten times as large, because a loss scale of 10 is never undone: both heads' losses
       weigh ten times as much here (4 and 10), which the log shows. With SGD that is a rate of
       0.013
+Not as there: float32; its scripts ask for amp_level O3, 16-bit floats in normalisation, too.
 """
 
 _base_ = './ocrnet_hr48_512x1024_1000e_cityscapes-model-zoo.py'

@@ -9,7 +9,7 @@ Expected: mIoU 80.67, which the model zoo reports for its own scripts; not measu
 Differences from ocrnet_hr48_512x1024_484e_cityscapes-official, from which it was ported:
     - rate 0.0013 / exp(4e-10 * step^2) (its scripts: 0.0012 or 0.0006, and 6e-10), 1000 epochs
     - no biases before normalisation
-    - initialisation: deviation 0.001, cut at two deviations, in backbone and heads
+    - initialisation of the backbone: deviation 0.001, cut at two deviations
     - tests: whole images at one scale
     - downsample_rate in training, for labels smaller than the image, and the OCR head's scale, by
       which it pools pixels before attending; both 1
@@ -28,7 +28,7 @@ loss = dict(avg_by_class_weight=True, class_weight={{_base_.class_weight}})
 model = dict(
     backbone=dict(init_cfg=init_cfg),
     decode_head={
-        '*': dict(conv_bias='auto', init_cfg=init_cfg, loss_decode=loss),
+        '*': dict(conv_bias='auto', loss_decode=loss),
         1: dict(scale=1),
     },
 )

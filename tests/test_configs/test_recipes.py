@@ -60,7 +60,7 @@ class Recipe:
 OFFICIAL = Recipe(class_weight=CITYSCAPES_WEIGHTS, long_edges=[2048 * t for t in TENTHS])
 MODEL_ZOO = replace(
     OFFICIAL, lr=0.0013, schedule=lambda lr, _, step: lr / np.exp(4e-10 * step**2), length=1000,
-    batch_of_device=4, bias=False, head_std=0.001,
+    batch_of_device=4, bias=False,
 )  # fmt: skip
 SQUARE = dict(crop=(520, 520), long_edges=[520 * t for t in TENTHS], class_weight=None)
 PADDLESEG = replace(
@@ -257,7 +257,7 @@ def test_alignment_biases_dropout_and_initial_weights(name):
             assert spread.std() == pytest.approx(3**-0.5, rel=0.05)
         elif not np.isnan(std):
             spread = np.concatenate([w.ravel() for w in weights])
-            is_cut = 'model-zoo' in name
+            is_cut = 'model-zoo' in name and part == 'backbone.'
             assert spread.std() == pytest.approx(std * (0.88 if is_cut else 1), rel=0.03)
             assert (abs(spread).max() <= 2 * std * 1.0001) == is_cut
 
