@@ -11,10 +11,10 @@ OPENCV_PIN := $(shell sed -n 's/^opencv-python-headless==//p' constraints.txt)
 TEST_WORKERS ?= 2
 TEST_ENV := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MPLBACKEND=Agg
 
-.PHONY: help demo test lint format clean
+.PHONY: help demo test test-matrix lint format clean
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/ready  ## Train OCRNet on microscopy images, measure it, draw what it sees
 	$(PY) demo/run.py
@@ -22,6 +22,9 @@ demo: $(VENV)/ready  ## Train OCRNet on microscopy images, measure it, draw what
 test: lint  ## Lint, run all tests, print the coverage
 	@rm -f .coverage .coverage.*
 	$(TEST_ENV) $(PY) -m pytest -n $(TEST_WORKERS) --dist loadfile --durations=15 --cov --cov-report=term
+
+test-matrix: $(VENV)/made  ## Run all tests with each MindSpore that is supported, in environments of their own
+	$(PY) tests/matrix.py --workers $(TEST_WORKERS)
 
 lint: $(VENV)/ready-for-tests  ## Check style and who imports whom
 	$(VENV)/bin/ruff check .
@@ -33,7 +36,7 @@ format: $(VENV)/ready-for-tests  ## Write the code in the project's style
 	$(VENV)/bin/ruff format .
 
 clean:  ## Remove the environment, caches and everything that runs have written
-	rm -rf $(VENV) build msseg.egg-info work_dirs demo/output .pytest_cache .ruff_cache \
+	rm -rf $(VENV) .venvs build msseg.egg-info work_dirs demo/output .pytest_cache .ruff_cache \
 	    .import_linter_cache .coverage .coverage.* rank_[0-9]* kernel_meta rewritten_network
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -193,7 +193,7 @@ def options_of(tool: Path) -> set[str]:
 
 
 def make_targets() -> set[str]:
-    return set(re.findall(r'^([a-z]+):', (ROOT / 'Makefile').read_text(), re.MULTILINE))
+    return set(re.findall(r'^([a-z-]+):', (ROOT / 'Makefile').read_text(), re.MULTILINE))
 
 
 def anchors_of(page: Path) -> set[str]:
