@@ -137,9 +137,12 @@ def load_state(state: Mapping[str, Parameter], checkpoint: Checkpoint) -> None:
 
 
 def optimizer_state(optimizer: nn.Cell) -> dict[str, Parameter]:
-    """Return what an optimizer keeps besides weights, by name in a checkpoint."""
-    trained = {id(p) for p in optimizer.parameters}
-    return {OPTIMIZER + p.name: p for p in optimizer.get_parameters() if id(p) not in trained}
+    """Return what an optimizer keeps besides weights, by name in a checkpoint.
+
+    Learning rates are left out: the schedule sets them before each iteration.
+    """
+    others = {id(p) for p in [*optimizer.parameters, *getattr(optimizer, 'lrs', ())]}
+    return {OPTIMIZER + p.name: p for p in optimizer.get_parameters() if id(p) not in others}
 
 
 def _read(path: Path) -> dict[str, Parameter | str]:

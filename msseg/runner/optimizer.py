@@ -60,6 +60,10 @@ def build_optimizer(model: nn.Cell, cfg: dict) -> nn.Cell:
     ]
     optimizer = build_from_cfg(cfg, OPTIMIZERS, {'params': params})
     optimizer.base_lrs = [group_lr for group_lr, _ in groups]
+    # MindSpore keeps them in a plain list (2.8): graphs from the compile cache would then compute
+    # with rates that belong to nothing, and give NaN.
+    for parameter in optimizer.lrs:
+        optimizer.insert_param_to_cell(parameter.name, parameter)
     return optimizer
 
 
