@@ -75,7 +75,8 @@ def run_group(environment: Path, version: str, group: Path, workers: int, outcom
     """Run one folder's tests and add up what became of them."""
     logs = HOME / 'logs'
     logs.mkdir(exist_ok=True)
-    log, report = (logs / f'{version}-{group.stem}.{suffix}' for suffix in ('log', 'xml'))
+    name = f'{version}-{"-".join(group.with_suffix("").parts[1:])}'
+    log, report = (logs / f'{name}.{suffix}' for suffix in ('log', 'xml'))
     report.unlink(missing_ok=True)
     command = [environment / 'bin' / 'python', '-m', 'pytest', group, f'--junitxml={report}']
     command += ['-q', '-p', 'no:cacheprovider', '--basetemp', HOME / f'tmp-{version}']
@@ -98,7 +99,9 @@ def run_group(environment: Path, version: str, group: Path, workers: int, outcom
     if not counted or run.returncode not in (0, 1):
         outcome.counts['failed'] += 1
         outcome.broken.append(f'{group}: pytest ended with status {run.returncode}, see {log}')
-    print(f'MindSpore {version}: {group}: {counted} tests, {outcome.counts}', flush=True)
+    print(
+        f'MindSpore {version}: {group}: {counted} tests, so far {dict(outcome.counts)}', flush=True
+    )
 
 
 def count_outcomes(report: Path, outcome: Outcome) -> int:
