@@ -1,0 +1,135 @@
+"""What the doctor found, as values."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from msseg.apis.check_dataset.finding import Finding
+from msseg.apis.check_dataset.label_rules import LabelRules
+from msseg.apis.check_dataset.statistics import Statistics
+from msseg.utils.atomic import atomic_write_text
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Weights of the classes, for the losses.
+
+    Attributes:
+        median_frequency: By median frequency balancing.
+        effective_number: By the effective number of samples.
+        beta: The latter's parameter.
+    """
+
+    median_frequency: list[float]
+    effective_number: list[float]
+    beta: float
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Mean and standard deviation of the images, in the order that Normalize takes.
+
+    Attributes:
+        mean: Of each channel.
+        std: Likewise.
+        to_rgb: Whether they are in RGB order.
+    """
+
+    mean: list[float]
+    std: list[float]
+    to_rgb: bool
+
+
+@dataclass(frozen=True)
+class SplitReport:
+    """A split's counts.
+
+    Attributes:
+        name: ``train``, ``val`` or ``test``.
+        datasets: Names of its data sets' classes.
+        num_images: Images listed.
+        rules: What label values mean (in its first data set).
+        statistics: The counts.
+        balance: None without labels or classes.
+        normalisation: None without images, or when they differ in their channels.
+    """
+
+    name: str
+    datasets: Sequence[str]
+    num_images: int
+    rules: LabelRules
+    statistics: Statistics
+    balance: Balance | None = None
+    normalisation: Normalisation | None = None
+
+    def as_dict(self) -> dict:
+        """Return it as plain values."""
+        counts = self.statistics
+        named = dict(enumerate(self.rules.classes or ()))
+        extra = sorted(set(counts.pixels) - set(named))
+        return {
+            'datasets': list(self.datasets),
+            'num_images': self.num_images,
+            'sizes': [{'size': list(s), 'images': n} for s, n in counts.sizes.most_common()],
+            'image_forms': dict(counts.image_forms.most_common()),
+            'label_forms': dict(counts.label_forms.most_common()),
+            'ignore_index': self.rules.ignore_index,
+            'classes': [
+                {
+                    'index': index,
+                    'name': named.get(index),
+                    'pixels': counts.pixels[index],
+                    'images': counts.num_images[index],
+                }
+                for index in [*named, *extra]
+            ],
+            'class_weight': vars(self.balance) if self.balance else None,
+            'img_norm_cfg': vars(self.normalisation) if self.normalisation else None,
+        }
+
+
+@dataclass(frozen=True)
+class DatasetReport:
+    """All findings and all splits.
+
+    Attributes:
+        config: The config's file.
+        findings: Errors first.
+        splits: In the order asked for.
+        same_files: From a split to the one whose files it has, which is looked at once.
+    """
+
+    config: str
+    findings: Sequence[Finding]
+    splits: Sequence[SplitReport]
+    same_files: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def num_errors(self) -> int:
+        """Number of findings that are errors."""
+        return sum(finding.severity == 'error' for finding in self.findings)
+
+    @property
+    def num_warnings(self) -> int:
+        """Number of findings that are warnings."""
+        return len(self.findings) - self.num_errors
+
+    def as_dict(self) -> dict:
+        """Return it as plain values, for JSON."""
+        return {
+            'config': self.config,
+            'num_errors': self.num_errors,
+            'num_warnings': self.num_warnings,
+            'findings': [finding.as_dict() for finding in self.findings],
+            'splits': {split.name: split.as_dict() for split in self.splits},
+            'same_files': self.same_files,
+        }
+
+
+def write_json(report: DatasetReport, path: str | Path) -> None:
+    """Write a report to a file, whole or not at all."""
+    text = json.dumps(report.as_dict(), indent=2, ensure_ascii=False)
+    atomic_write_text(path, f'{text}\n')

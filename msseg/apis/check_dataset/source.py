@@ -1,0 +1,49 @@
+"""One data set of a config as the doctor sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from msseg.apis.check_dataset.label_rules import LabelRules
+from msseg.datasets.file_scan import PairScan, PairTask
+
+
+class Note(NamedTuple):
+    """What listing the files has shown.
+
+    Attributes:
+        kind: A key of `KINDS`.
+        path: The file.
+        text: What is to be said of it.
+    """
+
+    kind: str
+    path: str
+    text: str = ''
+
+
+@dataclass(frozen=True)
+class Source:
+    """One data set, wrappers taken off.
+
+    Attributes:
+        split: ``train``, ``val`` or ``test``.
+        who: Name of its class.
+        tasks: Its images and their labels.
+        rules: What label values mean.
+        notes: What listing the files has shown.
+        to_rgb: Whether its pipeline's Normalize swaps BGR to RGB.
+    """
+
+    split: str
+    who: str
+    tasks: list[PairTask]
+    rules: LabelRules
+    notes: list[Note] = field(default_factory=list)
+    to_rgb: bool = True
+
+    def scanned(self, scans: Mapping[PairTask, PairScan]) -> Iterator[tuple[PairTask, PairScan]]:
+        """Yield its pairs with what was found in them."""
+        return ((task, scans[task]) for task in self.tasks)

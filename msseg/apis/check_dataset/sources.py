@@ -1,0 +1,84 @@
+"""From a config to its data sets, wrappers taken off."""
+
+from __future__ import annotations
+
+import os.path as osp
+from collections.abc import Iterator
+from typing import Any
+
+from msseg.apis.build import required
+from msseg.apis.check_dataset.label_rules import LabelRules
+from msseg.apis.check_dataset.lenient import make_lenient
+from msseg.apis.check_dataset.source import Source
+from msseg.config import Config
+from msseg.datasets import ConcatDataset, RepeatDataset, build_dataset
+from msseg.datasets.file_scan import PairTask
+
+
+def list_sources(cfg: Config, split: str) -> list[Source]:
+    """List the files of a split's data sets.
+
+    Args:
+        cfg: With ``data``.
+        split: ``train``, ``val`` or ``test``.
+
+    Raises:
+        KeyError, TypeError, ValueError, OSError: The config does not say the split, or an argument
+            of a data set does not fit; what is wrong with files becomes notes.
+    """
+    built = build_dataset(make_lenient(required(cfg, f'data.{split}')))
+    return [_source(dataset, split) for dataset in _parts(built)]
+
+
+def _parts(dataset: Any) -> Iterator[Any]:
+    if isinstance(dataset, ConcatDataset):
+        for part in dataset.datasets:
+            yield from _parts(part)
+    elif isinstance(dataset, RepeatDataset):
+        yield from _parts(dataset.dataset)
+    else:
+        yield dataset
+
+
+def _source(dataset: Any, split: str) -> Source:
+    load = _find(dataset.pipeline, 'LoadImageFromFile')
+    normalize = _find(dataset.pipeline, 'Normalize')
+    color_type = getattr(load, 'color_type', 'color')
+    return Source(
+        split=split,
+        who=type(dataset).__name__,
+        tasks=[
+            PairTask(
+                image=osp.join(dataset.img_dir or '', info['filename']),
+                label=_label_path(dataset, info),
+                color_type=color_type,
+                backend=getattr(load, 'imdecode_backend', 'cv2'),
+            )
+            for info in dataset.img_infos
+        ],
+        rules=LabelRules(
+            classes=dataset.CLASSES,
+            ignore_index=dataset.ignore_index,
+            palette=dataset.PALETTE if dataset.palette_is_known else None,
+            label_map=dataset.label_map,
+            class_map=dataset.class_map,
+            reduce_zero_label=dataset.reduce_zero_label,
+        ),
+        notes=dataset.listing.notes,
+        to_rgb=getattr(normalize, 'to_rgb', True) and color_type.startswith('color'),
+    )
+
+
+def _label_path(dataset: Any, info: dict) -> str | None:
+    if dataset.ann_dir is None or 'ann' not in info:
+        return None
+    return osp.join(dataset.ann_dir, info['ann']['seg_map'])
+
+
+def _find(transform: Any, name: str) -> Any:
+    """Return the first transform of a class's name, also inside others; None if there is none."""
+    if type(transform).__name__ == name:
+        return transform
+    inner = getattr(transform, 'transforms', None)
+    parts = inner if isinstance(inner, (list, tuple)) else [] if inner is None else [inner]
+    return next(filter(None, (_find(part, name) for part in parts)), None)

@@ -1,0 +1,131 @@
+"""What is wrong with the values of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msseg.apis.check_dataset.finding import Findings
+from msseg.apis.check_dataset.label_rules import LabelRules
+from msseg.apis.check_dataset.source import Source
+from msseg.apis.check_dataset.statistics import Statistics
+from msseg.datasets.file_scan import LabelScan
+
+_WHITE = 255
+_FEW = 0.1
+_MOST_NAMED = 6
+# In such labels a class may hide behind other values.
+_MISREAD = ('labels_0_255', 'value_out_of_range', 'rgb_label', 'unknown_colour', 'no_colours')
+
+
+def add_value_findings(findings: Findings, source: Source, labels: Mapping[str, LabelScan]) -> None:
+    """Find labels {0, 255}, values that are no class, and labels without a pixel that counts.
+
+    Args:
+        findings: Gets them.
+        source: The data set.
+        labels: Its labels that can be read, by path.
+    """
+    rules, split = source.rules, source.split
+    white = _find_white(labels, rules)
+    for path in white:
+        findings.add('labels_0_255', split, path, todo=_white_advice(rules))
+    wrong = {}
+    for path, label in labels.items():
+        if path in white:
+            continue
+        pixels = rules.count(label)
+        bad = {v: n for v, n in label.values.items() if not _is_right(v, label, rules)}
+        if bad or label.num_lumped:
+            wrong[path] = bad
+        elif pixels and set(pixels) == {rules.ignore_index}:
+            findings.add('all_ignored', split, path, f'holds {_values(label.values)} only')
+    advice = _range_advice(wrong, labels, rules) if wrong else ''
+    for path, bad in wrong.items():
+        named = [f'{value} ({pixels} px)' for value, pixels in list(bad.items())[:_MOST_NAMED]]
+        more = f' and {len(bad) - _MOST_NAMED} more values' if len(bad) > _MOST_NAMED else ''
+        findings.add('value_out_of_range', split, path, ', '.join(named) + more, todo=advice)
+
+
+def add_absent_classes(
+    findings: Findings, split: str, rules: LabelRules, statistics: Statistics
+) -> None:
+    """Find classes without a pixel in a split, unless many of its labels are read wrongly.
+
+    Args:
+        findings: Gets them; has those of the labels already.
+        split: Its name.
+        rules: What label values mean.
+        statistics: The split's counts.
+    """
+    num_labels = statistics.label_forms.total()
+    if not num_labels or findings.num_files(_MISREAD, split) > _FEW * num_labels:
+        return
+    for index, name in enumerate(rules.classes or ()):
+        if not statistics.pixels[index]:
+            findings.add('class_never_occurs', split, f'class {index} {name!r}')
+
+
+def _is_right(value: int, label: LabelScan, rules: LabelRules) -> bool:
+    meaning = rules.meaning(value, label.is_colour)
+    return meaning is not None and rules.is_right(meaning)
+
+
+def _find_white(labels: Mapping[str, LabelScan], rules: LabelRules) -> set[str]:
+    """Return the labels in which 255 seems to mean the foreground.
+
+    Either no label has another value than 0 and 255; or some are so, and the others have no 255,
+    as they would if it marked what does not count.
+    """
+    one_class = rules.classes is not None and len(rules.classes) < 2
+    if one_class or rules.ignore_index != _WHITE or _WHITE in (rules.label_map or {}):
+        return set()
+    plain = {path: set(label.values) for path, label in labels.items() if not label.is_colour}
+    both = {path for path, values in plain.items() if values == {0, _WHITE}}
+    others = [values for values in plain.values() if not values <= {0, _WHITE}]
+    if any(_WHITE in values for values in others):
+        return set()
+    if both and not others:
+        return {path for path, values in plain.items() if _WHITE in values}
+    return both
+
+
+def _white_advice(rules: LabelRules) -> str:
+    zero = ', and reduce_zero_label=False' if rules.reduce_zero_label else ''
+    return f'If 255 marks class 1, set label_map={{255: 1}}{zero}.'
+
+
+def _range_advice(
+    wrong: Mapping[str, Mapping[int, int]], labels: Mapping[str, LabelScan], rules: LabelRules
+) -> str:
+    """Return what to do about values that are no class, by how many files have which."""
+    bad = sorted({value for values in wrong.values() for value in values})
+    every = sorted({value for label in labels.values() for value in label.values})
+    num_classes = len(rules.classes or ())
+    is_grey_scale = 0 in every and len(every) == num_classes and not rules.label_map
+    if len(wrong) <= _FEW * len(labels):
+        return (
+            f'Only {len(wrong)} of {len(labels)} labels have such values: correct these files, or '
+            f'leave those pixels out with label_map={{{_first(bad)}: {rules.ignore_index}}}.'
+        )
+    if bad == [num_classes] and not rules.reduce_zero_label:
+        return (
+            f'If 0 stands for no class and classes count from 1, set reduce_zero_label=True; if '
+            f'{bad[0]} is a class, add its name to the classes.'
+        )
+    if is_grey_scale:
+        shown = ', '.join(f'{value}: {index}' for index, value in enumerate(every) if value)
+        return (
+            f'There are as many values as classes: if they are in order, set label_map={{{shown}}}.'
+        )
+    return (
+        f'Say what they mean with label_map={{{_first(bad)}: …}}, ignore them with '
+        f'label_map={{{_first(bad)}: {rules.ignore_index}}}, or add the missing classes.'
+    )
+
+
+def _first(values: list[int]) -> str:
+    return str(values[0]) if values else 'VALUE'
+
+
+def _values(values: Mapping[int, int]) -> str:
+    return ', '.join(map(str, list(values)[:_MOST_NAMED]))

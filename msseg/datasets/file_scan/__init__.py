@@ -1,0 +1,19 @@
+"""Looking at the files of a data set one pair at a time, without raising for what is wrong.
+
+Worker processes of `msseg.apis.check_dataset` import this and nothing above it, so that they start
+fast and stay small.
+"""
+
+from msseg.datasets.file_scan.image_scan import ImageScan, scan_image
+from msseg.datasets.file_scan.label_scan import LabelScan, scan_label
+from msseg.datasets.file_scan.pair_scan import PairScan, PairTask, scan_pair
+
+__all__ = [
+    'ImageScan',
+    'LabelScan',
+    'PairScan',
+    'PairTask',
+    'scan_image',
+    'scan_label',
+    'scan_pair',
+]

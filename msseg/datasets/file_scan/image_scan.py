@@ -1,0 +1,93 @@
+"""What there is to know of one image file."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from msseg.datasets.file_scan.file_content import Problem, problem_of, read_content
+from msseg.datasets.file_scan.header import Header, find_damage, read_header
+from msseg.datasets.pipelines.image_file import decode_image
+
+_DIGEST_BYTES = 16
+_GREY_MODES = ('1', 'L', 'LA', 'I', 'F')
+
+
+@dataclass(frozen=True, slots=True)
+class ImageScan:
+    """One image, as training loads it.
+
+    Attributes:
+        problem: Why it cannot be loaded; None when it can, and only then the rest is set.
+        detail: More on the problem.
+        size: (h, w) as loaded.
+        stored_size: (h, w) in the file, which an EXIF orientation turns.
+        form: Kind of file, mode and bits.
+        orientation: EXIF's number, 1 for upright.
+        is_grey: The file has one channel, or all its channels are equal.
+        digest: Of the loaded pixels.
+        mean: Of each loaded channel (colours in BGR order).
+        variance: Likewise.
+    """
+
+    problem: Problem | None = None
+    detail: str = ''
+    size: tuple[int, int] = (0, 0)
+    stored_size: tuple[int, int] = (0, 0)
+    form: str = ''
+    orientation: int = 1
+    is_grey: bool = False
+    digest: bytes = b''
+    mean: tuple[float, ...] = ()
+    variance: tuple[float, ...] = ()
+
+
+def scan_image(path: str, color_type: str = 'color', backend: str = 'cv2') -> ImageScan:
+    """Look at an image.
+
+    Args:
+        path: The file.
+        color_type: As `LoadImageFromFile` has it.
+        backend: Likewise.
+    """
+    content = read_content(path)
+    if content.problem:
+        return ImageScan(content.problem, content.detail)
+    header = read_header(content.data)
+    damage = header and find_damage(content.data, header.kind)
+    if damage:
+        return ImageScan(problem_of(damage), damage)
+    try:
+        img = decode_image(content.data, path, color_type, backend)
+    except ValueError as error:
+        return ImageScan('unreadable', str(error).removeprefix(f'{path}: '))
+    mean, deviation = cv2.meanStdDev(img)
+    mean, variance = tuple(mean.ravel().tolist()), tuple((deviation.ravel() ** 2).tolist())
+    size = img.shape[:2]
+    return ImageScan(
+        size=size,
+        stored_size=header.size if header else size,
+        form=header.form if header else 'unknown to Pillow',
+        orientation=header.orientation if header else 1,
+        is_grey=_is_grey(img, header, mean),
+        digest=_digest(img),
+        mean=mean,
+        variance=variance,
+    )
+
+
+def _is_grey(img: np.ndarray, header: Header | None, mean: tuple[float, ...]) -> bool:
+    if img.ndim == 2 or (header and header.mode.split(';')[0] in _GREY_MODES):
+        return True
+    if img.shape[2] < 3 or not mean[0] == mean[1] == mean[2]:
+        return False
+    return bool((img[..., 0] == img[..., 1]).all() and (img[..., 1] == img[..., 2]).all())
+
+
+def _digest(img: np.ndarray) -> bytes:
+    digest = hashlib.blake2b(repr(img.shape).encode(), digest_size=_DIGEST_BYTES)
+    digest.update(np.ascontiguousarray(img).data)
+    return digest.digest()

@@ -1,0 +1,37 @@
+"""One sample's files: the work of one call of a worker process."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from msseg.datasets.file_scan.image_scan import ImageScan, scan_image
+from msseg.datasets.file_scan.label_scan import LabelScan, scan_label
+
+
+class PairTask(NamedTuple):
+    """Which files to look at, and how training decodes the image.
+
+    Attributes:
+        image: Path of the image.
+        label: Path of the label, None for none.
+        color_type: As `LoadImageFromFile` has it.
+        backend: Likewise.
+    """
+
+    image: str
+    label: str | None
+    color_type: str = 'color'
+    backend: str = 'cv2'
+
+
+class PairScan(NamedTuple):
+    """What was found in them."""
+
+    image: ImageScan
+    label: LabelScan | None
+
+
+def scan_pair(task: PairTask) -> PairScan:
+    """Look at an image and its label."""
+    image = scan_image(task.image, task.color_type, task.backend)
+    return PairScan(image, None if task.label is None else scan_label(task.label))

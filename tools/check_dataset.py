@@ -1,0 +1,63 @@
+"""Find what is wrong with the files of a data set: ``python tools/check_dataset.py CONFIG``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from msseg.utils.cli import run_main
+
+
+def parse_args() -> argparse.Namespace:
+    """Return the command line's arguments."""
+    from msseg.config import DictAction
+
+    parser = argparse.ArgumentParser(
+        description='Look at every file of the data sets of a config: say what is wrong and what '
+        'to do about it, count classes, and give class weights, mean and standard deviation. '
+        'Exit status 1 when there are errors, 0 with warnings only.'
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--split',
+        nargs='+',
+        choices=('train', 'val', 'test'),
+        help='which splits to look at (default: all that the config has)',
+    )
+    parser.add_argument(
+        '--workers', type=int, help='number of processes (default: one for each core)'
+    )
+    parser.add_argument(
+        '--beta', type=float, help='of the class weights by the effective number of samples'
+    )
+    parser.add_argument('--json', metavar='FILE', help='write all findings and counts to this file')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help="settings that replace the config's: key=value",
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Check, print, and say by the exit status whether there are errors."""
+    args = parse_args()
+    if args.json and not Path(args.json).absolute().parent.is_dir():
+        raise FileNotFoundError(f'--json {args.json}: there is no such folder')
+
+    from msseg.apis import load_config
+    from msseg.apis.check_dataset import check_dataset, format_report, write_json
+
+    cfg = load_config(args.config, args.cfg_options, parts=('data', 'custom_imports'))
+    report = check_dataset(cfg, args.split, args.workers, args.beta)
+    print(format_report(report))
+    if args.json:
+        write_json(report, args.json)
+    if report.num_errors:
+        sys.exit(1)
+
+
+if __name__ == '__main__':
+    run_main(main)
