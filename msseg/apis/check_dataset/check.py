@@ -53,7 +53,7 @@ def check_dataset(
         ValueError, TypeError, OSError: An argument of a data set, or of this, does not fit.
     """
     data = required(cfg, 'data')
-    splits = [s for s in SPLITS if data.get(s) is not None] if splits is None else list(splits)
+    splits = splits or [s for s in SPLITS if data.get(s) is not None] or SPLITS[:1]
     if beta is not None:
         effective_number_weights(np.ones(1), beta)  # refuses a wrong one before the long part
     sources = [source for split in splits for source in list_sources(cfg, split)]

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
-import cv2
 from tqdm import tqdm
 
-from msseg.datasets.file_scan import PairScan, PairTask, scan_pair
+from msseg.datasets.file_scan import PairScan, PairTask, prepare_worker, scan_pair
 
 # A process takes half a second to start: fewer files than this each are not worth it.
 _LEAST_EACH = 32
@@ -43,7 +41,7 @@ def scan_all(tasks: Sequence[PairTask], workers: int | None = None) -> dict[Pair
 def _in_processes(tasks: Sequence[PairTask], workers: int) -> Iterator[PairScan]:
     chunk = max(1, min(_MOST_AT_ONCE, len(tasks) // (4 * workers)))
     executor = ProcessPoolExecutor(
-        workers, multiprocessing.get_context('spawn'), initializer=_prepare_worker
+        workers, multiprocessing.get_context('spawn'), initializer=prepare_worker
     )
     try:
         yield from executor.map(scan_pair, tasks, chunksize=chunk)
@@ -54,11 +52,6 @@ def _in_processes(tasks: Sequence[PairTask], workers: int) -> Iterator[PairScan]
         ) from None
     finally:
         executor.shutdown(cancel_futures=True)
-
-
-def _prepare_worker() -> None:
-    cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends them
 
 
 def _num_cores() -> int:

@@ -6,13 +6,14 @@ fast and stay small.
 
 from msseg.datasets.file_scan.image_scan import ImageScan, scan_image
 from msseg.datasets.file_scan.label_scan import LabelScan, scan_label
-from msseg.datasets.file_scan.pair_scan import PairScan, PairTask, scan_pair
+from msseg.datasets.file_scan.pair_scan import PairScan, PairTask, prepare_worker, scan_pair
 
 __all__ = [
     'ImageScan',
     'LabelScan',
     'PairScan',
     'PairTask',
+    'prepare_worker',
     'scan_image',
     'scan_label',
     'scan_pair',

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 from typing import NamedTuple
+
+import cv2
 
 from msseg.datasets.file_scan.image_scan import ImageScan, scan_image
 from msseg.datasets.file_scan.label_scan import LabelScan, scan_label
@@ -35,3 +38,9 @@ def scan_pair(task: PairTask) -> PairScan:
     """Look at an image and its label."""
     image = scan_image(task.image, task.color_type, task.backend)
     return PairScan(image, None if task.label is None else scan_label(task.label))
+
+
+def prepare_worker() -> None:
+    """Set up a process that does nothing but look at files, in parallel with others."""
+    cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends it
