@@ -4,6 +4,7 @@ from msseg.apis.build import build_model, build_split, check_classes
 from msseg.apis.config_schema import load_config
 from msseg.apis.convert import convert_checkpoint
 from msseg.apis.evaluate import evaluate
+from msseg.apis.inference import inference_segmentor, init_segmentor, show_result_pyplot
 from msseg.apis.segment import Segmenter
 from msseg.apis.test import test_from_config, test_segmentor
 from msseg.apis.train import train_from_config, train_segmentor
@@ -15,7 +16,10 @@ __all__ = [
     'check_classes',
     'convert_checkpoint',
     'evaluate',
+    'inference_segmentor',
+    'init_segmentor',
     'load_config',
+    'show_result_pyplot',
     'test_from_config',
     'test_segmentor',
     'train_from_config',

@@ -75,7 +75,10 @@ class Segmenter:
         is_plain = len(imgs) == 1 and not metas[0]['flip'] and len(self._windows(size)) == 1
         if is_plain and size == tuple(metas[0]['ori_shape'][:2]):
             return self._plain_labels(imgs[0])
-        probabilities = self.probabilities(imgs, metas)
+        return self.decide(self.probabilities(imgs, metas))
+
+    def decide(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return the labels (h, w) that `probabilities` mean."""
         if len(probabilities) == 1:
             return (probabilities[0] > self.threshold).astype(np.uint8)
         return probabilities.argmax(axis=0).astype(np.int32)
@@ -91,6 +94,8 @@ class Segmenter:
             float32 (num_classes, h, w) at the original image's size; (1, h, w), the probability of
             class 1, for a segmentor with a single output channel.
         """
+        if self.merge == 'softmax' and len(imgs) == 1:
+            return self._probabilities_of_one(imgs[0], metas[0])
         total: np.ndarray | float = 0.0
         if self.merge == 'softmax':
             for img, meta in zip(imgs, metas, strict=True):

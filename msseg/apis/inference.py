@@ -1,0 +1,216 @@
+"""A model from a checkpoint, the labels of images, and a look at them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from mindspore import nn
+
+from msseg.apis.build import build_model, required
+from msseg.apis.config_schema import load_config
+from msseg.apis.preparation import Preparation, first_dataset
+from msseg.apis.segment import Segmenter
+from msseg.apis.visualize import blend_labels, default_palette, write_image
+from msseg.config import Config
+from msseg.datasets.builder import DATASETS
+from msseg.datasets.classes import choose_classes
+from msseg.runner import load_checkpoint, load_weights
+from msseg.utils.device import setup_device
+from msseg.utils.logging import get_logger
+
+Image = str | Path | np.ndarray
+# matplotlib's backends that show nothing
+_FILES_ONLY = ('agg', 'cairo', 'pdf', 'pgf', 'ps', 'svg', 'template')
+
+
+def init_segmentor(
+    config: str | Path | Config,
+    checkpoint: str | Path | None = None,
+    device: str = 'auto',
+    cfg_options: dict[str, Any] | None = None,
+) -> nn.Cell:
+    """Build a segmentor and load its weights.
+
+    Args:
+        config: A config file, or a config.
+        checkpoint: A .ckpt file, or another framework's; None leaves random weights.
+        device: ``auto``, ``CPU``, ``GPU`` or ``Ascend``; with a card's number as ``Ascend:1``.
+        cfg_options: Settings by dotted key that replace the config file's.
+
+    Returns:
+        The model, ready to predict. It carries the config as ``cfg``, and ``CLASSES`` and
+        ``PALETTE`` as the checkpoint says them, else the config's data set.
+
+    Raises:
+        TypeError: `config` is neither.
+        FileNotFoundError, KeyError, ValueError: See `load_config` and `load_checkpoint`.
+
+    Source: MMSegmentation 0.30 ``init_segmentor``.
+    """
+    if isinstance(config, (str, Path)):
+        config = load_config(str(config), cfg_options)
+    elif not isinstance(config, Config):
+        raise TypeError(
+            f'config is {config!r} ({type(config).__name__}), expected the path of a config file, '
+            'or what load_config gives'
+        )
+    elif cfg_options:
+        config.merge_from_dict(cfg_options)
+    name, _, number = device.partition(':')
+    if number and not number.isdigit():
+        raise ValueError(f"device is {device!r}, expected a name and a number, such as 'Ascend:0'")
+    setup_device(name, int(number) if number else None)
+    model = build_model(config)
+    meta: dict = {}
+    if checkpoint is not None:
+        loaded = load_checkpoint(checkpoint).as_evaluated()
+        load_weights(model, loaded)
+        meta = loaded.meta
+    model.set_train(False)
+    model.cfg = config
+    model.CLASSES, model.PALETTE = _classes(model, meta, config)
+    return model
+
+
+def inference_segmentor(
+    model: nn.Cell, imgs: Image | Sequence[Image], with_probabilities: bool = False
+) -> list[np.ndarray] | tuple[list[np.ndarray], list[np.ndarray]]:
+    """Segment images, one after the other, as the config's ``test_cfg`` and test pipeline say.
+
+    Args:
+        model: From `init_segmentor`.
+        imgs: The path of an image, an array (h, w, 3) in BGR order as cv2.imread gives it, or a
+            list of these.
+        with_probabilities: Return the class probabilities too.
+
+    Returns:
+        For each image its classes, int32 (h, w) at the image's own size; with
+        `with_probabilities` also the list of their float32 (num_classes, h, w) (for a model with
+        one output channel (1, h, w), the probability of class 1).
+
+    Raises:
+        FileNotFoundError, ValueError: An image cannot be read.
+        TypeError: It is neither a path nor an array.
+
+    Source: MMSegmentation 0.30 ``inference_segmentor``.
+    """
+    prepare, segmenter = Preparation(model.cfg), segmenter_of(model)
+    labels, probabilities = [], []
+    for img in imgs if isinstance(imgs, (list, tuple)) else [imgs]:
+        prepared = prepare(img)
+        if with_probabilities:
+            probabilities.append(segmenter.probabilities(*prepared))
+            found = segmenter.decide(probabilities[-1])
+        else:
+            found = segmenter.labels(*prepared)
+        labels.append(found.astype(np.int32, copy=False))
+    return (labels, probabilities) if with_probabilities else labels
+
+
+def show_result_pyplot(
+    model: nn.Cell,
+    img: Image,
+    result: np.ndarray | Sequence[np.ndarray],
+    palette: Sequence[Sequence[int]] | None = None,
+    fig_size: tuple[float, float] = (15, 10),
+    opacity: float = 0.5,
+    title: str = '',
+    block: bool = True,
+    out_file: str | Path | None = None,
+) -> None:
+    """Show an image with its labels laid over it, where there is a window for it.
+
+    Args:
+        model: From `init_segmentor`.
+        img: The image: a path or a BGR array.
+        result: What `inference_segmentor` gave for it: a label map, or a list with one.
+        palette: RGB colours of the classes; by default the model's.
+        fig_size: Of the window, in inches.
+        opacity: Of the labels, in (0, 1].
+        title: Of the window.
+        block: Wait until the window is closed.
+        out_file: Also write the picture here, at the image's own size.
+
+    Raises:
+        ValueError: `opacity` is out of range, or the labels are of another size than the image.
+
+    Source: MMSegmentation 0.30 ``show_result_pyplot``.
+    """
+    if not 0 < opacity <= 1:
+        raise ValueError(f'opacity is {opacity}, expected a number in (0, 1]')
+    labels = result[0] if isinstance(result, (list, tuple)) else result
+    shown = as_bgr(img if isinstance(img, np.ndarray) else Preparation(model.cfg).load(img)['img'])
+    if labels.shape != shown.shape[:2]:
+        raise ValueError(
+            f'the labels are of size {labels.shape}, but the image is of {shown.shape[:2]}: give '
+            'what inference_segmentor returned for this image'
+        )
+    picture = blend_labels(shown, labels, model.PALETTE if palette is None else palette, opacity)
+    if out_file is not None:
+        write_image(out_file, picture)
+    _show(picture, fig_size, title, block)
+
+
+def segmenter_of(model: nn.Cell) -> Segmenter:
+    """Return the model's `Segmenter`, the same one every time: it keeps the compiled graphs."""
+    if getattr(model, 'segmenter', None) is None:
+        model.segmenter = Segmenter(model)
+    return model.segmenter
+
+
+def as_bgr(image: np.ndarray) -> np.ndarray:
+    """Return an image as a loader gives it as uint8 (h, w, 3), to look at."""
+    if image.dtype != np.uint8:
+        largest = 255 if image.dtype != np.uint16 else 65535
+        image = np.clip(image.astype(np.float32) * (255 / largest), 0, 255).astype(np.uint8)
+    if image.ndim == 2:
+        return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+    if image.shape[2] >= 3:
+        return np.ascontiguousarray(image[..., :3])
+    return cv2.cvtColor(np.ascontiguousarray(image[..., 0]), cv2.COLOR_GRAY2BGR)
+
+
+def _show(picture: np.ndarray, size: tuple[float, float], title: str, block: bool) -> None:
+    import matplotlib.pyplot as plt
+
+    if plt.get_backend().lower() in _FILES_ONLY:
+        get_logger().info('matplotlib has no window here (backend %s)', plt.get_backend())
+        return
+    plt.figure(figsize=size)
+    plt.imshow(picture[..., ::-1])
+    plt.title(title)
+    plt.tight_layout()
+    plt.show(block=block)
+
+
+def _classes(
+    model: nn.Cell, meta: dict, cfg: Config
+) -> tuple[tuple[str, ...], list[tuple[int, ...]]]:
+    """Return names and colours of as many classes as the model has, from whoever knows them."""
+    sources = [(meta.get('CLASSES'), meta.get('PALETTE'))]
+    node = first_dataset(required(cfg, 'data.test')) if cfg.get('data') else {}
+    of_type = DATASETS.get(node['type']) if isinstance(node.get('type'), str) else node.get('type')
+    if of_type is not None:
+        choice = choose_classes(
+            getattr(of_type, 'CLASSES', None),
+            getattr(of_type, 'PALETTE', None),
+            node.get('classes'),
+            node.get('palette'),
+            of_type.__name__,
+        )
+        sources.append((choice.names, choice.palette))
+    count = model.num_classes
+    for names, palette in sources:
+        if names is not None and len(names) == count:
+            colours = palette if palette is not None and len(palette) else default_palette(count)
+            return tuple(names), [tuple(int(value) for value in colour) for colour in colours]
+    get_logger().warning(
+        'neither the checkpoint nor data.test of the config names the %d classes of the model: '
+        'they are called by their numbers',
+        count,
+    )
+    return tuple(f'class {i}' for i in range(count)), default_palette(count)

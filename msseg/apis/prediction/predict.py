@@ -1,0 +1,230 @@
+"""Labelling images and videos with a model."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from mindspore import nn
+from tqdm import tqdm
+
+from msseg.apis.inference import segmenter_of
+from msseg.apis.prediction.inputs import Input, find_inputs
+from msseg.apis.prediction.png_rows import PngRows
+from msseg.apis.prediction.raster import Raster, UnreadableInputError, reading
+from msseg.apis.prediction.results import (
+    LABELS,
+    OVERLAYS,
+    PROBABILITIES,
+    ResultFiles,
+    as_uint8,
+)
+from msseg.apis.prediction.tiles import (
+    ReadRows,
+    blended_rows,
+    check_tiling,
+    decide_in_pieces,
+    spans,
+)
+from msseg.apis.prediction.video import VideoFrames, writing_video
+from msseg.apis.preparation import Preparation, Prepared
+from msseg.apis.visualize import blend_labels
+
+# Rows of an image, their labels, and uint8 probabilities (h, w, channels) if asked for.
+LabelledRows = tuple[slice, np.ndarray, np.ndarray | None]
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """How to label files.
+
+    Attributes:
+        tile: (h, w). An image of more pixels than this is segmented in tiles of this size.
+        overlap: Pixels over which neighbouring tiles are blended, at most a third of a tile.
+        probabilities: Write the class probabilities too.
+        opacity: Of the labels in the overlays, in (0, 1].
+    """
+
+    tile: tuple[int, int] = (1024, 2048)
+    overlap: int = 128
+    probabilities: bool = False
+    opacity: float = 0.5
+
+    def check(self) -> None:
+        """Raise ValueError for values that cannot be."""
+        check_tiling(self.tile, self.overlap)
+        if not 0 < self.opacity <= 1:
+            raise ValueError(f'--opacity is {self.opacity}, expected a number in (0, 1]')
+
+
+def predict_files(
+    model: nn.Cell,
+    inputs: Sequence[str | Path] | Sequence[Input],
+    out: str | Path,
+    options: PredictOptions | None = None,
+) -> list[str]:
+    """Label images and videos; what cannot be read is said on stderr and left out.
+
+    Args:
+        model: From `init_segmentor`.
+        inputs: See `find_inputs`; or what it gave.
+        out: The folder to write to: ``labels`` and ``overlays`` (of a video a folder of labels by
+            frame and an MP4), ``probabilities`` if asked for.
+        options: See there.
+
+    Returns:
+        What was said of each input that could not be read.
+
+    Raises:
+        FileNotFoundError: An input names nothing.
+        OSError: A result cannot be written.
+    """
+    options = options or PredictOptions()
+    options.check()
+    out = Path(out)
+    found = [i for i in inputs if isinstance(i, Input)] or find_inputs(inputs, without=out)
+    prepare_folder(out, options)
+    predictor = _Predictor(model, out, options)
+    problems = []
+    for each in tqdm(found, disable=None, unit='file', leave=False):
+        try:
+            predictor.video(each) if each.is_video else predictor.image(each)
+        except UnreadableInputError as error:
+            problems.append(' '.join(str(error).split()))
+            tqdm.write(f'skipped: {problems[-1]}', file=sys.stderr)
+    return problems
+
+
+def prepare_folder(out: str | Path, options: PredictOptions) -> None:
+    """Make the folders for results.
+
+    Raises:
+        OSError: They cannot be made, or not be written to.
+    """
+    for kind in (LABELS, OVERLAYS, *([PROBABILITIES] if options.probabilities else [])):
+        folder = Path(out) / kind
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(f'folder {str(folder)!r} cannot be written to')
+
+
+class _Predictor:
+    def __init__(self, model: nn.Cell, out: Path, options: PredictOptions) -> None:
+        self.segmenter = segmenter_of(model)
+        self.prepare = Preparation(model.cfg)
+        self.palette = model.PALETTE
+        self.out, self.options = out, options
+        self.label_type = np.uint8 if model.num_classes <= 256 else np.uint16
+        self.num_channels = model.out_channels if options.probabilities else None
+
+    def image(self, each: Input) -> None:
+        """Label an image."""
+        tile = self.options.tile
+        raster = Raster(each.path, self.prepare, tile[0] * tile[1])
+        files = ResultFiles(
+            self.out, each.name, raster.size, self.palette, self.options.opacity, self.num_channels
+        )
+        with files:
+            for rows, labels, values in self._labelled(raster.rows, raster.size, each.path):
+                files.write(raster.rows(rows.start, rows.stop), labels, values)
+
+    def video(self, each: Input) -> None:
+        """Label a video."""
+        frames = VideoFrames(each.path)
+        path = self.out / OVERLAYS / f'{each.name}.mp4'
+        with (
+            _new_folder(self.out / LABELS / each.name) as labels_folder,
+            _new_folder(self.out / PROBABILITIES / each.name, self.num_channels) as values_folder,
+            writing_video(path, frames.size, frames.fps) as video,
+        ):
+            total = frames.num_frames or None
+            bar = tqdm(frames, total=total, disable=None, unit='frame', leave=False)
+            for index, frame in enumerate(bar):
+                labels, values = self._labelled_frame(frame, f'{each.path}, frame {index}')
+                if values is not None:
+                    np.save(values_folder / f'{index:06d}.npy', values)
+                picture = labels_folder / f'{index:06d}.png'
+                with PngRows(picture, frames.size, self.palette) as png:
+                    png.write(labels)
+                video.write(blend_labels(frame, labels, self.palette, self.options.opacity))
+
+    def _labelled_frame(self, frame: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray | None]:
+        parts = [
+            (labels.copy(), None if values is None else values.copy())
+            for _, labels, values in self._labelled(
+                lambda top, bottom: frame[top:bottom], frame.shape[:2], name
+            )
+        ]
+        labels = np.concatenate([part[0] for part in parts])
+        if self.num_channels is None:
+            return labels, None
+        return labels, np.concatenate([part[1] for part in parts])
+
+    def _labelled(
+        self, read_rows: ReadRows, size: tuple[int, int], name: str | Path
+    ) -> Iterator[LabelledRows]:
+        """Yield rows from the top, their labels and, if asked for, uint8 probabilities."""
+        tile = self.options.tile
+        if size[0] * size[1] > tile[0] * tile[1]:
+            yield from self._labelled_in_tiles(read_rows, size, name)
+            return
+        prepared = self._prepared(read_rows(0, size[0]), name)
+        if self.num_channels is None:
+            yield slice(0, size[0]), self.segmenter.labels(*prepared), None
+            return
+        found = self.segmenter.probabilities(*prepared)
+        yield slice(0, size[0]), self.segmenter.decide(found), as_uint8(found)
+
+    def _labelled_in_tiles(
+        self, read_rows: ReadRows, size: tuple[int, int], name: str | Path
+    ) -> Iterator[LabelledRows]:
+        tile, overlap = self.options.tile, self.options.overlap
+        labels = np.empty((min(tile[0], size[0]), size[1]), self.label_type)
+        values = None
+        if self.num_channels is not None:
+            values = np.empty((*labels.shape, self.num_channels), np.uint8)
+
+        def probabilities(image: np.ndarray) -> np.ndarray:
+            return self.segmenter.probabilities(*self._prepared(image, name))
+
+        def finish(rows: slice, columns: slice, found: np.ndarray) -> None:
+            count = rows.stop - rows.start
+            decide_in_pieces(self.segmenter.decide, found, labels[:count, columns])
+            if values is not None:
+                values[:count, columns] = as_uint8(found)
+
+        total = len(spans(size[0], tile[0], overlap)) * len(spans(size[1], tile[1], overlap))
+        with tqdm(total=total, disable=None, unit='tile', leave=False) as bar:
+            for rows in blended_rows(
+                read_rows, size, probabilities, tile, overlap, finish, bar.update
+            ):
+                count = rows.stop - rows.start
+                yield rows, labels[:count], None if values is None else values[:count]
+
+    def _prepared(self, image: np.ndarray, name: str | Path) -> Prepared:
+        with reading(Path(name)):
+            return self.prepare(np.ascontiguousarray(image), str(name))
+
+
+@contextmanager
+def _new_folder(path: Path, is_wanted: object = True) -> Iterator[Path]:
+    """Yield a folder beside `path` that takes its place when the block succeeds."""
+    if is_wanted is None:
+        yield path
+        return
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

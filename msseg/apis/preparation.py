@@ -1,0 +1,140 @@
+"""Images from files or arrays through a config's test pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from msseg.apis.build import required
+from msseg.config import Config
+from msseg.datasets.pipelines import Compose, LoadImageFromFile
+from msseg.datasets.sample_rng import seeded_sample
+
+Prepared = tuple[list[np.ndarray], list[dict]]
+
+
+class Preparation:
+    """Prepares single images as the test pipeline of a config does.
+
+    Args:
+        cfg: With ``data.test.pipeline``; of several test sets the first one's.
+
+    Raises:
+        KeyError: The config has no test pipeline.
+        ValueError: The pipeline is empty.
+
+    Source: MMSegmentation 0.30 ``mmseg.apis.inference.LoadImage`` and the pipeline after it.
+    """
+
+    def __init__(self, cfg: Config) -> None:
+        steps = test_pipeline(cfg)
+        self.loader: Callable[[dict], dict] = Compose(steps[:1]).transforms[0]
+        self._rest = Compose(steps[1:])
+
+    def load(self, path: str | Path) -> dict:
+        """Return what the pipeline's first step makes of a file.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: It is no image, or damaged.
+        """
+        return self.loader(_sample(dict(filename=str(path))))
+
+    def __call__(self, image: str | Path | np.ndarray, name: str = '') -> Prepared:
+        """Prepare an image.
+
+        Args:
+            image: A file, or an array as cv2 gives it: (h, w, 3) in BGR order, or (h, w).
+            name: What to call an array in errors.
+
+        Returns:
+            For each scale and flip the network's input, float32 (c, h, w), and what is known of it.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            TypeError: It is neither a file nor an array.
+            ValueError: It cannot be read, or the pipeline gives no image.
+        """
+        with seeded_sample(0, 0, 0) as rng:
+            results = self._start(image, name)
+            results['rng'] = rng
+            data = self._rest(results)
+        if not isinstance(data, dict) or 'img' not in data:
+            raise ValueError(
+                "the test pipeline gave no image: end its transforms with ImageToTensor(keys=['img'"
+                "]) and Collect(keys=['img'])"
+            )
+        imgs = data['img'] if isinstance(data['img'], list) else [data['img']]
+        metas = data['img_metas'] if isinstance(data['img_metas'], list) else [data['img_metas']]
+        return [np.ascontiguousarray(img, np.float32) for img in imgs], metas
+
+    def _start(self, image: str | Path | np.ndarray, name: str) -> dict:
+        if isinstance(image, (str, Path)):
+            return self.load(image)
+        if not isinstance(image, np.ndarray) or image.ndim not in (2, 3) or 0 in image.shape:
+            got = f'of shape {image.shape}' if isinstance(image, np.ndarray) else repr(image)
+            raise TypeError(
+                f'an image is {got} ({type(image).__name__}), expected the path of a file, or an '
+                'array (h, w, 3) in BGR order or (h, w), as cv2.imread gives them'
+            )
+        is_float = getattr(self.loader, 'to_float32', False)
+        image = image.astype(np.float32) if is_float else image
+        channels = 1 if image.ndim < 3 else image.shape[2]
+        return _sample(dict(filename=name or None)) | dict(
+            filename=name or None,
+            ori_filename=name or None,
+            img=image,
+            img_shape=image.shape,
+            ori_shape=image.shape,
+            pad_shape=image.shape,
+            scale_factor=1.0,
+            img_norm_cfg=dict(
+                mean=np.zeros(channels, np.float32),
+                std=np.ones(channels, np.float32),
+                to_rgb=False,
+            ),
+        )
+
+    @property
+    def reads_files(self) -> LoadImageFromFile | None:
+        """The first step, when it reads files as msseg's own does; None for a user's."""
+        return self.loader if type(self.loader) is LoadImageFromFile else None
+
+
+def test_pipeline(cfg: Config) -> list[dict]:
+    """Return a config's test pipeline.
+
+    Raises:
+        KeyError: It has none.
+        ValueError: It is empty.
+    """
+    node = first_dataset(required(cfg, 'data.test'))
+    steps = node.get('pipeline')
+    if not steps:
+        raise ValueError(
+            f'config {cfg.filename!r}: data.test.pipeline is {steps!r}, expected the transforms of '
+            'a test image, beginning with LoadImageFromFile'
+        )
+    return list(steps)
+
+
+test_pipeline.__test__ = False  # not a test, whatever pytest thinks of the name
+
+
+def first_dataset(node: dict | list) -> dict:
+    """Return the config of the first data set inside lists and wrappers."""
+    while True:
+        if isinstance(node, (list, tuple)):
+            node = node[0]
+        elif 'datasets' in node:
+            node = node['datasets']
+        elif 'dataset' in node:
+            node = node['dataset']
+        else:
+            return node
+
+
+def _sample(img_info: dict) -> dict:
+    return dict(img_info=img_info, img_prefix=None, seg_fields=[])

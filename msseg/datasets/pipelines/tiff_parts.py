@@ -1,0 +1,240 @@
+"""Reading some rows of a TIFF without decoding the others.
+
+A TIFF is made of tiles or strips that are compressed one by one. Each is handed to the ordinary
+decoder as a small TIFF of its own, so pixels come out as from the whole file, whatever the
+compression.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from msseg.datasets.pipelines.image_file import decode_image
+
+# Numbers of the TIFF 6.0 specification.
+_WIDTH, _LENGTH, _COMPRESSION, _ORIENTATION, _SAMPLES, _PLANAR = 256, 257, 259, 274, 277, 284
+_STRIP_OFFSETS, _ROWS_PER_STRIP, _STRIP_COUNTS = 273, 278, 279
+_TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _TILE_COUNTS = 322, 323, 324, 325
+# What the decoder must know of the pixels: bits, compression, colours, predictor, JPEG's tables.
+_KEPT = {258, 259, 262, 266, 277, 284, 292, 293, 317, 320, 338, 339, 347, 529, 530, 531, 532}
+_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
+_BYTES |= {16: 8, 17: 8, 18: 8}  # BigTIFF's
+_INTEGERS = {1: 'B', 3: 'H', 4: 'I', 16: 'Q'}
+_LONG = 4
+_OLD_JPEG = 6  # its pieces cannot be decoded one by one
+_MAGIC = {b'II*\0': ('<', False), b'MM\0*': ('>', False)}
+_MAGIC |= {b'II+\0': ('<', True), b'MM\0+': ('>', True)}
+# Where one piece is larger than this, reading it is reading the file.
+_MOST_PIECE_PIXELS = 1 << 24
+
+
+@dataclass(frozen=True)
+class _Entry:
+    kind: int
+    count: int
+    raw: bytes
+
+
+class TiffParts:
+    """Some rows of the first picture of a TIFF file.
+
+    Args:
+        path: The file.
+        color_type: A key of `COLOR_TYPES`.
+        backend: ``cv2`` or ``pillow``.
+
+    Attributes:
+        height: Of the picture.
+        width: Of the picture.
+
+    Raises:
+        ValueError: The file is damaged, or `opens` would say that it is none for this class.
+        OSError: It cannot be read.
+    """
+
+    def __init__(self, path: str | Path, color_type: str = 'color', backend: str = 'cv2') -> None:
+        self.path = Path(path)
+        self.color_type, self.backend = color_type, backend
+        with self.path.open('rb') as file:
+            self._order, self._tags = _read_directory(file, self.path)
+        self.height, self.width = self._number(_LENGTH), self._number(_WIDTH)
+        self.is_tiled = _TILE_OFFSETS in self._tags
+        if self.is_tiled:
+            self._piece = self._number(_TILE_LENGTH), self._number(_TILE_WIDTH)
+        else:
+            rows = self._number(_ROWS_PER_STRIP, self.height)
+            self._piece = min(rows, self.height), self.width
+        self._offsets = self._numbers(_TILE_OFFSETS if self.is_tiled else _STRIP_OFFSETS)
+        self._counts = self._numbers(_TILE_COUNTS if self.is_tiled else _STRIP_COUNTS)
+        self._planes = self._number(_SAMPLES, 1) if self._number(_PLANAR, 1) == 2 else 1
+        self._check()
+
+    @classmethod
+    def opens(cls, path: str | Path) -> bool:
+        """Return whether a file is a TIFF that can be read by parts."""
+        with Path(path).open('rb') as file:
+            if file.read(4) not in _MAGIC:
+                return False
+        parts = cls(path)
+        h, w = parts._piece
+        return (
+            h * w <= _MOST_PIECE_PIXELS
+            and parts._number(_ORIENTATION, 1) == 1
+            and parts._number(_COMPRESSION, 1) != _OLD_JPEG
+        )
+
+    def rows(self, top: int, bottom: int) -> np.ndarray:
+        """Read rows.
+
+        Args:
+            top: The first.
+            bottom: The one after the last.
+
+        Returns:
+            (bottom - top, width, 3) in BGR order, or (bottom - top, width): as `decode_image`
+            gives the whole.
+
+        Raises:
+            ValueError: The file is truncated or damaged there.
+        """
+        piece_h, piece_w = self._piece
+        across = -(-self.width // piece_w)
+        result: np.ndarray | None = None
+        with self.path.open('rb') as file:
+            for row in range(top // piece_h, -(-bottom // piece_h)):
+                for column in range(across):
+                    piece = self._decode(file, row, column, across)
+                    if result is None:
+                        shape = (bottom - top, self.width, *piece.shape[2:])
+                        result = np.zeros(shape, piece.dtype)
+                    first, left = max(row * piece_h, top), column * piece_w
+                    cut = piece[first - row * piece_h : bottom - row * piece_h]
+                    target = result[first - top : first - top + len(cut), left : left + piece_w]
+                    target[:] = cut[: len(target), : target.shape[1]]
+        assert result is not None
+        return result
+
+    def _decode(self, file: BinaryIO, row: int, column: int, across: int) -> np.ndarray:
+        piece_h, piece_w = self._piece
+        height = piece_h if self.is_tiled else min(piece_h, self.height - row * piece_h)
+        number = row * across + column
+        per_plane = across * -(-self.height // piece_h)
+        chunks = [self._chunk(file, number + p * per_plane) for p in range(self._planes)]
+        tags = {tag: entry for tag, entry in self._tags.items() if tag in _KEPT}
+        data = _small_tiff(self._order, tags, (height, piece_w), chunks)
+        decoded = decode_image(data, self.path, self.color_type, self.backend)
+        if decoded.shape[:2] != (height, piece_w):
+            raise ValueError(f'{self.path}: a piece of it is of size {decoded.shape[:2]}; {_AGAIN}')
+        return decoded
+
+    def _chunk(self, file: BinaryIO, number: int) -> bytes:
+        file.seek(self._offsets[number])
+        data = file.read(self._counts[number])
+        if len(data) < self._counts[number] or not data:
+            raise ValueError(
+                f'{self.path}: the image is truncated: its part {number + 1} of '
+                f'{len(self._offsets)} is not there; {_AGAIN}'
+            )
+        return data
+
+    def _check(self) -> None:
+        h, w = self._piece
+        sizes = (self.height, self.width, h, w)
+        expected = -(-self.height // h) * -(-self.width // w) * self._planes if all(sizes) else 0
+        if not expected or len(self._offsets) != expected or len(self._counts) != expected:
+            raise ValueError(
+                f'{self.path}: the TIFF says {len(self._offsets)} pieces of {h}x{w} for '
+                f'{self.height}x{self.width} pixels; it is damaged, {_AGAIN}'
+            )
+
+    def _number(self, tag: int, default: int | None = None) -> int:
+        if tag not in self._tags and default is not None:
+            return default
+        return self._numbers(tag)[0]
+
+    def _numbers(self, tag: int) -> tuple[int, ...]:
+        entry = self._tags.get(tag)
+        if entry is None or entry.kind not in _INTEGERS or not entry.count:
+            raise ValueError(f'{self.path}: the TIFF does not say its tag {tag}; {_AGAIN}')
+        return struct.unpack(f'{self._order}{entry.count}{_INTEGERS[entry.kind]}', entry.raw)
+
+
+_AGAIN = 'copy it again, or save it as PNG'
+
+
+def _read_directory(file: BinaryIO, path: Path) -> tuple[str, dict[int, _Entry]]:
+    """Return byte order and entries of the first directory."""
+    try:
+        order, is_big = _MAGIC[file.read(4)]
+        pointer = 'Q' if is_big else 'I'
+        file.seek(8 if is_big else 4)
+        (start,) = _unpack(file, order + pointer)
+        file.seek(start)
+        (count,) = _unpack(file, order + ('Q' if is_big else 'H'))
+        size = 20 if is_big else 12
+        block = file.read(size * count)
+        return order, dict(_entries(file, block, order, pointer, size))
+    except (KeyError, struct.error, OverflowError, MemoryError):
+        raise ValueError(f'{path}: the TIFF is truncated or damaged; {_AGAIN}') from None
+
+
+def _unpack(file: BinaryIO, form: str) -> tuple[int, ...]:
+    return struct.unpack(form, file.read(struct.calcsize(form)))
+
+
+def _entries(
+    file: BinaryIO, block: bytes, order: str, pointer: str, size: int
+) -> Iterator[tuple[int, _Entry]]:
+    width = struct.calcsize(order + pointer)
+    for start in range(0, len(block), size):
+        tag, kind, count = struct.unpack_from(f'{order}HH{pointer}', block, start)
+        raw = block[start + size - width : start + size]
+        needed = _BYTES.get(kind, 1) * count
+        if needed > width:
+            file.seek(struct.unpack(order + pointer, raw)[0])
+            raw = file.read(needed)
+            if len(raw) < needed:
+                raise struct.error
+        yield tag, _Entry(kind, count, raw[:needed])
+
+
+def _small_tiff(
+    order: str, tags: dict[int, _Entry], size: tuple[int, int], chunks: list[bytes]
+) -> bytes:
+    """Return a TIFF of one strip (one for each plane) with the pixels' tags of another."""
+    head = 8
+    starts = [head]
+    for chunk in chunks[:-1]:
+        starts.append(starts[-1] + len(chunk) + len(chunk) % 2)
+    body = b''.join(chunk + b'\0' * (len(chunk) % 2) for chunk in chunks)
+    lengths = [len(chunk) for chunk in chunks]
+    entries = dict(tags)
+    for tag, values in (
+        (_LENGTH, [size[0]]),
+        (_WIDTH, [size[1]]),
+        (_ROWS_PER_STRIP, [size[0]]),
+        (_STRIP_OFFSETS, starts),
+        (_STRIP_COUNTS, lengths),
+    ):
+        raw = struct.pack(f'{order}{len(values)}I', *values)
+        entries[tag] = _Entry(_LONG, len(values), raw)
+    start = head + len(body)
+    after = start + 2 + 12 * len(entries) + 4
+    directory, extra = struct.pack(f'{order}H', len(entries)), b''
+    for tag in sorted(entries):
+        entry = entries[tag]
+        raw = entry.raw.ljust(4, b'\0')
+        if len(raw) > 4:
+            raw, extra = (
+                struct.pack(f'{order}I', after + len(extra)),
+                extra + entry.raw + b'\0' * (len(entry.raw) % 2),
+            )
+        directory += struct.pack(f'{order}HHI', tag, entry.kind, entry.count) + raw
+    magic = next(m for m, (o, is_big) in _MAGIC.items() if o == order and not is_big)
+    return magic + struct.pack(f'{order}I', start) + body + directory + b'\0' * 4 + extra

@@ -1,0 +1,164 @@
+"""init_segmentor, inference_segmentor, show_result_pyplot on a tiny network with random weights."""
+
+import cv2
+import numpy as np
+import pytest
+
+from msseg.apis import (
+    build_model,
+    inference_segmentor,
+    init_segmentor,
+    load_config,
+    show_result_pyplot,
+)
+from msseg.apis.inference import as_bgr, segmenter_of
+from msseg.apis.preparation import Preparation, first_dataset
+from msseg.config import Config
+from msseg.runner.checkpoint import save_checkpoint
+from tests.tiny import write_config, write_discs
+
+META = {'CLASSES': ['earth', 'plate'], 'PALETTE': [[1, 2, 3], [200, 100, 0]]}
+
+
+@pytest.fixture(scope='module')
+def tiny(tmp_path_factory):
+    """The folder of a data set, a config, a checkpoint and the model of both."""
+    folder = tmp_path_factory.mktemp('inference')
+    config = write_config(folder, write_discs(folder, count=2))
+    checkpoint = folder / 'random.ckpt'
+    save_checkpoint(checkpoint, build_model(load_config(config)), meta=META)
+    return folder, config, checkpoint, init_segmentor(config, checkpoint)
+
+
+def test_a_model_knows_its_config_classes_and_colours(tiny):
+    _, config, _, model = tiny
+    assert model.CLASSES == ('earth', 'plate')
+    assert model.PALETTE == [(1, 2, 3), (200, 100, 0)]
+    assert model.cfg.filename == str(config)
+    assert not model.training
+
+
+def test_without_a_checkpoint_the_data_set_says_the_classes(tiny):
+    _, config, _, _ = tiny
+    model = init_segmentor(Config.fromfile(config), device='CPU')
+    assert model.CLASSES == ('ground', 'disc')
+    assert model.PALETTE == [(0, 0, 0), (255, 200, 0)]
+
+
+def test_options_replace_settings(tiny, caplog):
+    _, config, _, _ = tiny
+    names = {'data.test.classes': ['a', 'b', 'c'], 'data.test.palette': [[0, 0, 0]] * 3}
+    model = init_segmentor(config, cfg_options=names)
+    assert model.CLASSES == ('class 0', 'class 1')  # three names for two classes are none
+    assert 'neither the checkpoint nor data.test of the config names the 2 classes' in caplog.text
+
+
+def test_images_come_as_paths_arrays_and_lists(tiny):
+    folder, _, _, model = tiny
+    path = folder / 'images' / 'disc_0.png'
+    array = cv2.imread(str(path))
+    assert array.shape == (48, 64, 3)
+    (one,) = inference_segmentor(model, path)
+    assert (one.shape, one.dtype) == ((48, 64), np.int32)
+    results = inference_segmentor(model, [str(path), array, array[:40, :50]])
+    assert [result.shape for result in results] == [(48, 64), (48, 64), (40, 50)]
+    np.testing.assert_array_equal(results[0], one)
+    np.testing.assert_array_equal(results[1], one)
+    assert 0 < one.mean() < 1  # else the comparisons above say nothing
+
+
+def test_probabilities_come_when_asked_for(tiny):
+    folder, _, _, model = tiny
+    paths = [folder / 'images' / f'disc_{i}.png' for i in range(2)]
+    labels, probabilities = inference_segmentor(model, paths, with_probabilities=True)
+    assert [p.shape for p in probabilities] == [(2, 48, 64)] * 2
+    np.testing.assert_allclose(probabilities[1].sum(0), 1, atol=1e-5)
+    np.testing.assert_array_equal(labels[1], probabilities[1].argmax(0))
+    np.testing.assert_array_equal(labels[1], inference_segmentor(model, paths[1])[0])
+
+
+def test_graphs_are_compiled_once(tiny):
+    model = tiny[-1]
+    assert segmenter_of(model) is segmenter_of(model)
+
+
+def test_a_result_is_written_as_a_picture(tiny, tmp_path):
+    folder, _, _, model = tiny
+    path = folder / 'images' / 'disc_0.png'
+    labels = np.zeros((48, 64), np.int32)
+    labels[:, 32:] = 1
+    show_result_pyplot(model, path, [labels], opacity=0.25, out_file=tmp_path / 'new' / 'a.png')
+    shown = cv2.imread(str(tmp_path / 'new' / 'a.png'))[..., ::-1].astype(float)
+    image = cv2.imread(str(path))[..., ::-1].astype(float)
+    colours = np.array(META['PALETTE'])[labels]
+    np.testing.assert_allclose(shown, 0.75 * image + 0.25 * colours, atol=1)
+    array = cv2.imread(str(path))
+    palette = np.array([[9, 9, 9], [90, 0, 0]])
+    show_result_pyplot(model, array, labels, palette, opacity=1, out_file=tmp_path / 'b.png')
+    np.testing.assert_array_equal(cv2.imread(str(tmp_path / 'b.png'))[..., ::-1], palette[labels])
+
+
+def test_a_window_shows_the_result_where_there_is_one(tiny, monkeypatch):
+    import matplotlib.pyplot as plt
+
+    seen = {}
+    monkeypatch.setattr(plt, 'get_backend', lambda: 'QtAgg')
+    monkeypatch.setattr(plt, 'imshow', lambda picture: seen.update(shape=picture.shape))
+    monkeypatch.setattr(plt, 'show', lambda block: seen.update(block=block))
+    folder, _, _, model = tiny
+    show_result_pyplot(
+        model, folder / 'images' / 'disc_0.png', np.zeros((48, 64), int), title='disc', block=False
+    )
+    assert seen == {'shape': (48, 64, 3), 'block': False}
+    plt.close('all')
+
+
+@pytest.mark.parametrize(
+    ('labels', 'opacity', 'message'),
+    [
+        (np.zeros((5, 5), int), 0.5, r'labels are of size \(5, 5\), but the image is of \(48, 64'),
+        (np.zeros((48, 64), int), 0.0, r'opacity is 0.0, expected a number in \(0, 1\]'),
+    ],
+)
+def test_labels_that_do_not_fit_are_told(tiny, labels, opacity, message):
+    folder, _, _, model = tiny
+    with pytest.raises(ValueError, match=message):
+        show_result_pyplot(model, folder / 'images' / 'disc_0.png', labels, opacity=opacity)
+
+
+@pytest.mark.parametrize('image', [None, 3, np.zeros(5), np.zeros((0, 4, 3))])
+def test_what_is_no_image_is_told(tiny, image):
+    with pytest.raises(TypeError, match=r'an image is .*expected the path of a file, or an array'):
+        inference_segmentor(tiny[-1], [image])
+
+
+def test_wrong_arguments_of_init_are_told(tiny):
+    _, config, _, _ = tiny
+    with pytest.raises(TypeError, match='config is 3 .*expected the path of a config file'):
+        init_segmentor(3)
+    with pytest.raises(ValueError, match="device is 'CPU:x', expected a name and a number"):
+        init_segmentor(config, device='CPU:x')
+    with pytest.raises(FileNotFoundError, match=r"checkpoint 'absent.ckpt' is not a file"):
+        init_segmentor(config, 'absent.ckpt')
+
+
+def test_a_pipeline_without_steps_is_told(tiny):
+    cfg = Config.fromfile(tiny[1])
+    cfg.data.test.pipeline = []
+    with pytest.raises(ValueError, match=r'data\.test\.pipeline is \[\], expected the transforms'):
+        Preparation(cfg)
+
+
+def test_the_first_of_several_test_sets_says_the_pipeline():
+    inner = {'type': 'CustomDataset'}
+    assert first_dataset([{'type': 'ConcatDataset', 'datasets': [inner, {}]}]) is inner
+    assert first_dataset({'type': 'RepeatDataset', 'dataset': inner}) is inner
+
+
+def test_pictures_of_any_kind_can_be_looked_at():
+    grey = np.arange(6, dtype=np.uint8).reshape(2, 3)
+    np.testing.assert_array_equal(as_bgr(grey), np.repeat(grey[..., None], 3, 2))
+    assert as_bgr(np.full((2, 2), 65535, np.uint16)).min() == 255
+    assert as_bgr(np.full((2, 2, 3), 300.0)).dtype == np.uint8
+    assert as_bgr(np.zeros((2, 2, 4), np.uint8)).shape == (2, 2, 3)
+    assert as_bgr(np.zeros((2, 2, 1), np.uint8)).shape == (2, 2, 3)

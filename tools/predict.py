@@ -1,0 +1,88 @@
+"""Label images and videos: ``python tools/predict.py CONFIG CHECKPOINT INPUT… --out DIR``."""
+
+from __future__ import annotations
+
+import argparse
+
+from msseg.utils.cli import run_main
+
+
+def parse_args() -> argparse.Namespace:
+    """Return the command line's arguments."""
+    from msseg.config import DictAction
+
+    parser = argparse.ArgumentParser(description='Label images and videos with a segmentor.')
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file (.ckpt, .pth, .safetensors)')
+    parser.add_argument(
+        'inputs',
+        nargs='+',
+        metavar='INPUT',
+        help="images, videos, folders of them, or quoted patterns such as 'in/**/*.png'",
+    )
+    parser.add_argument('--out', required=True, help='folder for the results')
+    parser.add_argument(
+        '--probabilities',
+        action='store_true',
+        help='also write class probabilities, uint8 (h, w, classes), 255 is 1',
+    )
+    parser.add_argument(
+        '--tile',
+        nargs=2,
+        type=int,
+        default=(1024, 2048),
+        metavar=('H', 'W'),
+        help='images of more pixels than this are segmented in tiles of this size '
+        '(default: 1024 2048)',
+    )
+    parser.add_argument(
+        '--overlap',
+        type=int,
+        default=128,
+        help='pixels over which tiles are blended (default: 128)',
+    )
+    parser.add_argument(
+        '--opacity',
+        type=float,
+        default=0.5,
+        help='of the labels in the overlays, in (0, 1] (default: 0.5)',
+    )
+    parser.add_argument('--device', default='auto', help='auto (default), CPU, GPU or Ascend')
+    parser.add_argument('--device-id', type=int, help='number of the card')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help="settings that replace the config's: key=value",
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Label."""
+    args = parse_args()
+    from msseg.apis.inference import init_segmentor
+    from msseg.apis.prediction import PredictOptions, predict_files
+    from msseg.apis.prediction.inputs import find_inputs
+    from msseg.apis.prediction.predict import prepare_folder
+    from msseg.utils.logging import setup_logging
+
+    options = PredictOptions(tuple(args.tile), args.overlap, args.probabilities, args.opacity)
+    # what can be wrong with these is said before the model is built
+    options.check()
+    inputs = find_inputs(args.inputs, without=args.out)
+    prepare_folder(args.out, options)
+    setup_logging(level='WARNING')
+    device = args.device if args.device_id is None else f'{args.device}:{args.device_id}'
+    model = init_segmentor(args.config, args.checkpoint, device, args.cfg_options)
+    problems = predict_files(model, inputs, args.out, options)
+    print(f'labelled {len(inputs) - len(problems)} of {len(inputs)}, results in {args.out}')
+    if problems:
+        raise ValueError(
+            f'{len(problems)} of {len(inputs)} inputs could not be read and were skipped, the '
+            f'first: {problems[0]}'
+        )
+
+
+if __name__ == '__main__':
+    run_main(main)
