@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -82,3 +83,13 @@ def check_classes(model: nn.Cell, dataset: CustomDataset) -> None:
                 f'{type(dataset).__name__} has {num_classes} classes {tuple(dataset.CLASSES)}: '
                 f'set num_classes={num_classes} in every head'
             )
+
+
+def graph_settings(cfg: Config) -> str:
+    """Return, as text, what of a config compiled graphs may depend on."""
+    settings = copy.deepcopy(cfg._cfg_dict.to_dict())
+    for key in ('work_dir', 'load_from', 'resume_from', 'seed', 'log_config', 'checkpoint_config'):
+        settings.pop(key, None)
+    for key in ('workers_per_gpu', 'worker_timeout'):
+        settings.get('data', {}).pop(key, None)
+    return repr(settings)

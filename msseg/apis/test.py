@@ -11,7 +11,13 @@ from pathlib import Path
 
 from mindspore import nn
 
-from msseg.apis.build import build_model, build_split, check_classes, loader_options
+from msseg.apis.build import (
+    build_model,
+    build_split,
+    check_classes,
+    graph_settings,
+    loader_options,
+)
 from msseg.apis.cityscapes_scores import CITYSCAPES
 from msseg.apis.evaluate import Evaluation, predict_all, scoring
 from msseg.apis.results import LabelArchive, LabelFiles, Overlays
@@ -21,8 +27,9 @@ from msseg.datasets import CustomDataset
 from msseg.evaluation import check_metrics
 from msseg.runner import load_checkpoint, load_weights
 from msseg.utils.atomic import atomic_write_text
+from msseg.utils.compile_cache import separate_compile_cache
 from msseg.utils.device import setup_device
-from msseg.utils.dist import get_rank, init_dist
+from msseg.utils.dist import get_rank, get_world_size, init_dist
 from msseg.utils.logging import get_logger, setup_logging
 
 # Scales that MMSegmentation's --aug-test uses.
@@ -72,6 +79,7 @@ def test_from_config(
     setup_logging()
     if aug_test:
         set_aug_test(cfg)
+    separate_compile_cache('test', graph_settings(cfg), metrics, get_world_size())
     dataset = build_split(cfg, 'test')
     model = build_model(cfg)
     check_classes(model, dataset)

@@ -9,7 +9,14 @@ from pathlib import Path
 
 from mindspore import nn
 
-from msseg.apis.build import build_model, build_split, check_classes, loader_options, required
+from msseg.apis.build import (
+    build_model,
+    build_split,
+    check_classes,
+    graph_settings,
+    loader_options,
+    required,
+)
 from msseg.apis.config_schema import get_schema
 from msseg.apis.evaluate import evaluate, evaluation_keys, scoring
 from msseg.apis.optimization import build_train_step
@@ -30,6 +37,7 @@ from msseg.runner.hooks import (
     NaNGuardHook,
     StopSignalHook,
 )
+from msseg.utils.compile_cache import separate_compile_cache
 from msseg.utils.device import set_seed, setup_device
 from msseg.utils.dist import (
     broadcast_object,
@@ -93,6 +101,7 @@ def train_from_config(
         logger.info('config %s:\n%s', cfg.filename, cfg.pretty_text)
         logger.info('seed %d%s', cfg.seed, ', deterministic' if deterministic else '')
         set_seed(cfg.seed, deterministic)
+        separate_compile_cache('train', graph_settings(cfg), validate, get_world_size())
         last = find_last_checkpoint(folder) if auto_resume and get_rank() == 0 else None
         if (last := broadcast_object(last and str(last))) is not None:
             cfg.resume_from = last

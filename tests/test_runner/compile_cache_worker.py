@@ -8,14 +8,17 @@ import mindspore as ms
 from msseg.runner import GradClip, TrainStep, build_optimizer
 from msseg.runner.ema import WeightAverage
 from msseg.runner.loss_scaler import LossScaler
+from msseg.utils.compile_cache import separate_compile_cache
 from msseg.utils.device import setup_device
 from tests.test_runner.line_model import Line, LineLoss, Loader
 
 
-def main(kind):
+def main(kind, momentum):
     setup_device('CPU')
+    separate_compile_cache(kind, momentum)
     model = Line()
-    optimizer = build_optimizer(model, {'type': kind, 'lr': 0.1, 'weight_decay': 0.1})
+    momentum = {'momentum': momentum} if kind == 'SGD' else {'betas': (momentum, 0.99)}
+    optimizer = build_optimizer(model, {'type': kind, 'lr': 0.1, 'weight_decay': 0.1, **momentum})
     step = TrainStep(LineLoss(model), optimizer, GradClip(0.05), LossScaler(), cumulative_iters=2)
     average = WeightAverage(optimizer.parameters)
     for number, batch in enumerate(itertools.islice(Loader().batches(), 6)):
@@ -26,4 +29,4 @@ def main(kind):
 
 
 if __name__ == '__main__':
-    main(sys.argv[1])
+    main(sys.argv[1], float(sys.argv[2]))

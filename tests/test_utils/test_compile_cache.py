@@ -1,0 +1,17 @@
+from msseg.utils.compile_cache import separate_compile_cache
+
+
+def test_nothing_happens_without_the_cache(monkeypatch):
+    monkeypatch.delenv('MS_COMPILER_CACHE_ENABLE', raising=False)
+    assert separate_compile_cache('train', 'a config') is None
+
+
+def test_what_graphs_depend_on_has_a_folder_of_its_own(monkeypatch, tmp_path):
+    monkeypatch.setenv('MS_COMPILER_CACHE_ENABLE', '1')
+    monkeypatch.setenv('MS_COMPILER_CACHE_PATH', str(tmp_path))
+    folders = [
+        separate_compile_cache(*parts)
+        for parts in (('train', 'a'), ('train', 'b'), ('test', 'a'), ('train', 'a'), ('traina',))
+    ]
+    assert len(set(folders)) == 4 and folders[0] == folders[3]
+    assert {folder.parent for folder in folders} == {tmp_path}
