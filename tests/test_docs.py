@@ -8,6 +8,7 @@ repository's folders. Comments before a block change that:
   needs data that is not here. Keep these few.
 - `<!-- test with: OPTIONS -->`: the block's `python tools/…` commands get these options too, as
   for fewer iterations.
+- `<!-- output -->`: the block is what the page's commands print, word by word.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _FENCE = re.compile(
     r'^(?P<comments>(?:<!--[^\n]*-->\n+)*)```(?P<language>\w*)[^\n]*\n(?P<code>.*?)^```$',
     re.MULTILINE | re.DOTALL,
 )
-_COMMENT = re.compile(r'<!-- (file|test with|notest):? ?(.*?) ?-->')
+_COMMENT = re.compile(r'<!-- (file|test with|notest|output):? ?(.*?) ?-->')
 _LINK = re.compile(r'\[[^\]]*\]\((?!https?://)([^)#\s]*)(?:#([^)\s]*))?\)')
 _PATH = re.compile(r'^(?:configs|demo|docs|msseg|tests|tools)/[\w./-]*\w/?$')
 _OPTION = re.compile(r'^--[a-z][\w-]*')
@@ -124,6 +125,8 @@ def test_code_runs(page, tmp_path):
         [sys.executable, 'page.py'], cwd=tmp_path, env=environment, capture_output=True, text=True
     )
     assert run.returncode == 0, f'{run.stdout[-3000:]}\n{run.stderr[-5000:]}'
+    pasted = [block for block in blocks_of(page) if 'output' in block.comments]
+    assert [b.where for b in pasted if b.code not in run.stdout] == [], run.stdout[-5000:]
 
 
 def test_few_blocks_are_not_run():

@@ -50,7 +50,7 @@ KINDS = {
     'image_without_label': Kind(
         'error',
         'image without label',
-        'Training does not start.',
+        'Neither training nor evaluation starts.',
         'Add the label, correct ann_dir and seg_map_suffix, or take the image out.',
     ),
     'label_without_image': Kind(
@@ -180,7 +180,7 @@ KINDS = {
     'labels_0_255': Kind(
         'error',
         'labels are {0, 255}',
-        '255 is the ignore_index, so only class 0 would be learnt.',
+        '255 is the ignore_index: all but class 0 would be left out.',
         'Set label_map={255: 1}.',
     ),
     'value_out_of_range': Kind('error', 'label value out of range', _STOPS, ''),

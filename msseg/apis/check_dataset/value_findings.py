@@ -27,8 +27,9 @@ def add_value_findings(findings: Findings, source: Source, labels: Mapping[str, 
     """
     rules, split = source.rules, source.split
     white = _find_white(labels, rules)
-    for path in white:
-        findings.add('labels_0_255', split, path, todo=_white_advice(rules))
+    for path in sorted(white):
+        note = f'255 on {labels[path].values[_WHITE]} px'
+        findings.add('labels_0_255', split, path, note, todo=_white_advice(rules))
     wrong = {}
     for path, label in labels.items():
         if path in white:
