@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import signal
@@ -21,7 +22,7 @@ _STUCK_AFTER_S = 300.0
 _POLL_S = 0.2
 _LOOK_FOR_STUCK_EVERY_S = 1.0
 # For others to say why they fail, too, before they are killed.
-_GRACE_S = 5.0
+_GRACE_S = 3.0
 # After a signal: to finish the iteration and to save.
 _STOP_GRACE_S = 600.0
 _STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -59,8 +60,15 @@ class Job:
             The exit status: 0; 1 when a rank failed or was stuck, which was printed; 143 or 130
             when the job was stopped by SIGTERM or Ctrl-C.
         """
-        for number in _STOP_SIGNALS:
-            signal.signal(number, self._forward)
+        before = {number: signal.signal(number, self._forward) for number in _STOP_SIGNALS}
+        self._foreign = {child.pid for child in psutil.Process().children()}
+        try:
+            return self._run()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _run(self) -> int:
         with tempfile.TemporaryDirectory(prefix='msseg-ranks-') as folder:
             self._folder = folder
             try:
@@ -199,15 +207,23 @@ class Job:
             for pid in [*self._processes.ranks.values(), self._processes.scheduler]
             if pid is not None and pid not in self._codes
         }
-        for process in psutil.Process().children(recursive=True):
-            try:
-                process.kill()
-            except psutil.NoSuchProcess:
-                continue
         deadline = time.monotonic() + _GRACE_S
-        while psutil.Process().children() and time.monotonic() < deadline:
+        while own := self._children():
+            for process in own:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.kill()
             self._reap()
+            if time.monotonic() > deadline:
+                break
             time.sleep(0.02)
+
+    def _children(self) -> list[psutil.Process]:
+        """Return what descends from this job, loader workers that lost their rank too."""
+        own = [p for p in psutil.Process().children() if p.pid not in self._foreign]
+        for process in list(own):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                own += process.children(recursive=True)
+        return own
 
     def _show_log(self) -> None:
         """Print what rank 0 has logged since the last time, whole lines."""

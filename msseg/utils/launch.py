@@ -93,6 +93,7 @@ def start_processes(plan: JobPlan, status_folder: str) -> Processes:
         OSError: They cannot be started here.
         ValueError: The rank table does not have so many ranks.
     """
+    _adopt_orphans()
     environment = _environment(plan, status_folder)
     if plan.launcher == 'ranktable':
         return _start_from_rank_table(plan, environment)
@@ -130,7 +131,6 @@ def _python() -> Path:
 
 
 def _start_with_msrun(plan: JobPlan, environment: dict[str, str]) -> Processes:
-    _adopt_orphans()
     port = plan.port or (find_free_port() if plan.num_nodes == 1 else _DEFAULT_PORT)
     # --join=False: msrun ends when all are started. Joining, it would kill ranks that still save
     # when another has ended after a signal, and take Ctrl-C for itself.
@@ -144,11 +144,12 @@ def _start_with_msrun(plan: JobPlan, environment: dict[str, str]) -> Processes:
         '--launcher=msrun',
     ]
     log = plan.log_dir / 'msrun.log'
+    before = {child.pid for child in psutil.Process().children()}
     with log.open('w') as file:
         done = subprocess.run(
             command, env=environment, stdout=file, stderr=file, start_new_session=True, check=False
         )
-    started = psutil.Process().children()
+    started = [child for child in psutil.Process().children() if child.pid not in before]
     started.sort(key=lambda process: (process.create_time(), process.pid))
     pids = [process.pid for process in started]
     if done.returncode != 0 or len(pids) < plan.num_local:

@@ -58,13 +58,14 @@ def describe_failure(ends: list[RankEnd]) -> Report:
     while_doing = f' while {end.doing}' if end.doing else ''
     if own_error is not None:
         said_by_all = len(ends) > 1 and all(_own_error(each.log) == own_error for each in ends)
-        return Report(own_error if said_by_all else f'rank {end.rank}: {own_error}')
+        is_known = said_by_all or end.rank == 0  # who mostly speaks for all
+        return Report(own_error if is_known else f'rank {end.rank}: {own_error}')
     where = f'; its log is {end.log}'
     if end.code < 0:
         name = signal.Signals(-end.code).name
-        advice = ', which mostly means too little memory' if end.code == -signal.SIGKILL else ''
+        advice = ' (the system does that when memory runs out)' if name == 'SIGKILL' else ''
         return Report(
-            f'rank {end.rank} (process {end.pid}) was killed by {name}{advice}{while_doing}; the '
+            f'rank {end.rank} (process {end.pid}) was killed by {name}{while_doing}{advice}; the '
             f'other ranks were ended{where}'
         )
     traceback = _last_traceback(end.log)
