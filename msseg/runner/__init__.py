@@ -6,6 +6,7 @@ from msseg.runner.grad_clip import GradClip
 from msseg.runner.hooks import Hook
 from msseg.runner.load_weights import load_weights
 from msseg.runner.optimizer import build_optimizer
+from msseg.runner.optimizers import SGD, Adam, AdamW
 from msseg.runner.runner import EpochBasedRunner, IterBasedRunner, Runner
 from msseg.runner.train_step import TrainStep
 
@@ -13,6 +14,9 @@ __all__ = [
     'HOOKS',
     'OPTIMIZERS',
     'RUNNERS',
+    'SGD',
+    'Adam',
+    'AdamW',
     'Checkpoint',
     'EpochBasedRunner',
     'GradClip',

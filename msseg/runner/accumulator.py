@@ -3,6 +3,15 @@
 import mindspore as ms
 from mindspore import Parameter, Tensor, nn, ops
 
+_add = ops.MultitypeFuncGraph('add')
+
+
+@_add.register('Tensor', 'Tensor', 'Tensor')
+def _add_and_average(factor: Tensor, total: Parameter, grad: Tensor) -> Tensor:
+    new = total + grad
+    ops.assign(total, new)
+    return new * factor
+
 
 class GradAccumulator(nn.Cell):
     """Sums the gradients of successive batches, for one update by their mean.
@@ -17,6 +26,7 @@ class GradAccumulator(nn.Cell):
             Parameter(ops.zeros_like(p), f'accumulated.{p.name}', requires_grad=False)
             for p in parameters
         )
+        self.map = ops.HyperMap()
         self.count = Parameter(Tensor(0, ms.int32), 'accumulated_count', requires_grad=False)
 
     def construct(self, grads: tuple) -> tuple:
@@ -24,12 +34,7 @@ class GradAccumulator(nn.Cell):
         count = self.count + 1
         ops.assign(self.count, count)
         factor = 1.0 / count.astype(ms.float32)
-        means = ()
-        for i in range(len(self.sums)):
-            total = self.sums[i] + grads[i]
-            ops.assign(self.sums[i], total)
-            means = means + (total * factor,)
-        return means
+        return self.map(ops.partial(_add, factor), self.sums, grads)
 
     def clear(self) -> None:
         """Start the next sum."""

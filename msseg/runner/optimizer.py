@@ -6,17 +6,10 @@ from collections.abc import Iterable
 
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore import dtype as mstype
-from mindspore.experimental import optim
 
 from msseg.registry import build_from_cfg
 from msseg.runner.builder import OPTIMIZERS
 from msseg.utils.suggest import did_you_mean
-
-# mindspore.experimental.optim follows PyTorch's formulas and argument names (weight decay inside
-# the step, AdamW with bias correction). mindspore.nn's AdamWeightDecay has no bias correction, and
-# nn.SGD takes dampening where PyTorch takes weight decay.
-for _optimizer in (optim.SGD, optim.Adam, optim.AdamW):
-    OPTIMIZERS.register_module(module=_optimizer)
 
 _PARAMWISE_KEYS = ('custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult')
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.LayerNorm)

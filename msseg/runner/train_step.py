@@ -8,6 +8,21 @@ from msseg.runner.grad_clip import GradClip, GradNorm
 from msseg.runner.grad_reducer import GradReducer
 from msseg.runner.loss_scaler import LossScaler
 
+# Maps, not loops: a loop that adds to a tuple makes a graph grow with the square of the number of
+# gradients (MindSpore 2.8).
+_divide = ops.MultitypeFuncGraph('divide')
+_sum = ops.MultitypeFuncGraph('sum')
+
+
+@_divide.register('Tensor', 'Tensor')
+def _unscaled(scale: Tensor, grad: Tensor) -> Tensor:
+    return grad / scale
+
+
+@_sum.register('Tensor')
+def _sum_of_magnitudes(grad: Tensor) -> Tensor:
+    return ops.abs(grad).sum()
+
 
 class ScaledLoss(nn.Cell):
     """A network whose loss, the first of what it returns, is multiplied for differentiation."""
@@ -73,6 +88,7 @@ class TrainStep(nn.Cell):
             self.value_names = [*self.value_names, 'skipped']
         if self.has_scaler:
             self.value_names = [*self.value_names, 'loss_scale']
+        self.map = ops.HyperMap()
         self.value_and_grad = ms.value_and_grad(
             self.network, None, weights=optimizer.parameters, has_aux=True
         )
@@ -110,10 +126,7 @@ class TrainStep(nn.Cell):
 
     def _update(self, grads: tuple, scale: Tensor) -> tuple:
         if self.has_scaler:
-            unscaled = ()
-            for grad in grads:
-                unscaled = unscaled + (grad / scale,)
-            grads = unscaled
+            grads = self.map(ops.partial(_divide, scale), grads)
         norm = self.norm(grads)
         is_finite = self._is_finite(grads, norm)
         if self.has_clip:
@@ -131,10 +144,7 @@ class TrainStep(nn.Cell):
         if not self.norm.is_infinity_norm:
             return ops.isfinite(norm)
         # The largest of several numbers need not be NaN when one of them is.
-        sums = ()
-        for grad in grads:
-            sums = sums + (ops.abs(grad).sum(),)
-        return ops.isfinite(ops.stack(sums).sum())
+        return ops.isfinite(ops.stack(self.map(_sum, grads)).sum())
 
     def _describe(self, norm: Tensor, is_finite: Tensor, scale: Tensor) -> tuple:
         described = (norm,)
