@@ -44,79 +44,89 @@ def make_lenient(cfg: Any) -> Any:
 
 
 def lenient_class(cls: type[CustomDataset]) -> type[CustomDataset]:
-    """Return a subclass whose instances have `listing` and `palette_is_known`.
+    """Return a subclass of the same name that notes where `cls` would refuse."""
+    return type(cls.__name__, (LenientMixin, cls), {'own': cls})
 
-    Mistakes in its arguments are errors as ever.
+
+class LenientMixin:
+    """Stands before a data set's class and lists its files by `listing` in place of it.
+
+    Mistakes in arguments are errors as ever.
+
+    Attributes:
+        own: The data set's class.
+        listing: Its files, and notes on them.
+        palette_is_known: Whether `PALETTE` is more than arbitrary colours.
     """
 
-    class Lenient(cls):
-        def __init__(self, **kwargs: Any) -> None:
-            self.listing = Listing()
-            self.palette_is_known = kwargs.get('palette') is not None or cls.PALETTE is not None
+    own: type[CustomDataset]
+
+    def __init__(self, **kwargs: Any) -> None:
+        self.listing = Listing()
+        self.palette_is_known = kwargs.get('palette') is not None or self.own.PALETTE is not None
+        try:
+            super().__init__(**kwargs)
+        except (OSError, ValueError) as error:
+            if 'img_infos' not in vars(self):
+                raise
+            # all is known by now: it is the files that the class refuses
+            self.listing.note('refused', self.split or str(self.img_dir), str(error))
+
+    def load_annotations(
+        self,
+        img_dir: str | None,
+        img_suffix: str | Sequence[str],
+        ann_dir: str | None,
+        seg_map_suffix: str,
+        split: str | None,
+    ) -> list[dict]:
+        suffixes = as_suffixes(img_suffix)
+        is_list = split is not None and split.endswith('.lst')
+        cannot_list = img_dir is None and not is_list
+        lists_itself = self.own.load_annotations is not CustomDataset.load_annotations
+        if lists_itself or cannot_list:
             try:
-                super().__init__(**kwargs)
+                self.listing.img_infos += super().load_annotations(
+                    img_dir, img_suffix, ann_dir, seg_map_suffix, split
+                )
             except (OSError, ValueError) as error:
-                if 'img_infos' not in vars(self):
+                if cannot_list:
                     raise
-                # all is known by now: it is the files that the class refuses
-                self.listing.note('refused', self.split or str(self.img_dir), str(error))
+                self.listing.note('refused', split or str(img_dir), str(error))
+                lists_itself = False
+        if not lists_itself:
+            self._list(img_dir, suffixes, ann_dir and seg_map_suffix, split)
+        if self.ann_dir is not None:
+            files.note_labels(
+                self.listing,
+                self.img_dir or '',
+                self.ann_dir,
+                suffixes,
+                seg_map_suffix,
+                self.own.__name__,
+                look_for_others=not is_list,
+            )
+        return self.listing.img_infos
 
-        def load_annotations(
-            self,
-            img_dir: str | None,
-            img_suffix: str | Sequence[str],
-            ann_dir: str | None,
-            seg_map_suffix: str,
-            split: str | None,
-        ) -> list[dict]:
-            suffixes = as_suffixes(img_suffix)
-            is_list = split is not None and split.endswith('.lst')
-            if img_dir is None and not is_list:
-                super().load_annotations(img_dir, img_suffix, ann_dir, seg_map_suffix, split)
-            if cls.load_annotations is CustomDataset.load_annotations:
-                self._list(img_dir, suffixes, ann_dir and seg_map_suffix, split)
-            else:
-                try:
-                    self.listing.img_infos += super().load_annotations(
-                        img_dir, img_suffix, ann_dir, seg_map_suffix, split
-                    )
-                except (OSError, ValueError) as error:
-                    self.listing.note('refused', split or str(img_dir), str(error))
-                    self._list(img_dir, suffixes, ann_dir and seg_map_suffix, split)
-            if self.ann_dir is not None:
-                files.note_labels(
-                    self.listing,
-                    self.img_dir,
-                    self.ann_dir,
-                    suffixes,
-                    seg_map_suffix,
-                    cls.__name__,
-                    look_for_others=not is_list,
-                )
-            return self.listing.img_infos
+    def _list(
+        self,
+        img_dir: str | None,
+        suffixes: Sequence[str],
+        seg_map_suffix: str | None,
+        split: str | None,
+    ) -> None:
+        if split is None:
+            files.list_folder(self.listing, img_dir, suffixes, seg_map_suffix, self.own.__name__)
+        elif split.endswith('.lst'):
+            root = self.data_root or osp.dirname(split)
+            self.img_dir = root if self.img_dir is None else self.img_dir
+            files.list_pairs(self.listing, split, self.img_dir, self.own.__name__)
+            if self.ann_dir is None and any('ann' in i for i in self.listing.img_infos):
+                self.ann_dir = root
+        else:
+            files.list_split(
+                self.listing, split, img_dir, suffixes, seg_map_suffix, self.own.__name__
+            )
 
-        def _list(
-            self,
-            img_dir: str | None,
-            suffixes: Sequence[str],
-            seg_map_suffix: str | None,
-            split: str | None,
-        ) -> None:
-            if split is None:
-                files.list_folder(self.listing, img_dir, suffixes, seg_map_suffix, cls.__name__)
-            elif split.endswith('.lst'):
-                root = self.data_root or osp.dirname(split)
-                self.img_dir = root if self.img_dir is None else self.img_dir
-                files.list_pairs(self.listing, split, self.img_dir, cls.__name__)
-                if self.ann_dir is None and any('ann' in i for i in self.listing.img_infos):
-                    self.ann_dir = root
-            else:
-                files.list_split(
-                    self.listing, split, img_dir, suffixes, seg_map_suffix, cls.__name__
-                )
-
-        def check_labels(self) -> None:
-            pass  # noted already
-
-    Lenient.__name__, Lenient.__qualname__ = cls.__name__, cls.__qualname__
-    return Lenient
+    def check_labels(self) -> None:
+        pass  # noted already

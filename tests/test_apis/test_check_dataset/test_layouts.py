@@ -211,6 +211,21 @@ def test_data_set_that_lists_its_own_files(root, register):
     assert names(found(report)['empty_file'], root) == ['img/train/image0.jpg']
 
 
+def test_data_set_that_knows_its_folder(root, register):
+    class Fixed(CustomDataset):
+        def load_annotations(self, *args):
+            names = [f'{root}/img/train/image{i}.jpg' for i in (1, 9)]
+            return [dict(filename=n, ann=dict(seg_map=n.replace('jpg', 'png'))) for n in names]
+
+    register(Fixed)
+    files = found(check(root, type='Fixed', img_dir=None))
+    assert names(files['image_without_label'], root) == [
+        'img/train/image1.jpg',
+        'img/train/image9.jpg',
+    ]
+    assert names(files['unreadable_file'], root) == ['img/train/image9.jpg']
+
+
 def test_data_set_whose_files_are_unknown(register):
     class Generated:
         pass
