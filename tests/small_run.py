@@ -8,11 +8,32 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+import psutil
+import pytest
 
 from tests.tiny import write_discs
 
 ROOT = Path(__file__).parents[1]
+
+# What to append to the config: a pause after each iteration; a run that does not end by itself; a
+# transform that does something to the process when it loads image 3.
+PAUSE = "custom_hooks = [dict(type='Pause', seconds={})]\n"
+LONG = 'runner = dict(type="IterBasedRunner", max_iters=400)\ncheckpoint_config["interval"] = 300\n'
+WORKERS = "data['workers_per_gpu'] = 2\n"
+
+
+def trap(folder: Path, split: str, deed: object) -> str:
+    """Return what arms a transform of a split's pipeline: ``hang``, ``slow``, or a signal."""
+    (folder / 'armed').touch()
+    return (
+        f"data['{split}']['pipeline'].insert(1, dict(type='Trap', "
+        f"armed=r'{folder}/armed', file='disc_3.png', deed='{deed}'))\n"
+    )
+
+
 PARTS = '''
 import os
 import time
@@ -135,7 +156,7 @@ class SmallRun:
         with (self.folder / 'output').open('w') as output:
             process = subprocess.Popen(
                 [str(part) for part in command],
-                env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(self.folder)},
+                env={**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': f'{ROOT}:{self.folder}'},
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -163,7 +184,9 @@ class SmallRun:
         """Return the names of the checkpoints that there are."""
         return sorted(path.name for path in self.work_dir.glob('*.ckpt'))
 
-    def wait_for(self, condition: object, process: subprocess.Popen, timeout: float = 120) -> None:
+    def wait_for(
+        self, condition: Callable[[], object], process: subprocess.Popen, timeout: float = 120
+    ) -> None:
         """Wait until a condition holds; the process must not end before."""
         deadline = time.monotonic() + timeout
         while not condition():
@@ -171,9 +194,37 @@ class SmallRun:
             assert time.monotonic() < deadline, self.output
             time.sleep(0.02)
 
+    @property
+    def error(self) -> str:
+        """The one line of an error in what the last process has written."""
+        lines = [line for line in self.output.splitlines() if line.startswith('error: ')]
+        assert len(lines) == 1 and 'Traceback' not in self.output, self.output
+        return lines[0]
+
     def end(self) -> None:
         """Kill what is still there of the processes and of their workers."""
         for process in self._started:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+
+@pytest.fixture
+def make_run(tmp_path: Path) -> Iterator[Callable[..., SmallRun]]:
+    """Return what makes a SmallRun in the test's folder; its processes end with the test."""
+    runs = []
+
+    def make(more: str = '', images: int = 6) -> SmallRun:
+        runs.append(SmallRun(tmp_path, more, images))
+        return runs[-1]
+
+    yield make
+    for run in runs:
+        run.end()
+
+
+def assert_left_nothing(run: SmallRun) -> None:
+    """Check that neither a traceback nor a process is left of a run."""
+    assert 'Traceback' not in run.output, run.output
+    for process in psutil.process_iter(['cmdline']):
+        assert str(run.config) not in (process.info['cmdline'] or [])

@@ -26,13 +26,26 @@ with StopSignals() as signals:
 """
 
 
+HEARD = (
+    """
+import ctypes, sys, time
+from msseg.utils.interrupts import hear_interrupts
+hear_interrupts()
+libc = ctypes.CDLL(None)
+steal = ctypes.CFUNCTYPE(None, ctypes.c_int)(lambda number: libc.kill(libc.getpid(), 15))
+libc.signal(2, steal)  # as MindSpore does
+"""
+    + PROGRAM
+)
+
+
 @pytest.fixture
 def start():
     started = []
 
-    def start_program(wait, then):
+    def start_program(wait, then, program=PROGRAM):
         process = subprocess.Popen(
-            [sys.executable, '-c', PROGRAM.format(wait=wait, then=then)],
+            [sys.executable, '-c', program.format(wait=wait, then=then)],
             env={**os.environ, 'PYTHONPATH': str(Path(__file__).parents[2])},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -82,6 +95,30 @@ def test_second_one_ends_the_process_also_while_python_does_not_run(start, numbe
     process.send_signal(number)
     assert process.wait(timeout=20) == -number
     assert time.monotonic() - started < 10
+
+
+def test_interrupt_stays_one_where_another_handler_makes_it_something_else(start):
+    process = start('time.sleep(0.05)', 'sys.exit(7)', HEARD)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=20)[0] == 'noted SIGINT\n'
+    assert process.returncode == 7
+
+
+@pytest.mark.parametrize('first', [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_second_interrupt_ends_the_process_where_they_are_heard(start, first):
+    process = start('time.sleep(0.05)', 'time.sleep(60)', HEARD)
+    process.send_signal(first)
+    assert process.stdout.readline() == f'noted {first.name}\n'
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == -signal.SIGINT
+
+
+def test_interrupt_before_the_run_is_pythons_own(start):
+    program = HEARD.replace('with StopSignals() as signals:', 'import types\n'
+        'signals = types.SimpleNamespace(received=None)\nif True:')  # fmt: skip
+    process = start('time.sleep(0.05)', 'pass', program)
+    process.send_signal(signal.SIGINT)
+    assert 'KeyboardInterrupt' in process.communicate(timeout=20)[1]
 
 
 def test_handlers_are_restored():
