@@ -40,6 +40,9 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--work-dir', help='folder for a JSON file of the scores')
     parser.add_argument(
+        '--report', help='write a page on scores, confusions, the worst and best images here'
+    )
+    parser.add_argument(
         '--launcher',
         default='none',
         help='what starts several processes: none (default), msrun, mpi or ranktable; '
@@ -74,6 +77,7 @@ def main() -> None:
         format_dir=format_dir if args.format_only else None,
         aug_test=args.aug_test,
         work_dir=args.work_dir,
+        report=args.report,
         device=args.device,
         device_id=args.device_id,
         launcher=args.launcher,

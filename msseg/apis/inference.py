@@ -19,6 +19,7 @@ from msseg.config import Config
 from msseg.datasets.builder import DATASETS
 from msseg.datasets.classes import choose_classes
 from msseg.runner import load_checkpoint, load_weights
+from msseg.utils.compile_cache import switch_off_compile_cache
 from msseg.utils.device import setup_device
 from msseg.utils.logging import get_logger
 
@@ -64,6 +65,7 @@ def init_segmentor(
     if number and not number.isdigit():
         raise ValueError(f"device is {device!r}, expected a name and a number, such as 'Ascend:0'")
     setup_device(name, int(number) if number else None)
+    switch_off_compile_cache()  # which graphs come first depends on the images
     model = build_model(config)
     meta: dict = {}
     if checkpoint is not None:

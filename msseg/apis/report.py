@@ -68,7 +68,7 @@ def draw_curve(log: str | Path, out: str | Path, score: str = 'mIoU') -> None:
     reported = sorted({key for entry in val for key in entry} - {'mode', 'epoch', 'iter', 'lr'})
     if val and score not in reported:
         raise KeyError(f'{log} reports no {score!r}, expected one of {reported}')
-    place, unit = _places(train + val)
+    place, unit = run_places(train + val)
     # the Figure class draws into files without a window, whatever matplotlib's backend is
     figure = Figure(figsize=(8, 4.5), layout='constrained')
     axes = figure.add_subplot()
@@ -90,7 +90,7 @@ def draw_curve(log: str | Path, out: str | Path, score: str = 'mIoU') -> None:
         figure.savefig(temporary, format='png', dpi=120)
 
 
-def _places(entries: list[dict]) -> tuple[list[float], str]:
+def run_places(entries: list[dict]) -> tuple[list[float], str]:
     """Returns each entry's place on the horizontal axis, and the axis' unit.
 
     Runs that count epochs log the iteration within the epoch, so it alone does not say where.

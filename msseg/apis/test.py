@@ -20,6 +20,7 @@ from msseg.apis.build import (
 )
 from msseg.apis.cityscapes_scores import CITYSCAPES
 from msseg.apis.evaluate import Evaluation, predict_all, scoring
+from msseg.apis.evaluation_report import EvaluationReport
 from msseg.apis.results import LabelArchive, LabelFiles, Overlays
 from msseg.apis.segment import Segmenter
 from msseg.config import Config
@@ -46,6 +47,7 @@ def test_from_config(
     format_dir: str | Path | None = None,
     aug_test: bool = False,
     work_dir: str | Path | None = None,
+    report: str | Path | None = None,
     device: str = 'auto',
     device_id: int | None = None,
     launcher: str = 'none',
@@ -66,6 +68,7 @@ def test_from_config(
         format_dir: Folder for the label maps as the data set's benchmark wants them.
         aug_test: Average over six scales and flips.
         work_dir: Folder for a JSON file of the scores.
+        report: Folder for a page on scores, confusions and images.
         device: See `setup_device`.
         device_id: See `setup_device`.
         launcher: See `init_dist`.
@@ -73,7 +76,7 @@ def test_from_config(
     Returns:
         The scores, None when no metric was asked for.
     """
-    check_test_options(metrics, out, show_dir, opacity, format_dir)
+    check_test_options(metrics, out, show_dir, opacity, format_dir, report)
     setup_device(device, device_id, launcher)
     init_dist(launcher)
     setup_logging()
@@ -84,9 +87,12 @@ def test_from_config(
     model = build_model(cfg)
     check_classes(model, dataset)
     load_trained(model, dataset, checkpoint)
+    page = None
+    if report is not None:
+        page = EvaluationReport(report, dataset, cfg, checkpoint, work_dir)
     scores = test_segmentor(
         model, dataset, cfg, metrics, out=out, show_dir=show_dir, opacity=opacity,
-        format_dir=format_dir,
+        format_dir=format_dir, report=page,
     )  # fmt: skip
     if scores is not None and get_rank() == 0:
         print(scores.table())
@@ -104,6 +110,7 @@ def test_segmentor(
     show_dir: str | Path | None = None,
     opacity: float = 0.5,
     format_dir: str | Path | None = None,
+    report: EvaluationReport | None = None,
 ) -> Evaluation | None:
     """Predict all images of a data set; see `test_from_config` for the arguments."""
     loading = loader_options(cfg, 'test')
@@ -116,10 +123,16 @@ def test_segmentor(
             handlers.append(Overlays(Path(show_dir), dataset, opacity).add)
         if format_dir is not None:
             handlers.append(LabelFiles(Path(format_dir), dataset).add)
-        predict_all(
-            Segmenter(model), dataset, **loading, handlers=handlers, with_labels=bool(scorer.own)
-        )
-        return scorer.scores() if metrics else None
+        if report is not None:
+            handlers.append(report.add)
+        segmenter, with_labels = Segmenter(model), bool(scorer.own) or report is not None
+        predict_all(segmenter, dataset, **loading, handlers=handlers, with_labels=with_labels)
+        scores = scorer.scores() if metrics else None
+        if report is not None:
+            report.gather()
+            if get_rank() == 0:
+                report.write(segmenter)
+        return scores
 
 
 def check_test_options(
@@ -128,6 +141,7 @@ def check_test_options(
     show_dir: str | Path | None,
     opacity: float,
     format_dir: str | Path | None,
+    report: str | Path | None = None,
 ) -> None:
     """Raise before anything is built when the options ask for nothing, or for nonsense.
 
@@ -136,10 +150,10 @@ def check_test_options(
         ValueError: Anything else.
     """
     check_metrics(metrics, also=[CITYSCAPES])
-    if not (metrics or out or show_dir or format_dir):
+    if not (metrics or out or show_dir or format_dir or report):
         raise ValueError(
             'nothing to do: ask for scores (--eval mIoU), pictures (--show-dir), label maps '
-            '(--out FILE.npz) or label files (--format-only)'
+            '(--out FILE.npz), label files (--format-only) or a page (--report)'
         )
     if not 0 < opacity <= 1:
         raise ValueError(f'--opacity is {opacity}, expected a number in (0, 1]')

@@ -48,3 +48,14 @@ def _source_digest() -> bytes:
     for path in sorted(Path(msseg.__file__).parent.rglob('*.py')):
         digest.update(path.read_bytes())
     return digest.digest()
+
+
+def switch_off_compile_cache() -> None:
+    """Compile every graph of this process anew.
+
+    For what compiles graphs in an order that depends on its input: see `separate_compile_cache`.
+    """
+    enabled = os.environ.get('MS_COMPILER_CACHE_ENABLE')
+    if enabled == '1' or (enabled is None and ms.get_context('enable_compile_cache')):
+        os.environ['MS_COMPILER_CACHE_ENABLE'] = '0'
+        get_logger().info('the compile cache is off: which graphs are needed depends on the images')

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from msseg.apis.report import Comparisons, _places, draw_curve, read_log
+from msseg.apis.report import Comparisons, draw_curve, read_log, run_places
 from msseg.datasets import CustomDataset, TestSample
 from tests.tiny import write_discs
 
@@ -76,12 +76,12 @@ def test_run_without_entries_is_told(write_log):
 
 def test_iterations_within_epochs_become_epochs():
     entries = [{'epoch': e, 'iter': i} for e in (1, 2) for i in (5, 10)]
-    assert _places(entries) == ([0.5, 1.0, 1.5, 2.0], 'epoch')
+    assert run_places(entries) == ([0.5, 1.0, 1.5, 2.0], 'epoch')
 
 
 def test_iterations_counted_through_stay_iterations():
     entries = [{'epoch': e, 'iter': i} for e, i in ((1, 10), (2, 20), (2, 30))]
-    assert _places(entries) == ([10, 20, 30], 'iteration')
+    assert run_places(entries) == ([10, 20, 30], 'iteration')
 
 
 def test_comparisons_show_image_truth_and_prediction(tmp_path):

@@ -73,12 +73,16 @@ def test_testing_agrees_with_training_to_the_last_digit_and_draws(trained, capsy
         show_dir=tmp_path / 'shown',
         format_dir=tmp_path / 'formatted',
         work_dir=tmp_path,
+        report=tmp_path / 'report',
     )
     best = load_checkpoint(folder / 'run' / 'iter_8.ckpt').meta['best_scores']['mIoU'][0]
     assert scores.as_dict()['mIoU'] == best
     assert re.search(r'\| ground \| +\d+\.\d\d', capsys.readouterr().out)
     (saved,) = tmp_path.glob('eval_*.json')
     assert json.loads(saved.read_text())['metric']['mIoU'] == best
+    page = (tmp_path / 'report' / 'report.html').read_text()
+    assert f'<h1>tiny: mIoU {100 * best:.2f}</h1>' in page
+    assert '<h2>Training</h2>' in page, 'with the curves of the run'
 
     labels = np.load(tmp_path / 'labels.npz')
     assert set(labels) == {f'disc_{i}' for i in range(6)}
