@@ -11,7 +11,7 @@ OPENCV_PIN := $(shell sed -n 's/^opencv-python-headless==//p' constraints.txt)
 TEST_WORKERS ?= 2
 TEST_ENV := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MPLBACKEND=Agg
 
-.PHONY: help demo test test-matrix lint format clean
+.PHONY: help demo test test-endurance test-matrix lint format clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ demo: $(VENV)/ready  ## Train OCRNet on microscopy images, measure it, draw what
 test: lint  ## Lint, run all tests, print the coverage
 	@rm -f .coverage .coverage.*
 	$(TEST_ENV) $(PY) -m pytest -n $(TEST_WORKERS) --dist loadfile --durations=15 --cov --cov-report=term
+
+test-endurance: $(VENV)/ready-for-tests  ## Kill, stop, resume and starve whole runs (up to 40 minutes)
+	$(TEST_ENV) $(PY) -m pytest endurance -n $(TEST_WORKERS) --dist loadfile --durations=15
 
 test-matrix: $(VENV)/made  ## Run all tests with each MindSpore that is supported, in environments of their own
 	$(PY) tests/matrix.py --workers $(TEST_WORKERS)

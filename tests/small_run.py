@@ -34,7 +34,7 @@ def trap(folder: Path, split: str, deed: object) -> str:
     )
 
 
-PARTS = '''
+PARTS = r'''
 import os
 import time
 from pathlib import Path
@@ -84,16 +84,16 @@ class Trap:
 
 @HOOKS.register_module()
 class Pause(Hook):
-    """Sleeps in each iteration, and writes down the iterations that are done."""
+    """Writes down the iterations that are done, and sleeps after each."""
 
     def __init__(self, seconds=0.0):
         self.seconds = seconds
 
     def after_train_iter(self, runner):
-        time.sleep(self.seconds)
         with open(Path(runner.work_dir) / 'done', 'a') as file:
-            file.write(f'{runner.iter}\\\\n')
-'''.replace('\\\\', '\\')
+            file.write(f'{runner.iter}\n')
+        time.sleep(self.seconds)
+'''
 CONFIG = """
 custom_imports = dict(imports=['small_parts'])
 model = dict(

@@ -1,0 +1,5 @@
+"""Small runs for the tests of tools."""
+
+from tests.small_run import make_run
+
+__all__ = ['make_run']
