@@ -26,9 +26,7 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         super().__init__(num_features, eps=eps, momentum=momentum, affine=affine)
         self.keep = momentum
         self.num_devices = get_world_size()
-        self.is_own_row = Tensor([[[i == get_rank()]] for i in range(self.num_devices)], ms.float32)
-        self.all_reduce = ops.AllReduce() if self.num_devices > 1 else None
-        self.update = ops.Assign()
+        self.normalise = _Normalise(eps)
 
     def construct(self, x: Tensor) -> Tensor:
         """Normalise (n, c, h, w) over n, h, w and devices."""
@@ -36,34 +34,75 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
         if use_batch is None:
             use_batch = self.training
         if not use_batch:
-            return self.bn_infer(x, self.gamma, self.beta, self.moving_mean, self.moving_variance)[
-                0
-            ]
+            statistics = (self.moving_mean, self.moving_variance)
+            return self.bn_infer(x, self.gamma, self.beta, *statistics)[0]
+        y, mean, variance = self.normalise(x.astype(ms.float32), self.gamma, self.beta)
         n, c, h, w = x.shape
-        mean, variance = self._statistics(x.astype(ms.float32))
-        self._keep_statistics(mean, variance, n * h * w * self.num_devices)
-        scale = (self.gamma * ops.rsqrt(variance + self.eps)).reshape(1, c, 1, 1)
-        normalised = (x - mean.reshape(1, c, 1, 1)) * scale + self.beta.reshape(1, c, 1, 1)
-        return normalised.astype(x.dtype)
+        count = n * h * w * self.num_devices
+        new = 1.0 - self.keep
+        unbiased = new * count / max(count - 1, 1)
+        new_mean = self.moving_mean * self.keep + ops.reshape(mean, (c,)) * new
+        new_variance = self.moving_variance * self.keep + ops.reshape(variance, (c,)) * unbiased
+        ops.assign(self.moving_mean, new_mean)
+        ops.assign(self.moving_variance, new_variance)
+        return y.astype(x.dtype)
 
-    def _statistics(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and variance over all devices, with one exchange for both."""
+
+class _Normalise(nn.Cell):
+    """Normalises with the statistics of all devices' batches, with one exchange each way.
+
+    The backward pass is written down: derived by MindSpore 2.8, a step of a small network on the
+    CPU takes 0.8 s instead of 0.2 s, and compiling it a quarter longer.
+
+    Args:
+        eps: Added to the variance.
+    """
+
+    def __init__(self, eps: float) -> None:
+        super().__init__()
+        self.eps = eps
+        self.num_devices = get_world_size()
+        own_row = [[[[float(i == get_rank())]]] for i in range(self.num_devices)]
+        self.own_row = Tensor(own_row, ms.float32)
+        self.all_reduce = ops.AllReduce() if self.num_devices > 1 else None
+        self.mean = ops.ReduceMean(keep_dims=True)
+        self.sum = ops.ReduceSum(keep_dims=True)
+        self.concat = ops.Concat(0)
+        self.halves = ops.Split(0, 2)
+        self.rsqrt = ops.Rsqrt()
+        self.reshape = ops.Reshape()
+
+    def construct(self, x: Tensor, gamma: Tensor, beta: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the normalised (n, c, h, w), and (1, c, 1, 1) mean and variance over devices."""
         c = x.shape[1]
-        mean = x.mean(axis=(0, 2, 3))
-        centred = x - mean.reshape(1, c, 1, 1)
-        variance = (centred * centred).mean(axis=(0, 2, 3))
-        if self.all_reduce is None:
-            return mean, variance
-        # A row for each device: variances about different means cannot be added up without them.
-        rows = self.all_reduce(self.is_own_row * ops.stack((mean, variance)))
-        means, variances = rows[:, 0], rows[:, 1]
-        mean = means.mean(axis=0)
-        distance = means - mean
-        return mean, (variances + distance * distance).mean(axis=0)
+        mean = self.mean(x, (0, 2, 3))
+        centred = x - mean
+        variance = self.mean(centred * centred, (0, 2, 3))
+        if self.all_reduce is not None:
+            # A row for each device: variances about other means cannot be added up without them.
+            rows = self.concat((self.own_row * mean, self.own_row * variance))
+            means, variances = self.halves(self.all_reduce(rows))
+            mean = self.mean(means, 0)
+            distance = means - mean
+            variance = self.mean(variances + distance * distance, 0)
+            centred = x - mean
+        scale = self.reshape(gamma, (1, c, 1, 1)) * self.rsqrt(variance + self.eps)
+        return centred * scale + self.reshape(beta, (1, c, 1, 1)), mean, variance
 
-    def _keep_statistics(self, mean: Tensor, variance: Tensor, count: int) -> None:
-        unbiased = ops.stop_gradient(variance) * (count / max(count - 1, 1))
-        new_mean = self.moving_mean * self.keep + ops.stop_gradient(mean) * (1.0 - self.keep)
-        new_variance = self.moving_variance * self.keep + unbiased * (1.0 - self.keep)
-        self.update(self.moving_mean, new_mean)
-        self.update(self.moving_variance, new_variance)
+    def bprop(
+        self, x: Tensor, gamma: Tensor, beta: Tensor, out: tuple, dout: tuple
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the gradients of x, and this device's share of those of gamma and beta."""
+        n, c, h, w = x.shape
+        y_grad, centred = dout[0], x - out[1]
+        inverse = self.rsqrt(out[2] + self.eps)
+        beta_grad = self.sum(y_grad, (0, 2, 3))
+        gamma_grad = self.sum(y_grad * centred, (0, 2, 3)) * inverse
+        shift, slope = beta_grad, gamma_grad
+        if self.all_reduce is not None:
+            sums = self.all_reduce(self.concat((beta_grad, gamma_grad)))
+            shift, slope = self.halves(sums)
+        share = 1.0 / (n * h * w * self.num_devices)
+        rest = y_grad - shift * share - centred * (slope * inverse * share)
+        x_grad = rest * (self.reshape(gamma, (1, c, 1, 1)) * inverse)
+        return x_grad, self.reshape(gamma_grad, (c,)), self.reshape(beta_grad, (c,))
