@@ -1,9 +1,10 @@
-"""Draw loss and score of a run: ``python tools/analyze_logs.py LOG --out curve.png``."""
+"""Draw runs and tell their time: ``python tools/analyze_logs.py LOG… --out curve.png``."""
 
 from __future__ import annotations
 
 import argparse
 
+from msseg.apis.compare_runs import draw_runs, find_logs, time_table
 from msseg.apis.report import draw_curve
 from msseg.utils.cli import run_main
 
@@ -11,19 +12,29 @@ from msseg.utils.cli import run_main
 def parse_args() -> argparse.Namespace:
     """Returns the command line's arguments."""
     parser = argparse.ArgumentParser(
-        description='Draw the loss and a score of a run.',
+        description='Draw loss and score of one or several runs; print where their time went.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    parser.add_argument('log', help='the .log.json file in the work dir')
+    parser.add_argument(
+        'logs', nargs='+', metavar='LOG', help='.log.json files, or the work dirs they are in'
+    )
     parser.add_argument('--out', default='curve.png', help='the PNG to write')
     parser.add_argument('--score', default='mIoU', help='which evaluated score to draw')
+    parser.add_argument(
+        '--keys', nargs='+', default=['loss'], help='which values of training to draw'
+    )
     return parser.parse_args()
 
 
 def main() -> None:
-    """Draws and says where."""
+    """Draws, prints and says where."""
     args = parse_args()
-    draw_curve(args.log, args.out, args.score)
+    logs = find_logs(args.logs)
+    if len(logs) == 1 and args.keys == ['loss']:
+        draw_curve(next(iter(logs.values())), args.out, args.score)
+    else:
+        draw_runs(logs, args.out, args.score, args.keys)
+    print(time_table(logs))
     print(f'wrote {args.out}')
 
 

@@ -14,6 +14,7 @@ class BatchProduct(nn.Cell):
 
     def __init__(self, transpose_a: bool = False, transpose_b: bool = False) -> None:
         super().__init__()
+        self.transposes = (transpose_a, transpose_b)
         self.product = ops.BatchMatMul(transpose_a, transpose_b)
 
     def construct(self, a: ms.Tensor, b: ms.Tensor) -> ms.Tensor:

@@ -1,0 +1,186 @@
+"""A page of training samples as the network gets them."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from msseg.apis.build import build_split
+from msseg.apis.inference import as_bgr
+from msseg.apis.page import Cell, Page, cards, facts, legend, picture, table
+from msseg.apis.page.parts import swatch
+from msseg.apis.visualize import blend_labels, default_palette
+from msseg.config import Config
+from msseg.datasets.pipelines.image_file import decode_image, read_bytes
+from msseg.datasets.sample_rng import get_filename, load_sample
+
+PAGE = 'samples.html'
+_LONGEST_SIDE = 420
+
+
+def browse_dataset(
+    cfg: Config,
+    out: str | Path,
+    count: int = 12,
+    draws: int = 3,
+    seed: int = 0,
+    opacity: float = 0.5,
+) -> Path:
+    """Write a page of training samples: the image, and what augmentation makes of it.
+
+    Args:
+        cfg: With ``data.train``.
+        out: The folder to write ``samples.html`` to.
+        count: So many samples, evenly spread over the data set.
+        draws: How often each is augmented; as in the first epochs of training with `seed`.
+        seed: Of the augmentation.
+        opacity: Of the labels, in (0, 1].
+
+    Returns:
+        The page.
+
+    Raises:
+        ValueError: A count below 1, or the pipeline gives no image and label.
+        OSError: The page cannot be written.
+    """
+    if count < 1 or draws < 1 or not 0 < opacity <= 1:
+        raise ValueError(
+            f'--count is {count}, --draws is {draws}, --opacity is {opacity}: expected whole '
+            'numbers from 1, and an opacity in (0, 1]'
+        )
+    dataset = build_split(cfg, 'train')
+    browser = _Browser(dataset, draws, seed, opacity)
+    folder = Path(out)
+    folder.mkdir(parents=True, exist_ok=True)
+    indices = np.unique(np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round())
+    shown = [browser.sample(int(i)) for i in tqdm(indices, disable=None, leave=False)]
+    page = Page(
+        f'{Path(cfg.filename or "config").stem}: training samples',
+        f'{len(shown)} of {len(dataset)} images of {type(dataset).__name__}, seed {seed}',
+    )
+    page.add('Summary', browser.summary())
+    page.add('Classes', browser.classes(), note='Of the pixels shown below, after augmentation; '
+             'the rest is ignored.')  # fmt: skip
+    page.add('Samples', legend(browser.names, browser.palette), *shown, note='Left the file, then '
+             'what the network gets, normalisation undone; white is ignored. A click '
+             'enlarges.')  # fmt: skip
+    page.write(folder / PAGE)
+    return folder / PAGE
+
+
+class _Browser:
+    """Draws samples and counts what is in them."""
+
+    def __init__(self, dataset: Any, draws: int, seed: int, opacity: float) -> None:
+        self.dataset, self.draws, self.seed, self.opacity = dataset, draws, seed, opacity
+        self.names = list(dataset.CLASSES or ())
+        self.palette = dataset.PALETTE or default_palette(len(self.names))
+        self.pixels = np.zeros(len(self.names) + 1, np.int64)  # the last: ignored
+        self.shapes: dict[tuple[int, ...], int] = {}
+        self.sums = np.zeros((2, 3))
+        self.num_values = 0
+
+    def sample(self, index: int) -> str:
+        """Return a sample's pictures."""
+        path = get_filename(self.dataset, index)
+        image = as_bgr(decode_image(read_bytes(path), path, 'color', 'cv2'))
+        label = self.dataset.get_gt_seg_map(index)
+        panels = [('file', self._blend(image, label), path)]
+        for epoch in range(self.draws):
+            shown, label = self._augmented(index, epoch)
+            title = f'draw {epoch + 1}: {shown.shape[0]}x{shown.shape[1]}'
+            panels.append((title, self._blend(shown, label), f'{path}, {title}'))
+        figures = ''.join(
+            f'<figure>{picture(p, alt, _LONGEST_SIDE)}<figcaption>{escape(title)}</figcaption>'
+            '</figure>'
+            for title, p, alt in panels
+        )
+        return (
+            f'<div class="sample"><p><b>{escape(str(path))}</b></p>'
+            f'<div class="panels">{figures}</div></div>'
+        )
+
+    def summary(self) -> str:
+        """Return figures on what was drawn."""
+        mean = self.sums[0] / max(self.num_values, 1)
+        std = np.sqrt(np.maximum(self.sums[1] / max(self.num_values, 1) - mean**2, 0))
+        sizes = ', '.join(f'{n} of {h}x{w}' for (h, w), n in sorted(self.shapes.items()))
+        steps = getattr(self.dataset, 'pipeline', None)
+        names = ', '.join(type(step).__name__ for step in getattr(steps, 'transforms', []))
+        ignored = self.pixels[-1] / max(self.pixels.sum(), 1)
+        return cards(
+            [
+                ('images', f'{len(self.dataset):,}'),
+                ('classes', f'{len(self.names)}'),
+                ('ignored pixels', f'{100 * ignored:.1f} %'),
+            ]
+        ) + facts(
+            [
+                ('pipeline', names),
+                ('drawn sizes', sizes),
+                ('what the network gets', f'mean {_three(mean)}, standard deviation {_three(std)}'),
+            ]
+        )
+
+    def classes(self) -> str:
+        """Return how often each class was drawn."""
+        total = max(int(self.pixels.sum()), 1)
+        rows = [
+            [
+                Cell(name, before=swatch(self.palette[i])),
+                Cell.count(int(self.pixels[i])),
+                Cell.percent(float(self.pixels[i] / total)),
+            ]
+            for i, name in enumerate(self.names)
+        ]
+        return table(['Class', 'Pixels', 'Share'], rows, 'classes')
+
+    def _augmented(self, index: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        data = load_sample(self.dataset, index, self.seed, epoch)
+        if not isinstance(data, dict) or not {'img', 'gt_semantic_seg'} <= data.keys():
+            raise ValueError(
+                "data.train.pipeline gives no image and label: end it with dict(type='Collect', "
+                "keys=['img', 'gt_semantic_seg'])"
+            )
+        img, label = np.asarray(data['img'], np.float32), np.asarray(data['gt_semantic_seg'])
+        label = label.reshape(label.shape[-2:])
+        self._count(img, label)
+        return undo_normalize(img, data.get('img_metas', {}).get('img_norm_cfg')), label
+
+    def _count(self, img: np.ndarray, label: np.ndarray) -> None:
+        is_known = (label >= 0) & (label < len(self.names))
+        counts = np.bincount(label[is_known].astype(np.int64), minlength=len(self.names))
+        self.pixels += np.append(counts, label.size - is_known.sum())
+        self.shapes[label.shape] = self.shapes.get(label.shape, 0) + 1
+        values = np.broadcast_to(img.reshape(len(img), -1), (3, label.size)).astype(np.float64)
+        self.sums += values.sum(axis=1), (values**2).sum(axis=1)
+        self.num_values += label.size
+
+    def _blend(self, image: np.ndarray, label: np.ndarray) -> np.ndarray:
+        return blend_labels(image, label, self.palette, self.opacity)
+
+
+def undo_normalize(img: np.ndarray, norm: dict | None) -> np.ndarray:
+    """Return a network's input as a picture.
+
+    Args:
+        img: float32 (3, h, w) or (1, h, w).
+        norm: ``mean``, ``std`` and ``to_rgb``, as Normalize writes them; None when it was not.
+
+    Returns:
+        BGR uint8 (h, w, 3).
+    """
+    shown = img.transpose(1, 2, 0)
+    if norm is not None:
+        shown = shown * np.float32(norm['std']) + np.float32(norm['mean'])
+        if norm['to_rgb']:
+            shown = shown[..., ::-1]
+    return as_bgr(np.clip(np.rint(shown), 0, 255).astype(np.uint8))
+
+
+def _three(values: np.ndarray) -> str:
+    return ', '.join(f'{value:.2f}' for value in values)

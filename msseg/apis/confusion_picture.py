@@ -1,0 +1,102 @@
+"""A confusion matrix as a picture, from the label maps that a test has left."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+from msseg.apis.page.matrix import MOST_NUMBERS, row_shares
+from msseg.datasets import CustomDataset
+from msseg.evaluation import confusion_matrix
+from msseg.utils.atomic import atomic_path
+
+_DPI = 120
+
+
+def count_confusions(dataset: CustomDataset, archive: str | Path) -> np.ndarray:
+    """Compare label maps with a data set's labels.
+
+    Args:
+        dataset: With labels.
+        archive: What ``tools/test.py --out FILE.npz`` wrote.
+
+    Returns:
+        int64 (K, K), rows are labels, columns predictions.
+
+    Raises:
+        FileNotFoundError: There is no such file, or an image has no label.
+        ValueError: It is no such file, or does not have all images.
+    """
+    dataset.check_labels()
+    count = len(dataset.CLASSES)
+    matrix = np.zeros((count, count), np.int64)
+    try:
+        maps = np.load(archive)
+        names = set(maps.files)
+    except (ValueError, AttributeError, zipfile.BadZipFile) as error:
+        raise ValueError(
+            f'{archive}: this is no archive of label maps: give what tools/test.py --out wrote'
+        ) from error
+    with maps:
+        for index in tqdm(range(len(dataset)), disable=None, unit='img', leave=False):
+            filename = dataset.img_infos[index]['filename']
+            name = str(Path(filename).with_suffix(''))
+            if name not in names:
+                raise ValueError(
+                    f'{archive} has no label map of {filename!r}: it is of other images than '
+                    'data.test of the config'
+                )
+            label = dataset.get_gt_seg_map(index)
+            matrix += confusion_matrix(maps[name], label, count, dataset.ignore_index)
+    return matrix
+
+
+def draw_confusion(
+    matrix: np.ndarray,
+    classes: Sequence[str],
+    out: str | Path,
+    title: str = 'Confusion: percent of the pixels labelled as a class',
+    colours: str = 'Blues',
+) -> None:
+    """Draw a confusion matrix, each row as shares of its sum.
+
+    Args:
+        matrix: (K, K), rows are labels.
+        classes: The K names.
+        out: The PNG to write.
+        title: Above it.
+        colours: One of matplotlib's colour maps.
+
+    Raises:
+        ValueError: An unknown colour map.
+    """
+    if colours not in matplotlib.colormaps:
+        raise ValueError(f"colours is {colours!r}, expected one of matplotlib's, such as 'Blues'")
+    shares = row_shares(matrix)
+    count = len(classes)
+    has_numbers = count <= MOST_NUMBERS
+    side = 3 + count * (0.5 if has_numbers else 0.12)
+    figure = Figure(figsize=(side + 1, side), layout='constrained')
+    axes = figure.add_subplot()
+    image = axes.imshow(100 * shares, cmap=colours, vmin=0, vmax=100)
+    figure.colorbar(image, ax=axes, shrink=0.8, label='%')
+    size = 9 if has_numbers else 6
+    axes.set_xticks(range(count), classes, rotation=90, fontsize=size)
+    axes.set_yticks(range(count), classes, fontsize=size)
+    axes.set(xlabel='prediction', ylabel='label', title=title)
+    if has_numbers:
+        for i in range(count):
+            for j in range(count):
+                ink = 'white' if shares[i, j] > 0.5 else 'black'
+                axes.text(j, i, f'{100 * shares[i, j]:.1f}', ha='center', va='center', color=ink,
+                          fontsize=8)  # fmt: skip
+    out = Path(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(out) as temporary:
+        figure.savefig(temporary, format='png', dpi=_DPI)

@@ -1,0 +1,45 @@
+"""Draw confusions: ``python tools/confusion_matrix.py CONFIG LABELS.npz --out confusion.png``."""
+
+from __future__ import annotations
+
+import argparse
+
+from msseg.utils.cli import run_main
+
+
+def parse_args() -> argparse.Namespace:
+    """Return the command line's arguments."""
+    from msseg.config import DictAction
+
+    parser = argparse.ArgumentParser(description="Draw the confusion matrix of a test's results.")
+    parser.add_argument('config', help='config file')
+    parser.add_argument('labels', help='what tools/test.py --out wrote (.npz)')
+    parser.add_argument('--out', default='confusion.png', help='the PNG to write')
+    parser.add_argument('--title', help='above the matrix')
+    parser.add_argument(
+        '--color-theme', default='Blues', help="matplotlib's colour map (default: Blues)"
+    )
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help="settings that replace the config's: key=value",
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Count, draw and say where."""
+    args = parse_args()
+    from msseg.apis import build_split, load_config
+    from msseg.apis.confusion_picture import count_confusions, draw_confusion
+
+    dataset = build_split(load_config(args.config, args.cfg_options), 'test')
+    matrix = count_confusions(dataset, args.labels)
+    options = {'title': args.title} if args.title is not None else {}
+    draw_confusion(matrix, dataset.CLASSES, args.out, colours=args.color_theme, **options)
+    print(f'wrote {args.out}')
+
+
+if __name__ == '__main__':
+    run_main(main)
