@@ -12,6 +12,7 @@ import numpy as np
 from msseg.utils.launchers import find_place
 from msseg.utils.orphan_guard import end_with_launcher
 from msseg.utils.rank_status import note_together
+from msseg.utils.stop_signals import STOP_SIGNALS
 
 if TYPE_CHECKING:
     from mindspore import Parameter
@@ -48,8 +49,8 @@ def init_dist(launcher: str) -> None:
         )
     if place.is_scheduler:
         # A signal to the whole job is for those that have something to save.
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        for number in STOP_SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
     else:
         end_with_launcher()
     note_together('joining the other processes')

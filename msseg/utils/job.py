@@ -16,6 +16,7 @@ import psutil
 from msseg.utils.launch import JobPlan, Processes, start_processes
 from msseg.utils.rank_report import RankEnd, Report, describe_failure, last_lines
 from msseg.utils.rank_status import Status, read_status
+from msseg.utils.stop_signals import STOP_SIGNALS
 
 STUCK_VARIABLE = 'MSSEG_STUCK_AFTER_S'
 _STUCK_AFTER_S = 300.0
@@ -25,8 +26,9 @@ _LOOK_FOR_STUCK_EVERY_S = 1.0
 _GRACE_S = 3.0
 # After a signal: to finish the iteration and to save.
 _STOP_GRACE_S = 600.0
-_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-_STOP_CODES = tuple(128 + number for number in _STOP_SIGNALS)
+_STOP_CODES = tuple(128 + number for number in STOP_SIGNALS)
+# In which a signal that was sent to every process has reached the ranks, too.
+_HEARD_AFTER_S = 1.0
 # MindSpore's notes on how processes find each other stay in the logs.
 _NOISE = re.compile(r'^(\[(INFO|WARNING)\] (DISTRIBUTED|DEVICE|ME)\(|error: )')
 
@@ -48,6 +50,7 @@ class Job:
         self._codes: dict[int, int] = {}  # by process number, in the order of ends
         self._killed: set[int] = set()
         self._signals: list[int] = []
+        self._hand_on_at: float | None = None
         self._failed_at: float | None = None
         self._stopped_at: float | None = None
         self._looked_at = 0.0
@@ -60,7 +63,7 @@ class Job:
             The exit status: 0; 1 when a rank failed or was stuck, which was printed; 143 or 130
             when the job was stopped by SIGTERM or Ctrl-C.
         """
-        before = {number: signal.signal(number, self._forward) for number in _STOP_SIGNALS}
+        before = {number: signal.signal(number, self._forward) for number in STOP_SIGNALS}
         self._foreign = {child.pid for child in psutil.Process().children()}
         try:
             return self._run()
@@ -73,8 +76,6 @@ class Job:
             self._folder = folder
             try:
                 self._processes = start_processes(self.plan, folder)
-                if self._signals:
-                    self._hand_on(self._signals[-1])
                 report = self._watch()
             finally:
                 self._kill_all()
@@ -85,6 +86,7 @@ class Job:
         while True:
             self._reap()
             self._show_log()
+            self._hand_on()
             ranks = set(self._processes.ranks.values())
             if ranks <= self._codes.keys():
                 return None
@@ -190,14 +192,34 @@ class Job:
         return RankEnd(rank, pid, code, note.doing if note else None, self.plan.log_file(rank))
 
     def _forward(self, number: int, frame: object) -> None:
-        """Hand a signal on to the ranks, which finish their iteration and save."""
         self._signals.append(number)
-        self._hand_on(number)
+        is_first = len(self._signals) == 1
+        self._hand_on_at = time.monotonic() + (_HEARD_AFTER_S if is_first else 0.0)
 
-    def _hand_on(self, number: int) -> None:
-        for pid in self._processes.ranks.values():
-            if pid not in self._codes:
+    def _hand_on(self) -> None:
+        """Hand a signal on to the ranks, which finish their iteration and save.
+
+        A job's scheduler may have sent it to every process: a second one would end them at once.
+        """
+        if self._hand_on_at is None or time.monotonic() < self._hand_on_at:
+            return
+        self._hand_on_at = None
+        number, is_first = self._signals[-1], len(self._signals) == 1
+        for rank, pid in self._processes.ranks.items():
+            if pid not in self._codes and not (is_first and self._has_heard(rank, number)):
                 os.kill(pid, number)
+
+    def _has_heard(self, rank: int, number: int) -> bool:
+        """Whether a rank has received a stop signal already."""
+        caught = _caught_signals(self._processes.ranks[rank])
+        if number in caught:
+            return False
+        # The first signal takes its handler away at once; Python's part, which may have to wait
+        # until a graph is compiled, takes away the others and notes it.
+        if caught & (set(STOP_SIGNALS) - {signal.SIGINT}):
+            return True
+        note = read_status(self._folder, rank)
+        return note is not None and note.is_stopping
 
     def _kill_all(self) -> None:
         """End what is left: ranks, their loader workers, the scheduler."""
@@ -239,6 +261,16 @@ class Job:
         shown = [line for line in lines if not _NOISE.match(line)]
         if shown:
             print('\n'.join(shown), flush=True)
+
+
+def _caught_signals(pid: int) -> set[int]:
+    """Return the signals for which a process has handlers."""
+    try:
+        lines = Path(f'/proc/{pid}/status').read_text().splitlines()
+    except (FileNotFoundError, ProcessLookupError):
+        return set()
+    mask = next((int(line.split()[1], 16) for line in lines if line.startswith('SigCgt')), 0)
+    return {number for number in STOP_SIGNALS if mask >> (number - 1) & 1}
 
 
 def _is_stopped(pid: int) -> bool:

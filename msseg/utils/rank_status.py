@@ -25,11 +25,13 @@ class Status:
         step: How many things that all processes do together it has begun.
         doing: What it does, for messages.
         since_s: When it began that, on the machine's monotonic clock.
+        is_stopping: Whether a signal has asked it to end.
     """
 
     step: int
     doing: str
     since_s: float
+    is_stopping: bool = False
 
 
 class _Writer:
@@ -37,6 +39,8 @@ class _Writer:
         self.folder = folder
         self.map: mmap.mmap | None = None
         self.step = 0
+        self.doing = ''
+        self.is_stopping = False
 
     def write(self, doing: str) -> None:
         if self.map is None:
@@ -44,7 +48,9 @@ class _Writer:
             with path.open('w+b') as file:
                 file.truncate(_SIZE)
                 self.map = mmap.mmap(file.fileno(), _SIZE)
-        note = json.dumps([self.step, doing[:64], time.monotonic()]).encode()
+        self.doing = doing[:64]
+        values = [self.step, self.doing, time.monotonic(), self.is_stopping]
+        note = json.dumps(values).encode()
         self.map[:] = note[:_SIZE].ljust(_SIZE)
 
 
@@ -64,6 +70,14 @@ def note_together(doing: str) -> None:
     if writer is not None:
         writer.step += 1
         writer.write(doing)
+
+
+def note_stopping() -> None:
+    """Note that a signal has asked this process to end."""
+    writer = _get_writer()
+    if writer is not None:
+        writer.is_stopping = True
+        writer.write(writer.doing)
 
 
 def status_file(folder: str | Path, rank: int) -> Path:

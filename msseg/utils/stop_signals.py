@@ -8,6 +8,8 @@ import signal
 import threading
 from types import FrameType
 
+from msseg.utils.rank_status import note_stopping
+
 # SIGUSR1: what schedulers are told to send some time before they end a job
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
@@ -52,6 +54,7 @@ class StopSignals:
         if self.received is not None:
             os.kill(self._pid, number)
         self.received = signal.Signals(number)
+        note_stopping()
         # not by logging: the signal may have come in the midst of it
         os.write(2, f'{self.received.name}: ending soon, at once with a second one\n'.encode())
 

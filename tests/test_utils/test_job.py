@@ -160,23 +160,43 @@ def test_ranks_that_wait_together_are_not_stuck(start):
 
 
 STOPPING = """
-def stop(number, frame):
+from msseg.utils.stop_signals import StopSignals
+with StopSignals() as signals:
+    Path(f'ready_{rank}').touch()
+    while signals.received is None:
+        time.sleep(0.01)
+    time.sleep(1.5 + rank)
     Path(f'saved_{rank}').touch()
-    time.sleep(rank)
-    sys.exit(128 + number)
-signal.signal(signal.SIGTERM, stop)
-signal.signal(signal.SIGINT, stop)
-Path(f'ready_{rank}').touch()
+    sys.exit(128 + signals.received)
 """
 
 
-@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
 def test_a_signal_goes_to_all_ranks_which_end_by_themselves(start, number):
-    run = start(STOPPING + WAIT)
+    run = start(STOPPING)
     run.wait_for('ready_0', 'ready_1')
     run.process.send_signal(number)
-    assert run.result() == (128 + number, '', [])
-    run.wait_for('saved_0', 'saved_1')
+    status, output, errors = run.result()
+    assert (status, errors) == (128 + number, [])
+    assert output == f'{number.name}: ending soon, at once with a second one\n'
+    assert (run.folder / 'saved_0').exists() and (run.folder / 'saved_1').exists()
+
+
+def test_a_signal_to_every_process_is_one_signal(start):
+    run = start(STOPPING)
+    run.wait_for('ready_0', 'ready_1')
+    for pid in (run.pid(0), run.process.pid, run.pid(1)):
+        os.kill(pid, signal.SIGTERM)
+    status, _, errors = run.result()
+    assert (status, errors) == (143, [])
+    assert (run.folder / 'saved_0').exists() and (run.folder / 'saved_1').exists()
+
+
+def test_a_signal_before_the_ranks_can_save_ends_them(start):
+    run = start(WAIT)
+    run.wait_for('pid_0', 'pid_1')
+    run.process.send_signal(signal.SIGTERM)
+    assert run.result() == (143, '', [])
 
 
 def test_a_second_signal_does_not_wait_for_ranks_that_do_not_end(start):
@@ -193,7 +213,7 @@ def test_a_second_signal_does_not_wait_for_ranks_that_do_not_end(start):
 
 
 def test_ranks_stop_when_the_one_that_watches_is_killed(start):
-    run = start('end_with_launcher()' + STOPPING + WAIT)
+    run = start('end_with_launcher()' + STOPPING)
     run.wait_for('ready_0', 'ready_1')
     run.process.kill()
     run.process.wait()
