@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mindspore import nn
@@ -19,8 +18,10 @@ from msseg.apis.build import (
 )
 from msseg.apis.config_schema import get_schema
 from msseg.apis.evaluate import evaluate, evaluation_keys, scoring
+from msseg.apis.manifest import collect_manifest, write_manifest
 from msseg.apis.optimization import build_train_step
 from msseg.apis.pretrained import load_initial_weights
+from msseg.apis.resume import choose_checkpoint, choose_seed, report_changes
 from msseg.apis.segment import Segmenter
 from msseg.apis.validation_loss import LossSegmenter, check_single_view
 from msseg.config import Config
@@ -28,7 +29,6 @@ from msseg.config.checking import drop_meaningless
 from msseg.datasets import CustomDataset, TestLoader, TrainLoader
 from msseg.registry import build_from_cfg
 from msseg.runner import RUNNERS, Runner
-from msseg.runner.find_checkpoint import find_last_checkpoint
 from msseg.runner.hooks import (
     CheckpointHook,
     EvalHook,
@@ -77,7 +77,8 @@ def train_from_config(
             ``work_dirs/{config's name}``.
         device: See `setup_device`.
         device_id: See `setup_device`.
-        seed: Of weights, order and augmentation; by default the config's, or a random one.
+        seed: Of weights, order and augmentation; by default the config's, or that of the
+            checkpoint to go on from, or a random one.
         deterministic: See `set_seed`.
         validate: Evaluate while training, as ``evaluation`` says.
         auto_resume: Go on from the work dir's newest checkpoint, if there is one.
@@ -92,9 +93,8 @@ def train_from_config(
     timestamp = broadcast_object(time.strftime('%Y%m%d_%H%M%S'))
     logger = setup_logging(folder / f'{timestamp}.log', cfg.get('log_level', 'INFO'))
     try:
-        seed = cfg.get('seed') if seed is None else seed
-        seed = random.SystemRandom().randrange(2**31) if seed is None else seed
-        cfg.seed = broadcast_object(seed)
+        resumed = choose_checkpoint(cfg, folder, auto_resume)
+        cfg.seed = choose_seed(cfg.get('seed') if seed is None else seed, resumed)
         if get_rank() == 0:
             cfg.dump(folder / Path(cfg.filename).name)
         logger.info('%s', describe_environment(device))
@@ -102,9 +102,8 @@ def train_from_config(
         logger.info('seed %d%s', cfg.seed, ', deterministic' if deterministic else '')
         set_seed(cfg.seed, deterministic)
         separate_compile_cache('train', graph_settings(cfg), validate, get_world_size())
-        last = find_last_checkpoint(folder) if auto_resume and get_rank() == 0 else None
-        if (last := broadcast_object(last and str(last))) is not None:
-            cfg.resume_from = last
+        if resumed is not None:
+            cfg.resume_from = resumed
         dataset = build_split(cfg, 'train')
         model = build_model(cfg)
         return train_segmentor(model, dataset, cfg, folder, validate, timestamp)
@@ -139,9 +138,11 @@ def train_segmentor(
     runner = build_runner(model, dataset, cfg, work_dir)
     runner.timestamp = timestamp or runner.timestamp
     signals = StopSignals()
-    evaluation = evaluation_of(model, cfg, signals.came) if validate else None
-    register_hooks(runner, cfg, evaluation)
+    val = build_split(cfg, 'val') if validate else None
+    register_hooks(runner, cfg, evaluation_of(model, cfg, signals.came, val) if validate else None)
     runner.register_hook(StopSignalHook(signals), _AFTER_EVALUATION)
+    if get_rank() == 0:
+        runner.meta.update(_describe(cfg, work_dir, {'train': dataset, 'val': val}))
     if cfg.get('resume_from'):
         runner.resume(cfg.resume_from)
     else:
@@ -153,6 +154,19 @@ def train_segmentor(
     finally:
         runner.loader.close()
     return runner
+
+
+def _describe(
+    cfg: Config, work_dir: str | Path, datasets: Mapping[str, CustomDataset | None]
+) -> dict:
+    """Write the manifest, say what has changed since the checkpoint, and return the manifest."""
+    manifest = collect_manifest(
+        cfg, {split: data for split, data in datasets.items() if data is not None}
+    )
+    write_manifest(work_dir, {**manifest, 'resume_from': cfg.get('resume_from')})
+    if cfg.get('resume_from'):
+        report_changes(cfg.resume_from, manifest)
+    return manifest
 
 
 def refuse_unsupported(cfg: Config) -> None:
@@ -229,19 +243,25 @@ def own_guards(cfg: Config) -> list[dict]:
     return [hook for hook in cfg.get('custom_hooks') or [] if hook.get('type') == 'NaNGuardHook']
 
 
-def evaluation_of(model: nn.Cell, cfg: Config, is_over: Callable[[], bool] = lambda: False) -> dict:
+def evaluation_of(
+    model: nn.Cell,
+    cfg: Config,
+    is_over: Callable[[], bool] = lambda: False,
+    dataset: CustomDataset | None = None,
+) -> dict:
     """Return EvalHook's arguments: the config's, and a function that evaluates on ``data.val``.
 
     Args:
         model: The segmentor.
         cfg: The config.
         is_over: Whether to interrupt an evaluation, asked after each image.
+        dataset: The images of ``data.val``; built when they are not given.
     """
     options = dict(cfg.get('evaluation') or {})
     metrics, with_loss = options.pop('metric', 'mIoU'), options.pop('loss', False)
     if not isinstance(with_loss, bool):
         raise ValueError(f'evaluation.loss is {with_loss!r}, expected True or False')
-    dataset = build_split(cfg, 'val')
+    dataset = build_split(cfg, 'val') if dataset is None else dataset
     check_classes(model, dataset)
     with scoring(dataset, metrics):
         pass  # what hinders evaluation is said now
