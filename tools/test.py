@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from msseg.utils.cli import run_main
+from msseg.utils.interrupts import hear_interrupts
 
 
 def parse_args() -> argparse.Namespace:
@@ -48,6 +49,16 @@ def parse_args() -> argparse.Namespace:
         help='what starts several processes: none (default), msrun, mpi or ranktable; '
         'tools/dist_test.sh sets it',
     )
+    parser.add_argument(
+        '--modelarts',
+        action='store_true',
+        help='copy data and results through moxing, which the machines of ModelArts have',
+    )
+    parser.add_argument('--data-url', help="with --modelarts: folder of the data set's files")
+    parser.add_argument(
+        '--checkpoint-url', help='with --modelarts: checkpoint, or folder of checkpoints'
+    )
+    parser.add_argument('--train-url', help='with --modelarts: folder for the results')
     parser.add_argument('--device', default='auto', help='auto (default), CPU, GPU or Ascend')
     parser.add_argument('--device-id', type=int, help='number of the card')
     parser.add_argument(
@@ -62,26 +73,31 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Test."""
     args = parse_args()
+    hear_interrupts()
     from msseg.apis import load_config, test_from_config
+    from msseg.apis.modelarts import Urls, local_copies
 
     cfg = load_config(args.config, args.cfg_options)
-    folder = args.work_dir or cfg.get('work_dir') or Path('work_dirs') / Path(args.config).stem
-    format_dir = args.format_dir or Path(folder) / 'format_results'
-    test_from_config(
-        cfg,
-        args.checkpoint,
-        metrics=args.eval,
-        out=args.out,
-        show_dir=args.show_dir,
-        opacity=args.opacity,
-        format_dir=format_dir if args.format_only else None,
-        aug_test=args.aug_test,
-        work_dir=args.work_dir,
-        report=args.report,
-        device=args.device,
-        device_id=args.device_id,
-        launcher=args.launcher,
-    )
+    urls = Urls(args.data_url, args.checkpoint_url, args.train_url)
+    with local_copies(cfg, args.modelarts, urls, args.work_dir, args.launcher) as folders:
+        by_name = Path('work_dirs') / Path(args.config).stem
+        work_dir = folders.work_dir or Path(cfg.get('work_dir') or by_name)
+        format_dir = folders.output(args.format_dir) or work_dir / 'format_results'
+        test_from_config(
+            cfg,
+            folders.find_checkpoint(args.checkpoint),
+            metrics=args.eval,
+            out=folders.output(args.out),
+            show_dir=folders.output(args.show_dir),
+            opacity=args.opacity,
+            format_dir=format_dir if args.format_only else None,
+            aug_test=args.aug_test,
+            work_dir=folders.work_dir,
+            report=folders.output(args.report),
+            device=args.device,
+            device_id=args.device_id,
+            launcher=args.launcher,
+        )
 
 
 if __name__ == '__main__':

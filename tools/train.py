@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from msseg.utils.cli import run_main
+from msseg.utils.interrupts import hear_interrupts
 from msseg.utils.stop_signals import exit_status
 
 
@@ -38,6 +39,16 @@ def parse_args() -> argparse.Namespace:
         help='what starts several processes: none (default), msrun, mpi or ranktable; '
         'tools/dist_train.sh sets it',
     )
+    parser.add_argument(
+        '--modelarts',
+        action='store_true',
+        help='copy data and results through moxing, which the machines of ModelArts have',
+    )
+    parser.add_argument('--data-url', help="with --modelarts: folder of the data set's files")
+    parser.add_argument(
+        '--checkpoint-url', help='with --modelarts: checkpoint, or folder of checkpoints'
+    )
+    parser.add_argument('--train-url', help='with --modelarts: folder for the results')
     parser.add_argument('--device', default='auto', help='auto (default), CPU, GPU or Ascend')
     parser.add_argument('--device-id', type=int, help='number of the card')
     parser.add_argument(
@@ -53,7 +64,9 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Train."""
     args = parse_args()
+    hear_interrupts()
     from msseg.apis import load_config, train_from_config
+    from msseg.apis.modelarts import Urls, local_copies
 
     cfg = load_config(args.config, args.cfg_options)
     if args.load_from is not None:
@@ -62,17 +75,19 @@ def main() -> None:
         cfg.resume_from = args.resume_from
     if args.auto_scale_lr:
         cfg.auto_scale_lr = {**(cfg.get('auto_scale_lr') or {}), 'enable': True}
-    runner = train_from_config(
-        cfg,
-        work_dir=args.work_dir,
-        device=args.device,
-        device_id=args.device_id,
-        seed=args.seed,
-        deterministic=args.deterministic,
-        validate=not args.no_validate,
-        auto_resume=args.auto_resume,
-        launcher=args.launcher,
-    )
+    urls = Urls(args.data_url, args.checkpoint_url, args.train_url)
+    with local_copies(cfg, args.modelarts, urls, args.work_dir, args.launcher) as folders:
+        runner = train_from_config(
+            cfg,
+            work_dir=folders.work_dir,
+            device=args.device,
+            device_id=args.device_id,
+            seed=args.seed,
+            deterministic=args.deterministic,
+            validate=not args.no_validate,
+            auto_resume=args.auto_resume,
+            launcher=args.launcher,
+        )
     if status := exit_status(runner.stop_reason):
         sys.exit(status)
 

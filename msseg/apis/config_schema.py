@@ -154,6 +154,7 @@ def get_schema() -> Schema:
         },
         registries=(HEADS, LOSSES, BACKBONES, NECKS, DATASETS, PIPELINES, HOOKS),
         meaningless=MEANINGLESS,
+        plain=frozenset({'fp16.loss_scale', 'optimizer_config.loss_scale'}),
     )
 
 

@@ -44,12 +44,12 @@ class LocalFolders:
     """Where the copies are on this machine.
 
     Attributes:
-        root: The folder above them.
-        work_dir: Results, those of earlier runs included.
+        work_dir: Results, those of earlier runs included; None leaves it to the config.
+        root: The folder of the other copies; None when nothing is copied.
     """
 
-    root: Path
-    work_dir: Path
+    work_dir: Path | None = None
+    root: Path | None = None
 
     @property
     def data(self) -> Path:
@@ -61,19 +61,48 @@ class LocalFolders:
         """Checkpoints to start from, or to test."""
         return self.root / 'checkpoints'
 
+    def output(self, path: str | None) -> str | None:
+        """Return where to write something, which is below `work_dir` to be copied with it."""
+        return path if path is None or self.root is None else str(self.work_dir / path)
+
     def find_checkpoint(self, name: str | None) -> str | None:
         """Return the local copy of a checkpoint; the name itself when there is none.
 
         Args:
             name: As the user names it: a path here, or one in what was copied, or a file's name.
         """
-        if name is None or Path(name).exists():
+        if name is None or self.root is None or Path(name).exists():
             return name
         for folder in (self.checkpoints, self.work_dir):
             for path in (folder / name, folder / Path(name).name):
                 if path.is_file():
                     return str(path)
         return name
+
+
+@contextmanager
+def local_copies(
+    cfg: Config,
+    is_modelarts: bool,
+    urls: Urls,
+    work_dir: str | Path | None = None,
+    launcher: str = 'none',
+) -> Iterator[LocalFolders]:
+    """Do what `on_modelarts` does there, and elsewhere nothing; see it for the arguments.
+
+    Raises:
+        ValueError: There are URLs elsewhere.
+    """
+    if is_modelarts:
+        with on_modelarts(cfg, urls, work_dir, launcher) as folders:
+            yield folders
+    elif urls != Urls():
+        raise ValueError(
+            '--data-url, --checkpoint-url and --train-url are copied from and to with --modelarts; '
+            'elsewhere give local paths: data_root, --load-from, --work-dir'
+        )
+    else:
+        yield LocalFolders(Path(work_dir) if work_dir else None)
 
 
 @contextmanager
@@ -99,16 +128,18 @@ def on_modelarts(
     Raises:
         ImportError: moxing is not there.
         FileNotFoundError: There is nothing at a URL.
+        OSError: The folder for copies cannot be made.
         ValueError: The config's data sets do not share one ``data_root``.
     """
     moxing = import_moxing()
     root = cache_folder()
-    folders = LocalFolders(root, Path(work_dir) if work_dir else root / 'output')
+    folders = LocalFolders(Path(work_dir) if work_dir else root / 'output', root)
     if find_place(launcher).is_scheduler:  # it neither reads nor writes
         yield folders
         return
     if urls.data is not None:
         set_data_root(cfg, folders.data)
+    _make(root)
     has_copied = once_per_machine(root, lambda: _fetch(moxing, urls, folders))
     _find_weights(cfg, folders)
     try:
@@ -180,6 +211,16 @@ def send_back(url: str, work_dir: Path) -> None:
         if not failed_before:
             raise OSError(message) from error
         get_logger().error('%s', message)
+
+
+def _make(root: Path) -> None:
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f'the folder for copies, {str(root)!r}, cannot be made ({error.strerror}): name '
+            f'another in the environment variable {CACHE_VARIABLE}'
+        ) from error
 
 
 def _fetch(moxing: ModuleType, urls: Urls, folders: LocalFolders) -> None:

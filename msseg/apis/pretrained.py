@@ -93,9 +93,10 @@ def _address_of(source: str, key: str) -> str | None:
     if source.startswith(_OPEN_MMLAB):
         name = source.removeprefix(_OPEN_MMLAB)
         if name not in _FILES:
+            known = [_OPEN_MMLAB + each for each in _FILES]
             raise ValueError(
                 f'{key} is {source!r}, but the known names are '
-                f'{[_OPEN_MMLAB + known for known in _FILES]}.{did_you_mean(name, _FILES)}'
+                f'{known}.{did_you_mean(source, known)}'
             )
         return _ADDRESS + _FILES[name]
     if '://' in source:

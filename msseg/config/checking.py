@@ -42,6 +42,7 @@ class Schema:
         by_key: Rules by the last key of the path, wherever it stands (``backbone``).
         registries: Where a ``type`` is looked up that no rule covers.
         meaningless: Dotted keys that are accepted without effect, and why.
+        plain: Paths with a rule whose value may be something else than a dict.
     """
 
     top_level: Mapping[str, str]
@@ -49,6 +50,7 @@ class Schema:
     by_key: Mapping[str, Rule] = field(default_factory=dict)
     registries: tuple[Registry, ...] = ()
     meaningless: Mapping[str, str] = field(default_factory=dict)
+    plain: frozenset[str] = frozenset()
 
     def accepts(self, path: tuple[str, ...], node: Mapping[str, Any]) -> Accepts | None:
         """Return what consumes the dict at a path, None when that is not known."""
@@ -110,7 +112,7 @@ def check_config(cfg: Config, schema: Schema, parts: Iterable[str] | None = None
 
     Raises:
         KeyError: A top-level key that is nearly a documented one, or an unknown ``type``.
-        TypeError: A key that what consumes its dict does not take.
+        TypeError: A key that what consumes its dict does not take, or no dict where one belongs.
     """
     for key in cfg:
         near = difflib.get_close_matches(key, schema.top_level, n=1, cutoff=_NEAR_MISS)
@@ -121,7 +123,16 @@ def check_config(cfg: Config, schema: Schema, parts: Iterable[str] | None = None
             )
     for key in schema.top_level if parts is None else parts:
         if key in cfg:
+            _check_kind(cfg._cfg_dict, key, (key,), schema)
             _check(cfg[key], (key,), schema)
+
+
+def _check_kind(parent: Mapping[str, Any], key: str, path: tuple[str, ...], schema: Schema) -> None:
+    """Raise TypeError for a value that is no dict, list of dicts or None but has a rule of one."""
+    name, value = '.'.join(path), parent[key]
+    if name in schema.by_path and name not in schema.plain and value is not None:
+        if not isinstance(value, (dict, list, tuple)):
+            raise TypeError(f'{name} is {value!r}{_set_in(parent, key)}, expected a dict')
 
 
 def _check(value: Any, path: tuple[str, ...], schema: Schema) -> None:
@@ -139,6 +150,7 @@ def _check(value: Any, path: tuple[str, ...], schema: Schema) -> None:
                 f'{config_path(value)}: {accepts.who} takes no {key!r}{_set_in(value, key)}.'
                 f'{did_you_mean(str(key), accepts.keys) or f" It takes {sorted(accepts.keys)}."}'
             )
+        _check_kind(value, key, child_path, schema)
         _check(child, child_path, schema)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import keyword
@@ -38,7 +39,13 @@ def to_python(values: dict[str, Any]) -> str:
     for key, value in values.items():
         target = key if _is_name(key) else f'globals()[{key!r}]'
         lines.append(f'{target} = {_literal(value, str(key))}\n')
-    return FormatCode(''.join(lines), style_config=_STYLE)[0]
+    return _formatted(''.join(lines))
+
+
+@functools.lru_cache(maxsize=8)
+def _formatted(text: str) -> str:
+    # A run writes its config into its log, its folder and its checkpoints: yapf takes a second.
+    return FormatCode(text, style_config=_STYLE)[0]
 
 
 def to_text(values: dict[str, Any], file_format: str) -> str:

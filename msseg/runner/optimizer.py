@@ -29,7 +29,7 @@ def build_optimizer(model: nn.Cell, cfg: dict) -> nn.Cell:
 
     Raises:
         KeyError: An unknown optimizer or key of ``paramwise_cfg``.
-        ValueError: ``lr`` is missing, or nothing is trainable.
+        ValueError: ``lr`` is missing, a number is none or negative, or nothing is trainable.
 
     Source: MMCV 1.7 ``DefaultOptimizerConstructor``.
     """
@@ -40,7 +40,7 @@ def build_optimizer(model: nn.Cell, cfg: dict) -> nn.Cell:
     for key in ('betas',):
         if key in cfg:
             cfg[key] = tuple(cfg[key])
-    lr, decay = float(cfg['lr']), float(cfg.get('weight_decay', 0.0))
+    lr, decay = _number('lr', cfg['lr']), _number('weight_decay', cfg.get('weight_decay', 0.0))
     cfg['lr'], cfg['weight_decay'] = lr, decay
     groups: dict[tuple[float, float], list[Parameter]] = {}
     for parameter, lr_mult, decay_mult in parameter_multipliers(model, paramwise):
@@ -58,6 +58,16 @@ def build_optimizer(model: nn.Cell, cfg: dict) -> nn.Cell:
     for parameter in optimizer.lrs:
         optimizer.insert_param_to_cell(parameter.name, parameter)
     return optimizer
+
+
+def _number(key: str, value: float | str) -> float:
+    try:
+        number = float(value)  # YAML takes 1e-3 for a word
+    except (TypeError, ValueError):
+        number = -1.0
+    if not number >= 0:
+        raise ValueError(f'optimizer.{key} is {value!r}, expected a number of at least 0')
+    return number
 
 
 def parameter_multipliers(

@@ -85,7 +85,7 @@ class Runner:
         max_epochs: int | None = None,
     ) -> None:
         if (max_iters is None) == (max_epochs is None):
-            raise ValueError('runner: exactly one of max_iters and max_epochs must be given')
+            raise ValueError('exactly one of max_iters and max_epochs must be given')
         total = max_iters if max_epochs is None else max_epochs
         if not isinstance(total, int) or total < 1:
             name = 'max_iters' if max_epochs is None else 'max_epochs'

@@ -69,7 +69,13 @@ def set_seed(seed: int, deterministic: bool = False) -> None:
     Args:
         seed: The seed.
         deterministic: Also ask the framework for kernels whose results repeat exactly.
+
+    Raises:
+        ValueError: No seed.
     """
+    is_whole = isinstance(seed, int) and not isinstance(seed, bool)
+    if not is_whole or not 0 <= seed < 2**32:
+        raise ValueError(f'seed is {seed!r}, expected a whole number from 0 to {2**32 - 1}')
     random.seed(seed)
     np.random.seed(seed)
     ms.set_seed(seed)

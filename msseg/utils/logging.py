@@ -7,8 +7,10 @@ from pathlib import Path
 
 from msseg.utils.dist import get_rank
 from msseg.utils.log_file import Console, PatientFileHandler
+from msseg.utils.suggest import did_you_mean
 
 _FORMAT = '%(asctime)s - %(name)s - %(levelname)s - %(message)s'
+_LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
 _warned: set[str] = set()
 
 
@@ -26,7 +28,14 @@ def setup_logging(log_file: str | Path | None = None, level: str | int = 'INFO')
 
     Returns:
         The logger. Ranks other than 0 report errors only.
+
+    Raises:
+        ValueError: An unknown name of a level.
     """
+    if isinstance(level, str) and level not in _LEVELS:
+        raise ValueError(
+            f'log_level is {level!r}, expected one of {list(_LEVELS)}.{did_you_mean(level, _LEVELS)}'
+        )
     logger = get_logger()
     close_logging()
     handlers: list[logging.Handler] = [Console()]

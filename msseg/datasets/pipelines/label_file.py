@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from msseg.datasets.pipelines.image_file import read_bytes
 
@@ -74,9 +74,11 @@ def decode_label(data: bytes, path: str | Path) -> np.ndarray:
         img = Image.open(io.BytesIO(data))
         img.load()
     except Exception as error:
+        is_unknown = isinstance(error, UnidentifiedImageError)
+        reason = f'its first bytes are {data[:8]!r}' if is_unknown else error
         raise ValueError(
-            f'{path}: cannot be decoded as a label image ({error}); copy it again, or save it as '
-            'single-channel PNG'
+            f'{path}: cannot be decoded as a label image ({reason}); copy it again, or save '
+            'it as single-channel PNG'
         ) from None
     if img.format == 'JPEG':
         raise ValueError(f'{path}: JPEG changes label values; save labels as single-channel PNG')

@@ -159,8 +159,8 @@ class NaNGuardHook(Hook):
 
     def _report(self, runner: Runner, step: NonfiniteStep, culprit: str) -> None:
         what = 'the loss' if culprit == 'loss' else 'the gradient norm'
-        if culprit == 'grad_norm' and runner.world_size > 1:
-            what = 'the gradient norm over all devices'
+        if runner.world_size > 1:
+            what = f'{what} over all devices'
         files = ', '.join(str(name) for name in step.batch.filenames)
         message = (
             f'{what} is {step.values[culprit]} in iteration {step.iteration} (learning rate '
