@@ -130,9 +130,9 @@ def check_config(cfg: Config, schema: Schema, parts: Iterable[str] | None = None
 def _check_kind(parent: Mapping[str, Any], key: str, path: tuple[str, ...], schema: Schema) -> None:
     """Raise TypeError for a value that is no dict, list of dicts or None but has a rule of one."""
     name, value = '.'.join(path), parent[key]
-    if name in schema.by_path and name not in schema.plain and value is not None:
-        if not isinstance(value, (dict, list, tuple)):
-            raise TypeError(f'{name} is {value!r}{_set_in(parent, key)}, expected a dict')
+    has_rule = name in schema.by_path and name not in schema.plain
+    if has_rule and not isinstance(value, (dict, list, tuple, type(None))):
+        raise TypeError(f'{name} is {value!r}{_set_in(parent, key)}, expected a dict')
 
 
 def _check(value: Any, path: tuple[str, ...], schema: Schema) -> None:

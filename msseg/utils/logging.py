@@ -34,7 +34,8 @@ def setup_logging(log_file: str | Path | None = None, level: str | int = 'INFO')
     """
     if isinstance(level, str) and level not in _LEVELS:
         raise ValueError(
-            f'log_level is {level!r}, expected one of {list(_LEVELS)}.{did_you_mean(level, _LEVELS)}'
+            f'log_level is {level!r}, expected one of {list(_LEVELS)}.'
+            f'{did_you_mean(level, _LEVELS)}'
         )
     logger = get_logger()
     close_logging()

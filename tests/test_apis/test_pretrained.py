@@ -77,7 +77,11 @@ def test_address_stands_for_its_file(home):
 @pytest.mark.parametrize(
     ('source', 'error', 'message'),
     [
-        ('open-mmlab://msra/hrnetv2_w19', ValueError, "Did you mean 'open-mmlab://msra/hrnetv2_w18'"),
+        (
+            'open-mmlab://msra/hrnetv2_w19',
+            ValueError,
+            "Did you mean 'open-mmlab://msra/hrnetv2_w18'",
+        ),
         ('torchvision://resnet50', ValueError, "names that start with 'torchvision' are not known"),
         ('no/such.pth', FileNotFoundError, "load_from is 'no/such.pth', which is not a file"),
     ],
