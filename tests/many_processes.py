@@ -1,4 +1,4 @@
-"""Running a script of the tests in several processes."""
+"""Running scripts, training and testing in several processes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from msseg.utils.launch import find_free_port
+from tests.small_run import SmallRun
 
 ROOT = Path(__file__).parents[1]
 
@@ -46,3 +47,41 @@ def run_processes(folder: Path, count: int, script: Path, *arguments: object) ->
     if process.returncode:
         logs = ''.join(p.read_text()[-3000:] for p in (folder / 'log').glob('worker_*.log'))
         pytest.fail(f'{process.stdout[-500:]}{process.stderr[-500:]}{logs}')
+
+
+class ManyRun(SmallRun):
+    """A `SmallRun` whose `start` takes the number of processes first; 0 runs `tools/train.py`."""
+
+    def start(self, count: int, *arguments: object, **variables: str) -> subprocess.Popen:
+        """Start training; its output is in ``output`` of the folder."""
+        return self._start('train', count, [self.config], *arguments, **variables)
+
+    def start_test(self, count: int, checkpoint: Path, *arguments: object) -> subprocess.Popen:
+        """Start testing a checkpoint."""
+        return self._start('test', count, [self.config, checkpoint], *arguments)
+
+    def _start(
+        self, tool: str, count: int, files: list, *arguments: object, **variables: str
+    ) -> subprocess.Popen:
+        if count == 0:
+            command = [sys.executable, ROOT / 'tools' / f'{tool}.py', *files]
+        else:
+            command = [ROOT / 'tools' / f'dist_{tool}.sh', *files, count]
+        if tool == 'train' and '--seed' not in arguments:
+            arguments = ('--seed', '0', *arguments)
+        with (self.folder / 'output').open('w') as output:
+            process = subprocess.Popen(
+                [str(part) for part in (*command, '--device', 'CPU', *arguments)],
+                env={
+                    **clean_environment(),
+                    'OMP_NUM_THREADS': '1',
+                    'PYTHONPATH': f'{ROOT}{os.pathsep}{self.folder}',
+                    **variables,
+                },
+                cwd=self.folder,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._started.append(process)
+        return process
