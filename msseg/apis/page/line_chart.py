@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -55,22 +55,7 @@ def line_chart(lines: Sequence[Line], x_label: str, y_label: str, from_zero: boo
         f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" '
         f'aria-label="{escape(y_label)} over {escape(x_label)}">'
     ]
-    for value in y_ticks:
-        y = scale_y(value)
-        parts.append(
-            f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{_short(value)}</text>'
-        )
-    for value in x_ticks:
-        x, y = scale_x(value), _HEIGHT - _BOTTOM
-        parts.append(
-            f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{y}"/>'
-            f'<text x="{x:.1f}" y="{y + 18}" text-anchor="middle">{_short(value)}</text>'
-        )
-    parts.append(
-        f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2:.0f}" y="{_HEIGHT - 6}" text-anchor="middle">'
-        f'{escape(x_label)}</text>'
-    )
+    parts += _axes(x_ticks, y_ticks, scale_x, scale_y, x_label)
     for index, line in enumerate(lines):
         colour = _COLOURS[index % len(_COLOURS)]
         found = [(scale_x(x), scale_y(y), x, y) for x, y in line.points()]
@@ -89,6 +74,33 @@ def line_chart(lines: Sequence[Line], x_label: str, y_label: str, from_zero: boo
     return f'<figure>{"".join(parts)}</svg><div class="legend">{names}</div></figure>'
 
 
+def _axes(
+    x_ticks: list[float],
+    y_ticks: list[float],
+    scale_x: Callable[[float], float],
+    scale_y: Callable[[float], float],
+    x_label: str,
+) -> list[str]:
+    parts = []
+    for value in y_ticks:
+        y = scale_y(value)
+        parts.append(
+            f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+            f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{_short(value)}</text>'
+        )
+    for value in x_ticks:
+        x, y = scale_x(value), _HEIGHT - _BOTTOM
+        parts.append(
+            f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{y}"/>'
+            f'<text x="{x:.1f}" y="{y + 18}" text-anchor="middle">{_short(value)}</text>'
+        )
+    parts.append(
+        f'<text x="{(_LEFT + _WIDTH - _RIGHT) / 2:.0f}" y="{_HEIGHT - 6}" text-anchor="middle">'
+        f'{escape(x_label)}</text>'
+    )
+    return parts
+
+
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
     """Return round numbers, evenly spaced, from at most `low` to at least `high`."""
     if high <= low:
@@ -100,7 +112,7 @@ def ticks(low: float, high: float, about: int = 5) -> list[float]:
     return [round(i * step, 12) for i in range(first, last + 1)]
 
 
-def _scale(ticks_: list[float], start: float, stop: float):  # noqa: ANN202
+def _scale(ticks_: list[float], start: float, stop: float) -> Callable[[float], float]:
     low, high = ticks_[0], ticks_[-1]
     return lambda value: start + (value - low) / (high - low) * (stop - start)
 

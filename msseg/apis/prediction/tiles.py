@@ -36,6 +36,14 @@ class Span:
         """What is finished with this tile: from the zone before it, up to the zone after it."""
         return slice(self.before[0], self.after[0])
 
+    def cut(self, tile: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return what of a tile's array is finished with it, and what it shares with the next."""
+        first, middle, last = (
+            place - self.start for place in (self.before[0], self.after[0], self.after[1])
+        )
+        whole = (slice(None),) * axis
+        return tile[(*whole, slice(first, middle))], tile[(*whole, slice(middle, last))]
+
 
 def spans(length: int, tile: int, overlap: int) -> list[Span]:
     """Return evenly spread tiles that cover an axis.
@@ -107,19 +115,13 @@ def blended_rows(
         for column in columns:
             found = probabilities(image[:, column.start : column.stop])
             found = np.require(found, requirements='W')
-            part = found[:, :, column.own.start - column.start : column.own.stop - column.start]
-            width = column.before[1] - column.before[0]
-            if left is not None and width:
-                _mix(left, part[:, :, :width], axis=2)
-            after = slice(column.after[0] - column.start, column.after[1] - column.start)
-            left = found[:, :, after].copy()
-            height = row.before[1] - row.before[0]
-            part = part[:, row.own.start - row.start :]
-            if above is not None and height:
-                _mix(above[:, :height, column.own], part[:, :height], axis=1)
-            own = row.own.stop - row.own.start
-            finish(row.own, column.own, part[:, :own])
-            below = part[:, own : own + row.after[1] - row.after[0]]
+            part, after = column.cut(found, axis=2)
+            _mix(left, part, column.before, axis=2)
+            left = after.copy()
+            inside, below = row.cut(part, axis=1)
+            waiting = None if above is None else above[:, :, column.own]
+            _mix(waiting, inside, row.before, axis=1)
+            finish(row.own, column.own, inside)
             if below.shape[1]:
                 if above is None:
                     above = np.empty((len(found), overlap, size[1]), np.float16)
@@ -128,9 +130,12 @@ def blended_rows(
         yield row.own
 
 
-def _mix(old: np.ndarray, new: np.ndarray, axis: int) -> None:
-    """Blend `old` into `new`, from all of `old` to all of `new` along an axis."""
-    length = new.shape[axis]
+def _mix(old: np.ndarray | None, new: np.ndarray, zone: tuple[int, int], axis: int) -> None:
+    """Blend `old` into the first pixels of `new`, from all of `old` to all of `new`."""
+    length = zone[1] - zone[0]
+    if old is None or not length:
+        return
+    new = new[:, :length] if axis == 1 else new[:, :, :length]
     share = ((np.arange(length, dtype=np.float32) + 0.5) / length).reshape(
         [-1 if i == axis else 1 for i in range(3)]
     )
