@@ -84,14 +84,18 @@ class Trap:
 
 @HOOKS.register_module()
 class Pause(Hook):
-    """Writes down the iterations that are done, and sleeps after each."""
+    """Writes down the iterations that are done, and sleeps after each; may end the run."""
 
-    def __init__(self, seconds=0.0):
+    def __init__(self, seconds=0.0, stop_at=None):
         self.seconds = seconds
+        self.stop_at = stop_at
 
     def after_train_iter(self, runner):
-        with open(Path(runner.work_dir) / 'done', 'a') as file:
-            file.write(f'{runner.iter}\n')
+        if runner.iter == self.stop_at:
+            runner.stop('enough')
+        if Path(runner.work_dir).is_dir():
+            with open(Path(runner.work_dir) / 'done', 'a') as file:
+                file.write(f'{runner.iter}\n')
         time.sleep(self.seconds)
 '''
 CONFIG = """
