@@ -240,7 +240,8 @@ def register_hooks(runner: Runner, cfg: Config, evaluation: dict | None) -> None
 
 def own_guards(cfg: Config) -> list[dict]:
     """Return those of ``custom_hooks`` that stand in the place of the loss guard of every run."""
-    return [hook for hook in cfg.get('custom_hooks') or [] if hook.get('type') == 'NaNGuardHook']
+    hooks = [hook for hook in cfg.get('custom_hooks') or [] if isinstance(hook, Mapping)]
+    return [hook for hook in hooks if hook.get('type') == 'NaNGuardHook']
 
 
 def evaluation_of(

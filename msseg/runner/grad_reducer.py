@@ -11,8 +11,8 @@ class GradReducer(nn.Cell):
     """Averages gradients, and what is logged, over the devices of a job.
 
     One AllReduce a gradient: MindSpore fuses them on Ascend and GPU. On the CPU (2.8, two
-    processes, HRNet-W18-small OCRNet) that takes 0.1 s a step, where one AllReduce of all gradients
-    in a row takes 0.4 s and compiles for over a minute.
+    processes, HRNet-W18-small OCRNet) that takes 0.1 s a step, and one AllReduce of all gradients
+    in a row 0.4 s.
 
     Args:
         parameters: The parameters whose gradients are averaged, in their order.

@@ -694,6 +694,7 @@ _OPTIONS = [
         '--no-validate',
         more="custom_hooks = [dict(type='EarlyStoppingHook')]",
     ),
+    _config('hooks that are a word', "custom_hooks = 'EMAHook'", "custom_hooks is 'EMAHook'"),
     _options('unknown launcher', '--launcher slurm', "'slurm'", "'msrun'"),
     _options('msrun that did not start this', '--launcher msrun', 'MS_ROLE', 'tools/dist_train.sh'),
     _options('mpi that did not start this', '--launcher mpi', 'OMPI_COMM_WORLD_SIZE', 'mpirun'),
