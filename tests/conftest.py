@@ -4,6 +4,7 @@ import mindspore as ms
 import pytest
 
 from msseg.utils.device import setup_device
+from msseg.utils.logging import close_logging
 
 
 @pytest.fixture(autouse=True, scope='session')
@@ -16,3 +17,10 @@ def _cpu():
 def _mode_of_users(_cpu):
     """Every test starts in graph mode, which is what users run."""
     ms.set_context(mode=ms.GRAPH_MODE)
+
+
+@pytest.fixture(autouse=True)
+def _no_logging_left():
+    """No test inherits the log handlers of another, whose streams pytest has closed."""
+    yield
+    close_logging()
