@@ -140,19 +140,19 @@ def test_hanging_worker_ends_the_wait():
 
     started = time.monotonic()
     with pytest.raises(TimeoutError, match=r'busy for \d+ s with file5_0.png'):
-        take(make_pool(load, hang_after_s=1.0))
-    assert time.monotonic() - started < 20
+        take(make_pool(load, hang_after_s=3.0))
+    assert time.monotonic() - started < 40
 
 
 def test_time_counts_from_the_sample_in_hand_which_is_named():
     def load(number):
         for place in range(8):
             note_sample(place)
-            time.sleep(1000 if (number, place) == (2, 6) else 0.4)
+            time.sleep(1000 if (number, place) == (2, 6) else 0.6)
         return row(number)
 
     with pytest.raises(TimeoutError, match='file2_6.png.*allow more time with data.worker_timeout'):
-        take(make_pool(load, hang_after_s=1.5))
+        take(make_pool(load, hang_after_s=4.0))
 
 
 def test_workers_that_stand_still_between_rows_end_the_wait():
