@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from mindspore import nn
@@ -86,10 +88,13 @@ def check_classes(model: nn.Cell, dataset: CustomDataset) -> None:
 
 
 def graph_settings(cfg: Config) -> str:
-    """Return, as text, what of a config compiled graphs may depend on."""
+    """Return, as text, what compiled graphs may depend on: settings and a user's modules."""
     settings = copy.deepcopy(cfg._cfg_dict.to_dict())
     for key in ('work_dir', 'load_from', 'resume_from', 'seed', 'log_config', 'checkpoint_config'):
         settings.pop(key, None)
     for key in ('workers_per_gpu', 'worker_timeout'):
         settings.get('data', {}).pop(key, None)
-    return repr(settings)
+    imports = (cfg.get('custom_imports') or {}).get('imports') or []
+    names = [imports] if isinstance(imports, str) else imports
+    files = [getattr(sys.modules.get(name), '__file__', None) for name in names]
+    return '\n'.join([repr(settings), *(Path(file).read_text() for file in files if file)])

@@ -10,6 +10,7 @@ import numpy as np
 from msseg.apis.build import required
 from msseg.config import Config
 from msseg.datasets.pipelines import Compose, LoadImageFromFile
+from msseg.datasets.pipelines.loading import describe_image
 from msseg.datasets.sample_rng import seeded_sample
 
 Prepared = tuple[list[np.ndarray], list[dict]]
@@ -81,21 +82,8 @@ class Preparation:
             )
         is_float = getattr(self.loader, 'to_float32', False)
         image = image.astype(np.float32) if is_float else image
-        channels = 1 if image.ndim < 3 else image.shape[2]
-        return _sample(dict(filename=name or None)) | dict(
-            filename=name or None,
-            ori_filename=name or None,
-            img=image,
-            img_shape=image.shape,
-            ori_shape=image.shape,
-            pad_shape=image.shape,
-            scale_factor=1.0,
-            img_norm_cfg=dict(
-                mean=np.zeros(channels, np.float32),
-                std=np.ones(channels, np.float32),
-                to_rgb=False,
-            ),
-        )
+        name = name or None
+        return _sample(dict(filename=name)) | describe_image(image, name, name)
 
     @property
     def reads_files(self) -> LoadImageFromFile | None:

@@ -13,6 +13,31 @@ from msseg.datasets.pipelines.label_check import check_label_values
 from msseg.datasets.pipelines.label_file import map_values, read_label
 
 
+def describe_image(img: np.ndarray, filename: str | None, name: str | None) -> dict:
+    """Return what is known of an image that has just been loaded, under MMSegmentation's keys.
+
+    Args:
+        img: (h, w, c) or (h, w).
+        filename: Path of its file, None for an array.
+        name: The same as the data set names it.
+    """
+    num_channels = 1 if img.ndim < 3 else img.shape[2]
+    return dict(
+        filename=filename,
+        ori_filename=name,
+        img=img,
+        img_shape=img.shape,
+        ori_shape=img.shape,
+        pad_shape=img.shape,
+        scale_factor=1.0,
+        img_norm_cfg=dict(
+            mean=np.zeros(num_channels, np.float32),
+            std=np.ones(num_channels, np.float32),
+            to_rgb=False,
+        ),
+    )
+
+
 @PIPELINES.register_module()
 class LoadImageFromFile:
     """Read an image.
@@ -53,21 +78,7 @@ class LoadImageFromFile:
         img = decode_image(read_bytes(filename), filename, self.color_type, self.imdecode_backend)
         if self.to_float32:
             img = img.astype(np.float32)
-        num_channels = 1 if img.ndim < 3 else img.shape[2]
-        results.update(
-            filename=filename,
-            ori_filename=name,
-            img=img,
-            img_shape=img.shape,
-            ori_shape=img.shape,
-            pad_shape=img.shape,
-            scale_factor=1.0,
-            img_norm_cfg=dict(
-                mean=np.zeros(num_channels, np.float32),
-                std=np.ones(num_channels, np.float32),
-                to_rgb=False,
-            ),
-        )
+        results.update(describe_image(img, filename, name))
         return results
 
     def __repr__(self) -> str:
