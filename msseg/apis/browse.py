@@ -15,8 +15,8 @@ from msseg.apis.page import Cell, Page, cards, facts, legend, picture, table
 from msseg.apis.page.parts import swatch
 from msseg.apis.visualize import blend_labels, default_palette
 from msseg.config import Config
-from msseg.datasets.pipelines.image_file import decode_image, read_bytes
 from msseg.datasets.sample_rng import get_filename, load_sample
+from msseg.utils.image_file import decode_image, read_bytes
 
 PAGE = 'samples.html'
 _LONGEST_SIDE = 420

@@ -33,9 +33,9 @@ from msseg.apis.visualize import blend_labels, default_palette
 from msseg.config import Config
 from msseg.datasets import CustomDataset, TestLoader
 from msseg.datasets.loader import TestSample
-from msseg.datasets.pipelines.image_file import decode_image, read_bytes
 from msseg.evaluation import Scores, compute_scores
 from msseg.evaluation.table import percent
+from msseg.utils.image_file import decode_image, read_bytes
 from msseg.utils.logging import get_logger
 
 PAGE, TABLE = 'report.html', 'images.csv'

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from msseg.datasets.pipelines.image_file import is_whole
+from msseg.utils.image_file import is_whole
 
 Problem = Literal['missing', 'empty', 'truncated', 'unreadable', 'jpeg', 'mode']
 

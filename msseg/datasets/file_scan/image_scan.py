@@ -10,7 +10,7 @@ import numpy as np
 
 from msseg.datasets.file_scan.file_content import Problem, problem_of, read_content
 from msseg.datasets.file_scan.header import Header, find_damage, read_header
-from msseg.datasets.pipelines.image_file import decode_image
+from msseg.utils.image_file import decode_image
 
 _DIGEST_BYTES = 16
 _GREY_MODES = ('1', 'L', 'LA', 'I', 'F')

@@ -19,32 +19,6 @@ INTERPOLATIONS = {
 }
 
 
-def rescaled_size(size: tuple[int, int], scale: float | Sequence[float]) -> tuple[int, int]:
-    """Return the size after rescaling with the aspect ratio kept.
-
-    Args:
-        size: Old size (h, w).
-        scale: A factor, or two lengths in either order: the largest size is taken whose long
-            edge is within the longer and whose short edge is within the shorter of them.
-
-    Returns:
-        New size (h, w).
-
-    Raises:
-        ValueError: A factor that is not positive.
-
-    Source: MMCV 1.7 ``mmcv.rescale_size``.
-    """
-    h, w = size
-    if isinstance(scale, (int, float)):
-        if scale <= 0:
-            raise ValueError(f'scale={scale!r}; expected a factor above 0')
-        factor = float(scale)
-    else:
-        factor = min(max(scale) / max(h, w), min(scale) / min(h, w))
-    return int(h * factor + 0.5), int(w * factor + 0.5)
-
-
 def resize(img: np.ndarray, size: tuple[int, int], interpolation: str = 'bilinear') -> np.ndarray:
     """Resize an array to (h, w)."""
     return cv2.resize(img, (size[1], size[0]), interpolation=INTERPOLATIONS[interpolation])

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from msseg.datasets.pipelines.image_file import read_bytes
+from msseg.utils.image_file import read_bytes
 
 LabelMap = dict  # {int or (r, g, b): int}
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines.arguments import check_choice, check_disk_backend
-from msseg.datasets.pipelines.image_file import BACKENDS, COLOR_TYPES, decode_image, read_bytes
 from msseg.datasets.pipelines.label_check import check_label_values
 from msseg.datasets.pipelines.label_file import map_values, read_label
+from msseg.utils.image_file import BACKENDS, COLOR_TYPES, decode_image, read_bytes
 
 
 def describe_image(img: np.ndarray, filename: str | None, name: str | None) -> dict:

@@ -9,8 +9,9 @@ import numpy as np
 
 from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines.arguments import check_choice, check_size, is_pair
-from msseg.datasets.pipelines.image_ops import rescaled_size, resize
+from msseg.datasets.pipelines.image_ops import resize
 from msseg.datasets.pipelines.random_source import RandomSource, get_rng
+from msseg.utils.image_size import rescaled_size
 
 _WH = '(w, h)'
 

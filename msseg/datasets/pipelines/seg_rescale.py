@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from msseg.datasets.builder import PIPELINES
-from msseg.datasets.pipelines.image_ops import rescaled_size, resize
+from msseg.datasets.pipelines.image_ops import resize
+from msseg.utils.image_size import rescaled_size
 
 
 @PIPELINES.register_module()

@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from msseg.datasets.pipelines.image_file import decode_image
+from msseg.utils.image_file import decode_image
 
 # Numbers of the TIFF 6.0 specification.
 _WIDTH, _LENGTH, _COMPRESSION, _ORIENTATION, _SAMPLES, _PLANAR = 256, 257, 259, 274, 277, 284

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from msseg.datasets.pipelines.image_file import decode_image
 from msseg.datasets.pipelines.tiff_parts import TiffParts
+from msseg.utils.image_file import decode_image
 from tests.tiled_tiff import write_tiled_tiff
 
 
