@@ -26,10 +26,14 @@ EXTRAS = {
     # writes event files with numpy and protobuf alone: neither torch nor tensorflow comes along
     'tensorboard': ['tensorboardX>=2.6'],
     'cityscapes': ['cityscapesscripts>=2.2'],
+    # exporting to ONNX, and running what was exported; the latter needs onnxruntime alone
+    'onnx': ['onnx>=1.17', 'onnxruntime>=1.20'],
     'docs': ['mkdocs-material>=9.5'],
     'tests': [
         'cityscapesscripts>=2.2',
         'import-linter>=2.0',
+        'onnx>=1.17',
+        'onnxruntime>=1.20',
         'pytest>=8.0',
         'coverage>=7.10',
         'pytest-cov>=7.0',

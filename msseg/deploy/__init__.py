@@ -1,0 +1,5 @@
+"""Running exported files: images to labels without configs, checkpoints and training code."""
+
+from msseg.deploy.predictor import Predictor
+
+__all__ = ['Predictor']

@@ -1,0 +1,79 @@
+"""From an image to the input of an exported network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from msseg.deploy.metadata import Metadata
+from msseg.utils.image_file import decode_image, read_bytes
+from msseg.utils.image_size import rescaled_size
+from msseg.utils.normalization import Normalization
+
+Image = str | Path | np.ndarray
+
+
+class ImageInput:
+    """Does what the metadata of an exported file say is to be done to an image.
+
+    Args:
+        metadata: The file's.
+        who: The file, for errors.
+    """
+
+    def __init__(self, metadata: Metadata, who: str) -> None:
+        self.metadata = metadata
+        self.who = who
+        steps = metadata.preprocessing
+        self._normalization = Normalization(steps.mean, steps.std, steps.to_rgb, who)
+
+    def load(self, image: Image) -> np.ndarray:
+        """Return an image as uint8 (h, w, 3) in BGR order.
+
+        Args:
+            image: A file, or an array as ``cv2.imread`` gives it.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            TypeError: It is neither a file nor such an array.
+            ValueError: It cannot be read.
+        """
+        if isinstance(image, (str, Path)):
+            return decode_image(read_bytes(image), image, 'color', 'cv2')
+        is_image = isinstance(image, np.ndarray) and image.ndim == 3 and 0 not in image.shape
+        if not is_image or image.shape[2] != 3 or image.dtype != np.uint8:
+            got = (
+                f'{image.dtype} of shape {image.shape}' if isinstance(image, np.ndarray) else image
+            )
+            raise TypeError(
+                f'an image is {got} ({type(image).__name__}), expected the path of a file, or a '
+                'uint8 array (h, w, 3) in BGR order, as cv2.imread gives it'
+            )
+        return image
+
+    def prepare(self, image: np.ndarray) -> np.ndarray:
+        """Return the network's input for a loaded image, without the axis of the batch.
+
+        Raises:
+            ValueError: The network does not take images of this size.
+        """
+        steps = self.metadata.preprocessing
+        size = self._size(image.shape[:2])
+        if size != image.shape[:2]:
+            image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)
+        wanted = self.metadata.input.size
+        if any(limit not in (None, got) for limit, got in zip(wanted, size, strict=True)):
+            raise ValueError(
+                f'{self.who}: takes images of {wanted[0]}x{wanted[1]} (height x width), got '
+                f'{size[0]}x{size[1]}; resize the image, or export with --dynamic for any size'
+            )
+        return np.ascontiguousarray(image) if steps.included else self._normalization(image)
+
+    def _size(self, size: tuple[int, int]) -> tuple[int, int]:
+        steps = self.metadata.preprocessing
+        h, w = size
+        # as MultiScaleFlipAug chooses the scale and Resize fits the image into it
+        scale = steps.scale or (int(w * steps.ratio), int(h * steps.ratio))
+        return rescaled_size(size, scale) if steps.keep_ratio else (scale[1], scale[0])

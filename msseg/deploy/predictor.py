@@ -1,0 +1,129 @@
+"""Labels of images from an exported file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from msseg.deploy.image_input import Image, ImageInput
+from msseg.deploy.metadata import Metadata
+from msseg.deploy.open_file import open_file
+from msseg.deploy.resize_logits import resize_logits
+
+
+class Predictor:
+    """Labels images with a file that ``tools/export.py`` made; no config, no checkpoint.
+
+    Args:
+        path: A .mindir, .onnx or .ms file.
+        device: ``auto``, ``CPU``, ``GPU`` or ``Ascend``.
+        runtime: What runs it: ``auto``, ``mindspore``, ``onnxruntime`` or ``lite``.
+
+    Raises:
+        FileNotFoundError, ImportError, ValueError: See `open_file`.
+
+    Example:
+        >>> predictor = Predictor('demo.onnx')
+        >>> labels = predictor('image.jpg')
+    """
+
+    def __init__(self, path: str | Path, device: str = 'auto', runtime: str = 'auto') -> None:
+        self.path = Path(path)
+        self._runner = open_file(path, runtime, device)
+        self._input = ImageInput(self.metadata, str(path))
+
+    @property
+    def metadata(self) -> Metadata:
+        """What the file says about itself."""
+        return self._runner.metadata
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return self.metadata.classes
+
+    @property
+    def palette(self) -> tuple[tuple[int, int, int], ...]:
+        """RGB colours of the classes."""
+        return self.metadata.palette
+
+    def __call__(self, image: Image) -> np.ndarray:
+        """Label an image.
+
+        Args:
+            image: The path of a file, or an array as ``cv2.imread`` gives it: BGR, uint8 (h, w, 3).
+
+        Returns:
+            Its classes, int32 (h, w), at its own size.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            TypeError: It is neither a file nor such an array.
+            ValueError: It cannot be read, or the network does not take its size.
+        """
+        return self.predict([image])[0]
+
+    def predict(self, images: Sequence[Image]) -> list[np.ndarray]:
+        """Label several images, as many at once as the file was made for; see `__call__`."""
+        return [self._labels(output, size) for output, size in self._outputs(images)]
+
+    def logits(self, image: Image) -> np.ndarray:
+        """Return an image's logits, float32 (classes, h, w) at its own size; see `__call__`.
+
+        Raises:
+            ValueError: The file gives labels only.
+        """
+        if self.metadata.output.meaning != 'logits':
+            raise ValueError(
+                f'{self.path}: gives labels only; for logits or probabilities export without '
+                '--argmax'
+            )
+        ((output, size),) = self._outputs([image])
+        return self._fit(output, size)
+
+    def probabilities(self, image: Image) -> np.ndarray:
+        """Return an image's class probabilities, float32 (classes, h, w) at its own size.
+
+        Of a network with one output channel (1, h, w), the probability of class 1.
+
+        Raises:
+            ValueError: The file gives labels only.
+        """
+        logits = self.logits(image)
+        if len(logits) == 1:
+            return 1 / (1 + np.exp(-logits))
+        powers = np.exp(logits - logits.max(axis=0))
+        return powers / powers.sum(axis=0)
+
+    def _outputs(self, images: Sequence[Image]) -> list[tuple[np.ndarray, tuple[int, int]]]:
+        """Return each image's output and its own (h, w)."""
+        results = []
+        count = self.metadata.input.batch or 1
+        for start in range(0, len(images), count):
+            loaded = [self._input.load(image) for image in images[start : start + count]]
+            batch = [self._input.prepare(image) for image in loaded]
+            batch += [batch[-1]] * (count - len(batch))  # its result is not used
+            outputs = self._runner(np.stack(batch))
+            results += [
+                (output, image.shape[:2]) for output, image in zip(outputs, loaded, strict=False)
+            ]
+        return results
+
+    def _labels(self, output: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        if self.metadata.output.meaning == 'labels':
+            labels = output.astype(np.int32)
+            if labels.shape == size:
+                return labels
+            return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
+        logits = self._fit(output, size)
+        if len(logits) == 1:
+            return (1 / (1 + np.exp(-logits[0])) > self.metadata.threshold).astype(np.int32)
+        return logits.argmax(axis=0).astype(np.int32)
+
+    def _fit(self, logits: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+        if logits.shape[1:] == size:
+            return logits
+        return resize_logits(logits, size, self.metadata.align_corners)

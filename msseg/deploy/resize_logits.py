@@ -1,0 +1,34 @@
+"""Logits at another size."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+
+def resize_logits(logits: np.ndarray, size: tuple[int, int], align_corners: bool) -> np.ndarray:
+    """Resize bilinearly, as the network was trained.
+
+    Args:
+        logits: (c, h, w).
+        size: New (h, w).
+        align_corners: Whether the corner pixels' centres are kept in place.
+
+    Returns:
+        float32 (c, size[0], size[1]).
+    """
+    result = np.empty((len(logits), *size), np.float32)
+    for plane, resized in zip(logits, result, strict=True):
+        if align_corners:
+            resized[:] = _keep_corners(_keep_corners(plane, size[0]).T, size[1]).T
+        else:
+            cv2.resize(plane, size[::-1], dst=resized, interpolation=cv2.INTER_LINEAR)
+    return result
+
+
+def _keep_corners(plane: np.ndarray, count: int) -> np.ndarray:
+    """Resize the rows of (h, w) to `count`."""
+    position = np.linspace(0, len(plane) - 1, count)
+    low = np.minimum(position.astype(int), max(len(plane) - 2, 0))
+    share = (position - low).astype(np.float32)[:, None]
+    return plane[low] * (1 - share) + plane[np.minimum(low + 1, len(plane) - 1)] * share
