@@ -6,9 +6,9 @@ The mechanism only. What consumes what is a `Schema`, handed in by callers.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from msseg.config.config import Config
 from msseg.config.merge import DELETE_KEY
@@ -102,6 +102,23 @@ def registered(registry: Registry, also: Iterable[str] = (), without: Iterable[s
     return rule
 
 
+class Problem(NamedTuple):
+    """A key that is not as what consumes it wants it.
+
+    Attributes:
+        kind: ``'key'``: at the top, and nearly a documented one; ``'type'``: names nothing;
+            ``'argument'``: not taken; ``'value'``: no dict where one belongs.
+        node: The dict that holds it.
+        key: The key.
+        error: What to raise of it.
+    """
+
+    kind: Literal['key', 'type', 'argument', 'value']
+    node: Mapping[str, Any]
+    key: str
+    error: KeyError | TypeError
+
+
 def check_config(cfg: Config, schema: Schema, parts: Iterable[str] | None = None) -> None:
     """Check the keys of a config against what consumes them.
 
@@ -114,44 +131,61 @@ def check_config(cfg: Config, schema: Schema, parts: Iterable[str] | None = None
         KeyError: A top-level key that is nearly a documented one, or an unknown ``type``.
         TypeError: A key that what consumes its dict does not take, or no dict where one belongs.
     """
+    for problem in find_problems(cfg, schema, parts):
+        raise problem.error
+
+
+def find_problems(
+    cfg: Config, schema: Schema, parts: Iterable[str] | None = None
+) -> Iterator[Problem]:
+    """Yield all that `check_config` raises the first of."""
     for key in cfg:
         near = difflib.get_close_matches(key, schema.top_level, n=1, cutoff=_NEAR_MISS)
         if near and key not in schema.top_level and not key.startswith('_'):
-            raise KeyError(
+            error = KeyError(
                 f'unknown top-level key {key!r}{_set_in(cfg._cfg_dict, key)}. Did you mean '
                 f'{near[0]!r}? A variable of your own so named needs another name, such as _{key}.'
             )
+            yield Problem('key', cfg._cfg_dict, key, error)
     for key in schema.top_level if parts is None else parts:
         if key in cfg:
-            _check_kind(cfg._cfg_dict, key, (key,), schema)
-            _check(cfg[key], (key,), schema)
+            yield from _find_no_dict(cfg._cfg_dict, key, (key,), schema)
+            yield from _find(cfg[key], (key,), schema)
 
 
-def _check_kind(parent: Mapping[str, Any], key: str, path: tuple[str, ...], schema: Schema) -> None:
-    """Raise TypeError for a value that is no dict, list of dicts or None but has a rule of one."""
+def _find_no_dict(
+    parent: Mapping[str, Any], key: str, path: tuple[str, ...], schema: Schema
+) -> Iterator[Problem]:
+    """Yield a value that is no dict, list of dicts or None but has a rule of one."""
     name, value = '.'.join(path), parent[key]
     has_rule = name in schema.by_path and name not in schema.plain
     if has_rule and not isinstance(value, (dict, list, tuple, type(None))):
-        raise TypeError(f'{name} is {value!r}{_set_in(parent, key)}, expected a dict')
+        error = TypeError(f'{name} is {value!r}{_set_in(parent, key)}, expected a dict')
+        yield Problem('value', parent, key, error)
 
 
-def _check(value: Any, path: tuple[str, ...], schema: Schema) -> None:
+def _find(value: Any, path: tuple[str, ...], schema: Schema) -> Iterator[Problem]:
     if isinstance(value, (list, tuple)):
         for child in value:
-            _check(child, path, schema)
+            yield from _find(child, path, schema)
     if not isinstance(value, dict):
         return
-    accepts = schema.accepts(path, value)
+    accepts = None
+    try:
+        accepts = schema.accepts(path, value)
+    except KeyError as error:
+        yield Problem('type', value, 'type' if 'type' in value else 'policy', error)
     for key, child in value.items():
         child_path = (*path, str(key))
         is_taken = accepts is None or accepts.keys is None or key in accepts.keys
         if not is_taken and '.'.join(child_path) not in schema.meaningless:
-            raise TypeError(
+            error = TypeError(
                 f'{config_path(value)}: {accepts.who} takes no {key!r}{_set_in(value, key)}.'
                 f'{did_you_mean(str(key), accepts.keys) or f" It takes {sorted(accepts.keys)}."}'
             )
-        _check_kind(value, key, child_path, schema)
-        _check(child, child_path, schema)
+            yield Problem('argument', value, key, error)
+        yield from _find_no_dict(value, key, child_path, schema)
+        yield from _find(child, child_path, schema)
 
 
 def check_options(before: Config, after: Config, options: Iterable[str], schema: Schema) -> None:

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from msseg.config.config_dict import ConfigDict
 from msseg.config.merge import merge_dicts, without_markers
 from msseg.config.provenance import display_file, put, set_file
 from msseg.config.reader import FORMATS, read_settings, read_text
 from msseg.config.variables import substitute_predefined
+
+
+class DuplicateKey(NamedTuple):
+    """A key that two bases of one file define.
+
+    Attributes:
+        key: The key.
+        file: The file that names the bases.
+        first: The base that defines it first, as the file names it.
+        second: The other.
+    """
+
+    key: str
+    file: str
+    first: str
+    second: str
 
 
 @dataclass
@@ -21,13 +37,20 @@ class Loaded:
     text: str = ''
 
 
-def load_file(filename: str, predefined: bool = True, chain: tuple[str, ...] = ()) -> Loaded:
+def load_file(
+    filename: str,
+    predefined: bool = True,
+    chain: tuple[str, ...] = (),
+    duplicates: list[DuplicateKey] | None = None,
+) -> Loaded:
     """Load a config file and its bases.
 
     Args:
         filename: Path of the file.
         predefined: Whether to fill in ``{{ fileDirname }}`` and its kin.
         chain: The files whose bases lead here, outermost first.
+        duplicates: Where to note keys that two bases define, of which the last then counts; None
+            makes the first an error.
 
     Raises:
         FileNotFoundError: The file or a base does not exist.
@@ -39,7 +62,7 @@ def load_file(filename: str, predefined: bool = True, chain: tuple[str, ...] = (
         cycle = ' -> '.join(display_file(file) for file in (*chain[chain.index(path) :], path))
         raise ValueError(f'config file inherits from itself: {cycle}')
     text = read_text(path if chain else filename, display_file(chain[-1]) if chain else None)
-    return load_text(text, path, os.path.splitext(path)[1], predefined, chain)
+    return load_text(text, path, os.path.splitext(path)[1], predefined, chain, duplicates)
 
 
 def load_text(
@@ -48,6 +71,7 @@ def load_text(
     file_format: str,
     predefined: bool = True,
     chain: tuple[str, ...] = (),
+    duplicates: list[DuplicateKey] | None = None,
 ) -> Loaded:
     """Load a config from its text; see `load_file`.
 
@@ -57,6 +81,7 @@ def load_text(
         file_format: Extension that says how to read it.
         predefined: Whether to fill in ``{{ fileDirname }}`` and its kin.
         chain: The files whose bases lead here, outermost first.
+        duplicates: As `load_file`.
     """
     if file_format not in FORMATS:
         raise OSError(f'config format {file_format!r}: only {", ".join(FORMATS)} are supported')
@@ -65,7 +90,7 @@ def load_text(
 
     def load_bases(names: Any) -> ConfigDict:
         nonlocal base
-        base = _load_bases(names, path, predefined, chain)
+        base = _load_bases(names, path, predefined, chain, duplicates)
         return base.values
 
     source = substitute_predefined(text, path) if predefined else text
@@ -75,7 +100,13 @@ def load_text(
     return Loaded(merged, f'{base.text}{where}\n{text}\n')
 
 
-def _load_bases(names: Any, path: str, predefined: bool, chain: tuple[str, ...]) -> Loaded:
+def _load_bases(
+    names: Any,
+    path: str,
+    predefined: bool,
+    chain: tuple[str, ...],
+    duplicates: list[DuplicateKey] | None,
+) -> Loaded:
     if names is None:
         return Loaded()
     where = display_file(path)
@@ -86,9 +117,11 @@ def _load_bases(names: Any, path: str, predefined: bool, chain: tuple[str, ...])
     origin: dict[Any, str] = {}
     for name in names:
         file = os.path.join(os.path.dirname(path), os.path.expanduser(name))
-        loaded = load_file(file, predefined, (*chain, path))
+        loaded = load_file(file, predefined, (*chain, path), duplicates)
         for key, value in loaded.values.items():
-            if key in origin:
+            if key in origin and duplicates is not None:
+                duplicates.append(DuplicateKey(key, where, origin[key], name))
+            elif key in origin:
                 raise KeyError(
                     f'{where}: two of its bases define the key {key!r}, which is not allowed: '
                     f'{origin[key]} and {name}; remove it from one of them or drop one base'

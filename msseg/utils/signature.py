@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from typing import Any
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -40,6 +41,29 @@ def named_arguments(obj: Callable) -> set[str]:
     if inspect.isclass(obj):
         return _named_parameters(obj.__init__, skip_first=True)[0]
     return _named_parameters(obj, skip_first=False)[0]
+
+
+def argument_default(obj: Callable, name: str) -> Any:
+    """Return an argument's default, as `accepted_arguments` finds the argument.
+
+    Args:
+        obj: A class or any other callable.
+        name: The argument's name.
+
+    Returns:
+        The default; ``inspect.Parameter.empty`` when there is none or no such argument.
+    """
+    functions = [obj]
+    if inspect.isclass(obj):
+        classes = [cls for cls in obj.__mro__[:-1] if '__init__' in vars(cls)]
+        functions = [vars(cls)['__init__'] for cls in classes]
+    for function in functions:
+        parameters = inspect.signature(function).parameters
+        if name in parameters:
+            return parameters[name].default
+        if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
+            break
+    return inspect.Parameter.empty
 
 
 def _named_parameters(function: Callable, skip_first: bool) -> tuple[set[str], bool]:

@@ -12,6 +12,7 @@ from msseg.config.checking import (
     check_config,
     check_options,
     drop_meaningless,
+    find_problems,
     registered,
     takes,
     takes_anything,
@@ -225,3 +226,26 @@ def test_meaningless_keys_are_removed_and_reported_in_one_line(load, caplog):
     caplog.clear()
     drop_meaningless(cfg, SCHEMA)
     assert not caplog.records
+
+
+def test_all_problems_are_found_where_the_check_raises_the_first(load):
+    cfg = load(
+        """
+        optimzer = dict()
+        model = dict(decode_head=[dict(type='OCRHed', norm_cfg=dict(typ=1)),
+                                  dict(type='OCRHead', num_clases=2)])
+        evaluation = dict(clip=3, intervall=1)
+        """
+    )
+    problems = list(find_problems(cfg, SCHEMA))
+    assert [(problem.kind, problem.key) for problem in problems] == [
+        ('key', 'optimzer'),
+        ('type', 'type'),
+        ('argument', 'typ'),
+        ('argument', 'num_clases'),
+        ('value', 'clip'),
+        ('argument', 'intervall'),
+    ]
+    assert problems[1].node is cfg.model.decode_head[0]
+    with pytest.raises(KeyError, match='optimzer'):
+        check_config(cfg, SCHEMA)

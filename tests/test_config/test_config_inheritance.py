@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from msseg.config import Config
+from msseg.config.inheritance import DuplicateKey, load_file
 
 
 def test_dicts_merge_deeply_and_lists_are_replaced(load):
@@ -41,6 +42,22 @@ def test_a_key_of_two_bases_is_an_error_naming_both(load):
         KeyError, match=r"config.py: two of its bases define.*'lr'.*one.py and two.py"
     ):
         load("_base_ = ['one.py', 'two.py']", one='lr = 1', two='lr = 1')
+
+
+def test_keys_of_two_bases_can_be_noted_and_the_last_taken(write):
+    write('a.py', 'lr = 1\nseed = 1')
+    write('b.py', 'lr = 2\n')
+    write('inner.py', "_base_ = ['a.py', 'b.py']")
+    write('c.py', 'seed = 3')
+    write('config.py', "_base_ = ['inner.py', 'c.py']\nlr = 5")
+    duplicates = []
+    loaded = load_file('config.py', duplicates=duplicates)
+    assert duplicates == [
+        DuplicateKey('lr', 'inner.py', 'a.py', 'b.py'),
+        DuplicateKey('seed', 'config.py', 'inner.py', 'c.py'),
+    ]
+    assert loaded.values == dict(lr=5, seed=3)
+    assert loaded.values.config_file('seed') == 'c.py'
 
 
 @pytest.mark.parametrize('mark', ['_delete_=True', "**{'_delete_': True}"])

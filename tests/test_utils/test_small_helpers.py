@@ -1,3 +1,4 @@
+import inspect
 import os
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ from msseg.utils.cli import one_line, run_main
 from msseg.utils.device import setup_device
 from msseg.utils.dist import get_rank, get_world_size
 from msseg.utils.extras import import_extra
-from msseg.utils.signature import accepted_arguments, named_arguments
+from msseg.utils.signature import accepted_arguments, argument_default, named_arguments
 from msseg.utils.suggest import did_you_mean
 
 
@@ -57,6 +58,13 @@ class Open:
 )
 def test_accepted_arguments(obj, expected):
     assert accepted_arguments(obj) == expected
+
+
+def test_default_of_an_argument_is_found_where_the_argument_is():
+    assert [argument_default(Silent, name) for name in 'bd'] == [1, 2]
+    for obj, name in ((Silent, 'a'), (Closed, 'b'), (Passing, 'z'), (Plain, 'a')):
+        assert argument_default(obj, name) is inspect.Parameter.empty
+    assert argument_default(lambda x, y=None: x, 'y') is None
 
 
 def test_named_arguments_are_those_of_the_own_signature():

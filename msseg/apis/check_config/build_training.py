@@ -1,0 +1,101 @@
+"""Building optimizer, training step, runner and hooks, around a layer in the model's place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from mindspore import nn
+
+from msseg.apis.build import required
+from msseg.apis.check_config.attempt import attempt
+from msseg.apis.check_config.finding import Findings
+from msseg.apis.check_config.settings import each, part
+from msseg.apis.optimization import build_train_step, scale_lr
+from msseg.apis.train import refuse_unsupported
+from msseg.config import Config
+from msseg.models import SegmentorWithLoss
+from msseg.registry import build_from_cfg, config_path
+from msseg.runner import RUNNERS, Runner, TrainStep, build_optimizer
+from msseg.runner.hooks import CheckpointHook, EvalHook, LrUpdaterHook
+from msseg.utils.logging import get_logger
+
+
+class Layer(nn.Cell):
+    """The smallest of models, as optimizers see it."""
+
+    loss_names = ('loss',)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = nn.Dense(2, 2)
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """What a runner asks of its loader before it runs."""
+
+    iters_per_epoch: int
+    global_batch: int = 1
+
+
+def build_training(cfg: Config, findings: Findings, iters_per_epoch: int | None = None) -> None:
+    """Build what trains, noting what is wrong.
+
+    Args:
+        cfg: The config.
+        findings: Where to note it.
+        iters_per_epoch: None while the data are not known.
+    """
+    attempt(findings, 'workflow', lambda: refuse_unsupported(cfg))
+    step = _build_step(cfg, findings)
+    if not part(cfg, 'runner') or findings.hinders('runner'):
+        return
+    arguments = {
+        'train_step': step,
+        'model': step.network.network.segmentor,
+        'loader': Lengths(iters_per_epoch or 1),
+        'work_dir': Path(),
+        'logger': get_logger(),
+    }
+    runner = attempt(
+        findings, 'runner', lambda: build_from_cfg(required(cfg, 'runner'), RUNNERS, arguments)
+    )
+    if runner is not None:
+        _build_hooks(cfg, runner, findings)
+
+
+def _build_step(cfg: Config, findings: Findings) -> TrainStep:
+    """Build the training step; one of plain SGD when the config's cannot be."""
+    layer = Layer()
+    if part(cfg, 'optimizer') and not findings.hinders('optimizer'):
+        built = attempt(findings, 'optimizer', lambda: build_optimizer(layer, scale_lr(cfg)))
+        if built is not None and not findings.hinders('optimizer_config'):
+            step = attempt(findings, 'optimizer_config', lambda: build_train_step(layer, cfg))
+            if step is not None:
+                return step
+    return TrainStep(SegmentorWithLoss(layer), build_optimizer(layer, dict(type='SGD', lr=0.1)))
+
+
+def _build_hooks(cfg: Config, runner: Runner, findings: Findings) -> None:
+    """Build each hook as `register_hooks` does."""
+    by_epoch = {'by_epoch': runner.by_epoch}
+    evaluation = {**part(cfg, 'evaluation'), 'evaluate': dict, 'reported': []}
+    for key in ('metric', 'loss', 'save_best'):
+        evaluation.pop(key, None)
+    saving = {**by_epoch, **part(cfg, 'checkpoint_config')}
+    log = part(cfg, 'log_config')
+    interval = {'interval': log['interval']} if 'interval' in log else {}
+    builders = {
+        'lr_config': lambda: LrUpdaterHook(**part(cfg, 'lr_config')).lrs(runner),
+        'evaluation': lambda: EvalHook(**{**by_epoch, **evaluation}),
+        'checkpoint_config': lambda: CheckpointHook(**saving),
+    }
+    for hook in each(cfg.get('custom_hooks')):
+        builders[config_path(hook)] = lambda h=hook: runner.register_hook(h)
+    for hook in each(log.get('hooks')):
+        merged = {**by_epoch, **interval, **hook}
+        builders[config_path(hook)] = lambda m=merged: runner.register_hook(m)
+    for key, build in builders.items():
+        if not findings.hinders(key):
+            attempt(findings, key, build)

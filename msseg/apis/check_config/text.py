@@ -1,0 +1,72 @@
+"""The report as text."""
+
+from __future__ import annotations
+
+from msseg.apis.check_config.finding import Finding, Place
+from msseg.apis.check_config.report import ConfigReport
+from msseg.apis.check_config.trial import Trial
+
+_MOST_PLACES = 8
+
+
+def format_report(report: ConfigReport) -> str:
+    """Return findings, and what was built and computed."""
+    parts = [_format_finding(finding) for finding in report.findings]
+    facts = _format_facts(report)
+    parts += ['\n'.join(facts)] if facts else []
+    errors, warnings = report.num_errors, report.num_warnings
+    found = f'{_count(errors, "error")}, {_count(warnings, "warning")}'
+    return '\n\n'.join([*parts, found if errors or warnings else 'nothing is wrong'])
+
+
+def _format_finding(finding: Finding) -> str:
+    places = list(finding.places.values())
+    lines = [f'{finding.severity}: {finding.title} ({len(places)})']
+    lines += [f'    {_format_place(place)}' for place in places[:_MOST_PLACES]]
+    if len(places) > _MOST_PLACES:
+        lines.append(f'    … and {len(places) - _MOST_PLACES} more')
+    return '\n'.join([*lines, f'  {finding.why}', f'  {finding.todo}'])
+
+
+def _format_place(place: Place) -> str:
+    origin = f' ({place.origin})' if place.origin else ''
+    return f'{place.key}{origin}: {place.note}'
+
+
+def _format_facts(report: ConfigReport) -> list[str]:
+    lines = []
+    if report.model is not None:
+        model = report.model
+        heads = ', '.join(f'{name} {kind}' for name, kind in model.heads.items())
+        lines.append(
+            f'model: {model.segmentor}, backbone {model.backbone}, {heads}; '
+            f'{model.num_parameters / 1e6:.2f} million parameters'
+        )
+    for name, split in report.splits.items():
+        counts = f'{_count(split.num_images, "image")}, {split.num_classes} classes'
+        lines.append(f'{name}: {split.dataset}, {counts}')
+    if report.num_iters is not None:
+        lines.append(f'run: {_count(report.num_iters, "iteration")}')
+    if report.trial is not None:
+        lines.append(_format_trial(report.trial))
+    if report.memory_mb is not None:
+        lines.append(f'memory: about {report.memory_mb:.0f} MB to train on a device (an estimate)')
+    return lines
+
+
+def _format_trial(trial: Trial) -> str:
+    batch, computed = (_format_shape(shape) for shape in (trial.batch, trial.computed))
+    what = computed if batch == computed else f'{computed} of a batch of {batch}'
+    return (
+        f'one step, forward and backward, on {what}: loss {trial.loss:.3g}, norm of all '
+        f'gradients {trial.grad_norm:.3g}'
+    )
+
+
+def _format_shape(shape: tuple[int, ...]) -> str:
+    n, _, h, w = shape
+    return f'{_count(n, "image")} of {h}x{w}'
+
+
+def _count(number: int, what: str) -> str:
+    return f'{number} {what}' if number == 1 else f'{number} {what}s'

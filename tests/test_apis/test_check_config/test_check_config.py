@@ -1,0 +1,124 @@
+"""The doctor of configs on sound configs, on several faults at once, and where it stops."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from msseg.apis.check_config import check_config, format_report, write_json
+from tests.test_apis.test_check_config.nuclei_config import ROOT, write_configs
+
+CONFIGS = sorted(
+    file.relative_to(ROOT).as_posix()
+    for file in ROOT.glob('configs/*/*.py')
+    if file.parent.name != '_base_'
+)
+
+
+def kinds(report):
+    return [finding.kind for finding in report.findings]
+
+
+def test_nothing_is_wrong_with_a_sound_config_and_one_step_is_done(tmp_path):
+    path = write_configs(tmp_path)
+    before = sorted(tmp_path.rglob('*'))
+    report = check_config(path)
+
+    assert kinds(report) == [], format_report(report)
+    assert report.model.heads == {'decode_0': 'FCNHead', 'decode_1': 'OCRHead'}
+    assert report.model.segmentor == 'CascadeEncoderDecoder'
+    assert [split.num_images for split in report.splits.values()] == [180, 50, 50]
+    assert report.num_iters == 8
+    assert report.trial.batch == (4, 3, 32, 32) and report.trial.computed == (2, 3, 32, 32)
+    assert 0 < report.trial.loss < 10 and report.trial.grad_norm > 0
+    text = format_report(report)
+    assert 'on 2 images of 32x32 of a batch of 4 images of 32x32: loss ' in text
+    assert text.endswith('nothing is wrong')
+    assert sorted(tmp_path.rglob('*')) == before
+    write_json(report, tmp_path / 'found.json')
+    assert json.loads((tmp_path / 'found.json').read_text())['trial']['computed'] == [2, 3, 32, 32]
+
+
+@pytest.mark.parametrize('file', CONFIGS)
+def test_nothing_is_wrong_with_the_configs_here(file, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    report = check_config(file, with_files=False)
+    assert kinds(report) == [], format_report(report)
+    assert report.model.num_parameters > 1e6
+
+
+def test_all_faults_of_a_config_are_found_in_one_go(tmp_path):
+    text = """
+_base_ = ['base.py', 'more.py']
+model = dict(decode_head={0: dict(num_classes=5, in_index=(0, 1, 2, 7)), 1: dict(typo=1)})
+data = dict(samples_per_gpu=1, train=dict(pipeline={3: dict(crop_size=(64, 64)), 6: dict(
+    seg_pad_val=0)}), val=dict(img_dir='nowhere'), test=dict(pipeline={0: dict(type='Lod')}))
+lr_config = dict(warmup='linear', warmup_iters=80)
+evaluation = dict(interval=80, save_best='best')
+optimizer = dict(lr=-1)
+"""
+    (tmp_path / 'more.py').write_text("lr_config = dict(policy='fixed')\n")
+    report = check_config(write_configs(tmp_path, text))
+
+    assert kinds(report) == [
+        'duplicate_base_key', 'unknown_type', 'misspelt_argument', 'num_classes', 'in_index',
+        'seg_pad_val', 'crop_size', 'warmup', 'evaluation_interval', 'unknown_score',
+        'data_path', 'refused', 'batch_norm',
+    ], format_report(report)  # fmt: skip
+    assert (report.num_errors, report.num_warnings) == (12, 1)
+    assert report.trial is None and report.model is None
+
+
+def test_options_are_named_as_the_origin(tmp_path):
+    report = check_config(
+        write_configs(tmp_path), {'model.decode_head.*.num_classes': 3}, with_step=False
+    )
+    places = report.findings[0].places
+    assert list(places) == ['model.decode_head[0].num_classes', 'model.decode_head[1].num_classes']
+    assert {place.origin for place in places.values()} == {'--cfg-options'}
+
+
+def test_faults_in_files_that_bases_inherit_from_are_traced_to_them(tmp_path):
+    write_configs(tmp_path, 'model = dict(decode_head={0: dict(num_classes=4)})')
+    (tmp_path / 'child.py').write_text("_base_ = './config.py'\nseed = 3\n")
+    report = check_config(tmp_path / 'child.py', with_step=False)
+    place = report.findings[0].places['model.decode_head[0].num_classes']
+    assert place.origin == str(tmp_path / 'config.py')
+
+
+def test_a_config_that_duplicate_keys_leave_unreadable_is_reported_all_the_same(tmp_path):
+    (tmp_path / 'more.py').write_text("model = dict(decode_head=dict(type='FCNHead'))\n")
+    text = "_base_ = ['base.py', 'more.py']\nmodel = dict(decode_head={'*': dict(num_classes=2)})"
+    report = check_config(write_configs(tmp_path, text))
+    assert kinds(report) == ['duplicate_base_key'] and report.model is None
+
+
+def test_without_files_nothing_is_looked_for(tmp_path):
+    text = "data = dict(train=dict(data_root='nowhere'))\nmodel = dict(pretrained='nothing.pth')"
+    path = write_configs(tmp_path, text)
+    assert kinds(check_config(path, with_files=False)) == []
+    assert kinds(check_config(path)) == ['data_path', 'weights_path']
+
+
+def test_what_cannot_be_read_is_one_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match='absent.py'):
+        check_config(tmp_path / 'absent.py')
+    with pytest.raises(ValueError, match='config.py, line 2'):
+        check_config(write_configs(tmp_path, 'model = dict('))
+    with pytest.raises(KeyError, match="'num_classes'"):
+        check_config(write_configs(tmp_path), {'model.decode_head.0.num_clases': 3})
+
+
+def test_a_sample_that_does_not_load_is_found(tmp_path, monkeypatch):
+    for folder in ('images', 'labels'):
+        (tmp_path / folder).mkdir()
+    image = next(iter(sorted((ROOT / 'demo/nuclei/images/val').iterdir())))
+    (tmp_path / 'images' / image.name).write_bytes(image.read_bytes())
+    (tmp_path / 'labels' / f'{image.stem}.png').write_bytes(b'no label')
+    text = f"data = dict(train=dict(data_root=r'{tmp_path}', img_dir='images', ann_dir='labels'))"
+    report = check_config(write_configs(tmp_path, text))
+    assert kinds(report) == ['does_not_load']
+    assert list(report.findings[0].places) == ['data.train']
+    assert Path(f'{image.stem}.png').name in format_report(report)

@@ -1,0 +1,59 @@
+"""Find what is wrong with a config before training: ``python tools/check_config.py CONFIG``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from msseg.utils.cli import run_main
+
+
+def parse_args() -> argparse.Namespace:
+    """Return the command line's arguments."""
+    from msseg.config import DictAction
+
+    parser = argparse.ArgumentParser(
+        description='Say what is wrong with a config and what to do about it: compare its settings '
+        'with each other, build model, data sets, optimizer, schedule and hooks, and train one '
+        'step on a part of a batch. Exit status 1 when there are errors, 0 with warnings only.'
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument(
+        '--no-files', action='store_true', help='look for neither data nor weights, and do no step'
+    )
+    parser.add_argument('--no-step', action='store_true', help='build everything, but do no step')
+    parser.add_argument('--json', metavar='FILE', help='write all findings to this file')
+    parser.add_argument('--device', default='auto', help='auto (default), CPU, GPU or Ascend')
+    parser.add_argument('--device-id', type=int, help='number of the card')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help="settings that replace the config's: key=value",
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Check, print, and say by the exit status whether there are errors."""
+    args = parse_args()
+    if args.json and not Path(args.json).absolute().parent.is_dir():
+        raise FileNotFoundError(f'--json {args.json}: there is no such folder')
+
+    from msseg.apis.check_config import check_config, format_report, write_json
+    from msseg.utils.device import setup_device
+
+    setup_device(args.device, args.device_id)
+    report = check_config(
+        args.config, args.cfg_options, not args.no_files, not (args.no_files or args.no_step)
+    )
+    print(format_report(report))
+    if args.json:
+        write_json(report, args.json)
+    if report.num_errors:
+        sys.exit(1)
+
+
+if __name__ == '__main__':
+    run_main(main)
