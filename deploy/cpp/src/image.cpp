@@ -1,0 +1,208 @@
+#include "image.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <string_view>
+
+#include <opencv2/imgcodecs.hpp>
+#include <opencv2/imgproc.hpp>
+
+namespace msseg {
+namespace {
+
+constexpr int kChannels = 3;
+
+std::string SizeText(const cv::Size &size) {
+  return std::to_string(size.height) + "x" + std::to_string(size.width);
+}
+
+// Whether a PNG or JPEG file has its end: decoders fill what is missing with grey and go on.
+bool IsWhole(const std::vector<unsigned char> &bytes) {
+  const std::string_view text(reinterpret_cast<const char *>(bytes.data()), bytes.size());
+  constexpr std::string_view kPngEnd("IEND\xae" "B`\x82", 8);
+  if (text.substr(0, 4) == "\x89PNG") return text.find(kPngEnd) != text.npos;
+  if (text.substr(0, 2) == "\xff\xd8") {
+    const size_t end = text.rfind("\xff\xd9");
+    const size_t scan = text.rfind("\xff\xda");
+    return end != text.npos && (scan == text.npos || end > scan);
+  }
+  return true;
+}
+
+cv::Mat ReadImage(const std::filesystem::path &path) {
+  std::vector<unsigned char> bytes;
+  try {
+    bytes = ReadBytes(path);
+  } catch (const std::runtime_error &error) {
+    throw UnusableInput(error.what());
+  }
+  if (bytes.empty()) throw UnusableInput("'" + path.string() + "': the file is empty");
+  if (!IsWhole(bytes)) {
+    throw UnusableInput("'" + path.string() + "': the image is truncated: " +
+                        std::to_string(bytes.size()) + " bytes without the end of the picture");
+  }
+  cv::Mat image;
+  try {
+    image = cv::imdecode(bytes, cv::IMREAD_COLOR);
+  } catch (const cv::Exception &) {
+    // as for an image of no known format, below
+  }
+  if (image.empty()) {
+    throw UnusableInput("'" + path.string() +
+                        "': cannot be decoded as an image; it is damaged or of another format");
+  }
+  return image;
+}
+
+// The size that an image is resized to before all else.
+cv::Size SizeFor(const cv::Size &size, const Metadata &metadata) {
+  const cv::Size scale = metadata.scale.empty()
+                             ? cv::Size(static_cast<int>(size.width * metadata.ratio),
+                                        static_cast<int>(size.height * metadata.ratio))
+                             : metadata.scale;
+  if (!metadata.keep_ratio) return scale;
+  const auto [scale_short, scale_long] = std::minmax(scale.width, scale.height);
+  const auto [size_short, size_long] = std::minmax(size.width, size.height);
+  const double factor = std::min(static_cast<double>(scale_long) / size_long,
+                                 static_cast<double>(scale_short) / size_short);
+  return {static_cast<int>(size.width * factor + 0.5),
+          static_cast<int>(size.height * factor + 0.5)};
+}
+
+// Returns (1, 3, h, w) float32. A byte has 256 values: one table look-up for each.
+cv::Mat Normalized(const cv::Mat &image, const Metadata &metadata) {
+  cv::Mat planes({1, kChannels, image.rows, image.cols}, CV_32F);
+  for (int c = 0; c < kChannels; ++c) {
+    cv::Mat table(1, 256, CV_32F);
+    for (int value = 0; value < 256; ++value) {
+      // rounded to float after each step, as in training
+      const float shifted = static_cast<float>(value - static_cast<double>(metadata.mean[c]));
+      table.at<float>(value) =
+          static_cast<float>(shifted * (1 / static_cast<double>(metadata.std[c])));
+    }
+    cv::Mat channel;
+    cv::extractChannel(image, channel, metadata.to_rgb ? kChannels - 1 - c : c);
+    cv::Mat plane(image.size(), CV_32F, planes.ptr<float>(0, c));
+    cv::LUT(channel, table, plane);
+  }
+  return planes;
+}
+
+// Resizes the rows of a plane so that the first and the last stay where they are.
+cv::Mat RowsWithCornersKept(const cv::Mat &plane, int count) {
+  cv::Mat resized(count, plane.cols, CV_32F);
+  for (int row = 0; row < count; ++row) {
+    const double position = count == 1 ? 0 : row * (plane.rows - 1.0) / (count - 1);
+    const int low = std::min(static_cast<int>(position), std::max(plane.rows - 2, 0));
+    const int high = std::min(low + 1, plane.rows - 1);
+    const double share = position - low;
+    cv::addWeighted(plane.row(low), 1 - share, plane.row(high), share, 0, resized.row(row));
+  }
+  return resized;
+}
+
+cv::Mat PlaneOfSize(const cv::Mat &plane, const cv::Size &size, bool align_corners) {
+  if (plane.size() == size) return plane;
+  cv::Mat resized;
+  if (align_corners) {
+    cv::Mat columns = RowsWithCornersKept(plane, size.height).t();
+    resized = RowsWithCornersKept(columns, size.width).t();
+  } else {
+    cv::resize(plane, resized, size, 0, 0, cv::INTER_LINEAR);
+  }
+  return resized;
+}
+
+cv::Mat LabelsOfLogits(const cv::Mat &output, const cv::Size &size, const Metadata &metadata) {
+  const int num_channels = output.size[1];
+  const auto plane_of = [&](int c) {
+    const cv::Mat plane(output.size[2], output.size[3], CV_32F,
+                        const_cast<float *>(output.ptr<float>(0, c)));
+    return PlaneOfSize(plane, size, metadata.align_corners);
+  };
+  cv::Mat labels = cv::Mat::zeros(size, CV_32S);
+  cv::Mat best = plane_of(0);
+  if (num_channels == 1) {
+    for (int y = 0; y < size.height; ++y) {
+      for (int x = 0; x < size.width; ++x) {
+        labels.at<int>(y, x) = 1 / (1 + std::exp(-best.at<float>(y, x))) > metadata.threshold;
+      }
+    }
+    return labels;
+  }
+  best = best.clone();
+  for (int c = 1; c < num_channels; ++c) {
+    const cv::Mat plane = plane_of(c);
+    const cv::Mat is_better = plane > best;  // the first of equals stays
+    plane.copyTo(best, is_better);
+    labels.setTo(c, is_better);
+  }
+  return labels;
+}
+
+}  // namespace
+
+Prepared PrepareImage(const std::filesystem::path &path, const Metadata &metadata) {
+  cv::Mat image = ReadImage(path);
+  const cv::Size own_size = image.size();
+  const cv::Size size = SizeFor(own_size, metadata);
+  if (size != own_size) {
+    cv::Mat resized;
+    cv::resize(image, resized, size, 0, 0, cv::INTER_LINEAR);
+    image = resized;
+  }
+  const bool is_too_high = metadata.height != 0 && metadata.height != size.height;
+  const bool is_too_wide = metadata.width != 0 && metadata.width != size.width;
+  if (is_too_high || is_too_wide) {
+    throw UnusableInput("'" + path.string() + "': the model takes images of " +
+                        SizeText({metadata.width, metadata.height}) + " (height x width), got " +
+                        SizeText(size));
+  }
+  if (!metadata.normalizes_itself) return {Normalized(image, metadata), own_size};
+  if (metadata.is_nhwc) return {image.reshape(1, {1, image.rows, image.cols, kChannels}), own_size};
+  cv::Mat planes({1, kChannels, image.rows, image.cols}, CV_8U);
+  for (int c = 0; c < kChannels; ++c) {
+    cv::Mat plane(image.size(), CV_8U, planes.ptr(0, c));
+    cv::extractChannel(image, plane, c);
+  }
+  return {planes, own_size};
+}
+
+Prepared ReadPrepared(const Input &input, const Metadata &metadata) {
+  std::vector<unsigned char> bytes;
+  try {
+    bytes = ReadBytes(input.path);
+  } catch (const std::runtime_error &error) {
+    throw UnusableInput(error.what());
+  }
+  cv::Mat array(input.shape, metadata.normalizes_itself ? CV_8U : CV_32F);
+  if (bytes.size() != array.total() * array.elemSize()) {
+    throw UnusableInput("'" + input.path.string() + "' has " + std::to_string(bytes.size()) +
+                        " bytes, but inputs.json says " +
+                        std::to_string(array.total() * array.elemSize()));
+  }
+  std::memcpy(array.data, bytes.data(), bytes.size());
+  return {array, {}};
+}
+
+cv::Mat LabelsOf(const cv::Mat &output, const cv::Size &size, const Metadata &metadata) {
+  const int wanted_dims = metadata.gives_labels ? 3 : 4;
+  if (output.dims != wanted_dims || output.size[0] != 1) {
+    throw std::runtime_error("the model gave an output of " + std::to_string(output.dims) +
+                             " axes for one image, its metadata say " +
+                             std::to_string(wanted_dims));
+  }
+  if (!metadata.gives_labels) return LabelsOfLogits(output, size, metadata);
+  cv::Mat labels;
+  cv::Mat(output.size[1], output.size[2], output.type(), output.data).convertTo(labels, CV_32S);
+  if (labels.size() != size) {
+    // cv::resize takes no integers of 32 bits; classes are exact in float
+    labels.convertTo(labels, CV_32F);
+    cv::resize(labels, labels, size, 0, 0, cv::INTER_NEAREST);
+    labels.convertTo(labels, CV_32S);
+  }
+  return labels;
+}
+
+}  // namespace msseg

@@ -1,0 +1,36 @@
+// From files to the network's input, and from its output to labels: msseg/deploy/image_input.py
+// and predictor.py do the same in Python.
+#pragma once
+
+#include <filesystem>
+#include <stdexcept>
+
+#include <opencv2/core.hpp>
+
+#include "inputs.h"
+#include "metadata.h"
+
+namespace msseg {
+
+// One input cannot be used; the others can.
+class UnusableInput : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+struct Prepared {
+  cv::Mat input;  // what the network takes, the axis of the batch included
+  cv::Size size;  // the image's own
+};
+
+// Reads an image and prepares it as the metadata say. Throws UnusableInput.
+Prepared PrepareImage(const std::filesystem::path &path, const Metadata &metadata);
+
+// Reads an input that tools/deploy/preprocess.py has prepared. Throws UnusableInput.
+Prepared ReadPrepared(const Input &input, const Metadata &metadata);
+
+// Returns the labels, CV_32S (h, w), that a network's output means for an image of this size.
+// Throws std::runtime_error for an output that is not what the metadata say.
+cv::Mat LabelsOf(const cv::Mat &output, const cv::Size &size, const Metadata &metadata);
+
+}  // namespace msseg

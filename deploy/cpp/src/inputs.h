@@ -1,0 +1,26 @@
+// What the command line names: images, folders of images, or inputs that are already prepared.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace msseg {
+
+struct Input {
+  std::filesystem::path path;
+  std::string name;        // what its result is called: a relative path without suffix
+  std::vector<int> shape;  // of a prepared input; empty for an image
+
+  bool is_prepared() const { return !shape.empty(); }
+};
+
+// Lists the files that arguments name. Folders are searched to any depth for images, sorted; a
+// folder with an inputs.json, as tools/deploy/preprocess.py leaves it, gives its prepared inputs.
+// Throws std::runtime_error for what is not there, and where two results would have one name.
+std::vector<Input> FindInputs(const std::vector<std::string> &arguments);
+
+// Reads a file whole. Throws std::runtime_error.
+std::vector<unsigned char> ReadBytes(const std::filesystem::path &path);
+
+}  // namespace msseg

@@ -1,0 +1,78 @@
+#include "label_file.h"
+
+#include <png.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <fstream>
+#include <stdexcept>
+
+#include <opencv2/imgcodecs.hpp>
+
+namespace msseg {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kMostColours = 256;
+
+// Encodes with libpng, as OpenCV writes no palettes.
+std::vector<uint8_t> EncodeWithPalette(const cv::Mat &labels, const std::vector<uint8_t> &palette) {
+  png_image image;
+  std::memset(&image, 0, sizeof image);
+  image.version = PNG_IMAGE_VERSION;
+  image.width = static_cast<png_uint_32>(labels.cols);
+  image.height = static_cast<png_uint_32>(labels.rows);
+  image.format = PNG_FORMAT_RGB_COLORMAP;
+  image.colormap_entries = static_cast<png_uint_32>(palette.size() / 3);
+  png_alloc_size_t num_bytes = PNG_IMAGE_PNG_SIZE_MAX(image);
+  std::vector<uint8_t> file(num_bytes);
+  if (!png_image_write_to_memory(&image, file.data(), &num_bytes, 0, labels.data, 0,
+                                 palette.data())) {
+    throw std::runtime_error(std::string("libpng: ") + image.message);
+  }
+  file.resize(num_bytes);
+  return file;
+}
+
+std::vector<uint8_t> Encode(const cv::Mat &labels, int num_classes,
+                            const std::vector<uint8_t> &palette) {
+  double lowest = 0;
+  double highest = 0;
+  cv::minMaxLoc(labels, &lowest, &highest);
+  if (lowest < 0 || highest >= num_classes) {
+    throw std::runtime_error("the model gave labels " + std::to_string(static_cast<int>(lowest)) +
+                             " to " + std::to_string(static_cast<int>(highest)) +
+                             ", but it has " + std::to_string(num_classes) + " classes");
+  }
+  cv::Mat indices;
+  labels.convertTo(indices, num_classes <= kMostColours ? CV_8U : CV_16U);
+  if (num_classes <= kMostColours && !palette.empty()) return EncodeWithPalette(indices, palette);
+  std::vector<uint8_t> file;
+  cv::imencode(".png", indices, file);
+  return file;
+}
+
+}  // namespace
+
+void WriteLabels(const fs::path &path, const cv::Mat &labels, int num_classes,
+                 const std::vector<uint8_t> &palette) {
+  const std::vector<uint8_t> file = Encode(labels, num_classes, palette);
+  WriteBytes(path, file.data(), file.size());
+}
+
+void WriteBytes(const fs::path &path, const void *data, size_t num_bytes) {
+  const fs::path temporary = path.string() + "." + std::to_string(getpid()) + ".tmp";
+  std::error_code ignored;
+  std::ofstream stream(temporary, std::ios::binary);
+  stream.write(static_cast<const char *>(data), static_cast<std::streamsize>(num_bytes));
+  stream.close();
+  if (!stream) {
+    fs::remove(temporary, ignored);
+    throw std::runtime_error("'" + path.string() + "' cannot be written (" +
+                             std::strerror(errno) + ")");
+  }
+  fs::rename(temporary, path);
+}
+
+}  // namespace msseg

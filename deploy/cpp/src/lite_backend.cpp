@@ -1,0 +1,135 @@
+// MindSpore Lite: reads .mindir and .ms, runs on CPU, GPU or Ascend.
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <stdexcept>
+#include <vector>
+
+#include "include/api/context.h"
+#include "include/api/data_type.h"
+#include "include/api/model.h"
+#include "include/api/status.h"
+#include "include/api/types.h"
+
+#include "backend.h"
+
+namespace msseg {
+namespace {
+
+namespace lite = mindspore;
+
+std::shared_ptr<lite::Context> ContextFor(const Device &device) {
+  auto context = std::make_shared<lite::Context>();
+  if (device.num_threads > 0) context->SetThreadNum(device.num_threads);
+  auto &devices = context->MutableDeviceInfo();
+  if (device.type == "GPU") {
+    auto gpu = std::make_shared<lite::GPUDeviceInfo>();
+    gpu->SetDeviceID(device.id);
+    devices.push_back(gpu);
+  } else if (device.type == "Ascend") {
+    auto ascend = std::make_shared<lite::AscendDeviceInfo>();
+    ascend->SetDeviceID(device.id);
+    devices.push_back(ascend);
+  }
+  // The CPU comes last: it takes what the card before it cannot run.
+  if (device.type != "Ascend") devices.push_back(std::make_shared<lite::CPUDeviceInfo>());
+  return context;
+}
+
+cv::Mat Copied(lite::MSTensor tensor) {
+  std::vector<int> shape(tensor.Shape().begin(), tensor.Shape().end());
+  const void *data = tensor.Data().get();
+  if (data == nullptr) throw std::runtime_error("MindSpore Lite gave an output without data");
+  switch (tensor.DataType()) {
+    case lite::DataType::kNumberTypeFloat32:
+      return cv::Mat(shape, CV_32F, const_cast<void *>(data)).clone();
+    case lite::DataType::kNumberTypeInt32:
+      return cv::Mat(shape, CV_32S, const_cast<void *>(data)).clone();
+    case lite::DataType::kNumberTypeUInt8: {
+      cv::Mat labels;
+      cv::Mat(shape, CV_8U, const_cast<void *>(data)).convertTo(labels, CV_32S);
+      return labels;
+    }
+    case lite::DataType::kNumberTypeInt64: {
+      cv::Mat labels(shape, CV_32S);
+      const auto *values = static_cast<const int64_t *>(data);
+      for (size_t i = 0; i < labels.total(); ++i) labels.ptr<int>()[i] = static_cast<int>(values[i]);
+      return labels;
+    }
+    default:
+      throw std::runtime_error("the model's output is of MindSpore's data type " +
+                               std::to_string(static_cast<int>(tensor.DataType())) +
+                               ", expected float32, int32, int64 or uint8");
+  }
+}
+
+// Returns (1, c, h, w) float32 as (1, h, w, c).
+cv::Mat ChannelsLast(const cv::Mat &input) {
+  const int rows = input.size[2];
+  const int columns = input.size[3];
+  std::vector<cv::Mat> planes;
+  for (int c = 0; c < input.size[1]; ++c) {
+    planes.emplace_back(rows, columns, CV_32F, const_cast<float *>(input.ptr<float>(0, c)));
+  }
+  cv::Mat merged;
+  cv::merge(planes, merged);
+  return merged.reshape(1, {1, rows, columns, input.size[1]});
+}
+
+class LiteBackend : public Backend {
+ public:
+  LiteBackend(const std::string &model, const Device &device) {
+    const bool is_ms = std::filesystem::path(model).extension() == ".ms";
+    const auto type = is_ms ? lite::ModelType::kMindIR_Lite : lite::ModelType::kMindIR;
+    Check(model_.Build(model, type, ContextFor(device)),
+          "model '" + model + "': MindSpore Lite cannot load it for " + device.type);
+    if (model_.GetInputs().size() != 1 || model_.GetOutputs().size() != 1) {
+      throw std::runtime_error("model '" + model + "' has " +
+                               std::to_string(model_.GetInputs().size()) + " inputs and " +
+                               std::to_string(model_.GetOutputs().size()) +
+                               " outputs, expected one of each");
+    }
+  }
+
+  cv::Mat Run(const cv::Mat &input) override {
+    std::vector<lite::MSTensor> inputs = model_.GetInputs();
+    std::vector<int64_t> shape(input.size.p, input.size.p + input.dims);
+    // .ms files take (n, h, w, c), unless they were converted with another format
+    const bool is_channels_last =
+        shape.size() == 4 && inputs[0].Shape().size() == 4 && inputs[0].Shape()[3] == shape[1];
+    const cv::Mat ordered = is_channels_last ? ChannelsLast(input) : input;
+    if (is_channels_last) shape = {shape[0], shape[2], shape[3], shape[1]};
+    if (inputs[0].Shape() != shape) {
+      Check(model_.Resize(inputs, {shape}), "the model takes no input of this size");
+      inputs = model_.GetInputs();
+    }
+    const size_t num_bytes = ordered.total() * ordered.elemSize();
+    if (inputs[0].DataSize() != num_bytes) {
+      throw std::runtime_error("the model takes an input of " +
+                               std::to_string(inputs[0].DataSize()) + " bytes, got " +
+                               std::to_string(num_bytes));
+    }
+    std::memcpy(inputs[0].MutableData(), ordered.data, num_bytes);
+    std::vector<lite::MSTensor> outputs;
+    Check(model_.Predict(inputs, &outputs), "MindSpore Lite could not run the model");
+    return Copied(outputs.at(0));
+  }
+
+ private:
+  static void Check(const lite::Status &status, const std::string &what) {
+    if (status.IsError()) {
+      throw std::runtime_error(what + " (" + status.GetErrDescription() +
+                               "; GLOG_v=2 in the environment shows what it says)");
+    }
+  }
+
+  lite::Model model_;
+};
+
+}  // namespace
+
+std::unique_ptr<Backend> LoadWithLite(const std::string &model, const Device &device) {
+  return std::make_unique<LiteBackend>(model, device);
+}
+
+}  // namespace msseg
