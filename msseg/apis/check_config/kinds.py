@@ -42,9 +42,9 @@ KINDS = {
     'num_classes': Kind(
         'error',
         'wrong num_classes',
-        'Training stops, as labels without an output, or outputs without a label, are no classes.',
-        "Set num_classes in every head, decode_head={'*': dict(num_classes=…)} in a list; or "
-        'correct the classes of the data set.',
+        'Training does not start: each class of the labels needs an output, and no more.',
+        "Set num_classes in every head (decode_head={'*': dict(num_classes=…)} changes a list of "
+        'them), or correct the classes of the data set.',
     ),
     'classes_differ': Kind(
         'error',

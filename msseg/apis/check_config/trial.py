@@ -26,6 +26,7 @@ from msseg.utils.device import set_seed
 # resolution several pixels.
 _MOST_IMAGES = 2
 _LONGEST = 128
+_RULE = '----'  # MindSpore draws it between its message and its tracebacks
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def _train(runner: Runner, img: np.ndarray, gt: np.ndarray, findings: Findings) 
     except (RuntimeError, AttributeError, *USER_ERRORS) as error:  # as components of users may
         if os.environ.get('MSSEG_DEBUG') == '1':
             raise
-        text = one_line(error)[:600]
+        text = one_line(error).partition(_RULE)[0].strip()
         findings.add('does_not_run', 'model', f'{type(error).__name__}: {text}')
         return None
     named = dict(zip(step.value_names, (float(v.asnumpy()) for v in values), strict=True))

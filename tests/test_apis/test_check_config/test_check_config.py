@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+from mindspore import Tensor, nn
 
 from msseg.apis.check_config import check_config, format_report, write_json
+from msseg.models.builder import BACKBONES
 from tests.test_apis.test_check_config.nuclei_config import ROOT, write_configs
 
 CONFIGS = sorted(
@@ -122,3 +124,42 @@ def test_a_sample_that_does_not_load_is_found(tmp_path, monkeypatch):
     assert kinds(report) == ['does_not_load']
     assert list(report.findings[0].places) == ['data.train']
     assert Path(f'{image.stem}.png').name in format_report(report)
+
+
+@BACKBONES.register_module()
+class Eighth(nn.Cell):
+    """One convolution, to an eighth of the size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 8, stride=8, pad_mode='valid')
+
+    def construct(self, x: Tensor) -> tuple[Tensor]:
+        return (self.conv(x),)
+
+
+@pytest.mark.parametrize(
+    ('head', 'kind', 'phrase'),
+    [
+        ('in_channels=5', 'does_not_run', "RuntimeError: For 'Conv2D'"),
+        (
+            "loss_decode=dict(type='CrossEntropyLoss', loss_weight=float('nan'))",
+            'not_finite',
+            'nan',
+        ),
+        ("loss_decode=dict(type='CrossEntropyLoss', loss_weight=0.0)", 'no_gradient', 'loss 0,'),
+    ],
+)
+def test_what_only_a_step_shows_is_found(tmp_path, head, kind, phrase):
+    text = f"""
+_head = dict(type='FCNHead', in_channels=4, channels=4, num_convs=0, num_classes=2, in_index=0,
+             concat_input=False)
+_head.update({head})
+_head['channels'] = _head['in_channels']
+model = dict(_delete_=True, type='EncoderDecoder', backbone=dict(type='Eighth'), decode_head=_head)
+"""
+    report = check_config(write_configs(tmp_path, text))
+    assert kinds(report) == [kind], format_report(report)
+    note = report.findings[0].places['model'].note
+    assert phrase in note and '--' not in note
+    assert (report.trial is None) == (kind == 'does_not_run')
