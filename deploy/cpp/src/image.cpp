@@ -55,6 +55,17 @@ cv::Mat ReadImage(const std::filesystem::path &path) {
   return image;
 }
 
+// Throws UnusableInput unless the model takes this size.
+void CheckSize(const std::filesystem::path &path, const cv::Size &size, const Metadata &metadata) {
+  const bool is_other_height = metadata.height != 0 && metadata.height != size.height;
+  const bool is_other_width = metadata.width != 0 && metadata.width != size.width;
+  if (is_other_height || is_other_width) {
+    throw UnusableInput("'" + path.string() + "': the model takes images of " +
+                        SizeText({metadata.width, metadata.height}) + " (height x width), got " +
+                        SizeText(size));
+  }
+}
+
 // The size that an image is resized to before all else.
 cv::Size SizeFor(const cv::Size &size, const Metadata &metadata) {
   const cv::Size scale = metadata.scale.empty()
@@ -152,13 +163,7 @@ Prepared PrepareImage(const std::filesystem::path &path, const Metadata &metadat
     cv::resize(image, resized, size, 0, 0, cv::INTER_LINEAR);
     image = resized;
   }
-  const bool is_too_high = metadata.height != 0 && metadata.height != size.height;
-  const bool is_too_wide = metadata.width != 0 && metadata.width != size.width;
-  if (is_too_high || is_too_wide) {
-    throw UnusableInput("'" + path.string() + "': the model takes images of " +
-                        SizeText({metadata.width, metadata.height}) + " (height x width), got " +
-                        SizeText(size));
-  }
+  CheckSize(path, size, metadata);
   if (!metadata.normalizes_itself) return {Normalized(image, metadata), own_size};
   if (metadata.is_nhwc) return {image.reshape(1, {1, image.rows, image.cols, kChannels}), own_size};
   cv::Mat planes({1, kChannels, image.rows, image.cols}, CV_8U);
@@ -170,13 +175,19 @@ Prepared PrepareImage(const std::filesystem::path &path, const Metadata &metadat
 }
 
 Prepared ReadPrepared(const Input &input, const Metadata &metadata) {
+  if (metadata.normalizes_itself || input.shape.size() != 4) {
+    throw std::runtime_error(
+        "prepared inputs are normalised, but the model normalises by itself: export it without "
+        "--include-preprocessing");
+  }
+  CheckSize(input.path, {input.shape[3], input.shape[2]}, metadata);
   std::vector<unsigned char> bytes;
   try {
     bytes = ReadBytes(input.path);
   } catch (const std::runtime_error &error) {
     throw UnusableInput(error.what());
   }
-  cv::Mat array(input.shape, metadata.normalizes_itself ? CV_8U : CV_32F);
+  cv::Mat array(input.shape, CV_32F);
   if (bytes.size() != array.total() * array.elemSize()) {
     throw UnusableInput("'" + input.path.string() + "' has " + std::to_string(bytes.size()) +
                         " bytes, but inputs.json says " +
