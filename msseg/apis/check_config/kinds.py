@@ -30,7 +30,7 @@ KINDS = {
         'error',
         'unknown type',
         'Nothing of that name is registered.',
-        'Correct the name; list the file of a component of your own in custom_imports.',
+        'Correct the name.',
     ),
     'misspelt_argument': Kind(
         'error',

@@ -55,17 +55,16 @@ def _format_facts(report: ConfigReport) -> list[str]:
 
 
 def _format_trial(trial: Trial) -> str:
-    batch, computed = (_format_shape(shape) for shape in (trial.batch, trial.computed))
-    what = computed if batch == computed else f'{computed} of a batch of {batch}'
+    (all_images, _, *size), (images, _, *part) = trial.batch, trial.computed
+    num = str(images) if images == all_images else f'{images} of {all_images}'
+    what = 'image' if num == '1' else 'images'
+    height_width = 'x'.join(map(str, size))
+    if part != size:
+        height_width = f'{"x".join(map(str, part))} of {height_width}'
     return (
-        f'one step, forward and backward, on {what}: loss {trial.loss:.3g}, norm of all '
-        f'gradients {trial.grad_norm:.3g}'
+        f'one step, forward and backward, on {num} {what} ({height_width}): loss {trial.loss:.3g}, '
+        f'norm of all gradients {trial.grad_norm:.3g}'
     )
-
-
-def _format_shape(shape: tuple[int, ...]) -> str:
-    n, _, h, w = shape
-    return f'{_count(n, "image")} of {h}x{w}'
 
 
 def _count(number: int, what: str) -> str:

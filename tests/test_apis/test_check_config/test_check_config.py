@@ -36,7 +36,7 @@ def test_nothing_is_wrong_with_a_sound_config_and_one_step_is_done(tmp_path):
     assert report.trial.batch == (4, 3, 32, 32) and report.trial.computed == (2, 3, 32, 32)
     assert 0 < report.trial.loss < 10 and report.trial.grad_norm > 0
     text = format_report(report)
-    assert 'on 2 images of 32x32 of a batch of 4 images of 32x32: loss ' in text
+    assert 'on 2 of 4 images (32x32): loss ' in text
     assert text.endswith('nothing is wrong')
     assert sorted(tmp_path.rglob('*')) == before
     write_json(report, tmp_path / 'found.json')
