@@ -74,7 +74,7 @@ def init_segmentor(
         meta = loaded.meta
     model.set_train(False)
     model.cfg = config
-    model.CLASSES, model.PALETTE = _classes(model, meta, config)
+    model.CLASSES, model.PALETTE = find_classes(model, meta, config)
     return model
 
 
@@ -189,7 +189,7 @@ def _show(picture: np.ndarray, size: tuple[float, float], title: str, block: boo
     plt.show(block=block)
 
 
-def _classes(
+def find_classes(
     model: nn.Cell, meta: dict, cfg: Config
 ) -> tuple[tuple[str, ...], list[tuple[int, ...]]]:
     """Return names and colours of as many classes as the model has, from whoever knows them."""

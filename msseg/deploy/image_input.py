@@ -59,17 +59,23 @@ class ImageInput:
         Raises:
             ValueError: The network does not take images of this size.
         """
-        steps = self.metadata.preprocessing
-        size = self._size(image.shape[:2])
-        if size != image.shape[:2]:
-            image = cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)
-        wanted = self.metadata.input.size
+        image = self.resize(image)
+        wanted, size = self.metadata.input.size, image.shape[:2]
         if any(limit not in (None, got) for limit, got in zip(wanted, size, strict=True)):
             raise ValueError(
                 f'{self.who}: takes images of {wanted[0]}x{wanted[1]} (height x width), got '
                 f'{size[0]}x{size[1]}; resize the image, or export with --dynamic for any size'
             )
-        return np.ascontiguousarray(image) if steps.included else self._normalization(image)
+        if self.metadata.preprocessing.included:
+            return np.ascontiguousarray(image)
+        return self._normalization(image)
+
+    def resize(self, image: np.ndarray) -> np.ndarray:
+        """Return a loaded image at the size at which the network is to see it."""
+        size = self._size(image.shape[:2])
+        if size == image.shape[:2]:
+            return image
+        return cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)
 
     def _size(self, size: tuple[int, int]) -> tuple[int, int]:
         steps = self.metadata.preprocessing

@@ -29,6 +29,11 @@ class Port:
     shape: tuple[int | None, ...]
     meaning: str
 
+    def __str__(self) -> str:
+        axes = zip(self.layout, self.shape, strict=True)
+        sizes = ', '.join(axis if length is None else str(length) for axis, length in axes)
+        return f'{self.name} {self.dtype} ({sizes})'
+
     @property
     def size(self) -> tuple[int | None, int | None]:
         """Height and width."""

@@ -27,6 +27,7 @@ class MindIRRunner:
     """
 
     def __init__(self, path: Path, device: str = 'auto') -> None:
+        self._path = path
         self.metadata = read_sidecar(path)
         with path.open('rb') as file:
             is_mindir = _PRODUCER in file.read(64)
@@ -36,11 +37,18 @@ class MindIRRunner:
         try:
             self._network = nn.GraphCell(ms.load(str(path)))
         except RuntimeError as error:
-            raise ValueError(
-                f'{path}: MindSpore {ms.__version__} cannot load it '
-                f'({str(error).splitlines()[0]}); copy or export it again'
-            ) from None
+            raise ValueError(f'{path}: {_refusal("load", error)}') from None
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:
         """Run the network."""
-        return self._network(ms.Tensor(batch)).asnumpy()
+        try:
+            return self._network(ms.Tensor(batch)).asnumpy()
+        except RuntimeError as error:
+            raise ValueError(f'{self._path}: {_refusal("run", error)}') from None
+
+
+def _refusal(what: str, error: RuntimeError) -> str:
+    return (
+        f'MindSpore {ms.__version__} cannot {what} it ({str(error).splitlines()[0]}); copy or '
+        'export it again'
+    )

@@ -51,6 +51,9 @@ class HRModule(nn.Cell):
         self.num_outputs = self.num_branches if multiscale_output else 1
         self.align_corners = align_corners
         self.repeats_pixels = fuse_upsample == 'nearest'
+        # Whether to resize to the size met even where it is there already: MindSpore 2.8 cannot
+        # load an exported network of any size that asks for it first.
+        self.always_resizes = False
         self.branches = nn.CellList(
             [
                 make_res_layer(
@@ -107,7 +110,7 @@ class HRModule(nn.Cell):
             return repeat_pixels(x, factor, size)
         if not self.align_corners:
             x = resize(x, (x.shape[2] * factor, x.shape[3] * factor), False)
-            if x.shape[2:] == size:
+            if not self.always_resizes and x.shape[2:] == size:
                 return x
         return resize(x, size, self.align_corners)
 

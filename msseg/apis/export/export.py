@@ -1,0 +1,122 @@
+"""From config and checkpoint to an exported file that gives the same answers."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import mindspore as ms
+from mindspore import nn
+
+from msseg.apis.build import required
+from msseg.apis.export.compare import Agreement, compare
+from msseg.apis.export.describe import describe_preprocessing
+from msseg.apis.export.options import ExportOptions
+from msseg.apis.export.references import find_images, make_cases
+from msseg.apis.export.writers import WRITERS
+from msseg.apis.inference import find_classes
+from msseg.config import Config
+from msseg.deploy.metadata import Metadata, Port
+from msseg.deploy.sidecar import sidecar
+from msseg.models import build_segmentor
+from msseg.runner import load_checkpoint, load_weights
+from msseg.utils.atomic import atomic_path
+from msseg.utils.compile_cache import switch_off_compile_cache
+from msseg.utils.device import setup_device
+from msseg.utils.logging import get_logger
+from msseg.version import __version__
+
+
+def export_model(
+    cfg: Config,
+    checkpoint: str | Path,
+    out: str | Path,
+    options: ExportOptions,
+    images: Sequence[str | Path] = (),
+    device: str = 'auto',
+) -> tuple[Metadata, Agreement]:
+    """Export a trained network, after seeing that the file gives what the checkpoint gives.
+
+    Args:
+        cfg: The config, already checked.
+        checkpoint: The .ckpt file, or another framework's.
+        out: The file; its metadata go to ``OUT.json`` beside it.
+        options: What to export.
+        images: What to compare on; by default some of ``data.test``.
+        device: See `setup_device`.
+
+    Returns:
+        What the file says about itself, and how well it agrees with the checkpoint.
+
+    Raises:
+        FileNotFoundError, ImportError, KeyError, OSError, ValueError: Something is missing or not
+            possible, or the file disagrees; nothing is written then.
+    """
+    out = Path(out)
+    options.check(out, setup_device(device))
+    preprocessing = describe_preprocessing(cfg, options.include_preprocessing)
+    images = images or find_images(cfg, options.size)
+    model, meta = _load(cfg, checkpoint)
+    classes, palette = find_classes(model, meta, cfg)
+    metadata = Metadata(
+        input=_input(options, len(preprocessing.mean)),
+        output=_output(options, model.out_channels),
+        preprocessing=preprocessing,
+        classes=tuple(classes),
+        palette=tuple(palette),
+        align_corners=model.align_corners,
+        threshold=model.threshold,
+        toolbox_version=__version__,
+        origin={
+            'config': str(cfg.filename),
+            'checkpoint': str(checkpoint),
+            'mindspore': ms.__version__,
+        },
+    )
+    cases = make_cases(model, metadata, images, options.size)
+    with tempfile.TemporaryDirectory(prefix='.export-', dir=out.parent) as folder:
+        written = Path(folder) / f'model.{options.file_format}'
+        run = WRITERS[options.file_format](model, metadata, written)
+        agreement = compare(run, cases, len(images), model.threshold)
+        agreement.check(str(out))
+        for source, target in ((sidecar(written), sidecar(out)), (written, out)):
+            with atomic_path(target) as temporary:
+                os.replace(source, temporary)
+    return metadata, agreement
+
+
+def _load(cfg: Config, checkpoint: str | Path) -> tuple[nn.Cell, dict]:
+    """Return the network in float32, whatever it was trained in, and what the file says of it."""
+    switch_off_compile_cache()  # its key does not know of folded norms
+    model = build_segmentor(required(cfg, 'model'), cfg.get('train_cfg'), cfg.get('test_cfg'))
+    loaded = load_checkpoint(checkpoint).as_evaluated()
+    load_weights(model, loaded)
+    model.set_train(False)
+    if (model.test_cfg or {}).get('mode') == 'slide':
+        get_logger().warning(
+            "model.test_cfg.mode is 'slide', but an exported file sees a whole image at once: "
+            'its scores differ from those of tools/test.py'
+        )
+    return model, loaded.meta
+
+
+def _input(options: ExportOptions, channels: int) -> Port:
+    n, h, w = _shape(options)
+    if options.include_preprocessing:
+        meaning = 'the image as cv2.imread gives it, in BGR order'
+        return Port('image', 'uint8', 'NHWC', (n, h, w, channels), meaning)
+    meaning = 'the image, its channels in the order that preprocessing says, normalised'
+    return Port('image', 'float32', 'NCHW', (n, channels, h, w), meaning)
+
+
+def _output(options: ExportOptions, channels: int) -> Port:
+    n, h, w = _shape(options)
+    if options.argmax:
+        return Port('labels', 'int32', 'NHW', (n, h, w), 'labels')
+    return Port('logits', 'float32', 'NCHW', (n, channels, h, w), 'logits')
+
+
+def _shape(options: ExportOptions) -> tuple[int | None, int | None, int | None]:
+    return (None,) * 3 if options.dynamic else (options.batch, *options.size)

@@ -1,0 +1,217 @@
+"""MindSpore's operations in ONNX (opset 13, of which OpenCV 4.6 reads what is used here)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from msseg.apis.export.fold import CONV
+from msseg.apis.export.graph import Node
+from msseg.apis.export.onnx_builder import OnnxBuilder
+
+Translation = Callable[[OnnxBuilder, Node], str]
+
+# the same number of operands, no settings
+_SAME = {
+    'ReLU': 'Relu', 'Sigmoid': 'Sigmoid', 'Tanh': 'Tanh', 'Exp': 'Exp', 'Log': 'Log',
+    'Sqrt': 'Sqrt', 'Abs': 'Abs', 'Neg': 'Neg', 'Reciprocal': 'Reciprocal', 'Floor': 'Floor',
+    'Erf': 'Erf', 'Add': 'Add', 'Adds': 'Add', 'Sub': 'Sub', 'Subs': 'Sub', 'Mul': 'Mul',
+    'Muls': 'Mul', 'Div': 'Div', 'Divs': 'Div', 'RealDiv': 'Div', 'Maximum': 'Max',
+    'Minimum': 'Min', 'Pow': 'Pow',
+}  # fmt: skip
+
+
+def translate(builder: OnnxBuilder, node: Node) -> None:
+    """Add a graph's node to an ONNX graph.
+
+    Raises:
+        ValueError: An operation that is not known here, or set in an unusual way.
+    """
+    if node.op == 'MakeTuple':  # whoever reads it reads its elements
+        return
+    if node.op in _SAME:
+        name = builder.emit(_SAME[node.op], [builder.read(each) for each in node.inputs])
+    elif node.op in _TRANSLATIONS:
+        name = _TRANSLATIONS[node.op](builder, node)
+    else:
+        raise ValueError(
+            f"exporting to ONNX: MindSpore's operation {node.op!r} (its result is of shape "
+            f'{node.shape}) has no translation here; known are '
+            f'{sorted([*_SAME, *_TRANSLATIONS])}. The format mindir takes every operation'
+        )
+    builder.finish(node, name)
+
+
+def _convolution(builder: OnnxBuilder, node: Node) -> str:
+    settings = node.attributes
+    if settings.get('format', 'NCHW') != 'NCHW':
+        raise ValueError(f'Conv2D: format is {settings["format"]!r}, expected NCHW')
+    top, bottom, left, right = settings['pad_list']
+    return builder.emit(
+        'Conv',
+        [builder.read(each) for each in node.inputs],
+        kernel_shape=list(builder.graph.values[node.inputs[1]].shape[2:]),
+        strides=list(settings['stride'][-2:]),
+        dilations=list(settings['dilation'][-2:]),
+        pads=[top, left, bottom, right],
+        group=settings.get('group', 1),
+    )
+
+
+def _batch_norm(builder: OnnxBuilder, node: Node) -> str:
+    if builder.setting(node, 5, 'is_training'):
+        raise ValueError('BatchNorm: normalises by the batch, not by its running statistics')
+    return builder.emit(
+        'BatchNormalization',
+        [builder.read(each) for each in node.inputs[:5]],
+        epsilon=builder.setting(node, 6, 'epsilon'),
+    )
+
+
+def _bias(builder: OnnxBuilder, node: Node) -> str:
+    bias = builder.graph.values[node.inputs[1]]
+    rank = len(builder.graph.shape_of(node.inputs[0]))
+    return builder.emit(
+        'Add',
+        [builder.read(node.inputs[0]), builder.constant(bias.reshape(-1, *[1] * (rank - 2)))],
+    )
+
+
+def _resize(builder: OnnxBuilder, node: Node) -> str:
+    size = tuple(builder.setting(node, 1, 'size'))
+    keeps_corners = builder.setting(node, 2, 'align_corners')
+    if not keeps_corners and not builder.setting(node, 3, 'half_pixel_centers'):
+        raise ValueError('ResizeBilinearV2: without align_corners it must have half_pixel_centers')
+    x = builder.read(node.inputs[0])
+    old = builder.graph.shape_of(node.inputs[0])
+    inputs = [x, '', *_new_size(builder, x, old, size)]
+    # 'pytorch_half_pixel' is 'half_pixel', but at a size of 1; OpenCV 4.6 takes only the former
+    # for what it means.
+    mode = 'align_corners' if keeps_corners else 'pytorch_half_pixel'
+    return builder.emit('Resize', inputs, mode='linear', coordinate_transformation_mode=mode)
+
+
+def _new_size(
+    builder: OnnxBuilder, x: str, old: tuple[int, ...], size: tuple[int, int]
+) -> list[str]:
+    """Return Resize's operands ``scales`` and ``sizes``, the latter left away for scales."""
+    if not builder.dynamic:
+        return ['', builder.constant([*old[:2], *size], np.int64)]
+    wanted = builder.run_time_size(size)
+    if wanted is not None:
+        rest = builder.emit(
+            'Slice', [builder.emit('Shape', [x]), builder.constant([0]), builder.constant([2])]
+        )
+        return ['', builder.emit('Concat', [rest, wanted], axis=0)]
+    factors = [new // before for new, before in zip(size, old[2:], strict=True)]
+    if [f * before for f, before in zip(factors, old[2:], strict=True)] != list(size):
+        raise ValueError(
+            f'ResizeBilinearV2: resizes {old[2:]} to {size}, which is neither the size of anything '
+            'before it nor a multiple: export one size, without --dynamic'
+        )
+    return [builder.constant([1, 1, *factors], np.float32)]
+
+
+def _reshape(builder: OnnxBuilder, node: Node) -> str:
+    shape = list(builder.setting(node, 1, 'shape'))
+    x = builder.read(node.inputs[0])
+    old = builder.graph.shape_of(node.inputs[0])
+    if not builder.dynamic:
+        return builder.emit('Reshape', [x, builder.constant(shape, np.int64)])
+    head = [0] if shape[0] == old[0] == 1 else shape[:1]  # 0: as many images as there are
+    if len(shape) == 4:
+        size = builder.run_time_size(tuple(shape[2:]))
+        if size is not None:
+            head = builder.constant([*head, shape[1]], np.int64)
+            return builder.emit('Reshape', [x, builder.emit('Concat', [head, size], axis=0)])
+    if len(old) == 4 and len(shape) == 3 and shape[2] == old[2] * old[3]:
+        shape[2] = -1
+    return builder.emit('Reshape', [x, builder.constant([*head, *shape[1:]], np.int64)])
+
+
+def _concat(builder: OnnxBuilder, node: Node) -> str:
+    pack = next(each for each in builder.graph.nodes if each.name == node.inputs[0])
+    axis = builder.setting(node, 1, 'axis')
+    return builder.emit('Concat', [builder.read(each) for each in pack.inputs], axis=axis)
+
+
+def _softmax(builder: OnnxBuilder, node: Node) -> str:
+    axis = builder.setting(node, 1, 'axis')
+    axis = axis[0] if isinstance(axis, tuple) else axis
+    return builder.emit('Softmax', [builder.read(node.inputs[0])], axis=axis)
+
+
+def _product(builder: OnnxBuilder, node: Node) -> str:
+    names = []
+    for index, setting in enumerate(('transpose_a', 'transpose_b')):
+        name, rank = node.inputs[index], len(builder.graph.shape_of(node.inputs[index]))
+        order = [*range(rank - 2), rank - 1, rank - 2]
+        read = builder.read(name)
+        is_turned = builder.setting(node, 2 + index, setting)
+        names.append(builder.emit('Transpose', [read], perm=order) if is_turned else read)
+    return builder.emit('MatMul', names)
+
+
+def _transpose(builder: OnnxBuilder, node: Node) -> str:
+    order = list(builder.setting(node, 1, 'perm'))
+    return builder.emit('Transpose', [builder.read(node.inputs[0])], perm=order)
+
+
+def _reduction(op: str) -> Translation:
+    def translation(builder: OnnxBuilder, node: Node) -> str:
+        axes = builder.setting(node, 1, 'axis')
+        axes = [axes] if isinstance(axes, int) else list(axes)
+        if not axes or builder.setting(node, 2, 'keep_dims') is not True:
+            raise ValueError(f'{node.op}: expected axes and keep_dims=True')
+        return builder.emit(op, [builder.read(node.inputs[0])], axes=axes, keepdims=1)
+
+    return translation
+
+
+def _max_pool(builder: OnnxBuilder, node: Node) -> str:
+    settings: dict[str, Any] = node.attributes
+    if settings.get('pad_mode') not in ('VALID', 2):
+        raise ValueError(f'MaxPool: pad_mode is {settings.get("pad_mode")!r}, expected VALID')
+    return builder.emit(
+        'MaxPool',
+        [builder.read(node.inputs[0])],
+        kernel_shape=list(settings['kernel_size'][-2:]),
+        strides=list(settings['strides'][-2:]),
+    )
+
+
+def _leaky_relu(builder: OnnxBuilder, node: Node) -> str:
+    alpha = builder.setting(node, 1, 'negative_slope')
+    return builder.emit('LeakyRelu', [builder.read(node.inputs[0])], alpha=alpha)
+
+
+def _relu6(builder: OnnxBuilder, node: Node) -> str:
+    limits = [builder.constant(value, np.float32) for value in (0, 6)]
+    return builder.emit('Clip', [builder.read(node.inputs[0]), *limits])
+
+
+def _silu(builder: OnnxBuilder, node: Node) -> str:
+    x = builder.read(node.inputs[0])
+    return builder.emit('Mul', [x, builder.emit('Sigmoid', [x])])
+
+
+_TRANSLATIONS: dict[str, Translation] = {
+    'BatchMatMul': _product,
+    'BatchNorm': _batch_norm,
+    'BiasAdd': _bias,
+    'Concat': _concat,
+    CONV: _convolution,
+    'LeakyReLUExt': _leaky_relu,
+    'MatMul': _product,
+    'MaxPool': _max_pool,
+    'ReLU6': _relu6,
+    'ReduceMax': _reduction('ReduceMax'),
+    'ReduceMean': _reduction('ReduceMean'),
+    'Reshape': _reshape,
+    'ResizeBilinearV2': _resize,
+    'SiLU': _silu,
+    'Softmax': _softmax,
+    'Transpose': _transpose,
+}

@@ -1,0 +1,83 @@
+"""Export a network: ``python tools/export.py CONFIG CHECKPOINT --size H W --out FILE``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from msseg.utils.cli import run_main
+from msseg.utils.interrupts import hear_interrupts
+
+
+def parse_args() -> argparse.Namespace:
+    """Return the command line's arguments."""
+    from msseg.config import DictAction
+
+    parser = argparse.ArgumentParser(
+        description='Export a trained network to a file that runs without its training code.'
+    )
+    parser.add_argument('config', help='config file')
+    parser.add_argument('checkpoint', help='checkpoint file (.ckpt, .pth, .safetensors)')
+    parser.add_argument('--format', help="mindir, onnx or air (default: by --out's ending)")
+    parser.add_argument('--out', required=True, help='the file; FILE.json comes beside it')
+    parser.add_argument(
+        '--size', nargs=2, type=int, required=True, metavar=('H', 'W'), help="the images' size"
+    )
+    parser.add_argument('--batch', type=int, default=1, help='images at once (default: 1)')
+    parser.add_argument(
+        '--dynamic',
+        action='store_true',
+        help='take images of any size and any number of them; not for air. --size is then one '
+        'of the sizes that are compared',
+    )
+    parser.add_argument('--argmax', action='store_true', help='give labels in place of logits')
+    parser.add_argument(
+        '--include-preprocessing',
+        action='store_true',
+        help='take bytes (n, h, w, 3) in BGR order, as cv2.imread gives them, and normalise inside',
+    )
+    parser.add_argument(
+        '--images',
+        nargs='+',
+        default=[],
+        metavar='FILE',
+        help='images to compare file and checkpoint on (default: up to four of data.test)',
+    )
+    parser.add_argument('--device', default='auto', help='auto (default), CPU, GPU or Ascend')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help="settings that replace the config's: key=value",
+    )
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Export."""
+    args = parse_args()
+    hear_interrupts()
+    from msseg.apis import load_config
+    from msseg.apis.export import ExportOptions, export_model
+    from msseg.utils.logging import setup_logging
+
+    setup_logging(level='WARNING')
+    options = ExportOptions(
+        args.format or Path(args.out).suffix.removeprefix('.'),
+        tuple(args.size),
+        args.batch,
+        args.argmax,
+        args.include_preprocessing,
+        args.dynamic,
+    )
+    cfg = load_config(args.config, args.cfg_options)
+    metadata, agreement = export_model(
+        cfg, args.checkpoint, args.out, options, args.images, args.device
+    )
+    megabytes = Path(args.out).stat().st_size / 1e6
+    print(f'{args.out} ({megabytes:.1f} MB): {metadata.input} -> {metadata.output}')
+    print(f'compared with the checkpoint: {agreement}')
+
+
+if __name__ == '__main__':
+    run_main(main)
