@@ -178,6 +178,13 @@ def test_commands_take_the_options_they_are_given(page):
     assert not wrong
 
 
+@pytest.mark.parametrize('tool', ['tools/train.py', 'tools/test.py'])
+def test_every_option_of_training_and_testing_is_in_its_table(tool):
+    page = (ROOT / 'docs/getting_started.md').read_text(encoding='utf-8')
+    table = page.partition(f'| option of `{tool}` | does |')[2].partition('\n\n')[0]
+    assert set(re.findall(r'`(--[\w-]+)', table)) == options_of(ROOT / tool) - {'--help'}
+
+
 def options_of(tool: Path) -> set[str]:
     """Returns the options that a command line declares, those of its subcommands included."""
     files = [tool]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 
 import pytest
 
 from msseg.apis.config_schema import TOP_LEVEL, get_schema, load_config
 from msseg.registry import Registry
+from msseg.runner.schedules import POLICIES
 
 CONFIG = 'configs/ocrnet/ocrnet_hr18s_512x1024_40k_cityscapes.py'
 
@@ -170,3 +172,17 @@ def test_the_table_knows_every_registry_and_key():
 def test_the_page_on_configs_lists_every_top_level_key():
     page = Path('docs/config.md').read_text(encoding='utf-8')
     assert [key for key in TOP_LEVEL if f'| `{key}` | {TOP_LEVEL[key]} |' not in page] == []
+
+
+def test_the_page_on_configs_lists_the_keys_that_no_class_takes():
+    page = Path('docs/config.md').read_text(encoding='utf-8')
+    table = page.partition('## Keys inside them')[2].partition('## Writing')[0]
+    missing = []
+    for path, rule in get_schema().by_path.items():
+        nodes = [{'policy': name} for name in POLICIES] if path == 'lr_config' else [{}]
+        accepted = [accepts.keys or () for node in nodes if (accepts := rule(node)) is not None]
+        rows = '\n'.join(row for row in table.splitlines() if path.split('.')[0] in row)
+        for key in set().union(*accepted):
+            if not re.search(rf'\b{key}\b', rows):
+                missing.append(f'{path}.{key}')
+    assert missing == []
