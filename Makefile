@@ -7,9 +7,8 @@ PIP := $(PY) -m pip --disable-pip-version-check
 CONSTRAINTS := -c constraints.txt
 OPENCV_PIN := $(shell sed -n 's/^opencv-python-headless==//p' constraints.txt)
 
-# Two test workers on two cores: each computes with one thread, or they fight over the cores.
+# Test processes at a time: each computes with one thread.
 TEST_WORKERS ?= 2
-TEST_ENV := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MPLBACKEND=Agg
 
 .PHONY: help demo test test-endurance test-matrix lint format clean
 
@@ -20,14 +19,13 @@ demo: $(VENV)/ready  ## Train OCRNet on microscopy images, measure it, draw what
 	$(PY) demo/run.py
 
 test: lint  ## Lint, run all tests, print the coverage
-	@rm -f .coverage .coverage.*
-	$(TEST_ENV) $(PY) -m pytest -n $(TEST_WORKERS) --dist loadfile --durations=15 --cov --cov-report=term
+	$(PY) -m tests.run --workers $(TEST_WORKERS) --coverage
 
 test-endurance: $(VENV)/ready-for-tests  ## Kill, stop, resume and starve whole runs (up to 40 minutes)
-	$(TEST_ENV) $(PY) -m pytest endurance -n $(TEST_WORKERS) --dist loadfile --durations=15
+	$(PY) -m tests.run endurance --workers $(TEST_WORKERS)
 
 test-matrix: $(VENV)/made  ## Run all tests with each MindSpore that is supported, in environments of their own
-	$(PY) tests/matrix.py --workers $(TEST_WORKERS)
+	$(PY) -m tests.matrix --workers $(TEST_WORKERS)
 
 lint: $(VENV)/ready-for-tests  ## Check style and who imports whom
 	$(VENV)/bin/ruff check .

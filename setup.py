@@ -37,7 +37,6 @@ EXTRAS = {
         'pytest>=8.0',
         'coverage>=7.10',
         'pytest-cov>=7.0',
-        'pytest-xdist>=3.5',
         'ruff>=0.9',
         'tensorboardX>=2.6',
     ],
