@@ -185,8 +185,8 @@ class SmallRun:
         return [int(line) for line in path.read_text().split()] if path.exists() else []
 
     def checkpoints(self) -> list[str]:
-        """Return the names of the checkpoints that there are."""
-        return sorted(path.name for path in self.work_dir.glob('*.ckpt'))
+        """Return the names of the checkpoints that there are, without those still being written."""
+        return sorted(path.name for path in self.work_dir.glob('[!.]*.ckpt'))
 
     def wait_for(
         self, condition: Callable[[], object], process: subprocess.Popen, timeout: float = 120
