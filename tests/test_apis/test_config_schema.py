@@ -186,3 +186,9 @@ def test_the_page_on_configs_lists_the_keys_that_no_class_takes():
             if not re.search(rf'\b{key}\b', rows):
                 missing.append(f'{path}.{key}')
     assert missing == []
+
+
+def test_the_page_for_users_of_mmsegmentation_lists_what_is_ignored():
+    page = Path('docs/from_mmsegmentation.md').read_text(encoding='utf-8')
+    names = {key.rpartition('.')[2] for key in get_schema().meaningless}
+    assert [name for name in sorted(names) if f'`{name}`' not in page] == []
