@@ -32,11 +32,7 @@ def setup_logging(log_file: str | Path | None = None, level: str | int = 'INFO')
     Raises:
         ValueError: An unknown name of a level.
     """
-    if isinstance(level, str) and level not in _LEVELS:
-        raise ValueError(
-            f'log_level is {level!r}, expected one of {list(_LEVELS)}.'
-            f'{did_you_mean(level, _LEVELS)}'
-        )
+    check_level(level)
     logger = get_logger()
     close_logging()
     handlers: list[logging.Handler] = [Console()]
@@ -48,6 +44,15 @@ def setup_logging(log_file: str | Path | None = None, level: str | int = 'INFO')
     logger.setLevel(level if get_rank() == 0 else logging.ERROR)
     logger.propagate = False
     return logger
+
+
+def check_level(level: str | int) -> None:
+    """Raise ValueError for an unknown name of a level."""
+    if isinstance(level, str) and level not in _LEVELS:
+        raise ValueError(
+            f'log_level is {level!r}, expected one of {list(_LEVELS)}.'
+            f'{did_you_mean(level, _LEVELS)}'
+        )
 
 
 def close_logging() -> None:

@@ -8,10 +8,17 @@ from msseg.apis.build import build_split, loader_options
 from msseg.apis.check_config.attempt import attempt
 from msseg.apis.check_config.finding import Findings
 from msseg.apis.check_config.kinds import HINDERS_BUILDING
-from msseg.apis.check_config.settings import SPLITS, dataset_nodes, part, transform_nodes
+from msseg.apis.check_config.settings import (
+    SPLITS,
+    dataset_nodes,
+    is_list_of_dicts,
+    part,
+    transform_nodes,
+)
 from msseg.config import Config
 from msseg.datasets import TrainLoader
 from msseg.datasets.builder import PIPELINES
+from msseg.datasets.pipelines import Compose
 from msseg.registry import config_path
 from msseg.utils.dist import get_rank, get_world_size
 
@@ -23,6 +30,9 @@ def build_transforms(cfg: Config, findings: Findings) -> None:
     """Build each transform of all pipelines; no file is looked at."""
     for split in SPLITS:
         for dataset in dataset_nodes(cfg, split):
+            if not is_list_of_dicts(dataset.get('pipeline')):
+                where = f'{config_path(dataset)}.pipeline'
+                attempt(findings, where, lambda d=dataset: Compose(d.get('pipeline')))
             for node in transform_nodes(dataset):
                 if not findings.hinders(config_path(node), _HINDERS):
                     attempt(findings, config_path(node), lambda n=node: PIPELINES.build(n))

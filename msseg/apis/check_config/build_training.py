@@ -18,7 +18,7 @@ from msseg.models import SegmentorWithLoss
 from msseg.registry import build_from_cfg, config_path
 from msseg.runner import RUNNERS, Runner, TrainStep, build_optimizer
 from msseg.runner.hooks import CheckpointHook, EvalHook, LrUpdaterHook
-from msseg.utils.logging import get_logger
+from msseg.utils.logging import check_level, get_logger
 
 
 class Layer(nn.Cell):
@@ -48,6 +48,7 @@ def build_training(cfg: Config, findings: Findings, iters_per_epoch: int | None 
         iters_per_epoch: None while the data are not known.
     """
     attempt(findings, 'workflow', lambda: refuse_unsupported(cfg))
+    attempt(findings, 'log_level', lambda: check_level(cfg.get('log_level', 'INFO')))
     step = _build_step(cfg, findings)
     if not part(cfg, 'runner') or findings.hinders('runner'):
         return
@@ -91,8 +92,8 @@ def _build_hooks(cfg: Config, runner: Runner, findings: Findings) -> None:
         'evaluation': lambda: EvalHook(**{**by_epoch, **evaluation}),
         'checkpoint_config': lambda: CheckpointHook(**saving),
     }
-    for hook in each(cfg.get('custom_hooks')):
-        builders[config_path(hook)] = lambda h=hook: runner.register_hook(h)
+    for index, hook in enumerate(cfg.get('custom_hooks') or []):
+        builders[f'custom_hooks[{index}]'] = lambda h=hook: runner.register_hook(h)
     for hook in each(log.get('hooks')):
         merged = {**by_epoch, **interval, **hook}
         builders[config_path(hook)] = lambda m=merged: runner.register_hook(m)

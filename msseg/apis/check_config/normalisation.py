@@ -81,11 +81,10 @@ def _compare(trained: Mapping[str, Any], tested: Mapping[str, Any], findings: Fi
     """Compare the normalisation of a data set's images with the one of training."""
     nodes = [next(iter(transforms_of(dataset, Normalize)), None) for dataset in (trained, tested)]
     for dataset, node, other in zip((trained, tested), nodes, reversed(nodes), strict=True):
-        if node is None and other is not None and all(map(_is_own, transform_nodes(dataset))):
-            pipeline = setting(dataset, 'pipeline')
-            if pipeline is not None:
-                note = f'it has no Normalize, but {config_path(other)} is one'
-                findings.add('norm_missing', pipeline, note)
+        steps = transform_nodes(dataset)
+        if node is None and other is not None and steps and all(map(_is_own, steps)):
+            note = f'it has no Normalize, but {config_path(other)} is one'
+            findings.add('norm_missing', setting(dataset, 'pipeline'), note)
         elif node is not None and not ('mean' in node and 'std' in node):
             findings.add('norm_missing', config_path(node), 'Normalize without mean and std')
     if None in nodes or findings.hinders(config_path(nodes[1]), ['norm_missing']):

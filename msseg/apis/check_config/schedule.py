@@ -45,10 +45,10 @@ class RunLength:
 def run_length(cfg: Config, iters_per_epoch: int | None = None) -> RunLength | None:
     """Return how long a config's run is, None when it does not say so."""
     runner = part(cfg, 'runner')
-    by_epoch = getattr(entry_of(runner, RUNNERS), 'by_epoch', True)
     for name in ('max_iters', 'max_epochs'):
         said = setting(runner, name)
         if said is not None and is_count(said.value) and said.value > 0:
+            by_epoch = getattr(entry_of(runner, RUNNERS), 'by_epoch', name == 'max_epochs')
             return RunLength(said, by_epoch, iters_per_epoch)
     return None
 

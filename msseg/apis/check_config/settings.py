@@ -79,6 +79,11 @@ def each(value: Any) -> list[Mapping[str, Any]]:
     return [node for node in values if isinstance(node, Mapping)]
 
 
+def is_list_of_dicts(value: Any) -> bool:
+    """Whether a value is a list that holds dicts only."""
+    return isinstance(value, (list, tuple)) and len(each(value)) == len(value)
+
+
 def head_nodes(cfg: Config) -> list[Mapping[str, Any]]:
     """Return the heads: decode heads, then auxiliary ones."""
     model = part(cfg, 'model')

@@ -65,7 +65,7 @@ def try_step(cfg: Config, datasets: Mapping[str, Any], findings: Findings) -> Tr
             loader = TestLoader(dataset, 0)
             attempt(findings, f'data.{split}', lambda of=loader: of.load(0), 'does_not_load')
     with tempfile.TemporaryDirectory(prefix='msseg-') as folder:
-        runner = attempt(findings, 'model', lambda: _build(cfg, datasets, folder))
+        runner = attempt(findings, 'runner', lambda: _build(cfg, datasets, folder))
         if runner is None:
             return None
         batch = attempt(findings, 'data.train', lambda: runner.loader.load(0), 'does_not_load')

@@ -74,6 +74,13 @@ FAULTS = [
         ["Did you mean 'CrossEntropyLoss'?"],
     ),
     Fault(
+        'unknown type of the runner',
+        "runner = dict(type='IterBasedRuner')",
+        'unknown_type',
+        ['runner.type'],
+        ["Did you mean 'IterBasedRunner'?"],
+    ),
+    Fault(
         'unknown policy',
         "lr_config = dict(policy='polly')",
         'unknown_type',
@@ -335,6 +342,20 @@ FAULTS = [
         ['optimizer', 'lr_config', 'data', 'data.train.pipeline[4]', 'custom_hooks[0]',
          'checkpoint_config', 'workflow', 'log_config.hooks[0]', 'model.test_cfg'],
         ["Did you mean 'linear'?", 'samples_per_gpu=0', 'expected a probability', 'EMAHook'],
+    ),
+    Fault(
+        'pipelines that are none',
+        "data = dict(train=dict(pipeline=None), val=dict(pipeline=['LoadImageFromFile']))",
+        'refused',
+        ['data.train.pipeline', 'data.val.pipeline'],
+        ['a pipeline must be a list of transforms', "but got 'LoadImageFromFile'"],
+    ),
+    Fault(
+        'hooks that are none, and an unknown level',
+        "custom_hooks = ['EMAHook']\nlog_level = 'LOUD'",
+        'refused',
+        ['custom_hooks[0]', 'log_level'],
+        ['a hook must be a msseg.runner.hooks.Hook', "log_level is 'LOUD'"],
     ),
     Fault(
         'values that heads refuse',
