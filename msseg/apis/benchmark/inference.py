@@ -1,20 +1,26 @@
-"""What follows the network when an image is segmented, against the network itself."""
+"""The network on one large image: what follows it, and what exporting makes of it."""
 
 from __future__ import annotations
 
 import argparse
+import tempfile
+from pathlib import Path
 
 import mindspore as ms
 import numpy as np
 from mindspore import nn
 
+from msseg.apis.benchmark.exported import LIMITS, compare_file, measure_usage, write_file
 from msseg.apis.benchmark.measure import Comparison, compare
 from msseg.apis.build import build_model
 from msseg.config import Config
 from msseg.models import SegmentorForTest
 from msseg.utils.device import set_seed, setup_device
 
-HELP = 'logits to labels on the host (resize, argmax, copy) / the network, on one large image'
+HELP = (
+    'on one large image: logits to labels (resize, argmax, copy) / the network; files exported '
+    'from it, labels at full size included / the network'
+)
 LIMIT = 0.1
 
 
@@ -28,16 +34,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--height', type=int, default=1024, help="the image's height")
     parser.add_argument('--width', type=int, default=2048, help="the image's width")
     parser.add_argument('--rounds', type=int, default=5, help='times that both are measured')
+    parser.add_argument(
+        '--formats',
+        nargs='*',
+        default=['mindir', 'onnx'],
+        choices=list(LIMITS),
+        help='exported files to measure; give no name to leave them out',
+    )
+    parser.add_argument(
+        '--only-exported', action='store_true', help='leave the first comparison out'
+    )
 
 
 class _Network(nn.Cell):
-    """Image to logits at the network's own size."""
+    """Image to logits at the network's own size.
 
-    def __init__(self, segmentor: nn.Cell) -> None:
+    Args:
+        segmentor: The network.
+        dynamic: Whether one graph serves all sizes, as in testing; one size is a little faster.
+    """
+
+    def __init__(self, segmentor: nn.Cell, dynamic: bool) -> None:
         super().__init__(auto_prefix=False)
         self.segmentor = segmentor
         self.set_train(False)
-        self.set_inputs(ms.Tensor(shape=[None, 3, None, None], dtype=ms.float32))
+        if dynamic:
+            self.set_inputs(ms.Tensor(shape=[None, 3, None, None], dtype=ms.float32))
 
     def construct(self, img: ms.Tensor) -> ms.Tensor:
         return self.segmentor.predict(img)
@@ -55,21 +77,33 @@ class _Rest(nn.Cell):
         return self.whole.finish(logits, self.size)
 
 
-def run(args: argparse.Namespace) -> Comparison:
-    """Measures, prints a line and returns the times."""
+def run(args: argparse.Namespace) -> list[Comparison]:
+    """Measures, prints a line for each comparison and returns the times."""
     setup_device('auto')
     set_seed(0)
-    segmentor = build_model(Config.fromfile(args.config))
-    network = _Network(segmentor)
-    rest = _Rest(segmentor, (args.height, args.width))
-    shape = (1, 3, args.height, args.width)
-    img = ms.Tensor(np.random.default_rng(0).normal(size=shape), ms.float32)
-    logits = network(img)
-    logits.asnumpy()
+    cfg = Config.fromfile(args.config)
+    size = (args.height, args.width)
+    img = np.random.default_rng(0).normal(size=(1, 3, *size)).astype(np.float32)
+    found = [] if args.only_exported else [_measure_rest(build_model(cfg), img, args.rounds)]
+    if args.formats:
+        network = _Network(build_model(cfg), dynamic=False)
+        for file_format in args.formats:
+            with tempfile.TemporaryDirectory() as folder:
+                path = write_file(build_model(cfg), file_format, size, Path(folder))
+                found.append(compare_file(path, network, img, args.rounds))
+                name = f'exported {file_format} at {args.height}x{args.width}'
+                print(found[-1].report(name, 'network', LIMITS[file_format]), flush=True)
+                print(measure_usage(path).report(), flush=True)
+    return found
 
+
+def _measure_rest(segmentor: nn.Cell, img: np.ndarray, rounds: int) -> Comparison:
+    network, size = _Network(segmentor, dynamic=True), img.shape[2:]
+    rest, tensor = _Rest(segmentor, size), ms.Tensor(img)
+    logits = network(tensor)
+    logits.asnumpy()
     times = compare(
-        lambda: rest(logits).asnumpy(), lambda: network(img).asnumpy(), args.rounds, warmup=1
+        lambda: rest(logits).asnumpy(), lambda: network(tensor).asnumpy(), rounds, warmup=1
     )
-    size = f'{args.height}x{args.width}'
-    print(times.report(f'logits to labels at {size}', 'network', LIMIT))
+    print(times.report(f'logits to labels at {size[0]}x{size[1]}', 'network', LIMIT), flush=True)
     return times

@@ -14,11 +14,12 @@ from msseg.apis.build import required
 from msseg.apis.export.compare import Agreement, compare
 from msseg.apis.export.describe import describe_preprocessing
 from msseg.apis.export.options import ExportOptions
+from msseg.apis.export.ports import input_port, output_port
 from msseg.apis.export.references import find_images, make_cases
 from msseg.apis.export.writers import WRITERS
 from msseg.apis.inference import find_classes
 from msseg.config import Config
-from msseg.deploy.metadata import Metadata, Port
+from msseg.deploy.metadata import Metadata
 from msseg.deploy.sidecar import sidecar
 from msseg.models import build_segmentor
 from msseg.runner import load_checkpoint, load_weights
@@ -61,8 +62,8 @@ def export_model(
     model, meta = _load(cfg, checkpoint)
     classes, palette = find_classes(model, meta, cfg)
     metadata = Metadata(
-        input=_input(options, len(preprocessing.mean)),
-        output=_output(options, model.out_channels),
+        input=input_port(options, len(preprocessing.mean)),
+        output=output_port(options, model.out_channels),
         preprocessing=preprocessing,
         classes=tuple(classes),
         palette=tuple(palette),
@@ -100,23 +101,3 @@ def _load(cfg: Config, checkpoint: str | Path) -> tuple[nn.Cell, dict]:
             'its scores differ from those of tools/test.py'
         )
     return model, loaded.meta
-
-
-def _input(options: ExportOptions, channels: int) -> Port:
-    n, h, w = _shape(options)
-    if options.include_preprocessing:
-        meaning = 'the image as cv2.imread gives it, in BGR order'
-        return Port('image', 'uint8', 'NHWC', (n, h, w, channels), meaning)
-    meaning = 'the image, its channels in the order that preprocessing says, normalised'
-    return Port('image', 'float32', 'NCHW', (n, channels, h, w), meaning)
-
-
-def _output(options: ExportOptions, channels: int) -> Port:
-    n, h, w = _shape(options)
-    if options.argmax:
-        return Port('labels', 'int32', 'NHW', (n, h, w), 'labels')
-    return Port('logits', 'float32', 'NCHW', (n, channels, h, w), 'logits')
-
-
-def _shape(options: ExportOptions) -> tuple[int | None, int | None, int | None]:
-    return (None,) * 3 if options.dynamic else (options.batch, *options.size)
