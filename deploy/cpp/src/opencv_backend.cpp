@@ -21,7 +21,9 @@ class OpenCvBackend : public Backend {
       net_ = cv::dnn::readNetFromONNX(model);
     } catch (const cv::Exception &error) {
       throw std::runtime_error("model '" + model + "': OpenCV " CV_VERSION
-                               " cannot read it as ONNX (" + error.err + ")");
+                               " cannot read it (" + error.err +
+                               "); of what tools/export.py writes it takes all but --dynamic and "
+                               "--include-preprocessing");
     }
     net_.setPreferableBackend(cv::dnn::DNN_BACKEND_OPENCV);
     net_.setPreferableTarget(cv::dnn::DNN_TARGET_CPU);

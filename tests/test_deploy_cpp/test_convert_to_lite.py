@@ -1,0 +1,75 @@
+"""deploy/convert_to_lite.py, with a stand-in for MindSpore Lite: its wheel is for Python 3.7."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+SCRIPT = Path(__file__).resolve().parents[2] / 'deploy' / 'convert_to_lite.py'
+
+
+class Converter:
+    """Writes what it was asked for; refuses a file that says so."""
+
+    def convert(self, framework, source, target):
+        content = Path(source).read_text()
+        if 'refuse me' in content:
+            raise RuntimeError('Convert model failed')
+        suffix = {'M': '.mindir', 'L': '.ms'}[self.save_type]
+        path = Path(target + suffix)
+        path.write_text(f'{framework} {self.input_format} {content}')
+        path.chmod(0o400)
+
+
+@pytest.fixture
+def convert(monkeypatch, capfd):
+    lite = SimpleNamespace(
+        Converter=Converter,
+        ModelType=SimpleNamespace(MINDIR='M', MINDIR_LITE='L'),
+        Format=SimpleNamespace(NCHW='NCHW'),
+        FmkType=SimpleNamespace(ONNX='ONNX'),
+    )
+    monkeypatch.setitem(sys.modules, 'mindspore_lite', lite)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, 'argv', [str(SCRIPT), *map(str, arguments)])
+        try:
+            runpy.run_path(str(SCRIPT), run_name='__main__')
+        except SystemExit as end:
+            return end.code
+
+    return run
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / 'net.onnx'
+    path.write_text('a network')
+    Path(f'{path}.json').write_text(json.dumps({'classes': ['a'], 'file_bytes': 9}))
+    return path
+
+
+@pytest.mark.parametrize('suffix', ['.mindir', '.ms'])
+def test_the_file_and_its_metadata_are_converted(convert, source, tmp_path, suffix):
+    target = tmp_path / f'out{suffix}'
+    assert convert(source, target) is None
+    assert target.read_text() == 'ONNX NCHW a network'
+    beside = json.loads(Path(f'{target}.json').read_text())
+    assert beside == {'classes': ['a'], 'file_bytes': target.stat().st_size}
+    assert target.stat().st_mode & 0o777 == 0o644
+
+
+def test_mistakes_are_one_line_and_leave_nothing(convert, source, tmp_path, monkeypatch):
+    before = sorted(tmp_path.iterdir())
+    assert convert(tmp_path / 'none.onnx', tmp_path / 'a.ms').startswith('error: ')
+    assert 'expected IN.onnx and OUT.mindir or OUT.ms' in convert(source, tmp_path / 'a.air')
+    source.write_text('refuse me')
+    assert 'MindSpore Lite cannot convert it (Convert model failed)' in convert(
+        source, tmp_path / 'a.ms'
+    )
+    monkeypatch.setitem(sys.modules, 'mindspore_lite', None)
+    assert 'mindspore_lite' in convert(source, tmp_path / 'a.ms')
+    assert sorted(tmp_path.iterdir()) == before
