@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from unittest import mock
 
 import mindspore as ms
 import numpy as np
 from mindspore import nn, ops
 from terminaltables import AsciiTable
 
+from msseg.apis.layer_shapes import walking
 from msseg.models.layers import BatchProduct
-
-# These do nothing to shapes; what they multiply is little and is not counted.
-_SAME_SHAPE = (nn.BatchNorm2d, nn.SyncBatchNorm, nn.ReLU, nn.ReLU6, nn.GELU, nn.SiLU, nn.Sigmoid)
 
 
 @dataclass
@@ -54,18 +49,13 @@ def count_complexity(model: nn.Cell, size: tuple[int, int], depth: int = 2) -> l
         parts.setdefault(name, Part(name)).parameters += int(np.prod(parameter.shape))
     names = {id(cell): name for name, cell in model.cells_and_names()}
 
-    def count(cell: nn.Cell, macs: int) -> None:
+    def count(cell: nn.Cell, inputs: tuple[ms.Tensor, ...], output: ms.Tensor) -> None:
         name = _part_of(f'{names[id(cell)]}.', depth)
-        parts.setdefault(name, Part(name)).macs += macs
+        parts.setdefault(name, Part(name)).macs += _macs(cell, inputs, output)
 
-    before = ms.get_context('mode')
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-    try:
-        with _counting(count):
-            model.set_train(False)
-            model.predict(ops.zeros((1, 3, *size), ms.float32))
-    finally:
-        ms.set_context(mode=before)
+    with walking(count):
+        model.set_train(False)
+        model.predict(ops.zeros((1, 3, *size), ms.float32))
     return list(parts.values())
 
 
@@ -90,51 +80,15 @@ def format_complexity(parts: list[Part], size: tuple[int, int]) -> str:
     return table.table
 
 
-@contextmanager
-def _counting(count: Callable[[nn.Cell, int], None]) -> Iterator[None]:
-    """Let layers count what they would multiply, and give zeros of the right shape."""
-
-    def convolve(cell: nn.Conv2d, x: ms.Tensor) -> ms.Tensor:
-        n, _, h, w = x.shape
-        out_h, out_w = (_after(cell, axis, length) for axis, length in enumerate((h, w)))
+def _macs(cell: nn.Cell, inputs: tuple[ms.Tensor, ...], output: ms.Tensor) -> int:
+    if isinstance(cell, nn.Conv2d):
         taps = cell.kernel_size[0] * cell.kernel_size[1] * cell.in_channels // cell.group
-        count(cell, n * cell.out_channels * out_h * out_w * taps)
-        return ops.zeros((n, cell.out_channels, out_h, out_w), ms.float32)
-
-    def connect(cell: nn.Dense, x: ms.Tensor) -> ms.Tensor:
-        count(cell, int(np.prod(x.shape)) * cell.out_channels)
-        return ops.zeros((*x.shape[:-1], cell.out_channels), ms.float32)
-
-    def multiply(cell: BatchProduct, a: ms.Tensor, b: ms.Tensor) -> ms.Tensor:
-        n, rows, inner = a.shape if not cell.transposes[0] else (a.shape[0], a.shape[2], a.shape[1])
-        columns = b.shape[1] if cell.transposes[1] else b.shape[2]
-        count(cell, n * rows * inner * columns)
-        return ops.zeros((n, rows, columns), ms.float32)
-
-    def keep(cell: nn.Cell, x: ms.Tensor) -> ms.Tensor:
-        return x
-
-    with ExitStack() as stack:
-        for kind, stand_in in (
-            (nn.Conv2d, convolve),
-            (nn.Dense, connect),
-            (BatchProduct, multiply),
-            *((kind, keep) for kind in _SAME_SHAPE),
-        ):
-            stack.enter_context(mock.patch.object(kind, 'construct', stand_in))
-        yield
-
-
-def _after(conv: nn.Conv2d, axis: int, length: int) -> int:
-    """Return a convolution's output length along an axis."""
-    stride, dilation = conv.stride[axis], conv.dilation[axis]
-    if conv.pad_mode == 'same':
-        return -(-length // stride)
-    padding = 0
-    if conv.pad_mode == 'pad':
-        given = conv.padding
-        padding = 2 * given if isinstance(given, int) else sum(given[2 * axis : 2 * axis + 2])
-    return (length + padding - dilation * (conv.kernel_size[axis] - 1) - 1) // stride + 1
+        return output.size * taps
+    if isinstance(cell, nn.Dense):
+        return output.size * cell.in_channels
+    if isinstance(cell, BatchProduct):
+        return output.size * inputs[0].shape[1 if cell.transposes[0] else 2]
+    return 0
 
 
 def _part_of(name: str, depth: int) -> str:

@@ -19,6 +19,7 @@ from msseg.apis.build import (
 from msseg.apis.config_schema import get_schema
 from msseg.apis.evaluate import evaluate, evaluation_keys, scoring
 from msseg.apis.manifest import collect_manifest, write_manifest
+from msseg.apis.memory_estimate import MemoryEstimateHook
 from msseg.apis.optimization import build_train_step
 from msseg.apis.pretrained import load_initial_weights
 from msseg.apis.resume import choose_checkpoint, choose_seed, report_changes
@@ -224,6 +225,7 @@ def register_hooks(runner: Runner, cfg: Config, evaluation: dict | None) -> None
     for guard in guards or [NaNGuardHook()]:
         runner.register_hook(guard, 'HIGH')
     runner.register_hook(IterTimerHook(), 'ABOVE_NORMAL')
+    runner.register_hook(MemoryEstimateHook(), 'ABOVE_NORMAL')
     for hook in cfg.get('custom_hooks') or []:
         if hook not in guards:
             runner.register_hook(hook)

@@ -55,7 +55,6 @@ class ConfigReport:
         splits: Those that were built.
         num_iters: Length of the run; None when it is not known.
         trial: What one step gave; None when none was done.
-        memory_mb: Estimate of the memory that training takes on a device; None without one.
     """
 
     config: str
@@ -64,7 +63,6 @@ class ConfigReport:
     splits: dict[str, SplitSummary] = field(default_factory=dict)
     num_iters: int | None = None
     trial: Trial | None = None
-    memory_mb: float | None = None
 
     @property
     def num_errors(self) -> int:
@@ -87,7 +85,6 @@ class ConfigReport:
             'splits': {name: asdict(split) for name, split in self.splits.items()},
             'num_iters': self.num_iters,
             'trial': asdict(self.trial) if self.trial else None,
-            'memory_mb': self.memory_mb,
         }
 
 

@@ -49,8 +49,7 @@ def _format_facts(report: ConfigReport) -> list[str]:
         lines.append(f'run: {_count(report.num_iters, "iteration")}')
     if report.trial is not None:
         lines.append(_format_trial(report.trial))
-    if report.memory_mb is not None:
-        lines.append(f'memory: about {report.memory_mb:.0f} MB to train on a device (an estimate)')
+        lines.append(f'memory of a step with the whole batch: {report.trial.memory.text()}')
     return lines
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from msseg.apis.build import build_model
 from msseg.apis.check_config.attempt import attempt
 from msseg.apis.check_config.finding import Findings
+from msseg.apis.memory_estimate import MemoryEstimate, estimate_memory
 from msseg.apis.train import build_runner, evaluation_of, register_hooks
 from msseg.config import Config
 from msseg.datasets import TestLoader
@@ -38,12 +39,14 @@ class Trial:
         computed: (n, c, h, w) of what was computed of it.
         loss: The loss.
         grad_norm: Norm of all gradients.
+        memory: Estimate of what a step of the whole batch takes.
     """
 
     batch: tuple[int, ...]
     computed: tuple[int, ...]
     loss: float
     grad_norm: float
+    memory: MemoryEstimate
 
 
 def try_step(cfg: Config, datasets: Mapping[str, Any], findings: Findings) -> Trial | None:
@@ -83,6 +86,7 @@ def _build(cfg: Config, datasets: Mapping[str, Any], folder: str) -> Runner:
 def _train(runner: Runner, img: np.ndarray, gt: np.ndarray, findings: Findings) -> Trial | None:
     small, labels = (x[:_MOST_IMAGES, ..., :_LONGEST, :_LONGEST] for x in (img, gt))
     inputs = [ms.Tensor(np.ascontiguousarray(x)) for x in (small, labels)]
+    memory = estimate_memory(runner.model, img.shape, runner.state_parameters().values())
     step = runner.train_step
     if step.cumulative_iters > 1:
         inputs.append(ms.Tensor(True))
@@ -96,7 +100,7 @@ def _train(runner: Runner, img: np.ndarray, gt: np.ndarray, findings: Findings) 
         findings.add('does_not_run', 'model', f'{type(error).__name__}: {text}')
         return None
     named = dict(zip(step.value_names, (float(v.asnumpy()) for v in values), strict=True))
-    trial = Trial(img.shape, small.shape, named['loss'], named['grad_norm'])
+    trial = Trial(img.shape, small.shape, named['loss'], named['grad_norm'], memory)
     if not math.isfinite(trial.loss):
         losses = ', '.join(f'{name} {value:.4g}' for name, value in named.items())
         findings.add('not_finite', 'model', losses)

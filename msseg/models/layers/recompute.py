@@ -18,6 +18,7 @@ def recompute_without_norms(cell: nn.Cell) -> None:
         warn_once('with_cp has no effect in PYNATIVE mode; use graph mode to save memory')
         return
     cell.recompute()
+    cell.recomputes = True  # MindSpore does not tell afterwards
     for _, layer in cell.cells_and_names():
         if isinstance(layer, nn.BatchNorm2d):
             layer.bn_train.recompute(False)

@@ -1,0 +1,50 @@
+"""The memory that is said before the first step is what the steps take."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+STEPS = """
+import sys
+
+import mindspore as ms
+import numpy as np
+
+from msseg.apis import build_model, load_config
+from msseg.apis.memory_estimate import estimate_memory
+from msseg.apis.optimization import build_train_step
+from msseg.utils.device import set_seed, setup_device
+from msseg.utils.memory import peak_memory_mb
+
+config, *shape = sys.argv[1:]
+n, h, w = map(int, shape)
+setup_device('CPU')
+set_seed(0)
+cfg = load_config(config)
+model = build_model(cfg)
+step = build_train_step(model, cfg)
+img = np.random.default_rng(0).normal(size=(n, 3, h, w)).astype(np.float32)
+gt = np.random.default_rng(0).integers(0, 19, (n, h, w)).astype(np.int32)
+print(estimate_memory(model, img.shape, step.state_parameters()).total / 2**20)
+step.set_train()
+for _ in range(2):
+    step(ms.Tensor(img), ms.Tensor(gt))[-1].asnumpy()
+print(peak_memory_mb())
+"""
+
+
+@pytest.mark.parametrize(
+    ('network', 'shape'), [('hr18s', (2, 192, 256)), ('hr48', (1, 128, 192))], ids=str
+)
+def test_estimate_is_near_the_peak(tmp_path, network, shape):
+    script = tmp_path / 'steps.py'
+    script.write_text(STEPS)
+    config = ROOT / f'configs/ocrnet/ocrnet_{network}_512x1024_40k_cityscapes.py'
+    command = [sys.executable, script, config, *map(str, shape)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    estimate, peak = map(float, done.stdout.split()[-2:])
+    assert estimate == pytest.approx(peak, rel=0.25)
