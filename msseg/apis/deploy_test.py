@@ -14,7 +14,6 @@ from msseg.apis.results import LabelArchive
 from msseg.config import Config
 from msseg.datasets import CustomDataset
 from msseg.deploy import Predictor
-from msseg.utils.device import setup_device
 
 
 class _FromFiles:
@@ -52,7 +51,6 @@ def deploy_test(
     """
     if out is not None and Path(out).suffix != '.npz':
         raise ValueError(f'--out is {str(out)!r}, expected a name ending in .npz')
-    setup_device('CPU' if device == 'auto' else device)
     predictor = Predictor(file, device, runtime)
     dataset = build_split(cfg, 'test')
     _check_classes(predictor, dataset)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,11 +16,10 @@ Translation = Callable[[OnnxBuilder, Node], str]
 
 # the same number of operands, no settings
 _SAME = {
-    'ReLU': 'Relu', 'Sigmoid': 'Sigmoid', 'Tanh': 'Tanh', 'Exp': 'Exp', 'Log': 'Log',
-    'Sqrt': 'Sqrt', 'Abs': 'Abs', 'Neg': 'Neg', 'Reciprocal': 'Reciprocal', 'Floor': 'Floor',
-    'Erf': 'Erf', 'Add': 'Add', 'Adds': 'Add', 'Sub': 'Sub', 'Subs': 'Sub', 'Mul': 'Mul',
-    'Muls': 'Mul', 'Div': 'Div', 'Divs': 'Div', 'RealDiv': 'Div', 'Maximum': 'Max',
-    'Minimum': 'Min', 'Pow': 'Pow',
+    'ReLU': 'Relu', 'Sigmoid': 'Sigmoid', 'Tanh': 'Tanh', 'Exp': 'Exp', 'Sqrt': 'Sqrt',
+    'Neg': 'Neg', 'Reciprocal': 'Reciprocal', 'Add': 'Add', 'Adds': 'Add', 'Sub': 'Sub',
+    'Subs': 'Sub', 'Mul': 'Mul', 'Muls': 'Mul', 'Div': 'Div', 'Divs': 'Div', 'RealDiv': 'Div',
+    'Maximum': 'Max', 'Minimum': 'Min',
 }  # fmt: skip
 
 
@@ -182,9 +182,15 @@ def _max_pool(builder: OnnxBuilder, node: Node) -> str:
     )
 
 
-def _leaky_relu(builder: OnnxBuilder, node: Node) -> str:
-    alpha = builder.setting(node, 1, 'negative_slope')
-    return builder.emit('LeakyRelu', [builder.read(node.inputs[0])], alpha=alpha)
+def _gelu(builder: OnnxBuilder, node: Node) -> str:
+    """MindSpore's GeLU is the one by tanh: x / 2 * (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))."""
+    x = builder.read(node.inputs[0])
+    numbers = (0.044715, math.sqrt(2 / math.pi), 1.0, 0.5)
+    cubic, slope, one, half = (builder.constant(value, np.float32) for value in numbers)
+    cube = builder.emit('Mul', [builder.emit('Mul', [x, x]), x])
+    inside = builder.emit('Add', [x, builder.emit('Mul', [cube, cubic])])
+    bent = builder.emit('Tanh', [builder.emit('Mul', [inside, slope])])
+    return builder.emit('Mul', [builder.emit('Mul', [x, half]), builder.emit('Add', [bent, one])])
 
 
 def _relu6(builder: OnnxBuilder, node: Node) -> str:
@@ -203,7 +209,7 @@ _TRANSLATIONS: dict[str, Translation] = {
     'BiasAdd': _bias,
     'Concat': _concat,
     CONV: _convolution,
-    'LeakyReLUExt': _leaky_relu,
+    'GeLU': _gelu,
     'MatMul': _product,
     'MaxPool': _max_pool,
     'ReLU6': _relu6,

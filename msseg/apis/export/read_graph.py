@@ -140,7 +140,8 @@ def _value(attribute: Any) -> Any:
     if kind == 'TENSOR':
         return _array(attribute.t)
     if kind == 'TENSORS':
-        return tuple(_array(each) for each in attribute.tensors)
+        arrays = tuple(_array(each) for each in attribute.tensors)
+        return arrays[0] if len(arrays) == 1 else arrays
     if kind == 'STRING':
         text = attribute.s or (attribute.strings[0] if attribute.strings else b'')
         return text.decode() if isinstance(text, bytes) else text
