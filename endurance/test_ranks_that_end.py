@@ -9,7 +9,7 @@ import pytest
 
 from msseg.runner.checkpoint import load_checkpoint
 from tests.many_processes import ManyRun
-from tests.small_run import PAUSE
+from tests.small_run import PAUSE, WORKERS, trap
 
 LONG = 'runner["max_iters"] = 400\ncheckpoint_config["interval"] = 5\n'
 BIG = "model['backbone']['ballast'] = 500_000\n"  # two megabytes
@@ -32,7 +32,7 @@ def make_run(tmp_path):
 def start_two(run, *arguments, **variables):
     """Start two ranks; return the script's process and theirs, once two checkpoints are there."""
     process = run.start(2, '--work-dir', run.work_dir, *arguments, **variables)
-    run.wait_for(lambda: len(saved(run)) > 1, process)
+    run.wait_for(lambda: len(saved(run)) > 1, process, timeout=300)
     children = psutil.Process(process.pid).children(recursive=True)
     ranks = {p.environ()['RANK_ID']: p for p in children if 'RANK_ID' in p.environ()}
     return process, [ranks['0'], ranks['1']]
@@ -148,4 +148,17 @@ def test_ranks_end_by_themselves_when_the_script_is_killed(make_run):
     deadline = time.monotonic() + 30  # the scheduler ends after them
     while time.monotonic() < deadline and left_of(run):
         time.sleep(0.5)
+    assert_nothing_lost(run)
+
+
+@pytest.mark.parametrize('deed', ['hang', int(signal.SIGKILL)], ids=['hangs', 'dies'])
+def test_loader_worker_of_a_rank_ends_the_run_with_its_sample(make_run, tmp_path, deed):
+    more = 'data["worker_timeout"] = 3\n' + trap(tmp_path, 'train', deed)
+    run = make_run(LONG + PAUSE.format(0.1) + WORKERS + more)
+    (tmp_path / 'armed').unlink()
+    process, _ = start_two(run)
+    (tmp_path / 'armed').touch()
+    assert process.wait(90) == 1, run.output
+    assert 'images/disc_3.png' in run.error and run.error.count('.png') == 1
+    assert ('busy for' if deed == 'hang' else 'was killed by SIGKILL while') in run.error
     assert_nothing_lost(run)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from msseg.utils.launch import find_free_port
@@ -85,3 +87,11 @@ class ManyRun(SmallRun):
             )
         self._started.append(process)
         return process
+
+    def end(self) -> None:
+        """Kill what is still there, the ranks too, which are in sessions of their own."""
+        for process in self._started:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                for child in psutil.Process(process.pid).children(recursive=True):
+                    child.kill()
+        super().end()
