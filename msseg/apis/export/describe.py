@@ -58,6 +58,11 @@ def _steps(
 ) -> Iterator[Mapping[str, Any]]:
     """Yield the transforms, those inside MultiScaleFlipAug too, whose scale goes to `found`."""
     for step in pipeline:
+        if not isinstance(step, Mapping) or 'type' not in step:
+            raise TypeError(
+                f'config {cfg.filename!r}: data.test.pipeline holds {step!r}, expected a dict with '
+                'a type'
+            )
         if step['type'] != 'MultiScaleFlipAug':
             yield step
             continue
