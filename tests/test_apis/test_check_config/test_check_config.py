@@ -37,6 +37,9 @@ def test_nothing_is_wrong_with_a_sound_config_and_one_step_is_done(tmp_path):
     assert 0 < report.trial.loss < 10 and report.trial.grad_norm > 0
     text = format_report(report)
     assert 'on 2 of 4 images (32x32): loss ' in text
+    assert 'memory of a step with the whole batch: about ' in text
+    # the four images themselves, at the very least
+    assert report.trial.memory.activations > 4 * 3 * 32 * 32 * 4
     assert text.endswith('nothing is wrong')
     assert sorted(tmp_path.rglob('*')) == before
     write_json(report, tmp_path / 'found.json')
