@@ -35,6 +35,7 @@ def main() -> int:
     args = parse_args()
     from msseg.utils.job import Job, make_log_dir
     from msseg.utils.launch import JobPlan
+    from msseg.utils.say import say
 
     options, launcher = take_option(args.options, '--launcher')
     if launcher not in (None, *LAUNCHERS):
@@ -64,7 +65,7 @@ def main() -> int:
         address or '127.0.0.1',
         whole_number('PORT', port, 1) if port else None,
     )
-    print(f'ranks {plan.ranks[0]} to {plan.ranks[-1]} log to {plan.log_dir}', flush=True)
+    say(f'ranks {plan.ranks[0]} to {plan.ranks[-1]} log to {plan.log_dir}')
     return Job(plan).run()
 
 

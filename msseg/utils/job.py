@@ -6,7 +6,6 @@ import contextlib
 import os
 import re
 import signal
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ import psutil
 from msseg.utils.launch import JobPlan, Processes, start_processes
 from msseg.utils.rank_report import RankEnd, Report, describe_failure, last_lines
 from msseg.utils.rank_status import Status, read_status
+from msseg.utils.say import STDERR, say
 from msseg.utils.stop_signals import STOP_SIGNALS
 
 STUCK_VARIABLE = 'MSSEG_STUCK_AFTER_S'
@@ -164,8 +164,8 @@ class Job:
                 return 128 + self._signals[0]
             return stopped[0] if stopped else 0
         if report.details:
-            print(report.details, file=sys.stderr)
-        print(f'error: {report.error}', file=sys.stderr, flush=True)
+            say(report.details, STDERR)
+        say(f'error: {report.error}', STDERR)
         return 1
 
     def _failure(self) -> Report | None:
@@ -260,7 +260,7 @@ class Job:
         lines = whole.decode(errors='replace').splitlines()
         shown = [line for line in lines if not _NOISE.match(line)]
         if shown:
-            print('\n'.join(shown), flush=True)
+            say('\n'.join(shown))
 
 
 def _caught_signals(pid: int) -> set[int]:

@@ -9,6 +9,7 @@ import threading
 from types import FrameType
 
 from msseg.utils.rank_status import note_stopping
+from msseg.utils.say import STDERR, say
 
 # SIGUSR1: what schedulers are told to send some time before they end a job
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
@@ -56,7 +57,7 @@ class StopSignals:
         self.received = signal.Signals(number)
         note_stopping()
         # not by logging: the signal may have come in the midst of it
-        os.write(2, f'{self.received.name}: ending soon, at once with a second one\n'.encode())
+        say(f'{self.received.name}: ending soon, at once with a second one', STDERR)
 
 
 def exit_status(stop_reason: str | None) -> int:

@@ -41,7 +41,7 @@ time.sleep(100)
 class Run:
     """A job of two processes that has been started."""
 
-    def __init__(self, folder, body, **variables):
+    def __init__(self, folder, body, output=subprocess.PIPE, **variables):
         (folder / 'rank.py').write_text(RANK + body)
         devices = [{'device_id': str(i), 'rank_id': str(i)} for i in range(2)]
         (folder / 'table.json').write_text(json.dumps({'server_list': [{'device': devices}]}))
@@ -51,8 +51,8 @@ class Run:
             [sys.executable, '-c', RUN, str(folder / 'rank.py'), str(folder / 'logs')],
             env={**clean_environment(), 'RANK_TABLE_FILE': 'table.json', **variables},
             cwd=folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
             text=True,
         )
 
@@ -86,6 +86,15 @@ print('[WARNING] DISTRIBUTED(1,2,python): looking for others')
     assert output == "rank 0 of 2 on 0 ['--launcher=ranktable']\n"
     log = (run.folder / 'logs' / 'worker_1.log').read_text()
     assert log.startswith("rank 1 of 2 on 1 ['--launcher=ranktable']\n[WARNING] DISTRIBUTED(")
+
+
+@pytest.mark.parametrize('more', ['', "sys.exit(print('error: bad', file=sys.stderr) or 1)"])
+def test_output_that_cannot_be_written_ends_nothing(start, more):
+    """The disk of a job's output is full, or who read it is gone; those of the ranks are not."""
+    with open('/dev/full', 'w') as full:
+        run = start('print("one"); time.sleep(1); print("two")\n' + more, output=full)
+        assert run.process.wait(60) == (1 if more else 0)
+    assert 'one\ntwo\n' in (run.folder / 'logs' / 'worker_0.log').read_text()
 
 
 def test_a_users_mistake_on_one_rank_ends_all_in_one_line(start):

@@ -38,6 +38,11 @@ libc.signal(2, steal)  # as MindSpore does
     + PROGRAM
 )
 
+FULL_DISK = """
+import os
+os.dup2(os.open('/dev/full', os.O_WRONLY), 2)
+"""
+
 
 @pytest.fixture
 def start():
@@ -146,3 +151,9 @@ def test_thread_that_gets_no_signals_changes_nothing():
 def test_exit_status_is_that_of_the_signal():
     reasons = [None, 'no better for 5 evaluations', 'SIGTERM', 'SIGINT', 'SIGTERM of another one']
     assert [exit_status(reason) for reason in reasons] == [0, 0, 143, 130, 143]
+
+
+def test_signal_is_noted_when_the_disk_of_the_output_is_full(start):
+    process = start('time.sleep(0.01)', 'sys.exit(7)', FULL_DISK + PROGRAM)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 7
