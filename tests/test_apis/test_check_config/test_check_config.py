@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from mindspore import Tensor, nn
 
+from msseg.apis import build_model
 from msseg.apis.check_config import check_config, format_report, write_json
 from msseg.models.builder import BACKBONES
 from tests.test_apis.test_check_config.nuclei_config import ROOT, write_configs
@@ -46,9 +47,24 @@ def test_nothing_is_wrong_with_a_sound_config_and_one_step_is_done(tmp_path):
     assert json.loads((tmp_path / 'found.json').read_text())['trial']['computed'] == [2, 3, 32, 32]
 
 
+@pytest.fixture(scope='module')
+def build_once():
+    """Build each distinct model once: many configs differ in their schedule alone."""
+    built = {}
+
+    def build(cfg):
+        key = repr(cfg.model.to_dict())
+        if key not in built:
+            built[key] = build_model(cfg)
+        return built[key]
+
+    return build
+
+
 @pytest.mark.parametrize('file', CONFIGS)
-def test_nothing_is_wrong_with_the_configs_here(file, monkeypatch):
+def test_nothing_is_wrong_with_the_configs_here(file, build_once, monkeypatch):
     monkeypatch.chdir(ROOT)
+    monkeypatch.setattr('msseg.apis.check_config.build_model.build_model', build_once)
     report = check_config(file, with_files=False)
     assert kinds(report) == [], format_report(report)
     assert report.model.num_parameters > 1e6
