@@ -15,7 +15,7 @@ from msseg.utils.suggest import did_you_mean
 BN: Mapping = MappingProxyType({'type': 'BN'})
 
 _BATCH_NORM_ARGUMENTS = ('eps', 'momentum', 'affine')
-_TYPES = ('BN', 'BN2d', 'SyncBN')
+NORM_TYPES = ('BN', 'BN2d', 'SyncBN')
 
 
 def build_norm_layer(
@@ -44,10 +44,10 @@ def build_norm_layer(
     options = {
         key: value for key, value in norm_cfg.items() if key not in ('type', 'requires_grad')
     }
-    if kind not in _TYPES:
+    if kind not in NORM_TYPES:
         raise KeyError(
-            f'norm_cfg: unknown type {kind!r}, expected one of {list(_TYPES)}.'
-            f'{did_you_mean(str(kind), _TYPES)}'
+            f'norm_cfg: unknown type {kind!r}, expected one of {list(NORM_TYPES)}.'
+            f'{did_you_mean(str(kind), NORM_TYPES)}'
         )
     for key in options:
         if key not in _BATCH_NORM_ARGUMENTS:

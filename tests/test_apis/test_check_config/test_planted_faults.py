@@ -74,6 +74,13 @@ FAULTS = [
         ["Did you mean 'CrossEntropyLoss'?"],
     ),
     Fault(
+        'unknown type of normalisation',
+        "model = dict(backbone=dict(norm_cfg=dict(type='BNN')))",
+        'unknown_type',
+        ['model.backbone.norm_cfg.type'],
+        ["'BNN' is none of ['BN', 'BN2d', 'SyncBN']. Did you mean 'BN'?"],
+    ),
+    Fault(
         'unknown type of the runner',
         "runner = dict(type='IterBasedRuner')",
         'unknown_type',
