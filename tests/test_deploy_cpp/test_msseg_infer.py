@@ -74,6 +74,28 @@ def altered(model, tmp_path, change):
     return path
 
 
+def with_argmax(model, tmp_path):
+    """Make a model give labels, as --argmax does."""
+
+    def change(properties):
+        properties['output'].update(
+            name='labels', dtype='int32', layout='NHW', shape=[1, *SIZE], meaning='labels'
+        )
+
+    path = altered(model, tmp_path, change)
+    content = onnx.load(path)
+    (logits,) = (each.name for each in content.graph.output)
+    content.graph.node.extend([
+        onnx.helper.make_node('ArgMax', [logits], ['indices'], axis=1, keepdims=0),
+        onnx.helper.make_node('Cast', ['indices'], ['labels'], to=onnx.TensorProto.INT32),
+    ])  # fmt: skip
+    content.graph.output[0].CopyFrom(
+        onnx.helper.make_tensor_value_info('labels', onnx.TensorProto.INT32, [1, *SIZE])
+    )
+    onnx.save(content, path)
+    return path
+
+
 def test_labels_of_20_images_equal_the_predictors(program, model, images, predicted, tmp_path):
     done = run(program, model, images, '--out', tmp_path / 'out', '--threads', 1)
     assert done.returncode == 0, done.stderr
@@ -107,6 +129,17 @@ def test_the_networks_output_as_it_is(program, model, names, tmp_path):
     assert entry == {'file': f'{names[1]}.bin', 'shape': [1, 2, *SIZE], 'dtype': 'float32'}
     logits = np.fromfile(tmp_path / entry['file'], np.float32).reshape(entry['shape'])[0]
     np.testing.assert_allclose(logits, Predictor(model).logits(image), atol=1e-4)
+
+
+def test_a_model_may_give_labels(program, model, names, predicted, tmp_path):
+    path, image = with_argmax(model, tmp_path), IMAGES / f'{names[1]}.jpg'
+    assert run(program, path, image, '--out', tmp_path, '--format', 'bin').returncode == 0
+    (entry,) = json.loads((tmp_path / 'outputs.json').read_text())['outputs']
+    assert entry == {'file': f'{names[1]}.bin', 'shape': [1, *SIZE], 'dtype': 'int32'}
+    labels = np.fromfile(tmp_path / entry['file'], np.int32).reshape(SIZE)
+    assert (labels == predicted[names[1]]).mean() > 0.999
+    assert run(program, path, image, '--out', tmp_path).returncode == 0
+    np.testing.assert_array_equal(np.array(Image.open(tmp_path / f'{names[1]}.png')), labels)
 
 
 @pytest.mark.parametrize('align_corners', [False, True])

@@ -20,8 +20,8 @@ class Backend {
  public:
   virtual ~Backend() = default;
 
-  // Runs the network. `input` is dense, of any number of dimensions. The output is CV_32F for
-  // scores or CV_32S for labels, and stays valid until the next call.
+  // Runs the network. `input` is dense, of any number of dimensions. The output is CV_32F or, for
+  // labels where the runtime has integers, CV_32S; it stays valid until the next call.
   virtual cv::Mat Run(const cv::Mat &input) = 0;
 };
 

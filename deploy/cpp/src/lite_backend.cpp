@@ -36,18 +36,20 @@ std::shared_ptr<lite::Context> ContextFor(const Device &device) {
   return context;
 }
 
-cv::Mat Copied(lite::MSTensor tensor) {
-  std::vector<int> shape(tensor.Shape().begin(), tensor.Shape().end());
-  const void *data = tensor.Data().get();
+cv::Mat Copied(const lite::MSTensor &tensor) {
+  const std::vector<int64_t> sizes = tensor.Shape();
+  const std::vector<int> shape(sizes.begin(), sizes.end());
+  const std::shared_ptr<const void> held = tensor.Data();
+  void *data = const_cast<void *>(held.get());
   if (data == nullptr) throw std::runtime_error("MindSpore Lite gave an output without data");
   switch (tensor.DataType()) {
     case lite::DataType::kNumberTypeFloat32:
-      return cv::Mat(shape, CV_32F, const_cast<void *>(data)).clone();
+      return cv::Mat(shape, CV_32F, data).clone();
     case lite::DataType::kNumberTypeInt32:
-      return cv::Mat(shape, CV_32S, const_cast<void *>(data)).clone();
+      return cv::Mat(shape, CV_32S, data).clone();
     case lite::DataType::kNumberTypeUInt8: {
       cv::Mat labels;
-      cv::Mat(shape, CV_8U, const_cast<void *>(data)).convertTo(labels, CV_32S);
+      cv::Mat(shape, CV_8U, data).convertTo(labels, CV_32S);
       return labels;
     }
     case lite::DataType::kNumberTypeInt64: {

@@ -116,7 +116,9 @@ int Run(const Options &options) {
       ++num_skipped;
       continue;
     }
-    const cv::Mat output = stopwatch.Time(backend.get(), prepared.input);
+    cv::Mat output = stopwatch.Time(backend.get(), prepared.input);
+    // OpenCV's dnn computes in float throughout
+    if (metadata.gives_labels) output.convertTo(output, CV_32S);
     if (input.is_prepared() || options.format == Format::kBinary) {
       binary.Write(input.name, output);
       has_binary = true;
@@ -140,15 +142,10 @@ int Run(const Options &options) {
 }  // namespace
 }  // namespace msseg
 
-#ifdef WITH_MINDSPORE_LITE
-constexpr char kStartedAgain[] = "MSSEG_INFER_STARTED_AGAIN";
-#endif
-
 int main(int argc, char **argv) {
 #ifdef WITH_MINDSPORE_LITE
   // Lite writes many lines of its own unless this says otherwise, and reads it before main starts.
-  if (setenv("GLOG_v", "4", /*replace=*/0) == 0 && getenv(kStartedAgain) == nullptr) {
-    setenv(kStartedAgain, "1", 1);
+  if (getenv("GLOG_v") == nullptr && setenv("GLOG_v", "4", /*replace=*/0) == 0) {
     execv("/proc/self/exe", argv);
   }
 #endif
