@@ -155,7 +155,8 @@ class Metadata:
                 f'{FORMAT_VERSION}; export the model again'
             )
         try:
-            values = {each.name: content[each.name] for each in fields(cls)}
+            optional = {'file_bytes': None, 'origin': {}}
+            values = {each.name: {**optional, **content}[each.name] for each in fields(cls)}
             for name in ('input', 'output'):
                 values[name] = Port(**{**values[name], 'shape': tuple(values[name]['shape'])})
             steps = {key: _tuples(value) for key, value in values['preprocessing'].items()}

@@ -27,8 +27,10 @@ def as_other(file, suffix, content=None):
     other = file.with_suffix(suffix)
     content = file.read_bytes() if content is None else content
     other.write_bytes(content)
-    metadata = json.loads(sidecar(file).read_text())
-    sidecar(other).write_text(json.dumps({**metadata, 'file_bytes': len(content)}))
+    metadata = {**json.loads(sidecar(file).read_text()), 'file_bytes': len(content)}
+    if suffix == '.ms':  # converted by hand, its length is not known
+        del metadata['file_bytes']
+    sidecar(other).write_text(json.dumps(metadata))
     return other
 
 
