@@ -14,6 +14,7 @@ repository's folders. Comments before a block change that:
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import re
 import subprocess
@@ -192,15 +193,36 @@ def options_of(tool: Path) -> set[str]:
     if tool.name == 'benchmark.py':
         files += (ROOT / 'msseg/apis/benchmark').glob('*.py')
     options = {'--help'}
+    shared = shared_options()
     for file in files:
-        for node in ast.walk(ast.parse(file.read_text(encoding='utf-8'))):
-            if isinstance(node, ast.Call) and getattr(node.func, 'attr', '') == 'add_argument':
-                options.update(
-                    argument.value
-                    for argument in node.args
-                    if isinstance(argument, ast.Constant) and argument.value.startswith('--')
-                )
+        tree = ast.parse(file.read_text(encoding='utf-8'))
+        options |= declared_options(tree)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call):
+                options |= shared.get(getattr(node.func, 'id', ''), set())
     return options
+
+
+def declared_options(tree: ast.AST) -> set[str]:
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    return {
+        argument.value
+        for call in calls
+        if getattr(call.func, 'attr', '') == 'add_argument'
+        for argument in call.args
+        if isinstance(argument, ast.Constant) and argument.value.startswith('--')
+    }
+
+
+@functools.cache
+def shared_options() -> dict[str, set[str]]:
+    """Returns the options that functions for several command lines declare."""
+    trees = [
+        ast.parse((ROOT / file).read_text(encoding='utf-8'))
+        for file in ('msseg/utils/cli.py', 'msseg/config/dict_action.py')
+    ]
+    functions = [node for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return {f.name: options for f in functions if (options := declared_options(f))}
 
 
 def options_of_msseg_infer() -> set[str]:

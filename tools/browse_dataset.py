@@ -9,7 +9,7 @@ from msseg.utils.cli import run_main
 
 def parse_args() -> argparse.Namespace:
     """Return the command line's arguments."""
-    from msseg.config import DictAction
+    from msseg.config import add_cfg_options
 
     parser = argparse.ArgumentParser(
         description='Write a page of training samples as the network gets them.',
@@ -21,12 +21,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--draws', type=int, default=3, help='how often each is augmented')
     parser.add_argument('--seed', type=int, default=0, help='of the augmentation')
     parser.add_argument('--opacity', type=float, default=0.5, help='of the labels, in (0, 1]')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help="settings that replace the config's: key=value",
-    )
+    add_cfg_options(parser)
     return parser.parse_args()
 
 

@@ -6,12 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
-from msseg.utils.cli import run_main
+from msseg.utils.cli import add_device_options, run_main
 
 
 def parse_args() -> argparse.Namespace:
     """Return the command line's arguments."""
-    from msseg.config import DictAction
+    from msseg.config import add_cfg_options
 
     parser = argparse.ArgumentParser(
         description='Say what is wrong with a config and what to do about it: compare its settings '
@@ -24,14 +24,8 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--no-step', action='store_true', help='build everything, but do no step')
     parser.add_argument('--json', metavar='FILE', help='write all findings to this file')
-    parser.add_argument('--device', default='auto', help='auto (default), CPU, GPU or Ascend')
-    parser.add_argument('--device-id', type=int, help='number of the card')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help="settings that replace the config's: key=value",
-    )
+    add_device_options(parser)
+    add_cfg_options(parser)
     return parser.parse_args()
 
 

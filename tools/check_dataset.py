@@ -11,7 +11,7 @@ from msseg.utils.cli import run_main
 
 def parse_args() -> argparse.Namespace:
     """Return the command line's arguments."""
-    from msseg.config import DictAction
+    from msseg.config import add_cfg_options
 
     parser = argparse.ArgumentParser(
         description='Look at every file of the data sets of a config: say what is wrong and what '
@@ -32,12 +32,7 @@ def parse_args() -> argparse.Namespace:
         '--beta', type=float, help='of the class weights by the effective number of samples'
     )
     parser.add_argument('--json', metavar='FILE', help='write all findings and counts to this file')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help="settings that replace the config's: key=value",
-    )
+    add_cfg_options(parser)
     return parser.parse_args()
 
 

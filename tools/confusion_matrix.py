@@ -9,7 +9,7 @@ from msseg.utils.cli import run_main
 
 def parse_args() -> argparse.Namespace:
     """Return the command line's arguments."""
-    from msseg.config import DictAction
+    from msseg.config import add_cfg_options
 
     parser = argparse.ArgumentParser(description="Draw the confusion matrix of a test's results.")
     parser.add_argument('config', help='config file')
@@ -19,12 +19,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--color-theme', default='Blues', help="matplotlib's colour map (default: Blues)"
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help="settings that replace the config's: key=value",
-    )
+    add_cfg_options(parser)
     return parser.parse_args()
 
 

@@ -10,7 +10,7 @@ from msseg.utils.interrupts import hear_interrupts
 
 def parse_args() -> argparse.Namespace:
     """Return the command line's arguments."""
-    from msseg.config import DictAction
+    from msseg.config import add_cfg_options
 
     parser = argparse.ArgumentParser(
         description='Score an exported file on the test images of a config.'
@@ -31,12 +31,7 @@ def parse_args() -> argparse.Namespace:
         default='auto',
         help='auto (default, by the ending), mindspore, onnxruntime or lite',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help="settings that replace the config's: key=value",
-    )
+    add_cfg_options(parser)
     return parser.parse_args()
 
 

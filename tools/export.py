@@ -11,7 +11,7 @@ from msseg.utils.interrupts import hear_interrupts
 
 def parse_args() -> argparse.Namespace:
     """Return the command line's arguments."""
-    from msseg.config import DictAction
+    from msseg.config import add_cfg_options
 
     parser = argparse.ArgumentParser(
         description='Export a trained network to a file that runs without its training code.'
@@ -44,12 +44,7 @@ def parse_args() -> argparse.Namespace:
         help='images to compare file and checkpoint on (default: up to four of data.test)',
     )
     parser.add_argument('--device', default='auto', help='auto (default), CPU, GPU or Ascend')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help="settings that replace the config's: key=value",
-    )
+    add_cfg_options(parser)
     return parser.parse_args()
 
 

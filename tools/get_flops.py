@@ -9,7 +9,7 @@ from msseg.utils.cli import run_main
 
 def parse_args() -> argparse.Namespace:
     """Return the command line's arguments."""
-    from msseg.config import DictAction
+    from msseg.config import add_cfg_options
 
     parser = argparse.ArgumentParser(
         description="Count a segmentor's parameters and multiplications with addition (MACs)."
@@ -29,12 +29,7 @@ def parse_args() -> argparse.Namespace:
         default=2,
         help='levels of names that make a part (default 2: backbone.stage2)',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help="settings that replace the config's: key=value",
-    )
+    add_cfg_options(parser)
     return parser.parse_args()
 
 

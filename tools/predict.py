@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from msseg.utils.cli import run_main
+from msseg.utils.cli import add_device_options, run_main
 
 
 def parse_args() -> argparse.Namespace:
     """Return the command line's arguments."""
-    from msseg.config import DictAction
+    from msseg.config import add_cfg_options
 
     parser = argparse.ArgumentParser(description='Label images and videos with a segmentor.')
     parser.add_argument('config', help='config file')
@@ -47,14 +47,8 @@ def parse_args() -> argparse.Namespace:
         default=0.5,
         help='of the labels in the overlays, in (0, 1] (default: 0.5)',
     )
-    parser.add_argument('--device', default='auto', help='auto (default), CPU, GPU or Ascend')
-    parser.add_argument('--device-id', type=int, help='number of the card')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help="settings that replace the config's: key=value",
-    )
+    add_device_options(parser)
+    add_cfg_options(parser)
     return parser.parse_args()
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from msseg.config import Config, ConfigDict, DictAction
+from msseg.config import Config, ConfigDict, add_cfg_options
 from msseg.utils.cli import run_main
 
 
@@ -20,12 +20,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--explain', metavar='KEY', help='say which file set KEY, as model.decode_head.1.channels'
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help="settings that replace the config's: key=value",
-    )
+    add_cfg_options(parser)
     return parser.parse_args()
 
 

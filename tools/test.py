@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from msseg.utils.cli import run_main
+from msseg.utils.cli import add_device_options, add_job_options, run_main
 from msseg.utils.interrupts import hear_interrupts
 
 
 def parse_args() -> argparse.Namespace:
     """Return the command line's arguments."""
-    from msseg.config import DictAction
+    from msseg.config import add_cfg_options
 
     parser = argparse.ArgumentParser(description='Test a segmentor.')
     parser.add_argument('config', help='config file')
@@ -43,30 +43,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--report', help='write a page on scores, confusions, the worst and best images here'
     )
-    parser.add_argument(
-        '--launcher',
-        default='none',
-        help='what starts several processes: none (default), msrun, mpi or ranktable; '
-        'tools/dist_test.sh sets it',
-    )
-    parser.add_argument(
-        '--modelarts',
-        action='store_true',
-        help='copy data and results through moxing, which the machines of ModelArts have',
-    )
-    parser.add_argument('--data-url', help="with --modelarts: folder of the data set's files")
-    parser.add_argument(
-        '--checkpoint-url', help='with --modelarts: checkpoint, or folder of checkpoints'
-    )
-    parser.add_argument('--train-url', help='with --modelarts: folder for the results')
-    parser.add_argument('--device', default='auto', help='auto (default), CPU, GPU or Ascend')
-    parser.add_argument('--device-id', type=int, help='number of the card')
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help="settings that replace the config's: key=value",
-    )
+    add_job_options(parser, 'tools/dist_test.sh')
+    add_device_options(parser)
+    add_cfg_options(parser)
     return parser.parse_args()
 
 

@@ -3,6 +3,12 @@
 from msseg.config.config import Config
 from msseg.config.config_dict import ConfigDict
 from msseg.config.custom_imports import import_modules_from_strings
-from msseg.config.dict_action import DictAction
+from msseg.config.dict_action import DictAction, add_cfg_options
 
-__all__ = ['Config', 'ConfigDict', 'DictAction', 'import_modules_from_strings']
+__all__ = [
+    'Config',
+    'ConfigDict',
+    'DictAction',
+    'add_cfg_options',
+    'import_modules_from_strings',
+]

@@ -12,6 +12,17 @@ _CLOSING = {'[': ']', '(': ')'}
 _QUOTED = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*""")
 
 
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """Let a command line take ``--cfg-options``, a dict in ``cfg_options`` or None."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        help="settings that replace the config's: key=value, such as optimizer.lr=0.02 or "
+        'model.decode_head.0.channels=256; lists as [a,b], strings as they are',
+    )
+
+
 class DictAction(argparse.Action):
     """Collect ``key=value`` arguments in a dict, values parsed by `parse_value`.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
 from collections.abc import Callable
@@ -37,6 +38,37 @@ def run_main(main: Callable[[], object]) -> None:
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr)
         sys.exit(130)
+
+
+def add_device_options(parser: argparse.ArgumentParser) -> None:
+    """Let a command line take ``--device`` and ``--device-id``."""
+    parser.add_argument('--device', default='auto', help='auto (default), CPU, GPU or Ascend')
+    parser.add_argument('--device-id', type=int, help='number of the card')
+
+
+def add_job_options(parser: argparse.ArgumentParser, script: str) -> None:
+    """Let a command line run as several processes, and on ModelArts.
+
+    Args:
+        parser: The command line's.
+        script: What starts it as several processes.
+    """
+    parser.add_argument(
+        '--launcher',
+        default='none',
+        help='what starts several processes: none (default), msrun, mpi or ranktable; '
+        f'{script} sets it',
+    )
+    parser.add_argument(
+        '--modelarts',
+        action='store_true',
+        help='copy data and results through moxing, which the machines of ModelArts have',
+    )
+    parser.add_argument('--data-url', help="with --modelarts: folder of the data set's files")
+    parser.add_argument(
+        '--checkpoint-url', help='with --modelarts: checkpoint, or folder of checkpoints'
+    )
+    parser.add_argument('--train-url', help='with --modelarts: folder for the results')
 
 
 def one_line(error: BaseException) -> str:

@@ -12,7 +12,7 @@ from msseg.utils.cli import run_main
 
 def parse_args() -> argparse.Namespace:
     """Return the command line's arguments."""
-    from msseg.config import DictAction
+    from msseg.config import add_cfg_options
 
     parser = argparse.ArgumentParser(
         description="Score the outputs of msseg_infer for preprocess.py's inputs, as tools/test.py."
@@ -35,12 +35,7 @@ def parse_args() -> argparse.Namespace:
         metavar='METRIC',
         help='scores: mIoU (default), mDice, mFscore',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help="settings that replace the config's: key=value",
-    )
+    add_cfg_options(parser)
     return parser.parse_args()
 
 

@@ -12,7 +12,7 @@ from msseg.utils.cli import run_main
 
 def parse_args() -> argparse.Namespace:
     """Return the command line's arguments."""
-    from msseg.config import DictAction
+    from msseg.config import add_cfg_options
 
     parser = argparse.ArgumentParser(
         description='Write the test images of a config as the network takes them, for msseg_infer.'
@@ -21,12 +21,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--out', default='preprocess_Result', help='folder for them (default: preprocess_Result)'
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        help="settings that replace the config's: key=value",
-    )
+    add_cfg_options(parser)
     return parser.parse_args()
 
 
