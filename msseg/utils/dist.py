@@ -154,11 +154,11 @@ def keep_together() -> None:
 
 def broadcast_parameters(parameters: Iterable[Parameter]) -> None:
     """Give every process rank 0's values of parameters; all must call this, in one order."""
-    if get_world_size() == 1:
+    parameters = list(parameters)
+    if get_world_size() == 1 or not parameters:
         return
     import mindspore as ms
 
-    parameters = list(parameters)
     is_source = get_rank() == 0
     arrays = [np.ascontiguousarray(parameter.asnumpy()) for parameter in parameters]
     own = [array.reshape(-1).view(np.uint8) for array in arrays] if is_source else [_NOTHING]
