@@ -141,7 +141,7 @@ def _run_pytest(
 ) -> int:
     """Run pytest in a process of its own; return its exit status, -N after signal N."""
     command = [python, '-m', 'pytest', '-q', *files, f'--junitxml={report}', *options]
-    command += ['-p', 'no:cacheprovider', '--basetemp', log.with_suffix('.tmp')]
+    command += ['-p', 'no:cacheprovider']
     variables = {
         **os.environ,
         **ENVIRONMENT,
@@ -149,10 +149,12 @@ def _run_pytest(
         # one folder for each group: what subprocesses write is told apart
         'COVERAGE_FILE': str(log.with_suffix('.coverage')),
     }
-    with log.open('w') as file:
+    # outside of the repository, whose files messages name by their relative paths
+    scratch = tempfile.TemporaryDirectory(prefix='msseg-', ignore_cleanup_errors=True)
+    with scratch as folder, log.open('w') as file:
         try:
             return subprocess.run(
-                command,
+                [*command, '--basetemp', Path(folder) / 'tests'],
                 cwd=ROOT,
                 env=variables,
                 stdout=file,

@@ -162,7 +162,7 @@ class Eighth(nn.Cell):
     [
         ('in_channels=5', 'does_not_run', "RuntimeError: For 'Conv2D'"),
         (
-            "loss_decode=dict(type='CrossEntropyLoss', loss_weight=float('nan'))",
+            "loss_decode=dict(type='CrossEntropyLoss', class_weight=[1.0, float('nan')])",
             'not_finite',
             'nan',
         ),
