@@ -105,11 +105,11 @@ class Predictor:
         for start in range(0, len(images), count):
             loaded = [self._input.load(image) for image in images[start : start + count]]
             batch = [self._input.prepare(image) for image in loaded]
-            batch += [batch[-1]] * (count - len(batch))  # its result is not used
+            batch.extend([batch[-1]] * (count - len(batch)))  # its result is not used
             outputs = self._runner(np.stack(batch))
-            results += [
+            results.extend(
                 (output, image.shape[:2]) for output, image in zip(outputs, loaded, strict=False)
-            ]
+            )
         return results
 
     def _labels(self, output: np.ndarray, size: tuple[int, int]) -> np.ndarray:
