@@ -153,7 +153,7 @@ def test_ranks_end_by_themselves_when_the_script_is_killed(make_run):
 
 @pytest.mark.parametrize('deed', ['hang', int(signal.SIGKILL)], ids=['hangs', 'dies'])
 def test_loader_worker_of_a_rank_ends_the_run_with_its_sample(make_run, tmp_path, deed):
-    more = 'data["worker_timeout"] = 3\n' + trap(tmp_path, 'train', deed)
+    more = 'data["worker_timeout"] = 5\n' + trap(tmp_path, 'train', deed)
     run = make_run(LONG + PAUSE.format(0.1) + WORKERS + more)
     (tmp_path / 'armed').unlink()
     process, _ = start_two(run)

@@ -111,7 +111,7 @@ def scores(run):
 def test_worker_that_hangs_in_evaluation_ends_the_run_with_its_sample(make_run, tmp_path):
     run = make_run(
         WORKERS
-        + 'data["worker_timeout"] = 2\nevaluation = dict(interval=2, by_epoch=False)\n'
+        + 'data["worker_timeout"] = 5\nevaluation = dict(interval=2, by_epoch=False)\n'
         + trap(tmp_path, 'val', 'hang')
     )
     assert run.train() == 1, run.output

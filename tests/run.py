@@ -34,7 +34,7 @@ class Outcome:
 
     Attributes:
         counts: How many passed, failed, were skipped.
-        broken: Names of those that failed.
+        broken: Names of those that failed, with the error.
         skipped: Names of those that were skipped, with the reason.
         times: Seconds of every test.
         notes: What else is to be known, such as crashes.
@@ -129,7 +129,8 @@ def _run_group(
         outcome.notes = notes
         if status >= 0:
             break
-        notes = [f'crashed with signal {-status} and was run again, see {log}']
+        print(log.read_text(errors='replace'))
+        notes = [f'crashed with signal {-status} and was run again: {", ".join(map(str, files))}']
     if sum(outcome.counts.values()) == 0 or status not in (0, 1):
         outcome.counts['failed'] += 1
         outcome.broken.append(f'{files[0]}: pytest ended with status {status}, see {log}')
@@ -175,7 +176,8 @@ def read_report(report: Path) -> Outcome:
         kinds = {child.tag: child for child in case}
         if kinds.keys() & {'failure', 'error'}:
             outcome.counts['failed'] += 1
-            outcome.broken.append(name)
+            error = kinds.get('failure', kinds.get('error')).get('message', '')
+            outcome.broken.append(f'{name}: {error.partition(chr(10))[0]}')
         elif 'skipped' in kinds:
             outcome.counts['skipped'] += 1
             outcome.skipped.append(f'{name}: {kinds["skipped"].get("message")}')

@@ -54,13 +54,13 @@ def test_outcomes_are_counted_by_test(tmp_path):
         '<testsuites><testsuite>'
         '<testcase classname="a" name="good" time="1.5"/>'
         '<testcase classname="a" name="odd"><skipped message="no disk"/></testcase>'
-        '<testcase classname="a" name="bad"><failure>x</failure></testcase>'
-        '<testcase classname="b" name="worse"><error>x</error></testcase>'
+        '<testcase classname="a" name="bad"><failure message="1 is not 2&#10;more"/></testcase>'
+        '<testcase classname="b" name="worse"><error message="no file"/></testcase>'
         '</testsuite></testsuites>'
     )
     outcome = run.read_report(report)
     assert outcome.counts == {'passed': 1, 'skipped': 1, 'failed': 2}
-    assert outcome.broken == ['a::bad', 'b::worse']
+    assert outcome.broken == ['a::bad: 1 is not 2', 'b::worse: no file']
     assert outcome.skipped == ['a::odd: no disk']
     assert outcome.times['a::good'] == 1.5
     assert outcome.text() == '1 passed, 2 failed, 1 skipped'

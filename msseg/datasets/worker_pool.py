@@ -134,7 +134,7 @@ class WorkerPool:
             )
             self._iterator = dataset.create_tuple_iterator(num_epochs=1, output_numpy=True)
             self._watch = WorkerWatch(
-                source, self._workers, self._describe, self._num_columns + 1, self._hang_after_s
+                source, self._workers, self._end_workers, self._describe, self._hang_after_s
             )
             self._watch.start()
             row = self._next_row()
@@ -159,6 +159,19 @@ class WorkerPool:
             sampler.eof = threading.Event()
         return workers
 
+    def _end_workers(self) -> None:
+        """Kill the workers and end MindSpore's wait for their rows."""
+        workers = self._workers()
+        # MindSpore waits for the process that clears up after them, forever if that is stopped
+        cleaner = getattr(self._sampler(), 'cleaning_process', None)
+        for process in workers if cleaner is None else [*workers, cleaner]:
+            with contextlib.suppress(ValueError):  # buried already
+                process.kill()  # one that waits for room in its queue takes 5 s to notice the end
+        # not a row in the queue of a dead worker: that may be full, or locked by it forever
+        event = getattr(self._sampler(), 'eof', None)
+        if event is not None:
+            event.set()
+
     def find_failure(self) -> Exception | None:
         """Return what is wrong with a worker, None when all are well."""
         if self._watch is None or self._iterator is None:
@@ -177,8 +190,6 @@ class WorkerPool:
             self._watch.waiting_since = None
         if error.size > NOTHING.size:
             raise_packed(error)
-        if error.size < NOTHING.size:
-            raise self._watch.find_failure()
         return tuple(columns)
 
     def _stop(self) -> None:
@@ -187,15 +198,7 @@ class WorkerPool:
             return
         atexit.unregister(self.close)
         self._watch.stop()
-        workers = self._workers()
-        event = getattr(self._sampler(), 'eof', None)
-        if event is not None:
-            event.set()  # or MindSpore's thread waits for a row of the workers killed below
-        # MindSpore waits for the process that clears up after them, forever if that is stopped
-        cleaner = getattr(self._sampler(), 'cleaning_process', None)
-        for process in workers if cleaner is None else [*workers, cleaner]:
-            with contextlib.suppress(ValueError):  # buried already
-                process.kill()  # one that waits for room in its queue takes 5 s to notice the end
+        self._end_workers()
         self._iterator = None
         iterator.stop()  # with the last reference, MindSpore buries its processes
 

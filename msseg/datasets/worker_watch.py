@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
-import queue
 import signal
 import threading
 import time
 from collections.abc import Callable
 from multiprocessing.process import BaseProcess
 from typing import Any
-
-import numpy as np
 
 from msseg.datasets.heartbeat import BusyWorker
 from msseg.datasets.row_source import RowSource
@@ -31,13 +27,13 @@ class WorkerWatch:
 
     MindSpore 2.8 goes on waiting for a worker that hangs, and when one dies it ends the main
     process by SIGTERM (exit status 143), with its own watchdog on or off. Here a thread looks
-    after the workers, and sends an empty row in the place of the one that will not come.
+    after the workers.
 
     Args:
         source: The rows being loaded.
         get_workers: Gives MindSpore's worker processes, once there are some.
+        end_workers: Ends the workers, and the main process's wait for their rows.
         describe: From a row's number and a sample's place in it to the sample, for errors.
-        num_columns: Number of arrays that MindSpore expects in a row.
         hang_after_s: Seconds with one sample after which a worker counts as hung; and seconds of
             waiting for a row that no worker has begun.
     """
@@ -46,15 +42,15 @@ class WorkerWatch:
         self,
         source: RowSource,
         get_workers: Callable[[], list[Any]],
+        end_workers: Callable[[], None],
         describe: Callable[[int, int], str],
-        num_columns: int,
         hang_after_s: float,
     ) -> None:
         self._source = source
         self._get_workers = get_workers
+        self._end_workers = end_workers
         self._known: list[Any] = []
         self._describe = describe
-        self._num_columns = num_columns
         self._hang_after_s = hang_after_s
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name='msseg-worker-watch', daemon=True)
@@ -95,7 +91,7 @@ class WorkerWatch:
                 continue
             undo_death_signal()
             if self.find_failure() is not None:
-                self._end_wait()
+                self._end_workers()
                 return
 
     def workers(self) -> list[Any]:
@@ -145,16 +141,6 @@ class WorkerWatch:
 
     def _name(self, busy: BusyWorker) -> str:
         return self._describe(busy.row, busy.position)
-
-    def _end_wait(self) -> None:
-        hung = {each.worker for each in self._source.busy() if self._is_over(each.seconds)}
-        dead = {n for n, worker in enumerate(self.workers()) if _death_of(worker) is not None}
-        for number, worker in enumerate(self.workers()):
-            if number in (hung | dead or range(len(self.workers()))):
-                worker.kill()
-                row = tuple(np.empty(0, np.uint8) for _ in range(self._num_columns))
-                with contextlib.suppress(queue.Full):  # full: nobody waits for this one
-                    worker.res_queue.put(row, timeout=_POLL_S)
 
 
 def _death_of(process: BaseProcess) -> str | None:

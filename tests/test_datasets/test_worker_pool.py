@@ -36,9 +36,14 @@ def make_pool(load, num_rows=None, **arguments):
 
 
 def workers():
-    return [
-        p for p in psutil.Process().children(recursive=True) if p.status() != psutil.STATUS_ZOMBIE
-    ]
+    return [p for p in psutil.Process().children(recursive=True) if is_alive(p)]
+
+
+def is_alive(process):
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:  # ended since it was listed
+        return False
 
 
 @pytest.fixture(autouse=True)
@@ -140,7 +145,7 @@ def test_hanging_worker_ends_the_wait():
 
     started = time.monotonic()
     with pytest.raises(TimeoutError, match=r'busy for \d+ s with file5_0.png'):
-        take(make_pool(load, hang_after_s=3.0))
+        take(make_pool(load, hang_after_s=6.0))
     assert time.monotonic() - started < 40
 
 
@@ -148,11 +153,11 @@ def test_time_counts_from_the_sample_in_hand_which_is_named():
     def load(number):
         for place in range(8):
             note_sample(place)
-            time.sleep(1000 if (number, place) == (2, 6) else 0.6)
+            time.sleep(1000 if (number, place) == (0, 7) else 0.9)
         return row(number)
 
-    with pytest.raises(TimeoutError, match='file2_6.png.*allow more time with data.worker_timeout'):
-        take(make_pool(load, hang_after_s=4.0))
+    with pytest.raises(TimeoutError, match='file0_7.png.*allow more time with data.worker_timeout'):
+        take(make_pool(load, hang_after_s=6.0))
 
 
 def test_workers_that_stand_still_between_rows_end_the_wait():
@@ -172,7 +177,7 @@ def test_time_in_which_the_process_itself_was_stopped_does_not_count(monkeypatch
         time.sleep(0.8)
         return row(number)
 
-    pool = make_pool(load, hang_after_s=3.0)
+    pool = make_pool(load, hang_after_s=6.0)
     for number, _ in enumerate(pool):
         if number == 0:  # an hour passes at once
             monkeypatch.setattr(worker_watch.time, 'monotonic', lambda: clock() + 3600)
@@ -188,8 +193,7 @@ def test_workers_outlive_signals_to_the_whole_job(number):
     for index, _ in enumerate(pool):
         if index == 4:
             for worker in workers():
-                if worker.status() != psutil.STATUS_ZOMBIE:
-                    worker.send_signal(number)
+                worker.send_signal(number)
         if index == 12:
             break
     assert pool.find_failure() is None

@@ -48,7 +48,7 @@ def test_second_signal_stops_at_once(make_run):
 
 
 def test_worker_that_hangs_ends_the_run_with_its_sample(make_run, tmp_path):
-    run = make_run(WORKERS + 'data["worker_timeout"] = 2\n' + trap(tmp_path, 'train', 'hang'))
+    run = make_run(WORKERS + 'data["worker_timeout"] = 5\n' + trap(tmp_path, 'train', 'hang'))
     assert run.train() == 1, run.output
     assert 'images/disc_3.png' in run.error and run.error.count('.png') == 1
     assert 'busy for' in run.error and 'data.worker_timeout' in run.error
