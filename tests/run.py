@@ -1,8 +1,7 @@
 """Run the tests in groups of files, each group in a process of its own: ``make test``.
 
-A process that has compiled hundreds of graphs holds gigabytes, and MindSpore has been seen to
-crash in such a one. So groups are small, a few run at a time, and a group whose process was ended
-by a signal is run once more, which is said. Tests that fail are not run again.
+A process that has compiled hundreds of graphs holds gigabytes, and one that crashes or hangs takes
+its other tests along. So groups are small, and a few run at a time.
 """
 
 from __future__ import annotations
@@ -37,14 +36,12 @@ class Outcome:
         broken: Names of those that failed, with the error.
         skipped: Names of those that were skipped, with the reason.
         times: Seconds of every test.
-        notes: What else is to be known, such as crashes.
     """
 
     counts: Counter = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
     times: dict[str, float] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
 
     def add(self, other: Outcome) -> None:
         """Add the outcome of other tests."""
@@ -52,7 +49,6 @@ class Outcome:
         self.broken += other.broken
         self.skipped += other.skipped
         self.times.update(other.times)
-        self.notes += other.notes
 
     def text(self) -> str:
         """Return the numbers as pytest words them."""
@@ -103,8 +99,6 @@ def run_groups(
         spent = time.monotonic() - start
         print(
             f'[{number + 1:2}/{len(groups)}] {first}{others}: {outcome.text()} in {spent:.0f} s',
-            *outcome.notes,
-            sep='\n    ',
             flush=True,
         )
         return outcome
@@ -119,21 +113,14 @@ def run_groups(
 def _run_group(
     python: Path, files: Sequence[Path], stem: Path, options: Sequence[str]
 ) -> tuple[Outcome, Path]:
-    """Run one group, and once more if its process crashes; return its outcome and its log."""
-    notes = []
-    for suffix in ('', '-again'):
-        log, report = (stem.with_name(f'{stem.name}{suffix}.{kind}') for kind in ('log', 'xml'))
-        report.unlink(missing_ok=True)
-        status = _run_pytest(python, files, log, report, options)
-        outcome = read_report(report) if report.is_file() else Outcome()
-        outcome.notes = notes
-        if status >= 0:
-            break
-        print(log.read_text(errors='replace'))
-        notes = [f'crashed with signal {-status} and was run again: {", ".join(map(str, files))}']
+    """Run one group; return its outcome and its log."""
+    log, report = (stem.with_name(f'{stem.name}.{kind}') for kind in ('log', 'xml'))
+    report.unlink(missing_ok=True)
+    status = _run_pytest(python, files, log, report, options)
+    outcome = read_report(report) if report.is_file() else Outcome()
     if sum(outcome.counts.values()) == 0 or status not in (0, 1):
         outcome.counts['failed'] += 1
-        outcome.broken.append(f'{files[0]}: pytest ended with status {status}, see {log}')
+        outcome.broken.append(f'{files[0]}: pytest ended with status {status}')
     return outcome, log
 
 
@@ -211,8 +198,6 @@ def main() -> None:
         print(f'{total.times[name]:6.1f} s  {name}')
     for name in total.skipped:
         print(f'skipped {name}')
-    for note in total.notes:
-        print(f'NOTE: {note}')
     for name in total.broken:
         print(f'FAILED {name}')
     minutes, seconds = divmod(round(time.monotonic() - start), 60)

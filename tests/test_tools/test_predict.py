@@ -192,10 +192,19 @@ def test_a_video_that_ends_too_early_is_left_out(predict, tmp_path, monkeypatch)
     write_video(tmp_path / 'clip.mp4', count=4)
     from msseg.apis.prediction import video
 
-    class CutCapture(cv2.VideoCapture):
-        def get(self, key):
-            return 40 if key == cv2.CAP_PROP_FRAME_COUNT else super().get(key)
+    # beside it, not derived from it: cv2 frees objects of derived classes wrongly, and what lies
+    # around them in memory is destroyed
+    class CutCapture:
+        def __init__(self, *args):
+            self._capture = capture(*args)
 
+        def __getattr__(self, name):
+            return getattr(self._capture, name)
+
+        def get(self, key):
+            return 40 if key == cv2.CAP_PROP_FRAME_COUNT else self._capture.get(key)
+
+    capture = cv2.VideoCapture
     monkeypatch.setattr(video.cv2, 'VideoCapture', CutCapture)
     status, _, errors = predict(tmp_path / 'clip.mp4', '--out', tmp_path / 'out')
     assert status == 1

@@ -28,7 +28,8 @@ with StopSignals() as signals:
 
 HEARD = (
     """
-import ctypes, sys, time
+import ctypes, signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background ignore it
 from msseg.utils.interrupts import hear_interrupts
 hear_interrupts()
 libc = ctypes.CDLL(None)
