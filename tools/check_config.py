@@ -35,7 +35,7 @@ def main() -> None:
     if args.json and not Path(args.json).absolute().parent.is_dir():
         raise FileNotFoundError(f'--json {args.json}: there is no such folder')
 
-    from msseg.apis.check_config import check_config, format_report, write_json
+    from msseg.apis.check_config import check_config, format_report
     from msseg.utils.device import setup_device
 
     setup_device(args.device, args.device_id)
@@ -44,7 +44,7 @@ def main() -> None:
     )
     print(format_report(report))
     if args.json:
-        write_json(report, args.json)
+        report.write_json(args.json)
     if report.num_errors:
         sys.exit(1)
 

@@ -43,13 +43,13 @@ def main() -> None:
         raise FileNotFoundError(f'--json {args.json}: there is no such folder')
 
     from msseg.apis import load_config
-    from msseg.apis.check_dataset import check_dataset, format_report, write_json
+    from msseg.apis.check_dataset import check_dataset, format_report
 
     cfg = load_config(args.config, args.cfg_options, parts=('data', 'custom_imports'))
     report = check_dataset(cfg, args.split, args.workers, args.beta)
     print(format_report(report))
     if args.json:
-        write_json(report, args.json)
+        report.write_json(args.json)
     if report.num_errors:
         sys.exit(1)
 

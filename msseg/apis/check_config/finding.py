@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from msseg.apis.check_config.kinds import HINDERS_BUILDING, KINDS
 from msseg.apis.check_config.settings import Setting
-from msseg.apis.check_dataset.kinds import Severity
+from msseg.apis.findings import FindingOfKind, errors_first
 
 
 class Place(NamedTuple):
@@ -26,47 +26,19 @@ class Place(NamedTuple):
 
 
 @dataclass
-class Finding:
+class Finding(FindingOfKind):
     """One thing that is wrong, with all places it is wrong at.
 
     Attributes:
-        kind: A key of `KINDS`.
         places: By key.
     """
 
-    kind: str
+    kinds = KINDS
     places: dict[str, Place] = field(default_factory=dict)
 
-    @property
-    def severity(self) -> Severity:
-        """``error`` or ``warning``."""
-        return KINDS[self.kind].severity
-
-    @property
-    def title(self) -> str:
-        """What it is called."""
-        return KINDS[self.kind].title
-
-    @property
-    def why(self) -> str:
-        """What comes of it."""
-        return KINDS[self.kind].why
-
-    @property
-    def todo(self) -> str:
-        """What to do about it."""
-        return KINDS[self.kind].todo
-
-    def as_dict(self) -> dict:
-        """Return it as plain values."""
-        return {
-            'kind': self.kind,
-            'severity': self.severity,
-            'title': self.title,
-            'places': [place._asdict() for place in self.places.values()],
-            'why': self.why,
-            'todo': self.todo,
-        }
+    def where(self) -> dict:
+        """Return the places as plain values."""
+        return {'places': [place._asdict() for place in self.places.values()]}
 
 
 class Findings:
@@ -86,7 +58,8 @@ class Findings:
         """
         if isinstance(place, Setting):
             place, origin = place.key, place.origin
-        finding = self._by_kind.setdefault(kind, Finding(kind))
+        found = Finding(kind, KINDS[kind].why, KINDS[kind].todo)
+        finding = self._by_kind.setdefault(kind, found)
         finding.places.setdefault(place, Place(place, origin, note))
 
     def hinders(self, key: str, kinds: Collection[str] = HINDERS_BUILDING) -> bool:
@@ -107,7 +80,4 @@ class Findings:
 
     def sorted(self) -> list[Finding]:
         """Return them, errors first, then in the order of `KINDS`."""
-        order = list(KINDS)
-        return sorted(
-            self._by_kind.values(), key=lambda f: (f.severity != 'error', order.index(f.kind))
-        )
+        return errors_first(self._by_kind.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from msseg.apis.check_dataset.kinds import Kind
+from msseg.apis.findings import Kind
 
 _STOPS = 'Training stops there.'
 

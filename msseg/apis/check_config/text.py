@@ -5,6 +5,7 @@ from __future__ import annotations
 from msseg.apis.check_config.finding import Finding, Place
 from msseg.apis.check_config.report import ConfigReport
 from msseg.apis.check_config.trial import Trial
+from msseg.apis.findings import count, format_finding
 
 _MOST_PLACES = 8
 
@@ -14,18 +15,12 @@ def format_report(report: ConfigReport) -> str:
     parts = [_format_finding(finding) for finding in report.findings]
     facts = _format_facts(report)
     parts += ['\n'.join(facts)] if facts else []
-    errors, warnings = report.num_errors, report.num_warnings
-    found = f'{_count(errors, "error")}, {_count(warnings, "warning")}'
-    return '\n\n'.join([*parts, found if errors or warnings else 'nothing is wrong'])
+    return '\n\n'.join([*parts, report.summary()])
 
 
 def _format_finding(finding: Finding) -> str:
-    places = list(finding.places.values())
-    lines = [f'{finding.severity}: {finding.title} ({len(places)})']
-    lines += [f'    {_format_place(place)}' for place in places[:_MOST_PLACES]]
-    if len(places) > _MOST_PLACES:
-        lines.append(f'    … and {len(places) - _MOST_PLACES} more')
-    return '\n'.join([*lines, f'  {finding.why}', f'  {finding.todo}'])
+    lines = [_format_place(place) for place in finding.places.values()]
+    return format_finding(finding, str(len(lines)), lines, _MOST_PLACES)
 
 
 def _format_place(place: Place) -> str:
@@ -43,10 +38,10 @@ def _format_facts(report: ConfigReport) -> list[str]:
             f'{model.num_parameters / 1e6:.2f} million parameters'
         )
     for name, split in report.splits.items():
-        counts = f'{_count(split.num_images, "image")}, {split.num_classes} classes'
+        counts = f'{count(split.num_images, "image")}, {split.num_classes} classes'
         lines.append(f'{name}: {split.dataset}, {counts}')
     if report.num_iters is not None:
-        lines.append(f'run: {_count(report.num_iters, "iteration")}')
+        lines.append(f'run: {count(report.num_iters, "iteration")}')
     if report.trial is not None:
         lines.append(_format_trial(report.trial))
         lines.append(f'memory of a step with the whole batch: {report.trial.memory.text()}')
@@ -64,7 +59,3 @@ def _format_trial(trial: Trial) -> str:
         f'one step, forward and backward, on {num} {what} ({height_width}): loss {trial.loss:.3g}, '
         f'norm of all gradients {trial.grad_norm:.3g}'
     )
-
-
-def _count(number: int, what: str) -> str:
-    return f'{number} {what}' if number == 1 else f'{number} {what}s'

@@ -5,48 +5,29 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from msseg.apis.check_dataset.kinds import KINDS, Severity
+from msseg.apis.check_dataset.kinds import KINDS
+from msseg.apis.findings import FindingOfKind, errors_first
 
 
 @dataclass
-class Finding:
+class Finding(FindingOfKind):
     """One thing that is wrong, with all files it is wrong in.
 
     Attributes:
-        kind: A key of `KINDS`.
-        why: What comes of it.
-        todo: What to do about it.
         splits: Where it was found.
         files: What is to be said of each file, by path; the text may be empty.
     """
 
-    kind: str
-    why: str
-    todo: str
+    kinds = KINDS
     splits: list[str] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def severity(self) -> Severity:
-        """``error`` or ``warning``."""
-        return KINDS[self.kind].severity
-
-    @property
-    def title(self) -> str:
-        """What it is called."""
-        return KINDS[self.kind].title
-
-    def as_dict(self) -> dict:
-        """Return it as plain values."""
+    def where(self) -> dict:
+        """Return splits and files as plain values."""
         return {
-            'kind': self.kind,
-            'severity': self.severity,
-            'title': self.title,
             'splits': self.splits,
             'num_files': len(self.files),
             'files': [{'path': path, 'note': note} for path, note in self.files.items()],
-            'why': self.why,
-            'todo': self.todo,
         }
 
 
@@ -88,7 +69,4 @@ class Findings:
 
     def sorted(self) -> list[Finding]:
         """Return them, errors first, then in the order of `KINDS`."""
-        order = list(KINDS)
-        return sorted(
-            self._by_key.values(), key=lambda f: (f.severity != 'error', order.index(f.kind))
-        )
+        return errors_first(self._by_key.values())

@@ -2,27 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
-
-Severity = Literal['error', 'warning']
-
-
-class Kind(NamedTuple):
-    """A kind of finding.
-
-    Attributes:
-        severity: ``error`` where loading stops or something wrong is learnt or measured,
-            ``warning`` where a look is worth it.
-        title: What it is called.
-        why: What comes of it.
-        todo: What to do about it.
-    """
-
-    severity: Severity
-    title: str
-    why: str
-    todo: str
-
+from msseg.apis.findings import Kind
 
 _STOPS = 'Loading stops there.'
 _AGAIN = 'Copy or download it again.'

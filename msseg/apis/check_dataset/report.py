@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from msseg.apis.check_dataset.finding import Finding
 from msseg.apis.check_dataset.label_rules import LabelRules
 from msseg.apis.check_dataset.statistics import Statistics
-from msseg.utils.atomic import atomic_write_text
+from msseg.apis.findings import Report
 
 
 @dataclass(frozen=True)
@@ -92,44 +89,21 @@ class SplitReport:
 
 
 @dataclass(frozen=True)
-class DatasetReport:
+class DatasetReport(Report):
     """All findings and all splits.
 
     Attributes:
-        config: The config's file.
-        findings: Errors first.
         splits: In the order asked for.
         same_files: From a split to the one whose files it has, which is looked at once.
     """
 
-    config: str
-    findings: Sequence[Finding]
     splits: Sequence[SplitReport]
     same_files: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def num_errors(self) -> int:
-        """Number of findings that are errors."""
-        return sum(finding.severity == 'error' for finding in self.findings)
-
-    @property
-    def num_warnings(self) -> int:
-        """Number of findings that are warnings."""
-        return len(self.findings) - self.num_errors
 
     def as_dict(self) -> dict:
         """Return it as plain values, for JSON."""
         return {
-            'config': self.config,
-            'num_errors': self.num_errors,
-            'num_warnings': self.num_warnings,
-            'findings': [finding.as_dict() for finding in self.findings],
+            **super().as_dict(),
             'splits': {split.name: split.as_dict() for split in self.splits},
             'same_files': self.same_files,
         }
-
-
-def write_json(report: DatasetReport, path: str | Path) -> None:
-    """Write a report to a file, whole or not at all."""
-    text = json.dumps(report.as_dict(), indent=2, ensure_ascii=False)
-    atomic_write_text(path, f'{text}\n')

@@ -9,6 +9,7 @@ from terminaltables import AsciiTable
 
 from msseg.apis.check_dataset.finding import Finding
 from msseg.apis.check_dataset.report import DatasetReport, SplitReport
+from msseg.apis.findings import count, format_finding
 
 _MOST_FILES = 5
 _MOST_SIZES = 5
@@ -19,26 +20,18 @@ def format_report(report: DatasetReport) -> str:
     parts = [_format_finding(finding) for finding in report.findings]
     parts += [_format_split(split, report.same_files.get(split.name)) for split in report.splits]
     parts += _format_paste(report.splits)
-    errors, warnings = report.num_errors, report.num_warnings
-    found = f'{_count(errors, "error")}, {_count(warnings, "warning")}'
-    return '\n\n'.join([*parts, found if errors or warnings else 'nothing is wrong'])
+    return '\n\n'.join([*parts, report.summary()])
 
 
 def _format_finding(finding: Finding) -> str:
-    num, where = len(finding.files), ', '.join(finding.splits)
-    lines = [f'{finding.severity}: {finding.title} ({num}, in {where})']
-    for path, note in list(finding.files.items())[:_MOST_FILES]:
-        lines.append(f'    {path}: {note}' if note else f'    {path}')
-    if num > _MOST_FILES:
-        lines.append(f'    … and {num - _MOST_FILES} more')
-    lines.append(f'  {finding.why}')
-    lines.append(f'  {finding.todo}')
-    return '\n'.join(lines)
+    lines = [f'{path}: {note}' if note else path for path, note in finding.files.items()]
+    number = f'{len(lines)}, in {", ".join(finding.splits)}'
+    return format_finding(finding, number, lines, _MOST_FILES)
 
 
 def _format_split(split: SplitReport, same: str | None) -> str:
     datasets = ' + '.join(f'{n} x {who}' if n > 1 else who for who, n in _runs(split.datasets))
-    head = f'{split.name}: {datasets}, {_count(split.num_images, "image")}'
+    head = f'{split.name}: {datasets}, {count(split.num_images, "image")}'
     if same is not None:
         return f'{head}, the files of {same}'
     lines = [head, f'  sizes (height x width): {_format_sizes(split.statistics.sizes)}']
@@ -110,7 +103,3 @@ def _numbers(values: Iterable[float]) -> str:
 
 def _runs(names: Sequence[str]) -> list[tuple[str, int]]:
     return list(Counter(names).items())
-
-
-def _count(number: int, what: str) -> str:
-    return f'{number} {what}' if number == 1 else f'{number} {what}s'

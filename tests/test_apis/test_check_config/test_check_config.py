@@ -9,7 +9,7 @@ import pytest
 from mindspore import Tensor, nn
 
 from msseg.apis import build_model
-from msseg.apis.check_config import check_config, format_report, write_json
+from msseg.apis.check_config import check_config, format_report
 from msseg.models.builder import BACKBONES
 from tests.test_apis.test_check_config.nuclei_config import ROOT, write_configs
 
@@ -43,7 +43,7 @@ def test_nothing_is_wrong_with_a_sound_config_and_one_step_is_done(tmp_path):
     assert report.trial.memory.activations > 4 * 3 * 32 * 32 * 4
     assert text.endswith('nothing is wrong')
     assert sorted(tmp_path.rglob('*')) == before
-    write_json(report, tmp_path / 'found.json')
+    report.write_json(tmp_path / 'found.json')
     assert json.loads((tmp_path / 'found.json').read_text())['trial']['computed'] == [2, 3, 32, 32]
 
 
