@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -113,8 +114,12 @@ def compare_file(path: Path, network: nn.Cell, img: np.ndarray, rounds: int) -> 
 def measure_usage(path: Path) -> Usage:
     """Label two images in a program of its own."""
     start = time.perf_counter()
+    # Importing MindSpore sets OMP_NUM_THREADS=1 where os.environ does not see it, but children do.
     with subprocess.Popen(
-        [sys.executable, '-c', _PROGRAM, str(path)], stdout=subprocess.PIPE, text=True
+        [sys.executable, '-c', _PROGRAM, str(path)],
+        env=dict(os.environ),
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         while process.stdout.readline() not in ('ready\n', ''):
             pass

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from msseg.apis.export.concat_convs import FIRST_CHANNELS
 from msseg.apis.export.fold import CONV
 from msseg.apis.export.graph import Node
 from msseg.apis.export.onnx_builder import OnnxBuilder
@@ -137,6 +138,11 @@ def _concat(builder: OnnxBuilder, node: Node) -> str:
     return builder.emit('Concat', [builder.read(each) for each in pack.inputs], axis=axis)
 
 
+def _first_channels(builder: OnnxBuilder, node: Node) -> str:
+    starts, ends, axes = (builder.constant([number], np.int64) for number in (0, node.shape[1], 1))
+    return builder.emit('Slice', [builder.read(node.inputs[0]), starts, ends, axes])
+
+
 def _softmax(builder: OnnxBuilder, node: Node) -> str:
     axis = builder.setting(node, 1, 'axis')
     axis = axis[0] if isinstance(axis, tuple) else axis
@@ -209,6 +215,7 @@ _TRANSLATIONS: dict[str, Translation] = {
     'BiasAdd': _bias,
     'Concat': _concat,
     CONV: _convolution,
+    FIRST_CHANNELS: _first_channels,
     'GeLU': _gelu,
     'MatMul': _product,
     'MaxPool': _max_pool,

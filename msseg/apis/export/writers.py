@@ -10,6 +10,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import nn
 
+from msseg.apis.export.concat_convs import rearrange_concat_convs
 from msseg.apis.export.fold import fold_cells, fold_graph
 from msseg.apis.export.network import ExportedNetwork, take_any_size
 from msseg.apis.export.onnx_model import make_onnx
@@ -34,6 +35,7 @@ def write_onnx(model: nn.Cell, metadata: Metadata, path: Path) -> Run:
         shape = (metadata.input.batch, shape[1], *metadata.input.size)
     graph = read_graph(SegmentorForTest(model, 'logits', dynamic=False), shape)
     fold_graph(graph)
+    rearrange_concat_convs(graph)
     path.write_bytes(make_onnx(graph, metadata).SerializeToString())
     _write_metadata(metadata, path)
     return open_file(path, 'onnxruntime', 'CPU')
