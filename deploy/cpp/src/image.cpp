@@ -11,8 +11,6 @@
 namespace msseg {
 namespace {
 
-constexpr int kChannels = 3;
-
 std::string SizeText(const cv::Size &size) {
   return std::to_string(size.height) + "x" + std::to_string(size.width);
 }

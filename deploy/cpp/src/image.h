@@ -12,6 +12,8 @@
 
 namespace msseg {
 
+constexpr int kChannels = 3;  // of images
+
 // One input cannot be used; the others can.
 class UnusableInput : public std::runtime_error {
  public:

@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include <opencv2/core.hpp>
+
 #include "include/api/context.h"
 #include "include/api/data_type.h"
 #include "include/api/model.h"
@@ -12,6 +14,7 @@
 #include "include/api/types.h"
 
 #include "backend.h"
+#include "image.h"
 
 namespace msseg {
 namespace {
@@ -65,17 +68,38 @@ cv::Mat Copied(const lite::MSTensor &tensor) {
   }
 }
 
-// Returns (1, c, h, w) float32 as (1, h, w, c).
+std::vector<int64_t> ShapeOf(const cv::Mat &array) {
+  return {array.size.p, array.size.p + array.dims};
+}
+
+bool IsChannelsLast(const std::vector<int64_t> &shape) {
+  return shape.size() == 4 && shape[3] == kChannels && shape[1] != kChannels;
+}
+
+// Returns (1, c, h, w) as (1, h, w, c).
 cv::Mat ChannelsLast(const cv::Mat &input) {
   const int rows = input.size[2];
   const int columns = input.size[3];
   std::vector<cv::Mat> planes;
-  for (int c = 0; c < input.size[1]; ++c) {
-    planes.emplace_back(rows, columns, CV_32F, const_cast<float *>(input.ptr<float>(0, c)));
+  for (int c = 0; c < kChannels; ++c) {
+    planes.emplace_back(rows, columns, input.type(), const_cast<uchar *>(input.ptr(0, c)));
   }
   cv::Mat merged;
   cv::merge(planes, merged);
-  return merged.reshape(1, {1, rows, columns, input.size[1]});
+  return merged.reshape(1, {1, rows, columns, kChannels});
+}
+
+// Returns (1, h, w, c) as (1, c, h, w).
+cv::Mat ChannelsFirst(const cv::Mat &input) {
+  const int rows = input.size[1];
+  const int columns = input.size[2];
+  const cv::Mat image(rows, columns, CV_MAKETYPE(input.depth(), kChannels), input.data);
+  cv::Mat planes({1, kChannels, rows, columns}, input.type());
+  for (int c = 0; c < kChannels; ++c) {
+    cv::Mat plane(rows, columns, input.type(), planes.ptr(0, c));
+    cv::extractChannel(image, plane, c);
+  }
+  return planes;
 }
 
 class LiteBackend : public Backend {
@@ -95,12 +119,14 @@ class LiteBackend : public Backend {
 
   cv::Mat Run(const cv::Mat &input) override {
     std::vector<lite::MSTensor> inputs = model_.GetInputs();
-    std::vector<int64_t> shape(input.size.p, input.size.p + input.dims);
-    // .ms files take (n, h, w, c), unless they were converted with another format
-    const bool is_channels_last =
-        shape.size() == 4 && inputs[0].Shape().size() == 4 && inputs[0].Shape()[3] == shape[1];
-    const cv::Mat ordered = is_channels_last ? ChannelsLast(input) : input;
-    if (is_channels_last) shape = {shape[0], shape[2], shape[3], shape[1]};
+    // .ms files take (n, h, w, c), unless they were converted with another format; and Lite's
+    // converter takes a first transposition to (n, c, h, w) out of a model
+    const bool wants_last = IsChannelsLast(inputs[0].Shape());
+    const bool is_last = IsChannelsLast(ShapeOf(input));
+    cv::Mat ordered = input;
+    if (wants_last && !is_last) ordered = ChannelsLast(input);
+    if (is_last && !wants_last) ordered = ChannelsFirst(input);
+    const std::vector<int64_t> shape = ShapeOf(ordered);
     if (inputs[0].Shape() != shape) {
       Check(model_.Resize(inputs, {shape}), "the model takes no input of this size");
       inputs = model_.GetInputs();
