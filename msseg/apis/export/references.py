@@ -76,9 +76,18 @@ def make_cases(
     cases = []
     for batch in batches:
         normalized = np.stack([normalize(image) for image in batch])
-        logits = network(ms.Tensor(normalized)).asnumpy()
-        cases.append(Case(np.stack(batch) if steps.included else normalized, logits))
+        logits, changed = (
+            network(ms.Tensor(each)).asnumpy()
+            for each in (normalized, _with_other_last_bits(normalized))
+        )
+        rounding = float(np.abs(changed - logits).max())
+        cases.append(Case(np.stack(batch) if steps.included else normalized, logits, rounding))
     return cases
+
+
+def _with_other_last_bits(array: np.ndarray) -> np.ndarray:
+    directions = np.random.default_rng(0).choice(np.float32([-np.inf, np.inf]), array.shape)
+    return np.nextafter(array, directions)
 
 
 def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -45,6 +45,21 @@ def test_pixels_that_rounding_decides_do_not_count():
     found.check('a')
 
 
+def test_networks_that_amplify_rounding_may_differ_more():
+    agreement(LOGITS + 0.1, Case(CASE.batch, LOGITS, rounding=0.004)).check('a')
+    with pytest.raises(ValueError, match=r'disagrees.*allowed are 0\.064'):
+        agreement(LOGITS + 0.1, Case(CASE.batch, LOGITS, rounding=0.002)).check('a')
+
+
+@pytest.mark.parametrize('rounding', [1.0, np.inf, np.nan])
+def test_there_is_an_end_to_it(rounding):
+    case = Case(CASE.batch, LOGITS, rounding)
+    with pytest.raises(ValueError, match='disagrees'):
+        agreement(LOGITS + 0.5, case).check('a')
+    with pytest.raises(ValueError, match='disagrees'):
+        agreement(2 - LOGITS.argmax(1), case).check('a')
+
+
 def test_one_channel_is_compared_by_its_threshold():
     logits = LOGITS[:, :1]
     labels = 1 / (1 + np.exp(-logits[:, 0])) > 0.3
@@ -56,4 +71,4 @@ def test_one_channel_is_compared_by_its_threshold():
 def test_where_everything_is_undecided_nothing_disagrees():
     zeros = np.zeros((1, 2, 3, 3), np.float32)
     found = agreement(np.ones((1, 3, 3)), Case(CASE.batch, zeros))
-    assert found == Agreement(2, 0.0, None, 0.0, 1.0)
+    assert found == Agreement(2, 0.0, None, 0.0, 1.0, 1e-3)
