@@ -141,8 +141,12 @@ def test_less_than_half_of_the_backbone_is_an_error_unless_asked_for(tmp_path):
 
 
 def test_half_of_the_backbone_is_enough(tmp_path):
+    model = Segmentor()
     half = {key: TORCH[key] for key in ('0.weight', '0.bias', '1.running_mean')}
-    load_weights(Segmentor(), torch_file(tmp_path / 'a.pth', half), strict=False)
+    load_weights(model, torch_file(tmp_path / 'a.pth', half), strict=False)
+    values = values_of(model)
+    for name in ('backbone.0.weight', 'backbone.0.bias', 'backbone.1.moving_mean'):
+        np.testing.assert_array_equal(values[name], np.full(values[name].shape, 0.5))
 
 
 def test_file_of_another_framework_cannot_be_resumed(tmp_path):
