@@ -14,7 +14,7 @@ from msseg.apis.build import build_model, build_split, check_classes, loader_opt
 from msseg.apis.evaluate import Evaluation, ScoreCounter
 from msseg.config import Config
 from msseg.datasets.loader import TestLoader, TestSample
-from msseg.deploy.resize_logits import resize_logits
+from msseg.deploy.logits import labels_of, resize_logits
 from msseg.utils.atomic import atomic_write_text
 
 INPUTS, OUTPUTS = 'inputs.json', 'outputs.json'
@@ -153,8 +153,4 @@ def _labels(
             )
         return labels
     (logits,) = output
-    if logits.shape[1:] != size:
-        logits = resize_logits(logits, size, align_corners)
-    if len(logits) == 1:
-        return (1 / (1 + np.exp(-logits[0])) > threshold).astype(np.int32)
-    return logits.argmax(axis=0)
+    return labels_of(resize_logits(logits, size, align_corners), threshold)

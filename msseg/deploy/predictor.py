@@ -9,9 +9,9 @@ import cv2
 import numpy as np
 
 from msseg.deploy.image_input import Image, ImageInput
+from msseg.deploy.logits import labels_of, probabilities_of, resize_logits
 from msseg.deploy.metadata import Metadata
 from msseg.deploy.open_file import open_file
-from msseg.deploy.resize_logits import resize_logits
 
 
 class Predictor:
@@ -92,11 +92,7 @@ class Predictor:
         Raises:
             ValueError: The file gives labels only.
         """
-        logits = self.logits(image)
-        if len(logits) == 1:
-            return 1 / (1 + np.exp(-logits))
-        powers = np.exp(logits - logits.max(axis=0))
-        return powers / powers.sum(axis=0)
+        return probabilities_of(self.logits(image))
 
     def _outputs(self, images: Sequence[Image]) -> list[tuple[np.ndarray, tuple[int, int]]]:
         """Return each image's output and its own (h, w)."""
@@ -118,12 +114,7 @@ class Predictor:
             if labels.shape == size:
                 return labels
             return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
-        logits = self._fit(output, size)
-        if len(logits) == 1:
-            return (1 / (1 + np.exp(-logits[0])) > self.metadata.threshold).astype(np.int32)
-        return logits.argmax(axis=0).astype(np.int32)
+        return labels_of(self._fit(output, size), self.metadata.threshold)
 
     def _fit(self, logits: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        if logits.shape[1:] == size:
-            return logits
         return resize_logits(logits, size, self.metadata.align_corners)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from msseg.deploy import Predictor
+from msseg.deploy.logits import resize_logits
 from msseg.deploy.metadata import Metadata
-from msseg.deploy.resize_logits import resize_logits
 from msseg.deploy.sidecar import read_sidecar, sidecar
 from msseg.models.layers.resize import resize_matrix
 from tests.test_deploy.onnx_file import expected_logits, write_onnx

@@ -1,4 +1,4 @@
-"""Logits at another size."""
+"""Logits at another size, as probabilities and as labels."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ def resize_logits(logits: np.ndarray, size: tuple[int, int], align_corners: bool
         align_corners: Whether the corner pixels' centres are kept in place.
 
     Returns:
-        float32 (c, size[0], size[1]).
+        float32 (c, size[0], size[1]); the logits themselves if they are of this size.
     """
+    if logits.shape[1:] == size:
+        return logits
     result = np.empty((len(logits), *size), np.float32)
     for plane, resized in zip(logits, result, strict=True):
         if align_corners:
@@ -24,6 +26,26 @@ def resize_logits(logits: np.ndarray, size: tuple[int, int], align_corners: bool
         else:
             cv2.resize(plane, size[::-1], dst=resized, interpolation=cv2.INTER_LINEAR)
     return result
+
+
+def probabilities_of(logits: np.ndarray) -> np.ndarray:
+    """Return the classes' probabilities (c, h, w); of one channel that of class 1."""
+    if len(logits) == 1:
+        return 1 / (1 + np.exp(-logits))
+    powers = np.exp(logits - logits.max(axis=0))
+    return powers / powers.sum(axis=0)
+
+
+def labels_of(logits: np.ndarray, threshold: float | None) -> np.ndarray:
+    """Return the labels, int32 (h, w), that logits (c, h, w) mean.
+
+    Args:
+        logits: One channel, or as many as classes.
+        threshold: For one channel: the probability above which a pixel is class 1.
+    """
+    if len(logits) == 1:
+        return (probabilities_of(logits)[0] > threshold).astype(np.int32)
+    return logits.argmax(axis=0).astype(np.int32)
 
 
 def _keep_corners(plane: np.ndarray, count: int) -> np.ndarray:
