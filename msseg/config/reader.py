@@ -18,10 +18,19 @@ from msseg.utils.suggest import did_you_mean
 FORMATS = ('.py', '.json', '.yaml', '.yml')
 
 
-class _YamlLoader(yaml.FullLoader):
-    """PyYAML's loader, for which ``1e-4`` is a number as in YAML 1.2, not a string."""
+class _YamlLoader(yaml.SafeLoader):
+    """PyYAML's loader of plain data, to which ``1e-4`` is a number as in YAML 1.2.
+
+    Of the tags that name Python objects it knows that of tuples alone, which `Config.dump` writes:
+    a YAML file can name no function or class.
+    """
+
+    def tuple(self, node: yaml.SequenceNode) -> tuple:
+        """Return the elements of a sequence."""
+        return tuple(self.construct_sequence(node, deep=True))
 
 
+_YamlLoader.add_constructor('tag:yaml.org,2002:python/tuple', _YamlLoader.tuple)
 _YamlLoader.add_implicit_resolver(
     'tag:yaml.org,2002:float',
     re.compile(r'[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$'),
@@ -95,6 +104,12 @@ def _parse(text: str, file_format: str, where: str) -> Any:
             raise ValueError(f'{where}, line {error.lineno}: no JSON: {error.msg}') from error
     try:
         return yaml.load(text, _YamlLoader) or {}
+    except yaml.constructor.ConstructorError as error:
+        line = error.problem_mark.line + 1
+        hint = ': a YAML config holds plain data, and names components by strings'
+        raise ValueError(
+            f'{where}, line {line}: {error.problem}{hint if "tag" in error.problem else ""}'
+        ) from error
     except yaml.YAMLError as error:
         mark = getattr(error, 'problem_mark', None)
         line = f', line {mark.line + 1}' if mark else ''

@@ -93,8 +93,18 @@ class BaseVariables:
             return type(value)(self.fill(child) for child in value)
         if not isinstance(value, str) or not _PLACEHOLDER.search(value):
             return value
-        parts = [self.value(part) if part in self else part for part in self.split(value)]
+        parts = [self._plain_value(part) if part in self else part for part in self.split(value)]
         return parts[0] if len(parts) == 1 else ''.join(map(str, parts))
+
+    def _plain_value(self, name: str) -> Any:
+        value = self.value(name)
+        if callable(value):
+            key, line = self._keys[name]
+            raise ValueError(
+                f'{self.where}, line {line}: {{{{ _base_.{key} }}}} is a class or function, which '
+                'Python configs alone may use; name a registered component by a string'
+            )
+        return value
 
 
 def _child(value: Any, part: str, lead: str) -> Any:

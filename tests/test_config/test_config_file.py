@@ -205,3 +205,40 @@ def test_import_modules_from_strings():
     assert import_modules_from_strings(['math', 'sys']) == [math, sys]
     assert import_modules_from_strings(None) is import_modules_from_strings([]) is None
     assert import_modules_from_strings('no_such_thing', allow_failed_imports=True) is None
+
+
+HOSTILE_TAGS = [
+    '!!python/name:shutil.rmtree',
+    '!!python/module:shutil',
+    '!!python/object:subprocess.Popen {}',
+    '!!python/object/new:os.system [touch gone]',
+    '!!python/object/apply:os.system [touch gone]',
+    '!!python/complex 1j',
+    '!mine x',
+]
+
+
+@pytest.mark.parametrize('tag', HOSTILE_TAGS)
+@pytest.mark.parametrize('text', ['model:\n  type: {}\n  path: x', '_base_: base.py\nmodel:\n- {}'])
+def test_yaml_holds_plain_data_only(write, tmp_path, tag, text):
+    write('base.py', 'a = 1')
+    with pytest.raises(ValueError, match=r'x.yaml, line [23]: could not determine .*plain data'):
+        Config.fromfile(write('x.yaml', text.format(tag)))
+    assert not (tmp_path / 'gone').exists()
+
+
+def test_yaml_tuples_come_back(write):
+    assert Config.fromfile(write('x.yaml', 'a: !!python/tuple [1, [2, 3e-4]]')).a == (1, [2, 3e-4])
+
+
+@pytest.mark.parametrize(
+    ('name', 'text'),
+    [
+        ('x.json', '{"_base_": "base.py", "model": {"type": "{{ _base_.tools.remove }}"}}'),
+        ('x.yaml', '{_base_: base.py, model: {type: "{{ _base_.tools.remove }}"}}'),
+    ],
+)
+def test_json_and_yaml_take_no_function_from_a_python_base(write, name, text):
+    write('base.py', 'import shutil\ntools = dict(remove=shutil.rmtree)')
+    with pytest.raises(ValueError, match=r'_base_.tools.remove }} is a class or function'):
+        Config.fromfile(write(name, text))
