@@ -6,7 +6,9 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from msseg.utils.signature import accepted_arguments
+from msseg.utils.arguments import ArgumentError
+from msseg.utils.arguments import check_arguments as check_values
+from msseg.utils.signature import accepted_arguments, constructors
 from msseg.utils.suggest import did_you_mean
 
 
@@ -142,10 +144,46 @@ def build_from_cfg(cfg: dict, registry: Registry, default_args: dict | None = No
     try:
         entry = _look_up(arguments.pop('type'), registry)
         where = where or entry.__name__
-        check_arguments(entry, arguments, cfg)
-        return entry(**arguments)
+        return _call(entry, arguments, cfg)
     except Exception as error:
         add_config_path(error, where)
+        raise
+
+
+def call_with_cfg(entry: Callable, cfg: dict, **default_args: Any) -> Any:
+    """Call a class or function that stands in no registry with the arguments of a config.
+
+    Args:
+        entry: The class or function.
+        cfg: Its arguments.
+        **default_args: Arguments for those that `cfg` does not give.
+
+    Returns:
+        What it returns.
+
+    Raises:
+        TypeError: An argument that it does not take.
+        Exception: What it raised, its message led by the config path.
+    """
+    if not isinstance(cfg, dict):
+        raise TypeError(f'{entry.__name__}: its arguments are {cfg!r}, expected a dict')
+    try:
+        return _call(entry, {**default_args, **cfg}, cfg)
+    except Exception as error:
+        add_config_path(error, config_path(cfg) or entry.__name__)
+        raise
+
+
+def _call(entry: Callable, arguments: dict, cfg: dict) -> Any:
+    check_arguments(entry, arguments, cfg)
+    try:
+        for function in constructors(entry):  # a user's, which may not check its own
+            check_values(function, arguments, entry.__name__, ranges_only=True)
+        return entry(**arguments)
+    except ArgumentError as error:
+        file = config_file(cfg, error.argument) if error.argument in cfg else None
+        if file and getattr(error, 'config_path', None) is None:
+            error.args = (f'{error.args[0]} (set in {file})',)
         raise
 
 

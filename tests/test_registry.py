@@ -1,6 +1,9 @@
+from typing import Annotated
+
 import pytest
 
-from msseg.registry import Registry, build_from_cfg
+from msseg.registry import Registry, build_from_cfg, call_with_cfg
+from msseg.utils.arguments import Range
 
 CATS = Registry('cat')
 
@@ -144,3 +147,28 @@ def test_errors_of_the_operating_system_keep_their_class_and_number():
 
     with pytest.raises(FileNotFoundError, match=r"model\.cats\[1\]: No such file.*'/nowhere/x'"):
         registry.build(Placed(type='reader', path='/nowhere/x'))
+
+
+class Own:
+    """A user's, whose plain hints are no promise."""
+
+    def __init__(self, share: Annotated[float, Range(0, 1)] = 0.5, count: int = 1):
+        self.share, self.count = share, count
+
+
+def test_ranges_that_a_users_class_declares_are_kept_and_its_other_hints_are_not():
+    assert build_from_cfg({'type': Own, 'count': 'many'}, CATS).count == 'many'
+    cfg = Placed(type=Own, share=2)
+    message = (
+        r'^model\.cats\[1\]: Own: share is 2, expected a number from 0 to 1 \(set in base.py\)$'
+    )
+    with pytest.raises(ValueError, match=message):
+        build_from_cfg(cfg, CATS)
+
+
+def test_what_is_not_registered_is_called_with_the_same_care():
+    assert call_with_cfg(Own, {'count': 3}, share=0.25).share == 0.25
+    with pytest.raises(TypeError, match=r'^model\.cats\[1\]: Own takes no argument .shar'):
+        call_with_cfg(Own, Placed(shar=1))
+    with pytest.raises(TypeError, match='Own: its arguments are 5, expected a dict'):
+        call_with_cfg(Own, 5)

@@ -9,10 +9,9 @@ from mindspore import Tensor, nn, ops
 
 from msseg.models.layers.resize import resize
 from msseg.models.segmentors import SegmentorForTest
-from msseg.utils.suggest import did_you_mean
+from msseg.models.segmentors.inference_options import test_cfg
+from msseg.registry import call_with_cfg
 
-MODES = ('whole', 'slide')
-MERGES = ('softmax', 'exp_logits')
 _MOST_LOGIT = 80.0  # exp of more is too much for float32
 
 
@@ -35,8 +34,7 @@ class Segmenter:
         segmentor: The network.
 
     Raises:
-        ValueError: ``test_cfg`` asks for an unknown mode or merge, lacks what the mode needs, or
-            names classes that there are not.
+        ValueError: ``test_cfg`` makes no sense.
 
     Source: MMSegmentation 0.30 ``EncoderDecoder.inference`` and ``aug_test``; ``'exp_logits'``
         with windows of 1024x2048 that far apart: the test of the reference implementation of
@@ -44,18 +42,14 @@ class Segmenter:
     """
 
     def __init__(self, segmentor: nn.Cell) -> None:
-        test_cfg = segmentor.test_cfg or {}
-        self.mode = _choice(test_cfg, 'mode', MODES)
-        self.merge = _choice(test_cfg, 'merge', MERGES)
-        if self.merge == 'exp_logits' and segmentor.out_channels == 1:
-            raise ValueError(
-                "model.test_cfg.merge is 'exp_logits', which compares classes; a model with one "
-                "output channel needs 'softmax'"
-            )
-        if self.mode == 'slide':
-            self.crop_size = _pair(test_cfg, 'crop_size')
-            self.stride = _pair(test_cfg, 'stride')
-        self.order_flipped = _order_flipped(test_cfg, segmentor.out_channels)
+        channels = segmentor.out_channels
+        options = call_with_cfg(test_cfg, segmentor.test_cfg or {}, num_channels=channels)
+        self.mode, self.merge = options.mode, options.merge
+        self.crop_size, self.stride = options.crop_size, options.stride
+        # which channel stands for each class in a flipped image; None when none changes
+        self.order_flipped = np.arange(channels) if options.swap_seg_labels else None
+        for pair in options.swap_seg_labels:
+            self.order_flipped[list(pair)] = self.order_flipped[list(reversed(pair))]
         self.align_corners = segmentor.align_corners
         self.threshold = segmentor.threshold
         self._logits = SegmentorForTest(segmentor, 'logits')
@@ -207,42 +201,3 @@ def _mirror(array: np.ndarray, meta: dict) -> np.ndarray:
     if not meta['flip']:
         return array
     return array[:, :, ::-1] if meta['flip_direction'] == 'horizontal' else array[:, ::-1]
-
-
-def _choice(test_cfg: dict, key: str, choices: tuple[str, ...]) -> str:
-    value = test_cfg.get(key, choices[0])
-    if value not in choices:
-        raise ValueError(
-            f'model.test_cfg.{key} is {value!r}, expected one of {list(choices)}.'
-            f'{did_you_mean(str(value), choices)}'
-        )
-    return value
-
-
-def _order_flipped(test_cfg: dict, num_channels: int) -> np.ndarray | None:
-    """Return which channel stands for each class in a flipped image; None when none changes."""
-    pairs = test_cfg.get('swap_seg_labels')
-    if not pairs:
-        return None
-    order = np.arange(num_channels)
-    for pair in pairs:
-        is_pair = isinstance(pair, (list, tuple)) and len(pair) == 2
-        if not is_pair or not all(isinstance(v, int) and 0 <= v < num_channels for v in pair):
-            raise ValueError(
-                f'model.test_cfg.swap_seg_labels holds {pair!r}, expected pairs of classes from 0 '
-                f'to {num_channels - 1}'
-            )
-        order[list(pair)] = order[list(reversed(pair))]
-    return order
-
-
-def _pair(test_cfg: dict, key: str) -> tuple[int, int]:
-    value = test_cfg.get(key)
-    value = (value, value) if isinstance(value, int) else value
-    is_pair = isinstance(value, Sequence) and len(value) == 2
-    if not (is_pair and all(isinstance(v, int) and v > 0 for v in value)):
-        raise ValueError(
-            f'model.test_cfg.{key} is {value!r}, expected two positive integers (h, w) for '
-            "mode='slide'"
-        )
-    return tuple(value)

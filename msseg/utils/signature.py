@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
@@ -23,17 +23,29 @@ def accepted_arguments(obj: Callable) -> set[str] | None:
         The argument names without ``self``; None when anything is accepted (a function with
         ``**kwargs``, or a class all of whose ancestors have them).
     """
-    if not inspect.isclass(obj):
-        names, open_ended = _named_parameters(obj, skip_first=False)
-        return None if open_ended else names
     accepted: set[str] = set()
-    for cls in obj.__mro__[:-1]:
-        if '__init__' in vars(cls):
-            names, open_ended = _named_parameters(vars(cls)['__init__'], skip_first=True)
-            accepted |= names
-            if not open_ended:
-                return accepted
-    return accepted if obj.__init__ is object.__init__ else None
+    for function in constructors(obj):
+        names, open_ended = _named_parameters(function, skip_first=inspect.isclass(obj))
+        accepted |= names
+        if not open_ended:
+            return accepted
+    return accepted if inspect.isclass(obj) and obj.__init__ is object.__init__ else None
+
+
+def constructors(obj: Callable) -> Iterator[Callable]:
+    """Yield the functions among which a call's arguments are shared out.
+
+    Args:
+        obj: A class, whose ``__init__`` and its ancestors' are yielded up to the first without
+            ``**kwargs``; or any other callable, which is yielded itself.
+    """
+    functions = [obj]
+    if inspect.isclass(obj):
+        functions = [vars(cls)['__init__'] for cls in obj.__mro__[:-1] if '__init__' in vars(cls)]
+    for function in functions:
+        yield function
+        if not _named_parameters(function, skip_first=False)[1]:
+            return
 
 
 def named_arguments(obj: Callable) -> set[str]:
@@ -53,16 +65,10 @@ def argument_default(obj: Callable, name: str) -> Any:
     Returns:
         The default; ``inspect.Parameter.empty`` when there is none or no such argument.
     """
-    functions = [obj]
-    if inspect.isclass(obj):
-        classes = [cls for cls in obj.__mro__[:-1] if '__init__' in vars(cls)]
-        functions = [vars(cls)['__init__'] for cls in classes]
-    for function in functions:
+    for function in constructors(obj):
         parameters = inspect.signature(function).parameters
         if name in parameters:
             return parameters[name].default
-        if not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values()):
-            break
     return inspect.Parameter.empty
 
 

@@ -206,8 +206,12 @@ def test_windows_cover_the_image_and_stay_inside(size, crop, stride):
         ({'mode': 'slid'}, "mode is 'slid'.*Did you mean 'slide'"),
         ({'merge': 'exp_logit'}, "merge is 'exp_logit'.*Did you mean 'exp_logits'"),
         ({'swap_seg_labels': [(1, 3)]}, r'holds \(1, 3\), expected pairs of classes from 0 to 2'),
-        ({'mode': 'slide', 'stride': (4, 4)}, 'crop_size is None'),
+        ({'mode': 'slide', 'stride': (4, 4)}, 'crop_size is missing'),
         ({'mode': 'slide', 'crop_size': (8, 8), 'stride': (0, 4)}, r'stride is \(0, 4\)'),
+        ({'mode': 'slide', 'crop_size': (8, 8), 'stride': (8, 9)}, r'stride is \(8, 9\), larger'),
+        ({'mode': 'slide', 'crop_size': 8, 'stride': 9, 'merge': 'exp_logits'}, 'larger than crop'),
+        ({'crop_size': (8, float('inf'))}, r'crop_size is \(8, inf\), expected 2 values'),
+        ({'mode': 'slide', 'crop_size': True, 'stride': 1}, 'crop_size is True'),
     ],
 )
 def test_wrong_test_cfg(test_cfg, message):

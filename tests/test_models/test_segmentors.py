@@ -99,8 +99,14 @@ def test_configs_are_kept_and_pretrained_is_not_loaded():
     assert model.pretrained == model.backbone.pretrained == 'open-mmlab://msra/hrnetv2_w18'
     assert (model.train_cfg, model.test_cfg) == ({}, dict(mode='whole'))
     assert (model.num_classes, model.align_corners) == (7, False)
-    outer = build_segmentor(encoder_decoder(), test_cfg=dict(mode='slide'))
-    assert outer.test_cfg == dict(mode='slide')
+    outer = build_segmentor(encoder_decoder(), test_cfg=dict(crop_size=(8, 8)))
+    assert outer.test_cfg == dict(crop_size=(8, 8))
+
+
+def test_windows_that_leave_gaps_are_refused_when_the_model_is_built():
+    test_cfg = dict(mode='slide', crop_size=(32, 32), stride=(48, 32))
+    with pytest.raises(ValueError, match=r'stride is \(48, 32\), larger than crop_size'):
+        build_segmentor(encoder_decoder(test_cfg=test_cfg))
 
 
 def test_two_classes_by_one_channel_are_predicted_by_threshold():

@@ -9,7 +9,9 @@ from mindspore import nn
 
 from msseg.models.builder import SEGMENTORS, build_backbone, build_head, build_neck
 from msseg.models.layers import apply_init_cfg
+from msseg.models.segmentors import inference_options as options
 from msseg.models.segmentors.check_heads import check_head_inputs
+from msseg.registry import call_with_cfg
 
 
 @SEGMENTORS.register_module()
@@ -60,6 +62,8 @@ class EncoderDecoder(nn.Cell):
         self._check_inputs()
         self.train_cfg = train_cfg
         self.test_cfg = test_cfg
+        # wrong ones are refused now, not when they are first needed
+        call_with_cfg(options.test_cfg, test_cfg or {}, num_channels=self.out_channels)
         if apply_init_cfg(self, init_cfg) is not None:
             raise ValueError(
                 f'{type(self).__name__}: init_cfg of type Pretrained loads a backbone; for weights '
