@@ -76,7 +76,17 @@ def loader_options(cfg: Config, split: str) -> dict[str, Any]:
 
 
 def check_classes(model: nn.Cell, dataset: CustomDataset) -> None:
-    """Raise ValueError unless every head has as many classes as the data set."""
+    """Raise ValueError unless every head has as many classes as the data set.
+
+    Raises:
+        TypeError: A data set that is not derived from `CustomDataset` lacks names or colours.
+    """
+    for name in ('CLASSES', 'PALETTE'):
+        if not hasattr(dataset, name):
+            raise TypeError(
+                f'the data set {type(dataset).__name__} has no {name}: derive it from '
+                'CustomDataset, or give it CLASSES (the names) and PALETTE (RGB colours, or None)'
+            )
     num_classes = len(dataset.CLASSES)
     for name, head in model.heads:
         if head.num_classes != num_classes:

@@ -166,7 +166,7 @@ def _training_rules() -> dict[str, Rule]:
     from msseg.runner.hooks import CheckpointHook, EvalHook
     from msseg.runner.loss_scaler import LossScaler
 
-    evaluation = accepted_arguments(EvalHook) - {'evaluate', 'reported'}
+    evaluation = accepted_arguments(EvalHook) - {'evaluate', 'reported', 'coverage'}
     scale = takes('loss_scale', *accepted_arguments(LossScaler))
     return {
         'evaluation': takes('evaluation', 'metric', 'loss', *evaluation),

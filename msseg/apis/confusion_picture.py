@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from tqdm import tqdm
 
 from msseg.apis.page.matrix import MOST_NUMBERS, row_shares
-from msseg.datasets import CustomDataset
+from msseg.datasets import CustomDataset, check_labels
 from msseg.evaluation import confusion_matrix
 from msseg.utils.atomic import atomic_path
 
@@ -33,7 +33,7 @@ def count_confusions(dataset: CustomDataset, archive: str | Path) -> np.ndarray:
         FileNotFoundError: There is no such file, or an image has no label.
         ValueError: It is no such file, or does not have all images.
     """
-    dataset.check_labels()
+    check_labels(dataset)
     count = len(dataset.CLASSES)
     matrix = np.zeros((count, count), np.int64)
     try:

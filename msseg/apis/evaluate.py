@@ -21,7 +21,7 @@ from msseg.apis.cityscapes_scores import (
 )
 from msseg.apis.segment import Segmenter
 from msseg.apis.validation_loss import LossCounter, LossSegmenter
-from msseg.datasets import ConcatDataset, CustomDataset, TestLoader
+from msseg.datasets import ConcatDataset, CustomDataset, TestLoader, check_labels
 from msseg.datasets.loader import TestSample
 from msseg.datasets.worker_pool import HANG_AFTER_S
 from msseg.evaluation import (
@@ -33,6 +33,7 @@ from msseg.evaluation import (
     reported_keys,
 )
 from msseg.utils.dist import get_rank, get_world_size, keep_together, sum_over_ranks
+from msseg.utils.logging import get_logger
 from msseg.utils.rank_status import note
 
 ResultHandler = Callable[[TestSample, np.ndarray], None]
@@ -61,6 +62,31 @@ class Evaluation:
         }
         official = self.cityscapes.as_dict() if self.cityscapes else {}
         return {**scores, **official, **self.losses}
+
+    def coverage(self, key: str | None = None) -> str:
+        """Return which classes have no labelled pixel; empty when all have some.
+
+        Args:
+            key: The score that it is about; None for all.
+        """
+        pairs = zip(_prefixes(len(self.parts)), self.parts, strict=True)
+        if key is None:
+            named = [
+                (f'data set {prefix[:-1]}, ' if prefix else '', part) for prefix, part in pairs
+            ]
+        else:
+            named = [('', part) for prefix, part in pairs if key.startswith(prefix)]
+        return '; '.join(prefix + part.coverage() for prefix, part in named if part.absent)
+
+    def warn_of_absent_classes(self) -> None:
+        """Log a warning that names the classes without a labelled pixel."""
+        coverage = self.coverage()
+        if coverage:
+            get_logger().warning(
+                'the scores are %s. Such a class has no score, and the means leave it out: if it '
+                'should be there, look for its label value with tools/check_dataset.py',
+                coverage,
+            )
 
     def table(self) -> str:
         """Return the scores as text tables."""
@@ -155,7 +181,7 @@ class ScoreCounter:
     """
 
     def __init__(self, dataset: CustomDataset) -> None:
-        dataset.check_labels()
+        check_labels(dataset)
         self.classes = dataset.CLASSES
         self.ignore_index = dataset.ignore_index
         self.ends = list(accumulate(len(part) for part in separate_parts(dataset)))
@@ -170,9 +196,11 @@ class ScoreCounter:
     def scores(self, metrics: str | Sequence[str]) -> Evaluation:
         """Return the scores of all images that all processes have counted so far."""
         matrices = sum_over_ranks(self.matrices)
-        return Evaluation(
+        scores = Evaluation(
             tuple(compute_scores(matrix, self.classes, metrics) for matrix in matrices)
         )
+        scores.warn_of_absent_classes()
+        return scores
 
 
 def separate_parts(dataset: CustomDataset) -> list[CustomDataset]:

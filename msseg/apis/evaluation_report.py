@@ -84,6 +84,10 @@ class EvaluationReport:
         """Add up what all processes have counted; all of them must call it."""
         self.images.gather()
 
+    def scores(self) -> Scores:
+        """Return the scores of all images that were gathered."""
+        return compute_scores(self.images.matrix, self.dataset.CLASSES, 'mIoU')
+
     def write(self, segmenter: Segmenter) -> None:
         """Write the page and the table; once, after `gather`.
 
@@ -94,7 +98,7 @@ class EvaluationReport:
             OSError: They cannot be written.
         """
         self.images.write_csv(self.folder / TABLE)
-        scores = compute_scores(self.images.matrix, self.dataset.CLASSES, 'mIoU')
+        scores = self.scores()
         method = self.cfg.get('model', {}).get('type', 'model')
         page = Page(
             f'{Path(self.cfg.filename or "config").stem}: mIoU {percent(scores.summary()["mIoU"])}',
@@ -131,7 +135,9 @@ class EvaluationReport:
             ('written', f'{time.strftime("%Y-%m-%d %H:%M")}, {time.time() - self.start:.0f} s '
              'after the test began'),
         ]  # fmt: skip
-        return cards(figures) + facts(about)
+        coverage = scores.coverage()
+        warning = f'<p><b>The scores are {escape(coverage)}.</b></p>' if coverage else ''
+        return cards(figures) + warning + facts(about)
 
     def _confusion(self) -> list[str]:
         matrix, classes = self.images.matrix, self.dataset.CLASSES

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from msseg.datasets import CustomDataset
+from msseg.datasets import CustomDataset, check_labels
 from msseg.datasets.loader import TestSample
 from msseg.datasets.sample_rng import get_filename
 from msseg.evaluation import confusion_matrix
@@ -36,7 +36,7 @@ class ImageScores:
     """
 
     def __init__(self, dataset: CustomDataset) -> None:
-        dataset.check_labels()
+        check_labels(dataset)
         self.dataset = dataset
         count = len(dataset.CLASSES)
         self.matrix = np.zeros((count, count), np.int64)

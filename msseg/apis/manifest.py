@@ -115,7 +115,7 @@ def _paths(dataset: Any) -> list[str]:
         return [path for part in dataset.datasets for path in _paths(part)]
     if hasattr(dataset, 'dataset'):
         return _paths(dataset.dataset) * dataset.times
-    folders = (dataset.img_dir or '', dataset.ann_dir or '')
+    folders = [getattr(dataset, name, None) or '' for name in ('img_dir', 'ann_dir')]
     return [
         os.path.join(folder, name)
         for info in dataset.img_infos

@@ -83,7 +83,11 @@ def draw_curve(log: str | Path, out: str | Path, score: str = 'mIoU') -> None:
         right.plot(place[len(train) :], values, 'o-', color=_SCORE_COLOUR, markersize=4)
         right.set_ylabel(f'validation {score}', color=_SCORE_COLOUR)
         right.set_ylim(0, 1)
-        axes.set_title(f'{score} {values[-1]:.4f} in the end, best {np.nanmax(values):.4f}')
+        if np.isfinite(values).any():
+            last = 'n/a' if np.isnan(values[-1]) else f'{values[-1]:.4f}'
+            axes.set_title(f'{score} {last} in the end, best {np.nanmax(values):.4f}')
+        else:
+            axes.set_title(f'{score} n/a')
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(out) as temporary, matplotlib.rc_context({'font.size': 10}):

@@ -18,6 +18,7 @@ from msseg.apis.build import (
     graph_settings,
     loader_options,
 )
+from msseg.apis.check_config.settings import dataset_nodes, transforms_of
 from msseg.apis.cityscapes_scores import CITYSCAPES
 from msseg.apis.evaluate import Evaluation, predict_all, scoring
 from msseg.apis.evaluation_report import EvaluationReport
@@ -25,7 +26,9 @@ from msseg.apis.results import LabelArchive, LabelFiles, Overlays
 from msseg.apis.segment import Segmenter
 from msseg.config import Config
 from msseg.datasets import CustomDataset
+from msseg.datasets.pipelines import MultiScaleFlipAug
 from msseg.evaluation import check_metrics
+from msseg.registry import config_path
 from msseg.runner import load_checkpoint, load_weights
 from msseg.utils.atomic import atomic_write_text
 from msseg.utils.compile_cache import separate_compile_cache
@@ -132,6 +135,8 @@ def test_segmentor(
             report.gather()
             if get_rank() == 0:
                 report.write(segmenter)
+                if not scorer.own:  # which has warned already
+                    Evaluation((report.scores(),)).warn_of_absent_classes()
         return scores
 
 
@@ -164,17 +169,21 @@ def check_test_options(
 
 
 def set_aug_test(cfg: Config) -> None:
-    """Change the test pipeline to average over scales and flips.
+    """Change the test pipeline, of several test sets each one's, to average over scales and flips.
 
     Raises:
-        ValueError: It has no MultiScaleFlipAug.
+        ValueError: A pipeline has no MultiScaleFlipAug.
     """
-    for transform in cfg.data.test.pipeline:
-        if transform['type'] == 'MultiScaleFlipAug':
+    for dataset in dataset_nodes(cfg, 'test'):
+        transforms = transforms_of(dataset, MultiScaleFlipAug)
+        if not transforms:
+            raise ValueError(
+                f'--aug-test needs a MultiScaleFlipAug in {config_path(dataset)}.pipeline, which '
+                'has none'
+            )
+        for transform in transforms:
             transform['img_ratios'] = list(AUG_TEST_RATIOS)
             transform['flip'] = True
-            return
-    raise ValueError('--aug-test needs a MultiScaleFlipAug in data.test.pipeline, which has none')
 
 
 def load_trained(model: nn.Cell, dataset: CustomDataset, checkpoint: str | Path) -> None:

@@ -17,7 +17,7 @@ from msseg.apis.build import (
     required,
 )
 from msseg.apis.config_schema import get_schema
-from msseg.apis.evaluate import evaluate, evaluation_keys, scoring
+from msseg.apis.evaluate import Evaluation, evaluate, evaluation_keys, scoring
 from msseg.apis.manifest import collect_manifest, write_manifest
 from msseg.apis.memory_estimate import MemoryEstimateHook
 from msseg.apis.optimization import build_train_step
@@ -276,6 +276,7 @@ def evaluation_of(
     else:
         segmenter = Segmenter(model)
     loading = loader_options(cfg, 'val')
+    newest: list[Evaluation] = []
 
     def evaluate_now() -> dict[str, float] | None:
         # Without SyncBN each device has statistics of its own; rank 0's are those that are saved.
@@ -284,10 +285,16 @@ def evaluation_of(
         if scores is None:
             get_logger().info('evaluation interrupted, to be done when the run goes on')
             return None
+        newest[:] = [scores]
         get_logger().info('%s', scores.table())
         return scores.as_dict()
 
-    return {'evaluate': evaluate_now, 'reported': reported, **options}
+    return {
+        'evaluate': evaluate_now,
+        'reported': reported,
+        'coverage': lambda key: newest[0].coverage(key),
+        **options,
+    }
 
 
 def prepare_work_dir(cfg: Config, work_dir: str | Path | None) -> Path:

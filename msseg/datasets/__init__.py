@@ -5,7 +5,7 @@ from msseg.datasets.builder import DATASETS, PIPELINES, build_dataloader, build_
 from msseg.datasets.camvid import CamVidDataset
 from msseg.datasets.cityscapes import CityscapesDataset
 from msseg.datasets.coco_stuff import COCOStuffDataset
-from msseg.datasets.custom import CustomDataset
+from msseg.datasets.custom import CustomDataset, check_labels
 from msseg.datasets.dataset_wrappers import ConcatDataset, RepeatDataset
 from msseg.datasets.isaid import iSAIDDataset
 from msseg.datasets.isprs import ISPRSDataset
@@ -44,4 +44,5 @@ __all__ = [
     'PotsdamDataset',
     'build_dataloader',
     'build_dataset',
+    'check_labels',
 ]

@@ -181,7 +181,8 @@ class CustomDataset:
 
     def get_filename(self, index: int) -> str:
         """Return the path of a sample's image."""
-        return osp.join(self.img_dir or '', self.img_infos[index]['filename'])
+        name = file_lists.image_name(self.img_infos[index], type(self).__name__)
+        return osp.join(self.img_dir or '', name)
 
     def get_ann_info(self, index: int) -> dict:
         """Return what is known of a sample's label: ``dict(seg_map=…)``.
@@ -285,6 +286,26 @@ class CustomDataset:
             img.putpalette(palette.ravel().tolist())
         img.save(file)
         return str(file)
+
+
+def check_labels(dataset: Any) -> None:
+    """Check that a data set can be scored, and that every image has its label file.
+
+    Raises:
+        TypeError: It is not derived from `CustomDataset` and lacks what scoring needs.
+        FileNotFoundError: An image has no label file.
+    """
+    needed = ('CLASSES', 'ignore_index', 'get_gt_seg_map')
+    missing = [name for name in needed if getattr(dataset, name, None) is None]
+    if missing:
+        raise TypeError(
+            f'{type(dataset).__name__} cannot be evaluated, it has no {", ".join(missing)}: derive '
+            'it from CustomDataset, or give it CLASSES (the names), ignore_index (the label value '
+            'of pixels that do not count) and get_gt_seg_map(index) (the label of an image, (h, w) '
+            'class indices)'
+        )
+    if hasattr(dataset, 'check_labels'):
+        dataset.check_labels()
 
 
 def _check_texts(who: str, **arguments: Any) -> None:

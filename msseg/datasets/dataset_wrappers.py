@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from msseg.datasets.builder import DATASETS
+from msseg.datasets.custom import check_labels
 from msseg.datasets.sample_rng import get_filename
 
 
@@ -45,7 +46,7 @@ class ConcatDataset:
         self.separate_eval = separate_eval
         self.cumulative_sizes = list(accumulate(len(dataset) for dataset in datasets))
         self.CLASSES = first.CLASSES
-        self.PALETTE = first.PALETTE
+        self.PALETTE = getattr(first, 'PALETTE', None)
         self.ignore_index = getattr(first, 'ignore_index', 255)
         self.test_mode = getattr(first, 'test_mode', False)
 
@@ -86,7 +87,7 @@ class ConcatDataset:
     def check_labels(self) -> None:
         """Raise FileNotFoundError unless every image has its label file."""
         for dataset in self.datasets:
-            dataset.check_labels()
+            check_labels(dataset)
 
     def format_results(
         self,
@@ -124,7 +125,7 @@ class RepeatDataset:
         self.dataset = dataset
         self.times = times
         self.CLASSES = dataset.CLASSES
-        self.PALETTE = dataset.PALETTE
+        self.PALETTE = getattr(dataset, 'PALETTE', None)
         self.ignore_index = getattr(dataset, 'ignore_index', 255)
         self.test_mode = getattr(dataset, 'test_mode', False)
 
@@ -149,7 +150,19 @@ class RepeatDataset:
 
     def check_labels(self) -> None:
         """Raise FileNotFoundError unless every image has its label file."""
-        self.dataset.check_labels()
+        check_labels(self.dataset)
+
+    def format_results(
+        self,
+        results: Sequence[np.ndarray],
+        imgfile_prefix: str,
+        indices: Sequence[int] | None = None,
+        **kwargs: Any,
+    ) -> list[str]:
+        """Write predictions; repetitions of a sample are written to the same file."""
+        indices = range(len(self)) if indices is None else indices
+        inner = [self._inner(index) for index in indices]
+        return self.dataset.format_results(results, imgfile_prefix, inner, **kwargs)
 
     def _inner(self, index: int) -> int:
         if not -len(self) <= index < len(self):

@@ -129,6 +129,20 @@ def check_images(img_infos: Sequence[dict], img_dir: str, split: str, who: str) 
             )
 
 
+def image_name(info: dict, who: str) -> str:
+    """Return the name of a sample's image.
+
+    Raises:
+        ValueError: A data set of your own lists its files under other keys.
+    """
+    if isinstance(info, dict) and 'filename' in info:
+        return info['filename']
+    raise ValueError(
+        f"{who}: load_annotations gave {info!r}; expected dict(filename='a.jpg', "
+        "ann=dict(seg_map='a.png')), names relative to img_dir and ann_dir"
+    )
+
+
 def check_labels(img_infos: Sequence[dict], ann_dir: str | None, who: str) -> None:
     """Raise FileNotFoundError unless every image has its label file.
 
@@ -139,9 +153,15 @@ def check_labels(img_infos: Sequence[dict], ann_dir: str | None, who: str) -> No
     """
     missing = []
     for info in img_infos:
-        label = info.get('ann', {}).get('seg_map')
+        image, ann = image_name(info, who), info.get('ann') or {}
+        if 'seg_map' not in ann and ann:
+            raise ValueError(
+                f'{who}: load_annotations gave ann={ann!r} for {image}; expected '
+                "ann=dict(seg_map='a.png'), the name of the label relative to ann_dir"
+            )
+        label = ann.get('seg_map')
         if label is None or not osp.isfile(osp.join(ann_dir or '', label)):
-            missing.append((info['filename'], label))
+            missing.append((image, label))
     if missing:
         image, label = missing[0]
         expected = 'a label' if label is None else osp.join(ann_dir or '', label)

@@ -16,6 +16,8 @@ METRICS = {
     'mFscore': ('Fscore', 'Precision', 'Recall'),
 }
 
+_MOST_NAMED = 10
+
 
 @dataclass(frozen=True)
 class Scores:
@@ -32,6 +34,29 @@ class Scores:
     per_class: dict[str, np.ndarray]
     num_pixels: np.ndarray
     overall_accuracy: float
+
+    @property
+    def absent(self) -> list[str]:
+        """Names of the classes without a labelled pixel."""
+        return [name for name, n in zip(self.classes, self.num_pixels, strict=True) if n == 0]
+
+    def coverage(self) -> str:
+        """Return how many classes the scores are over and which are absent.
+
+        Returns:
+            Such as ``over 1 of 2 classes: road has no labelled pixel``; empty when every class
+            has labelled pixels.
+        """
+        absent = self.absent
+        if not absent:
+            return ''
+        number = len(self.classes)
+        if len(absent) == number:
+            return f'over 0 of {number} classes: there is no labelled pixel'
+        more = len(absent) - _MOST_NAMED
+        names = ', '.join(absent[:_MOST_NAMED]) + (f' and {more} more' if more > 0 else '')
+        have = 'has' if len(absent) == 1 else 'have'
+        return f'over {number - len(absent)} of {number} classes: {names} {have} no labelled pixel'
 
     def summary(self) -> dict[str, float]:
         """Return ``aAcc`` and, for each score, its mean over the classes that have labels."""

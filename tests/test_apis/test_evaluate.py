@@ -1,5 +1,7 @@
+import shutil
 import tracemalloc
 
+import cv2
 import numpy as np
 import pytest
 
@@ -78,6 +80,30 @@ def test_joined_data_sets_are_scored_each_or_together(root):
     together = evaluate(Brightness(), ConcatDataset(parts, separate_eval=False), 0)
     assert min(alone) <= together.as_dict()['mIoU'] <= max(alone)
     assert together.parts[0].num_pixels.sum() == sum(part.num_pixels.sum() for part in scores.parts)
+
+
+def without_disc(root, folder):
+    shutil.copytree(root, folder)
+    for path in (folder / 'labels').iterdir():
+        cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_UNCHANGED) // 255 * 255)
+    return discs(folder, ann_dir='labels')
+
+
+def test_classes_without_labels_are_warned_of(root, tmp_path, caplog):
+    evaluate(Brightness(), discs(root, ann_dir='labels'), 0)
+    assert not caplog.records
+    half = without_disc(root, tmp_path / 'half')
+    scores = evaluate(Brightness(), half, 0)
+    (record,) = caplog.records
+    assert record.levelname == 'WARNING'
+    assert 'over 1 of 2 classes: disc has no labelled pixel' in record.message
+    assert scores.coverage('mIoU') == 'over 1 of 2 classes: disc has no labelled pixel'
+
+    caplog.clear()
+    joined = ConcatDataset([discs(root, ann_dir='labels'), half], separate_eval=True)
+    scores = evaluate(Brightness(), joined, 0)
+    assert 'data set 1, over 1 of 2 classes: disc' in caplog.text
+    assert scores.coverage('0_mIoU') == '' and scores.coverage('1_mIoU') != ''
 
 
 def test_memory_does_not_grow_with_the_number_of_images(root):

@@ -10,6 +10,7 @@ from PIL import Image
 
 from msseg import apis
 from msseg.apis import load_config, train_from_config
+from msseg.apis.test import set_aug_test
 from msseg.apis.train import refuse_unsupported
 from msseg.config import Config
 from msseg.runner.checkpoint import load_checkpoint
@@ -124,3 +125,18 @@ def test_resuming_goes_on_exactly(trained, tmp_path):
 def test_settings_that_cannot_be_honoured_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         refuse_unsupported(Config.fromstring(settings, '.py'))
+
+
+def test_each_of_several_test_sets_is_averaged_over_scales():
+    steps = "[dict(type='LoadImageFromFile'), dict(type='MultiScaleFlipAug', img_scale=(8, 8))]"
+    one = f"dict(type='CustomDataset', pipeline={steps})"
+    for test in (one, f'[{one}, {one}]', f"dict(type='RepeatDataset', times=2, dataset={one})",
+                 f"dict(type='ConcatDataset', datasets=[{one}, {one}])"):  # fmt: skip
+        cfg = Config.fromstring(f'data = dict(test={test})', '.py')
+        set_aug_test(cfg)
+        assert repr(cfg.data.test).count("'img_ratios': [0.5, 0.75, 1.0, 1.25, 1.5, 1.75]") == (
+            test.count('CustomDataset')
+        )
+    cfg = Config.fromstring(f'data = dict(test=[{one}, dict(pipeline=[])])', '.py')
+    with pytest.raises(ValueError, match=r'--aug-test .* data\.test\[1\]\.pipeline'):
+        set_aug_test(cfg)

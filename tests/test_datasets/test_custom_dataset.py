@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from msseg.datasets import CustomDataset, NucleiDataset, build_dataset
+from msseg.datasets import CustomDataset, NucleiDataset, build_dataset, check_labels
 from msseg.datasets.builder import DATASETS
 from tests.test_datasets.data_folder import CLASSES, TEST, TRAIN, config, write_images
 
@@ -194,3 +194,33 @@ def test_data_set_of_ones_own_is_loaded_by_its_own_methods(root):
         assert names(build_dataset(config(root, type='Reversed')))[0] == 'image5.jpg'
     finally:
         DATASETS.module_dict.pop('Reversed')
+
+
+@pytest.mark.parametrize(
+    ('info', 'message'),
+    [
+        (dict(image='a.jpg'), r"Own: load_annotations gave \{'image': 'a.jpg'\}; .*filename="),
+        (dict(filename='a.jpg', ann=dict(mask='a.png')), r"gave ann=\{'mask': 'a.png'\} for a.jpg"),
+    ],
+)
+def test_files_listed_under_other_keys_are_named(root, info, message):
+    class Own(CustomDataset):
+        def load_annotations(self, *args):
+            return [info]
+
+    with pytest.raises(ValueError, match=message):
+        Own(pipeline=[], data_root=str(root), img_dir='img', ann_dir='ann', classes=['a'])
+
+
+def test_a_data_set_without_the_base_class_is_scored_or_told_what_it_lacks():
+    class Own:
+        CLASSES = ('ground', 'disc')
+        ignore_index = 255
+
+        def get_gt_seg_map(self, index):
+            return np.zeros((2, 2), np.uint8)
+
+    check_labels(Own())
+    with pytest.raises(TypeError, match='Own cannot be evaluated, it has no ignore_index'):
+        del Own.ignore_index
+        check_labels(Own())

@@ -79,6 +79,14 @@ def test_results_of_each_part_get_a_folder(root):
     assert [f.rsplit('/', 2)[1:] for f in written] == [['0', 'image1.png'], ['1', 'image5.png']]
 
 
+def test_results_of_a_repeated_set_are_those_of_its_images(root):
+    part = config(root, img_dir='img/a', ann_dir='ann/a')
+    repeated = build_dataset(dict(type='RepeatDataset', times=2, dataset=part))
+    written = repeated.format_results([np.zeros((2, 2))] * 2, str(root / 'out'), [1, 3])
+
+    assert [f.rsplit('/', 1)[1] for f in written] == ['image1.png', 'image1.png']
+
+
 def test_mistakes(root):
     with pytest.raises(ValueError, match='equally long.*img_dir.: 2, .ann_dir.: 1'):
         build_dataset(two_folders(root, ann_dir=['ann/a']))

@@ -111,3 +111,17 @@ def test_table_shows_percent_pixels_and_na():
     assert row_a.split() == ['|', 'a', '|', '60.00', '|', '66.67', '|', '9', '|']
     assert row_c.split() == ['|', 'c', '|', 'n/a', '|', 'n/a', '|', '0', '|']
     assert '75.00' in table
+
+
+@pytest.mark.parametrize(
+    ('pixels', 'coverage'),
+    [
+        ((3, 1), ''),
+        ((3, 0), 'over 1 of 2 classes: road has no labelled pixel'),
+        ((0, 3, 0), 'over 1 of 3 classes: ground, car have no labelled pixel'),
+        ((0, 0), 'over 0 of 2 classes: there is no labelled pixel'),
+    ],
+)
+def test_classes_without_labelled_pixels_are_named(pixels, coverage):
+    names = ('ground', 'road', 'car')[: len(pixels)]
+    assert compute_scores(np.diag(pixels), names).coverage() == coverage

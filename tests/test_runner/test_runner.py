@@ -236,6 +236,63 @@ def test_best_checkpoint_is_kept_and_survives_resume(make_runner, tmp_path):
     assert [path.name for path in tmp_path.glob('best*')] == ['best_mIoU_iter_6.ckpt']
 
 
+def test_a_best_score_over_some_classes_only_is_announced_with_them(make_runner, tmp_path, caplog):
+    caplog.set_level('INFO', logger='msseg')
+    runner = make_runner(max_iters=1)
+    left_out = {'mIoU': 'over 1 of 2 classes: road has no labelled pixel'}
+    hook = EvalHook(
+        scores_in_turn(1.0), ['mIoU'], by_epoch=False, save_best='mIoU', coverage=left_out.get
+    )
+    runner.register_hook(hook)
+    runner.run()
+    assert (tmp_path / 'best_mIoU_iter_1.ckpt').exists()
+    expected = 'the best so far over 1 of 2 classes: road has no labelled pixel: mIoU 1.0000'
+    assert expected in caplog.text
+
+
+def test_a_score_that_does_not_exist_is_no_best_and_shown_as_such(make_runner, tmp_path, caplog):
+    caplog.set_level('INFO', logger='msseg')
+    runner = make_runner(max_iters=1)
+    runner.register_hook(TextLoggerHook(interval=1, by_epoch=False))
+    hook = EvalHook(scores_in_turn(math.nan), ['mIoU'], by_epoch=False, save_best='mIoU')
+    runner.register_hook(hook)
+    runner.run()
+    assert 'no best checkpoint is saved: the score mIoU of evaluation.save_best' in caplog.text
+    assert 'mIoU: n/a' in caplog.text and 'nan' not in caplog.text
+    assert not list(tmp_path.glob('best*'))
+
+
+@pytest.mark.parametrize(
+    ('key', 'name'),
+    [
+        ('IoU.tv/monitor', 'best_IoU.tv_monitor_iter_1.ckpt'),
+        ('IoU.a\\b:c*?"<d>|', 'best_IoU.a_b_c____d___iter_1.ckpt'),
+        ('IoU.../up', 'best_IoU..._up_iter_1.ckpt'),
+        ('IoU.\0\n', 'best_IoU.___iter_1.ckpt'),
+        ('IoU.' + '细胞' * 100, f'best_IoU.{"细胞" * 24}_iter_1.ckpt'),
+    ],
+)
+def test_the_best_of_any_class_name_has_a_file(make_runner, tmp_path, key, name):
+    runner = make_runner(max_iters=1)
+    hook = EvalHook(lambda: {key: 0.5}, [key], by_epoch=False, save_best=key)
+    runner.register_hook(hook)
+    runner.run()
+    assert [path.name for path in tmp_path.glob('**/best*')] == [name]
+    assert runner.best_scores == {key: (0.5, name)}
+
+
+@pytest.mark.parametrize(
+    ('reported', 'key'),
+    [
+        (['0_aAcc', '0_mIoU', '1_mIoU', 'loss'], '0_mIoU'),
+        (['aAcc', 'mDice', 'mAcc'], 'mDice'),
+        (['averageScoreClasses'], 'averageScoreClasses'),
+    ],
+)
+def test_auto_is_the_first_mean_over_classes(reported, key):
+    assert EvalHook(dict, reported, save_best='auto').save_best == key
+
+
 def test_evaluation_starts_where_it_is_told_and_less_can_be_better(make_runner, tmp_path):
     runner, calls = make_runner(max_iters=8), []
 
@@ -301,7 +358,7 @@ def test_logs_average_over_the_interval_and_state_positions(make_runner, tmp_pat
     assert val['mIoU'] is None
     text = caplog.text
     assert 'Iter [2/4]\tlr: 1.000e-01, eta: 0:00:0' in text
-    assert 'Iter(val) [4/4]\tmIoU: nan' in text
+    assert 'Iter(val) [4/4]\tmIoU: n/a' in text
 
 
 def test_logs_by_epoch_count_within_the_epoch(make_runner, tmp_path, caplog):

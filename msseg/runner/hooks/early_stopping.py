@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from msseg.runner.builder import HOOKS
@@ -83,6 +84,8 @@ class EarlyStoppingHook(Hook):
         if self.rule.is_better(score, self.best, self.min_delta):
             self.best, self.num_without_gain = score, 0
             return
+        if math.isnan(score):
+            runner.logger.warning('EarlyStoppingHook: the score %s is n/a: no gain', self.monitor)
         self.num_without_gain += 1
         self._stop_without_patience(runner)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,12 @@ from msseg.utils.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from msseg.runner.runner import Runner
+
+# A mean over classes, also that of one of several data sets: mIoU, 0_mIoU
+_MEAN = re.compile(r'(\d+_)?m[A-Z]')
+# Windows and network drives take fewer characters than Linux does.
+_NOT_IN_FILE_NAMES = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
+_MOST_BYTES = 150
 
 
 @HOOKS.register_module()
@@ -27,8 +35,11 @@ class EvalHook(Hook):
         start: Evaluate no earlier than after so many; None is as soon as `interval` says.
         by_epoch: Whether `interval` and `start` count epochs.
         save_best: Key whose best checkpoint to keep, such as ``mIoU`` or ``IoU.nucleus``;
-            ``auto`` is the first reported mean over classes; None keeps none.
+            ``auto`` is the first reported mean over classes; None keeps none. In the file's name
+            ``_`` replaces characters that a file name cannot hold.
         rule: ``greater`` or ``less`` is better; by default less for keys with "loss".
+        coverage: Returns for a key which classes its score leaves out, empty for none; the
+            message on a best checkpoint includes it.
 
     Raises:
         KeyError: `save_best` is not reported.
@@ -46,11 +57,12 @@ class EvalHook(Hook):
         by_epoch: bool = True,
         save_best: str | None = None,
         rule: str | None = None,
+        coverage: Callable[[str], str] = lambda key: '',
     ) -> None:
         if interval < 1:
             raise ValueError(f'evaluation.interval is {interval!r}, expected a positive integer')
         if save_best == 'auto':
-            save_best = next((key for key in reported if key.startswith('m')), reported[0])
+            save_best = next((key for key in reported if _MEAN.match(key)), reported[0])
         if save_best is not None and save_best not in reported:
             raise KeyError(
                 f'evaluation.save_best is {save_best!r}, which is not reported; expected one of '
@@ -64,6 +76,7 @@ class EvalHook(Hook):
         self.save_best = save_best
         self.reported = list(reported)
         self.rule = ScoreRule(save_best or '', rule, 'evaluation.rule')
+        self.coverage = coverage
 
     def state(self) -> dict:
         """Return whether an evaluation was interrupted, to be done when the run goes on."""
@@ -100,11 +113,15 @@ class EvalHook(Hook):
 
     def _keep_best(self, runner: Runner, score: float) -> None:
         key = self.save_best
+        if math.isnan(score):
+            runner.logger.warning(
+                'no best checkpoint is saved: the score %s of evaluation.save_best is n/a', key
+            )
         previous = runner.best_scores.get(key)
         if not self.rule.is_better(score, previous[0] if previous else None):
             return
         unit, number = ('epoch', runner.epoch) if self.by_epoch else ('iter', runner.iter)
-        path = runner.work_dir / f'best_{key}_{unit}_{number}.ckpt'
+        path = runner.work_dir / f'best_{_as_file_name(key)}_{unit}_{number}.ckpt'
         runner.best_scores[key] = (score, path.name)
         if runner.rank != 0:
             return
@@ -113,9 +130,17 @@ class EvalHook(Hook):
             if previous:
                 runner.best_scores[key] = previous
             return
-        runner.logger.info('saved %s, the best so far: %s %.4f', path, key, score)
+        coverage = self.coverage(key)
+        only = f' {coverage}' if coverage else ''
+        runner.logger.info('saved %s, the best so far%s: %s %.4f', path, only, key, score)
         if previous and previous[1] != path.name:
             try:
                 (runner.work_dir / previous[1]).unlink(missing_ok=True)
             except OSError as error:
                 runner.logger.error('%s; training goes on', error)
+
+
+def _as_file_name(key: str) -> str:
+    """Return a score's key with only what a file name can hold, at most 150 bytes of UTF-8."""
+    name = _NOT_IN_FILE_NAMES.sub('_', key).encode()[:_MOST_BYTES].decode(errors='ignore')
+    return name.strip(' .')

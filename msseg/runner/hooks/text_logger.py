@@ -50,7 +50,7 @@ class TextLoggerHook(LoggerHook):
             runner.logger.info('%s', self._train_line(runner, lr, values))
         else:
             numbers = {'lr': lr, **values}
-            scores = ', '.join(f'{name}: {value:.4f}' for name, value in values.items())
+            scores = ', '.join(f'{name}: {_score(value)}' for name, value in values.items())
             runner.logger.info('%s\t%s', self._position(runner, '(val)'), scores)
         values = {name: _json_number(value) for name, value in numbers.items()}
         self.json.append(json.dumps({**where, **values}) + '\n')
@@ -86,3 +86,7 @@ def _json_number(value: float) -> float | None:
     if math.isnan(value):
         return None
     return value if isinstance(value, int) else float(f'{value:.5g}')
+
+
+def _score(value: float) -> str:
+    return 'n/a' if math.isnan(value) else f'{value:.4f}'
