@@ -161,7 +161,7 @@ def state_hash(path: Path) -> str:
     checkpoint = load_checkpoint(path)
     digest = hashlib.sha256(repr(checkpoint.meta['best_scores']['mIoU'][0]).encode())
     for name, value in sorted({**checkpoint.weights, **checkpoint.state}.items()):
-        digest.update(name.encode() + value.asnumpy().tobytes())
+        digest.update(name.encode() + value.tobytes())
     return digest.hexdigest()[:16]
 
 

@@ -32,7 +32,7 @@ def straight(run):
 def tensors_of(path):
     checkpoint = load_checkpoint(path)
     tensors = {**checkpoint.weights, **checkpoint.state}
-    return {name: value.asnumpy().tobytes() for name, value in tensors.items()}
+    return {name: value.tobytes() for name, value in tensors.items()}
 
 
 def flip(content, place):

@@ -12,8 +12,7 @@ from tests.small_run import LONG, PAUSE, WORKERS, assert_left_nothing, trap
 
 
 def weights_of(run, name):
-    parameters = load_checkpoint(run.work_dir / name).weights
-    return {name: value.asnumpy() for name, value in parameters.items()}
+    return load_checkpoint(run.work_dir / name).weights
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-
 from msseg.apis.build import build_model
 from msseg.config import Config
 from msseg.convert import (
@@ -66,10 +64,7 @@ def convert_checkpoint(
 
 
 def _convert(checkpoint: Checkpoint, style: str, wanted: dict[str, tuple] | None) -> Conversion:
-    arrays = {
-        name: value if isinstance(value, np.ndarray) else value.asnumpy()
-        for name, value in checkpoint.weights.items()
-    }
+    arrays = checkpoint.weights
     try:
         conversion = convert(arrays, style, wanted)
         taken = conversion.of_kind('matched', 'converted', 'shape mismatch', 'unexpected')

@@ -9,7 +9,6 @@ values.
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +18,7 @@ import numpy as np
 from mindspore import Parameter, nn
 
 from msseg.convert import read_foreign, sniff_format
-from msseg.runner.checkpoint_file import META, damaged, has_valid_checksum, write_checkpoint
+from msseg.runner.checkpoint_file import has_valid_checksum, read_content, write_checkpoint
 from msseg.utils.logging import get_logger
 
 OPTIMIZER, TRAIN_STEP, EMA, HOOKS = STATE_PREFIXES = ('optimizer.', 'train_step.', 'ema.', 'hooks.')
@@ -31,15 +30,15 @@ class Checkpoint:
 
     Attributes:
         path: The file.
-        weights: Parameter name to parameter, or to numbers from another framework's file.
+        weights: Parameter name to numbers; they are the file's bytes, and read only.
         state: The tensors of training by name, empty when they were not saved.
         meta: See the module; of other files ``CLASSES`` and ``PALETTE`` at most.
         is_foreign: Whether another framework wrote it, under its own names.
     """
 
     path: Path
-    weights: dict[str, Parameter] | dict[str, np.ndarray]
-    state: dict[str, Parameter] = field(default_factory=dict)
+    weights: dict[str, np.ndarray]
+    state: dict[str, np.ndarray] = field(default_factory=dict)
     meta: dict = field(default_factory=dict)
     is_foreign: bool = False
 
@@ -103,17 +102,11 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     if sniff_format(path) is not None or path.suffix != '.ckpt':
         file = read_foreign(path)
         return Checkpoint(path, file.tensors, meta=file.meta, is_foreign=True)
-    content = _read(path)
-    try:
-        meta = json.loads(content.pop(META)) if isinstance(content.get(META), str) else {}
-    except ValueError as error:
-        raise damaged(path, 'its description is no JSON') from error
-    weights, state = {}, {}
-    for name, value in content.items():
-        if name.startswith(STATE_PREFIXES):
-            state[name] = value
-        elif isinstance(value, Parameter):
-            weights[name] = value
+    if not has_valid_checksum(path):
+        get_logger().info('%s carries no checksum: it is older, or not written here', path)
+    meta, tensors = read_content(path)
+    state = {name: array for name, array in tensors.items() if name.startswith(STATE_PREFIXES)}
+    weights = {name: array for name, array in tensors.items() if name not in state}
     return Checkpoint(path, weights, state, meta)
 
 
@@ -133,7 +126,8 @@ def load_state(state: Mapping[str, Parameter], checkpoint: Checkpoint) -> None:
                 'resume with the settings it was saved with (optimizer, fp16, custom_hooks).'
             )
     for name, parameter in state.items():
-        parameter.set_data(_cast(checkpoint.state[name], parameter))
+        # A tensor of its own: MindSpore may share memory with the array.
+        parameter.set_data(ms.Tensor(np.array(checkpoint.state[name]), parameter.dtype))
 
 
 def optimizer_state(optimizer: nn.Cell) -> dict[str, Parameter]:
@@ -143,21 +137,3 @@ def optimizer_state(optimizer: nn.Cell) -> dict[str, Parameter]:
     """
     others = {id(p) for p in [*optimizer.parameters, *getattr(optimizer, 'lrs', ())]}
     return {OPTIMIZER + p.name: p for p in optimizer.get_parameters() if id(p) not in others}
-
-
-def _read(path: Path) -> dict[str, Parameter | str]:
-    if not has_valid_checksum(path):
-        get_logger().info('%s carries no checksum: it is older, or not written here', path)
-    # MindSpore logs on its own what it then raises.
-    logging.disable(logging.CRITICAL)
-    try:
-        return ms.load_checkpoint(str(path))
-    except (ValueError, TypeError, RuntimeError) as error:
-        raise damaged(path, 'or it is no MindSpore checkpoint') from error
-    finally:
-        logging.disable(logging.NOTSET)
-
-
-def _cast(source: Parameter, target: Parameter) -> ms.Tensor:
-    # A tensor of its own: MindSpore may share memory between parameters set from each other.
-    return ms.Tensor(source.asnumpy().copy(), target.dtype)

@@ -3,15 +3,23 @@
 ``mindspore.save_checkpoint`` writes the same format, but the strings last. Here the description
 stands first and the checksum last (as MindSpore's ``crc_check=True`` writes and reads it), so a
 file that begins with the one and does not end in the other has been cut or spoilt.
+
+A file may come from elsewhere, and anyone can compute a checksum. So entries are read one by one
+and made arrays by numpy, after their sizes have been compared with what is there:
+``mindspore.load_checkpoint`` (2.7.2 to 2.10.0) copies the content into as much memory as the
+dimensions ask for, and destroys the heap when they ask for less.
 """
 
 from __future__ import annotations
 
 import json
+import math
+import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -28,6 +36,24 @@ _BLOCK = 2**24
 # the first entry: field 1 of the file, of some length; its own field 1 is the name
 _MESSAGE, _TAG = b'\x0a', b'\x0a\x04' + META.encode()
 _HEAD = 32
+_MAX_ENTRIES = 2**18
+_MAX_ENTRY_BYTES = 2**31  # what protobuf allows
+_MAX_META_BYTES = 2**26
+_MAX_AXES = 16
+_MAX_NUMBERS = 2**40
+_MAX_SHOWN = 80
+# MindSpore's name of a type -> how numpy reads it. bfloat16 is the upper half of a float32.
+_TYPES = {
+    'Bool': '<u1', 'BFloat16': '<u2', 'Float16': '<f2', 'Float32': '<f4', 'Float64': '<f8',
+    'Int8': '<i1', 'Int16': '<i2', 'Int32': '<i4', 'Int64': '<i8',
+    'UInt8': '<u1', 'UInt16': '<u2', 'UInt32': '<u4', 'UInt64': '<u8',
+}  # fmt: skip
+_META_KINDS = {
+    **dict.fromkeys(('iter', 'epoch', 'seed', 'world_size'), int),
+    **dict.fromkeys(('best_scores', 'hooks', 'data'), dict),
+    **dict.fromkeys(('CLASSES', 'PALETTE'), list),
+    'config': str,
+}
 
 
 class DamagedCheckpointError(ValueError):
@@ -102,19 +128,51 @@ def has_valid_checksum(path: str | Path) -> bool:
     return True
 
 
-def read_meta(path: str | Path) -> dict:
+class Content(NamedTuple):
+    """What a file holds: its description, and the tensors by name; bfloat16 as float32."""
+
+    meta: dict[str, Any]
+    tensors: dict[str, np.ndarray]
+
+
+def read_content(path: str | Path) -> Content:
+    """Read a file's entries, none of which is trusted.
+
+    Entries that are neither tensors nor the description (texts, MindSpore's maps) are left out.
+
+    Raises:
+        DamagedCheckpointError: An entry is not what MindSpore or `write_checkpoint` writes.
+    """
+    path = Path(path)
+    meta: dict[str, Any] = {}
+    tensors: dict[str, np.ndarray] = {}
+    # MindSpore writes a large tensor as several entries, one after the other
+    for name, entries in groupby(_entries(path), key=lambda entry: entry.tag):
+        parts = [entry.tensor for entry in entries if entry.HasField('tensor')]
+        if name in tensors:
+            raise damaged(path, f'it has two tensors of the name {name[:_MAX_SHOWN]!r}')
+        if parts and parts[0].tensor_type != 'str':
+            tensors[name] = _array(parts, path, name)
+        elif parts and name == META:
+            try:
+                meta = _parse_meta(b''.join(part.tensor_content for part in parts))
+            except ValueError as error:
+                raise damaged(path, str(error)) from error
+    return Content(meta, tensors)
+
+
+def read_meta(path: str | Path) -> dict[str, Any]:
     """Return the description that a file begins with, {} when there is none that can be read."""
     path = Path(path)
     with path.open('rb') as file:
         head = file.read(_HEAD)
         start, size = _first_entry(head)
-        if not head[start:].startswith(_TAG):
+        if not head[start:].startswith(_TAG) or size > _MAX_META_BYTES:
             return {}
         file.seek(start)
         body = file.read(min(size, path.stat().st_size))
     try:
-        content = Message.Value.FromString(body).tensor.tensor_content
-        return json.loads(content.decode('utf-32-le'))
+        return _parse_meta(Message.Value.FromString(body).tensor.tensor_content)
     except (DecodeError, ValueError):
         return {}
 
@@ -124,6 +182,91 @@ def damaged(path: str | Path, reason: str) -> DamagedCheckpointError:
     return DamagedCheckpointError(
         f'checkpoint {str(path)!r} cannot be read: it is damaged, {reason}'
     )
+
+
+def _entries(path: Path) -> Iterator[Message.Value]:
+    """Yield a file's entries, each with a name, and its tensor, if any, complete."""
+    count = 0
+    with path.open('rb') as file:
+        size = path.stat().st_size
+        file.seek(max(0, size - _TRAILER))
+        if file.read(_TRAILER).startswith(_MARK):
+            size -= _TRAILER
+        position = 0
+        while position < size:
+            file.seek(position)
+            head = file.read(min(_HEAD, size - position))
+            start, length = _first_entry(head)
+            position += start + length
+            count += 1
+            is_entry = head.startswith(_MESSAGE) and 0 < length <= _MAX_ENTRY_BYTES
+            if not is_entry or position > size or count > _MAX_ENTRIES:
+                raise damaged(path, f'entry {count} is none, or it is no MindSpore checkpoint')
+            file.seek(position - length)
+            yield _entry(file.read(length), path, count)
+    if count == 0:
+        raise damaged(path, 'it is empty')
+
+
+def _entry(body: bytes, path: Path, number: int) -> Message.Value:
+    try:
+        entry = Message.Value.FromString(body)
+    except (DecodeError, ValueError, TypeError, IndexError, struct.error) as error:
+        raise damaged(path, f'entry {number} cannot be decoded') from error
+    if not (entry.IsInitialized() and entry.tag):
+        raise damaged(path, f'entry {number} is not complete')
+    return entry
+
+
+def _array(parts: list[Any], path: Path, name: str) -> np.ndarray:
+    """Return the numbers of a tensor: read only, as they are the file's bytes."""
+    kind, dims = parts[0].tensor_type, list(parts[0].dims)
+    size = sum(len(part.tensor_content) for part in parts)
+    tensor = f'tensor {name[:_MAX_SHOWN]!r}'
+    if kind not in _TYPES:
+        raise damaged(path, f'{tensor} is of the type {kind[:_MAX_SHOWN]!r}, which is unknown')
+    if any(part.tensor_type != kind or list(part.dims) != dims for part in parts):
+        raise damaged(path, f'the parts of {tensor} do not belong together')
+    dtype = np.dtype(_TYPES[kind])
+    if dims == [0] and size:
+        dims = []  # MindSpore's way to write a scalar
+    is_shape = len(dims) <= _MAX_AXES and all(0 <= dim < 2**31 for dim in dims)
+    # numpy refuses shapes whose sides, but those of 0, multiply to more than it can count
+    is_shape = is_shape and math.prod(filter(None, dims)) < _MAX_NUMBERS
+    if not is_shape or math.prod(dims) * dtype.itemsize != size:
+        raise damaged(path, f'{tensor} has {size} bytes of {kind} for the shape {dims[:_MAX_AXES]}')
+    contents = [part.tensor_content for part in parts]
+    array = np.frombuffer(contents[0] if len(contents) == 1 else b''.join(contents), dtype)
+    if kind == 'BFloat16':
+        array = (array.astype(np.uint32) << 16).view(np.float32)
+    elif kind == 'Bool':
+        array = array != 0
+    return array.reshape(dims)
+
+
+def _parse_meta(content: bytes) -> dict[str, Any]:
+    """Return the description, its known keys of their types.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    try:
+        meta = json.loads(content.decode('utf-32-le'))
+    except (ValueError, RecursionError) as error:
+        raise ValueError('its description is no JSON') from error
+    if not isinstance(meta, dict):
+        raise ValueError(f'its description is a {type(meta).__name__}, not a dict')
+    for key, kind in _META_KINDS.items():
+        value = meta.get(key)
+        fits = isinstance(value, kind) and not isinstance(value, bool)
+        if fits and kind is int:
+            fits = 0 <= value < 2**63
+        if value is not None and not fits:
+            shown = repr(value)[:_MAX_SHOWN]
+            raise ValueError(f'its description says {key}={shown}, expected {kind.__name__}')
+    if not all(isinstance(name, str) for name in meta.get('CLASSES') or ()):
+        raise ValueError('its description has CLASSES that are no names')
+    return meta
 
 
 def _first_entry(head: bytes) -> tuple[int, int]:

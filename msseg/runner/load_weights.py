@@ -87,7 +87,7 @@ def _is_counter(parameter: Parameter) -> bool:
 
 
 def _convert(checkpoint: Checkpoint, wanted: dict[str, tuple], part: str) -> Conversion:
-    arrays = {name: _to_array(value) for name, value in checkpoint.weights.items()}
+    arrays = checkpoint.weights
     if not checkpoint.is_foreign and any(name in wanted for name in arrays):
         return convert(arrays, 'msseg', wanted, part)
     try:
@@ -96,10 +96,6 @@ def _convert(checkpoint: Checkpoint, wanted: dict[str, tuple], part: str) -> Con
         if checkpoint.is_foreign:
             raise ValueError(f'checkpoint {str(checkpoint.path)!r}: {error}') from error
         return convert(arrays, 'msseg', wanted, part)
-
-
-def _to_array(value: Parameter | np.ndarray) -> np.ndarray:
-    return value if isinstance(value, np.ndarray) else value.asnumpy()
 
 
 def _check(

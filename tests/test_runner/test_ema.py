@@ -65,9 +65,9 @@ def test_average_is_evaluated_and_saved_beside_the_raw_weights(make_runner, tmp_
     checkpoint = load_checkpoint(tmp_path / 'iter_4.ckpt')
     tested = checkpoint.as_evaluated()
     for name, raw in values(runner).items():
-        np.testing.assert_array_equal(checkpoint.weights[name].asnumpy(), raw)
-        np.testing.assert_array_equal(tested.weights[name].asnumpy(), evaluated[0][name])
-        np.testing.assert_array_equal(tested.weights[name].asnumpy(), averages(hook)[name])
+        np.testing.assert_array_equal(checkpoint.weights[name], raw)
+        np.testing.assert_array_equal(tested.weights[name], evaluated[0][name])
+        np.testing.assert_array_equal(tested.weights[name], averages(hook)[name])
     assert set(tested.weights) == set(checkpoint.weights)
 
 
