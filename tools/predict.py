@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
-from msseg.utils.cli import add_device_options, run_main
+from msseg.utils.cli import add_device_options, announce, run_main
+from msseg.utils.interrupts import hear_interrupts
 
 
 def parse_args() -> argparse.Namespace:
@@ -55,6 +57,8 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     """Label."""
     args = parse_args()
+    hear_interrupts()
+    announce(f'labelling with {args.checkpoint}')
     from msseg.apis.inference import init_segmentor
     from msseg.apis.prediction import PredictOptions, predict_files
     from msseg.apis.prediction.inputs import find_inputs
@@ -66,7 +70,7 @@ def main() -> None:
     options.check()
     inputs = find_inputs(args.inputs, without=args.out)
     prepare_folder(args.out, options)
-    setup_logging(level='WARNING')
+    setup_logging(level='INFO' if sys.stderr.isatty() else 'WARNING')
     device = args.device if args.device_id is None else f'{args.device}:{args.device_id}'
     model = init_segmentor(args.config, args.checkpoint, device, args.cfg_options)
     problems = predict_files(model, inputs, args.out, options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from msseg.utils.cli import add_device_options, add_job_options, run_main
+from msseg.utils.cli import add_device_options, add_job_options, announce, run_main
 from msseg.utils.interrupts import hear_interrupts
 
 
@@ -53,6 +53,7 @@ def main() -> None:
     """Test."""
     args = parse_args()
     hear_interrupts()
+    announce(f'testing {args.checkpoint} with {args.config}')
     from msseg.apis import load_config, test_from_config
     from msseg.apis.modelarts import Urls, local_copies
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from msseg.utils.cli import add_device_options, add_job_options, run_main
+from msseg.utils.cli import add_device_options, add_job_options, announce, run_main
 from msseg.utils.interrupts import hear_interrupts
 from msseg.utils.stop_signals import exit_status
 
@@ -33,6 +33,11 @@ def parse_args() -> argparse.Namespace:
         help="scale the learning rate by the batch of all devices over the config's "
         'auto_scale_lr.base_batch_size',
     )
+    parser.add_argument(
+        '--print-config',
+        action='store_true',
+        help='show the resolved config, which otherwise goes to the log file alone',
+    )
     add_job_options(parser, 'tools/dist_train.sh')
     add_device_options(parser)
     add_cfg_options(parser)
@@ -43,6 +48,7 @@ def main() -> None:
     """Train."""
     args = parse_args()
     hear_interrupts()
+    announce(f'training {args.config}')
     from msseg.apis import load_config, train_from_config
     from msseg.apis.modelarts import Urls, local_copies
 
@@ -65,6 +71,7 @@ def main() -> None:
             validate=not args.no_validate,
             auto_resume=args.auto_resume,
             launcher=args.launcher,
+            print_config=args.print_config,
         )
     if status := exit_status(runner.stop_reason):
         sys.exit(status)

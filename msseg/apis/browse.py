@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from msseg.apis.build import build_split
 from msseg.apis.inference import as_bgr
@@ -17,6 +16,7 @@ from msseg.apis.visualize import blend_labels, default_palette
 from msseg.config import Config
 from msseg.datasets.sample_rng import get_filename, load_sample
 from msseg.utils.image_file import decode_image, read_bytes
+from msseg.utils.progress_bar import progress_bar
 
 PAGE = 'samples.html'
 _LONGEST_SIDE = 420
@@ -57,7 +57,7 @@ def browse_dataset(
     folder = Path(out)
     folder.mkdir(parents=True, exist_ok=True)
     indices = np.unique(np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round())
-    shown = [browser.sample(int(i)) for i in tqdm(indices, disable=None, leave=False)]
+    shown = [browser.sample(int(i)) for i in progress_bar(indices, unit='img')]
     page = Page(
         f'{Path(cfg.filename or "config").stem}: training samples',
         f'{len(shown)} of {len(dataset)} images of {type(dataset).__name__}, seed {seed}',

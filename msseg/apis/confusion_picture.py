@@ -9,12 +9,12 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
-from tqdm import tqdm
 
 from msseg.apis.page.matrix import MOST_NUMBERS, row_shares
 from msseg.datasets import CustomDataset, check_labels
 from msseg.evaluation import confusion_matrix
 from msseg.utils.atomic import atomic_path
+from msseg.utils.progress_bar import progress_bar
 
 _DPI = 120
 
@@ -44,7 +44,7 @@ def count_confusions(dataset: CustomDataset, archive: str | Path) -> np.ndarray:
             f'{archive}: this is no archive of label maps: give what tools/test.py --out wrote'
         ) from error
     with maps:
-        for index in tqdm(range(len(dataset)), disable=None, unit='img', leave=False):
+        for index in progress_bar(range(len(dataset)), unit='img'):
             filename = dataset.img_infos[index]['filename']
             name = str(Path(filename).with_suffix(''))
             if name not in names:

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from msseg.datasets.camvid import CamVidDataset
 from msseg.datasets.pipelines.label_file import read_label
 from msseg.utils.atomic import atomic_path
+from msseg.utils.progress_bar import progress_bar
 
 IGNORED = 255
 SPLITS = ('train', 'val', 'test')
@@ -107,7 +107,7 @@ def convert_camvid(root: Path, out: Path) -> dict[str, int]:
             'and train_labels, nor files called NAME_L.png'
         )
     counts = dict.fromkeys(SPLITS, 0)
-    for frame in tqdm(frames, disable=None):
+    for frame in progress_bar(frames):
         _convert_frame(frame, out)
         counts[frame.split] += 1
     return {split: count for split, count in counts.items() if count}

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from msseg.datasets.cityscapes import LABEL_ID_MAP
 from msseg.datasets.pipelines.label_file import read_label
 from msseg.utils.atomic import atomic_path, atomic_write_text
+from msseg.utils.progress_bar import progress_bar
 
 _LABEL_IDS = '_labelIds.png'
 _TRAIN_IDS = '_labelTrainIds.png'
@@ -52,9 +52,9 @@ def convert_cityscapes(
     convert = partial(_convert_file, root=root, out=out)
     if num_processes > 1:
         with ProcessPoolExecutor(num_processes) as pool:
-            list(tqdm(pool.map(convert, files, chunksize=8), total=len(files), disable=None))
+            list(progress_bar(pool.map(convert, files, chunksize=8), len(files)))
     else:
-        for file in tqdm(files, disable=None):
+        for file in progress_bar(files):
             convert(file)
     return {split: n for split in _SPLITS if (n := _write_split(labels, files, split, gt_dir, out))}
 

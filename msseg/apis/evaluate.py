@@ -11,7 +11,6 @@ from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from msseg.apis.cityscapes_scores import (
     CITYSCAPES,
@@ -34,6 +33,7 @@ from msseg.evaluation import (
 )
 from msseg.utils.dist import get_rank, get_world_size, keep_together, sum_over_ranks
 from msseg.utils.logging import get_logger
+from msseg.utils.progress_bar import progress_bar
 from msseg.utils.rank_status import note
 
 ResultHandler = Callable[[TestSample, np.ndarray], None]
@@ -253,8 +253,7 @@ def predict_all(
     rank, world_size = get_rank(), get_world_size()
     loader = TestLoader(dataset, workers_per_gpu, rank, world_size, with_labels, worker_timeout)
     num_rounds = len(dataset) // world_size  # in which every process has an image
-    # disable=None: no bar when the output is not a terminal.
-    bar = tqdm(loader, total=len(loader), disable=None, unit='img', leave=False)
+    bar = progress_bar(loader, len(loader), desc='evaluating', unit='img')
     for round_index, sample in enumerate(bar):
         note(f'segmenting image {sample.index}')
         prediction = segmenter.labels(sample.imgs, sample.metas)

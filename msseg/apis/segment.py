@@ -11,6 +11,7 @@ from msseg.models.layers.resize import resize
 from msseg.models.segmentors import SegmentorForTest
 from msseg.models.segmentors.inference_options import test_cfg
 from msseg.registry import call_with_cfg
+from msseg.utils.logging import get_logger
 
 _MOST_LOGIT = 80.0  # exp of more is too much for float32
 
@@ -54,6 +55,7 @@ class Segmenter:
         self.threshold = segmentor.threshold
         self._logits = SegmentorForTest(segmentor, 'logits')
         self._labels = SegmentorForTest(segmentor, 'labels')
+        self._is_compiled = False
 
     def labels(self, imgs: Sequence[np.ndarray], metas: Sequence[dict]) -> np.ndarray:
         """Return the most probable class of every pixel.
@@ -65,6 +67,7 @@ class Segmenter:
         Returns:
             Integers (h, w) at the original image's size.
         """
+        self.announce_compilation()
         size = imgs[0].shape[1:]
         is_plain = len(imgs) == 1 and not metas[0]['flip'] and len(self._windows(size)) == 1
         if is_plain and size == tuple(metas[0]['ori_shape'][:2]):
@@ -88,6 +91,7 @@ class Segmenter:
             float32 (num_classes, h, w) at the original image's size; (1, h, w), the probability of
             class 1, for a segmentor with a single output channel.
         """
+        self.announce_compilation()
         if self.merge == 'softmax' and len(imgs) == 1:
             return self._probabilities_of_one(imgs[0], metas[0])
         total: np.ndarray | float = 0.0
@@ -98,6 +102,14 @@ class Segmenter:
         for group in _by_size(imgs, metas):
             total = total + self._exponentials_of_scale(group)
         return total / total.sum(axis=0)
+
+    def announce_compilation(self) -> None:
+        """Log, before the first image, that the network is compiled now."""
+        if not self._is_compiled:
+            get_logger().info(
+                'Compiling the network for prediction; the first image may take a minute'
+            )
+        self._is_compiled = True
 
     def _plain_labels(self, img: np.ndarray) -> np.ndarray:
         """Label one whole image whose size is the original's."""

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tqdm import tqdm
 
 from msseg.datasets.cityscapes import LABEL_ID_MAP
 from msseg.datasets.synthetic import draw_street
+from msseg.utils.progress_bar import progress_bar
 
 _CITIES = {'train': 'drawnburg', 'val': 'drawnstadt'}
 _FIRST_SCENE = {'train': 0, 'val': 1_000_000}
@@ -39,7 +39,7 @@ def write_synthetic_cityscapes(
     _check(out, num_train, num_val, height, width)
     for split, count in (('train', num_train), ('val', num_val)):
         scenes = _write_split(out, split, count, (height, width), seed)
-        lines = list(tqdm(scenes, total=count, desc=split, disable=None))
+        lines = list(progress_bar(scenes, count, desc=split))
         (out / f'{split}.lst').write_text(''.join(lines), encoding='utf-8')
 
 

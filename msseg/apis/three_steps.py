@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from msseg.apis.build import build_model, build_split, check_classes, loader_options, required
 from msseg.apis.evaluate import Evaluation, ScoreCounter
@@ -16,6 +15,7 @@ from msseg.config import Config
 from msseg.datasets.loader import TestLoader, TestSample
 from msseg.deploy.logits import labels_of, resize_logits
 from msseg.utils.atomic import atomic_write_text
+from msseg.utils.progress_bar import progress_bar
 
 INPUTS, OUTPUTS = 'inputs.json', 'outputs.json'
 
@@ -50,7 +50,7 @@ def write_inputs(cfg: Config, folder: str | Path) -> int:
     loader = TestLoader(dataset, loading['workers_per_gpu'], with_labels=False,
                         worker_timeout=loading['worker_timeout'])  # fmt: skip
     entries = []
-    for sample in tqdm(loader, total=len(loader), disable=None, unit='img', leave=False):
+    for sample in progress_bar(loader, len(loader), unit='img'):
         image = dataset.get_filename(sample.index)
         if len(sample.imgs) != 1 or sample.metas[0].get('flip'):
             raise ValueError(
@@ -111,7 +111,7 @@ def score_outputs(
     model = build_model(cfg)
     check_classes(model, dataset)
     counter = ScoreCounter(dataset)
-    for index, entry in enumerate(tqdm(wanted, disable=None, unit='img', leave=False)):
+    for index, entry in enumerate(progress_bar(wanted, unit='img')):
         output = _read_array(Path(outputs), there[entry['file']])
         labels = _labels(output, tuple(entry['size']), model.align_corners, model.threshold)
         counter.add(TestSample(index, [], [], dataset.get_gt_seg_map(index)), labels)

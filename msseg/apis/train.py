@@ -36,6 +36,7 @@ from msseg.runner.hooks import (
     IterTimerHook,
     LrUpdaterHook,
     NaNGuardHook,
+    ProgressHook,
     StopSignalHook,
 )
 from msseg.utils.compile_cache import separate_compile_cache
@@ -48,7 +49,7 @@ from msseg.utils.dist import (
     init_dist,
 )
 from msseg.utils.environment import collect_versions, describe_environment
-from msseg.utils.logging import close_logging, get_logger, setup_logging
+from msseg.utils.logging import close_logging, get_logger, log_to_file, setup_logging
 from msseg.utils.stop_signals import StopSignals
 
 # between the hooks of register_hooks that evaluate and save
@@ -66,6 +67,7 @@ def train_from_config(
     validate: bool = True,
     auto_resume: bool = False,
     launcher: str = 'none',
+    print_config: bool = False,
 ) -> Runner:
     """Do what a config says: build, train, evaluate, save.
 
@@ -84,6 +86,7 @@ def train_from_config(
         validate: Evaluate while training, as ``evaluation`` says.
         auto_resume: Go on from the work dir's newest checkpoint, if there is one.
         launcher: See `init_dist`.
+        print_config: Show the resolved config on the console too, not in the log file alone.
 
     Returns:
         The runner, after training.
@@ -99,7 +102,8 @@ def train_from_config(
         if get_rank() == 0:
             cfg.dump(folder / Path(cfg.filename).name)
         logger.info('%s', describe_environment(device))
-        logger.info('config %s:\n%s', cfg.filename, cfg.pretty_text)
+        log_config = logger.info if print_config else log_to_file
+        log_config('config %s:\n%s', cfg.filename, cfg.pretty_text)
         logger.info('seed %d%s', cfg.seed, ', deterministic' if deterministic else '')
         set_seed(cfg.seed, deterministic)
         separate_compile_cache('train', graph_settings(cfg), validate, get_world_size())
@@ -226,6 +230,7 @@ def register_hooks(runner: Runner, cfg: Config, evaluation: dict | None) -> None
         runner.register_hook(guard, 'HIGH')
     runner.register_hook(IterTimerHook(), 'ABOVE_NORMAL')
     runner.register_hook(MemoryEstimateHook(), 'ABOVE_NORMAL')
+    runner.register_hook(ProgressHook(), 'ABOVE_NORMAL')
     for hook in cfg.get('custom_hooks') or []:
         if hook not in guards:
             runner.register_hook(hook)

@@ -105,7 +105,9 @@ class CustomDataset:
         )
         if self.ann_dir is not None and not test_mode:
             self.check_labels()
-        get_logger().info('%s: %d images', who, len(self))
+        place = f' in {self.img_dir}' if self.img_dir else ''
+        use = 'evaluation' if test_mode else 'training'
+        get_logger().info('%s: %d images%s, for %s', who, len(self), place, use)
 
     def _join(self, path: str | None) -> str | None:
         if path is None or self.data_root is None:

@@ -15,7 +15,7 @@ from msseg.convert import (
     list_misfits,
 )
 from msseg.runner.checkpoint import Checkpoint
-from msseg.utils.logging import get_logger
+from msseg.utils.logging import get_logger, log_to_file
 
 _BACKBONE = 'backbone.'
 _MAX_LISTED = 8
@@ -120,7 +120,8 @@ def _check(
 def _report(conversion: Conversion, checkpoint: Checkpoint) -> None:
     logger = get_logger()
     names = '' if conversion.style == 'msseg' else f' (names of style {conversion.style!r})'
-    logger.info('loaded %s%s:\n%s', checkpoint.path, names, format_table(conversion))
+    logger.info('loaded %s%s: %s', checkpoint.path, names, list_misfits(conversion))
+    log_to_file('loaded %s%s:\n%s', checkpoint.path, names, format_table(conversion))
     for entry in conversion.of_kind('shape mismatch')[:_MAX_LISTED]:
         _report_mismatch(entry)
     for kind, what in (('missing', 'not in the file, kept as initialised'),

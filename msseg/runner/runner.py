@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -46,6 +46,7 @@ class Runner:
     ``by_epoch`` options refer to.
 
     Attributes:
+        by_epoch: Whether options count epochs, unless they say otherwise.
         iter: Completed iterations.
         epoch: Completed epochs.
         model: The segmentor.
@@ -72,6 +73,8 @@ class Runner:
     Raises:
         ValueError: Neither or both of `max_iters` and `max_epochs`.
     """
+
+    by_epoch: bool
 
     def __init__(
         self,
@@ -174,7 +177,12 @@ class Runner:
 
     def state(self) -> dict:
         """Return what a checkpoint stores beside tensors: plain JSON values."""
-        progress = {'iter': self.iter, 'epoch': self.epoch, 'best_scores': self.best_scores}
+        progress = {
+            'iter': self.iter,
+            'epoch': self.epoch,
+            'iters_per_epoch': self.iters_per_epoch,
+            'best_scores': self.best_scores,
+        }
         hooks = {type(hook).__name__: hook.state() for hook in self.hooks if hook.state()}
         return {**self.meta, **progress, 'hooks': hooks}
 
@@ -202,6 +210,9 @@ class Runner:
     def resume(self, path: str | Path) -> None:
         """Go on from a checkpoint: weights, tensors of training, completed iterations, scores.
 
+        A run whose length is given in epochs goes on after as many completed epochs, also where
+        another batch or data set has changed the number of iterations in an epoch.
+
         Raises:
             ValueError: The checkpoint does not fit, or was not written by a runner.
         """
@@ -213,7 +224,7 @@ class Runner:
             )
         load_weights(self.model, checkpoint)
         load_state(self.state_parameters(), checkpoint)
-        self.iter = checkpoint.meta['iter']
+        self.iter = self._completed(checkpoint.meta)
         self.best_scores = {
             key: (score, name) for key, (score, name) in checkpoint.meta['best_scores'].items()
         }
@@ -222,6 +233,44 @@ class Runner:
             if type(hook).__name__ in states:
                 hook.load_state(states[type(hook).__name__])
         self.logger.info('resumed %s at iteration %d', path, self.iter)
+        self._report_nothing_left()
+
+    def _completed(self, meta: Mapping[str, Any]) -> int:
+        """Return how many iterations of this run a checkpoint stands for."""
+        done, epochs = meta['iter'], meta.get('epoch')
+        if not self.by_epoch or epochs is None:
+            return done
+        before = meta.get('iters_per_epoch')
+        if before is None:  # written before checkpoints said it
+            is_same = done // self.iters_per_epoch == epochs
+        else:
+            is_same = before == self.iters_per_epoch
+        if is_same:
+            return done
+        here = epochs * self.iters_per_epoch
+        self.logger.warning(
+            'an epoch has %d iterations now, another number than when the checkpoint was saved '
+            '(batch or data set have changed): epoch %d, iteration %d there, is iteration %d here, '
+            'and training goes on with epoch %d from its beginning',
+            self.iters_per_epoch, epochs, done, here, epochs + 1,
+        )  # fmt: skip
+        return here
+
+    def _report_nothing_left(self) -> None:
+        if self.iter < self.max_iters:
+            return
+        unit, done, key, total = 'iteration', self.iter, 'max_iters', self.max_iters
+        if self.by_epoch:
+            unit, done, key, total = 'epoch', self.epoch, 'max_epochs', self.max_epochs
+        is_more = done > total
+        self.logger.warning(
+            '%s %d%s is done already%s: raise runner.%s to train longer',
+            unit,
+            done,
+            '' if is_more else f' of {total}',
+            f', and runner.{key} is {total}' if is_more else '',
+            key,
+        )
 
     def current_lr(self) -> list[float]:
         """Return the learning rate of every parameter group."""

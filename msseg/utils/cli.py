@@ -7,6 +7,9 @@ import os
 import sys
 from collections.abc import Callable
 
+from msseg.utils.say import say
+from msseg.version import __version__
+
 # What the package raises for users' mistakes (OSError covers missing and unwritable files).
 USER_ERRORS = (
     ValueError,
@@ -38,6 +41,15 @@ def run_main(main: Callable[[], object]) -> None:
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr)
         sys.exit(130)
+
+
+def announce(action: str) -> None:
+    """Write on a terminal what begins, such as ``'training CONFIG'``.
+
+    Call it before MindSpore is imported: that takes seconds.
+    """
+    if sys.stdout.isatty():
+        say(f'msseg {__version__}: {action}')
 
 
 def add_device_options(parser: argparse.ArgumentParser) -> None:

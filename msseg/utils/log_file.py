@@ -9,6 +9,11 @@ import os
 import sys
 from pathlib import Path
 
+from tqdm import tqdm
+
+# attribute of a record that the console leaves out
+FILE_ONLY = 'msseg_file_only'
+
 
 class PatientFileHandler(logging.FileHandler):
     """Appends to a file; while it cannot be written, says so once and loses the lines.
@@ -55,10 +60,16 @@ class PatientFileHandler(logging.FileHandler):
 
 
 class Console(logging.StreamHandler):
-    """Writes to standard output; where that goes to a disk that is full, lines are lost."""
+    """Writes to standard output, above progress bars; when its disk is full, lines are lost."""
 
     def __init__(self) -> None:
         super().__init__(sys.stdout)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, unless it is for the log file only."""
+        if not getattr(record, FILE_ONLY, False):
+            with tqdm.external_write_mode(self.stream):
+                super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Called by `emit` when a line was not written."""

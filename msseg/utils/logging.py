@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 
 from msseg.utils.dist import get_rank
-from msseg.utils.log_file import Console, PatientFileHandler
+from msseg.utils.log_file import FILE_ONLY, Console, PatientFileHandler
 from msseg.utils.suggest import did_you_mean
 
 _FORMAT = '%(asctime)s - %(name)s - %(levelname)s - %(message)s'
@@ -62,6 +62,11 @@ def close_logging() -> None:
         logger.removeHandler(handler)
         handler.close()
     logger.propagate = True
+
+
+def log_to_file(message: str, *args: object) -> None:
+    """Log a message that is too long for the console: it goes to the log file alone."""
+    get_logger().info(message, *args, extra={FILE_ONLY: True})
 
 
 def warn_once(message: str) -> None:

@@ -8,9 +8,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
-from tqdm import tqdm
-
 from msseg.datasets.file_scan import PairScan, PairTask, prepare_worker, scan_pair
+from msseg.utils.progress_bar import progress_bar
 
 # A process takes half a second to start: fewer files than this each are not worth it.
 _LEAST_EACH = 32
@@ -34,7 +33,7 @@ def scan_all(tasks: Sequence[PairTask], workers: int | None = None) -> dict[Pair
     if workers is None:
         workers = min(_num_cores(), len(tasks) // _LEAST_EACH)
     results = map(scan_pair, tasks) if workers < 2 else _in_processes(tasks, workers)
-    bar = tqdm(results, 'files', len(tasks), unit='pair', disable=None)
+    bar = progress_bar(results, len(tasks), desc='files', unit='pair')
     return dict(zip(tasks, bar, strict=True))
 
 

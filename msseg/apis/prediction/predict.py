@@ -35,6 +35,7 @@ from msseg.apis.prediction.tiles import (
 from msseg.apis.prediction.video import VideoFrames, writing_video
 from msseg.apis.preparation import Preparation, Prepared
 from msseg.apis.visualize import blend_labels
+from msseg.utils.progress_bar import progress_bar
 
 # Rows of an image, their labels, and uint8 probabilities (h, w, channels) if asked for.
 LabelledRows = tuple[slice, np.ndarray, np.ndarray | None]
@@ -92,7 +93,7 @@ def predict_files(
     prepare_folder(out, options)
     predictor = _Predictor(model, out, options)
     problems = []
-    for each in tqdm(found, disable=None, unit='file', leave=False):
+    for each in progress_bar(found, unit='file'):
         try:
             predictor.video(each) if each.is_video else predictor.image(each)
         except UnreadableInputError as error:
@@ -144,7 +145,7 @@ class _Predictor:
             writing_video(path, frames.size, frames.fps) as video,
         ):
             total = frames.num_frames or None
-            bar = tqdm(frames, total=total, disable=None, unit='frame', leave=False)
+            bar = progress_bar(frames, total, unit='frame')
             for index, frame in enumerate(bar):
                 labels, values = self._labelled_frame(frame, f'{each.path}, frame {index}')
                 if values is not None:
@@ -200,7 +201,7 @@ class _Predictor:
                 values[:count, columns] = as_uint8(found)
 
         total = len(spans(size[0], tile[0], overlap)) * len(spans(size[1], tile[1], overlap))
-        with tqdm(total=total, disable=None, unit='tile', leave=False) as bar:
+        with progress_bar(total=total, unit='tile') as bar:
             for rows in blended_rows(
                 read_rows, size, probabilities, tile, overlap, finish, bar.update
             ):

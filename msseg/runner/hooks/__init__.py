@@ -9,6 +9,7 @@ from msseg.runner.hooks.iter_timer import IterTimerHook
 from msseg.runner.hooks.logger import LoggerHook
 from msseg.runner.hooks.lr_updater import LrUpdaterHook
 from msseg.runner.hooks.nan_guard import NaNGuardHook
+from msseg.runner.hooks.progress import ProgressHook
 from msseg.runner.hooks.stop_signal import StopSignalHook
 from msseg.runner.hooks.tensorboard_logger import TensorboardLoggerHook
 from msseg.runner.hooks.text_logger import TextLoggerHook
@@ -24,6 +25,7 @@ __all__ = [
     'LoggerHook',
     'LrUpdaterHook',
     'NaNGuardHook',
+    'ProgressHook',
     'StopSignalHook',
     'TensorboardLoggerHook',
     'TextLoggerHook',

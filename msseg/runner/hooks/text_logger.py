@@ -31,14 +31,19 @@ class TextLoggerHook(LoggerHook):
 
     def before_run(self, runner: Runner) -> None:
         """Start the JSON log with a line on the run."""
-        self.start_iter, self.train_time_s = runner.iter, 0.0
+        self.timed_iters, self.train_time_s = -1, 0.0
         self.json = PatientFile(Path(runner.work_dir) / f'{runner.timestamp}.log.json')
         if runner.rank == 0:
             self.json.append(json.dumps(runner.meta) + '\n')
 
     def after_train_iter(self, runner: Runner) -> None:
-        """Count time for the estimate of what remains, then log as every logger."""
-        self.train_time_s += float(runner.iter_values.get('time', 0.0))
+        """Count time for the estimate of what remains, then log as every logger.
+
+        The first iteration compiles the network, so its time says nothing of the others.
+        """
+        self.timed_iters += 1
+        if self.timed_iters > 0:
+            self.train_time_s += float(runner.iter_values.get('time', 0.0))
         super().after_train_iter(runner)
 
     def log(self, runner: Runner, mode: str, values: dict[str, float]) -> None:
@@ -56,17 +61,28 @@ class TextLoggerHook(LoggerHook):
         self.json.append(json.dumps({**where, **values}) + '\n')
 
     def _train_line(self, runner: Runner, lr: float, values: dict[str, float]) -> str:
-        done = runner.iter - self.start_iter
-        left_s = self.train_time_s / max(done, 1) * (runner.max_iters - runner.iter)
-        eta = datetime.timedelta(seconds=int(left_s))
         timing = [f'{name}: {values[name]:.3f}' for name in ('time', 'data_time') if name in values]
         rest = [
             f'{name}: {value:.4f}'
             for name, value in values.items()
             if name not in ('time', 'data_time')
         ]
-        items = [f'lr: {lr:.3e}', f'eta: {eta}', *timing, f'memory: {peak_memory_mb()}', *rest]
+        items = [
+            f'lr: {lr:.3e}',
+            f'eta: {self._eta(runner)}',
+            *timing,
+            f'memory: {peak_memory_mb()}',
+            *rest,
+        ]
         return f'{self._position(runner)}\t' + ', '.join(items)
+
+    def _eta(self, runner: Runner) -> str:
+        """Return the time that the remaining iterations will take, n/a after the first one."""
+        left = runner.max_iters - runner.iter
+        if self.timed_iters < 1 and left:
+            return 'n/a'
+        left_s = left * self.train_time_s / max(self.timed_iters, 1)
+        return str(datetime.timedelta(seconds=int(left_s)))
 
     def _position(self, runner: Runner, mode: str = '') -> str:
         if not self.by_epoch:
