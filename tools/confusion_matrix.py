@@ -27,9 +27,10 @@ def main() -> None:
     """Count, draw and say where."""
     args = parse_args()
     from msseg.apis import build_split, load_config
-    from msseg.apis.confusion_picture import count_confusions, draw_confusion
+    from msseg.apis.confusion_picture import check_out, count_confusions, draw_confusion
 
     dataset = build_split(load_config(args.config, args.cfg_options), 'test')
+    check_out(args.out, dataset, args.config, args.labels)
     matrix = count_confusions(dataset, args.labels)
     options = {'title': args.title} if args.title is not None else {}
     draw_confusion(matrix, dataset.CLASSES, args.out, colours=args.color_theme, **options)

@@ -12,10 +12,11 @@ from msseg.apis.build import build_split
 from msseg.apis.inference import as_bgr
 from msseg.apis.page import Cell, Page, cards, facts, legend, picture, table
 from msseg.apis.page.parts import swatch
+from msseg.apis.results import load_shown
 from msseg.apis.visualize import blend_labels, default_palette
 from msseg.config import Config
+from msseg.datasets.result_files import outputs_of
 from msseg.datasets.sample_rng import get_filename, load_sample
-from msseg.utils.image_file import decode_image, read_bytes
 from msseg.utils.progress_bar import progress_bar
 
 PAGE = 'samples.html'
@@ -53,9 +54,9 @@ def browse_dataset(
             'numbers from 1, and an opacity in (0, 1]'
         )
     dataset = build_split(cfg, 'train')
+    (path,) = outputs_of(dataset, getattr(cfg, 'filename', None)).files(out, [PAGE], '--out')
     browser = _Browser(dataset, draws, seed, opacity)
-    folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     indices = np.unique(np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round())
     shown = [browser.sample(int(i)) for i in progress_bar(indices, unit='img')]
     page = Page(
@@ -68,8 +69,8 @@ def browse_dataset(
     page.add('Samples', legend(browser.names, browser.palette), *shown, note='Left the file, then '
              'what the network gets, normalisation undone; white is ignored. A click '
              'enlarges.')  # fmt: skip
-    page.write(folder / PAGE)
-    return folder / PAGE
+    page.write(path)
+    return path
 
 
 class _Browser:
@@ -87,7 +88,7 @@ class _Browser:
     def sample(self, index: int) -> str:
         """Return a sample's pictures."""
         path = get_filename(self.dataset, index)
-        image = as_bgr(decode_image(read_bytes(path), path, 'color', 'cv2'))
+        image = load_shown(self.dataset, index)
         label = self.dataset.get_gt_seg_map(index)
         panels = [('file', self._blend(image, label), path)]
         for epoch in range(self.draws):

@@ -113,9 +113,8 @@ class CityscapesCounter:
         self.pairs: list[tuple[str, str]] = []
 
     def add(self, sample: TestSample, prediction: np.ndarray) -> None:
-        """Write one prediction, under a name of its own."""
-        folder = self.folder / f'{sample.index:06d}'
-        (file,) = self.dataset.format_results([prediction], str(folder), [sample.index])
+        """Write one prediction."""
+        (file,) = self.dataset.format_results([prediction], str(self.folder), [sample.index])
         self.pairs.append((file, self.labels[sample.index]))
 
     def scores(self) -> CityscapesScores:

@@ -12,11 +12,17 @@ from matplotlib.figure import Figure
 
 from msseg.apis.page.matrix import MOST_NUMBERS, row_shares
 from msseg.datasets import CustomDataset, check_labels
+from msseg.datasets.result_files import outputs_of, sample_names
 from msseg.evaluation import confusion_matrix
 from msseg.utils.atomic import atomic_path
 from msseg.utils.progress_bar import progress_bar
 
 _DPI = 120
+
+
+def check_out(out: str | Path, dataset: CustomDataset, *inputs: str | Path) -> None:
+    """Raise ValueError or OSError when the picture would replace a folder or an input."""
+    outputs_of(dataset, *inputs).file(out, '--out')
 
 
 def count_confusions(dataset: CustomDataset, archive: str | Path) -> np.ndarray:
@@ -44,14 +50,15 @@ def count_confusions(dataset: CustomDataset, archive: str | Path) -> np.ndarray:
             f'{archive}: this is no archive of label maps: give what tools/test.py --out wrote'
         ) from error
     with maps:
-        for index in progress_bar(range(len(dataset)), unit='img'):
-            filename = dataset.img_infos[index]['filename']
-            name = str(Path(filename).with_suffix(''))
-            if name not in names:
-                raise ValueError(
-                    f'{archive} has no label map of {filename!r}: it is of other images than '
-                    'data.test of the config'
-                )
+        wanted = sample_names(dataset)
+        missing = [index for index, name in enumerate(wanted) if name not in names]
+        if missing:
+            filename = dataset.img_infos[missing[0]]['filename']
+            raise ValueError(
+                f'{archive} has no label map of {filename!r}: it is of other images than data.test '
+                'of the config, or an older version wrote it: write it again (tools/test.py --out)'
+            )
+        for index, name in enumerate(progress_bar(wanted, unit='img')):
             label = dataset.get_gt_seg_map(index)
             matrix += confusion_matrix(maps[name], label, count, dataset.ignore_index)
     return matrix

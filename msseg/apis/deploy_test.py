@@ -13,6 +13,7 @@ from msseg.apis.evaluate import Evaluation, predict_all, scoring
 from msseg.apis.results import LabelArchive
 from msseg.config import Config
 from msseg.datasets import CustomDataset
+from msseg.datasets.result_files import outputs_of
 from msseg.deploy import Predictor
 
 
@@ -58,7 +59,8 @@ def deploy_test(
         scorer = stack.enter_context(scoring(dataset, metrics))
         handlers = list(scorer.handlers)
         if out is not None:
-            handlers.append(stack.enter_context(LabelArchive(out)).add)
+            outputs = outputs_of(dataset, file, cfg.filename)
+            handlers.append(stack.enter_context(LabelArchive(out, dataset, outputs)).add)
         options = loader_options(cfg, 'test')
         predict_all(_FromFiles(predictor), dataset, handlers=handlers, **options)
         return scorer.scores()

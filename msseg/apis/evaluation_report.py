@@ -11,7 +11,6 @@ import mindspore as ms
 import numpy as np
 
 from msseg.apis.image_scores import ImageScores
-from msseg.apis.inference import as_bgr
 from msseg.apis.page import (
     Cell,
     Line,
@@ -28,15 +27,17 @@ from msseg.apis.page.bar_chart import histogram
 from msseg.apis.page.matrix import largest_confusions, row_shares
 from msseg.apis.page.parts import swatch
 from msseg.apis.report import read_log, run_places
+from msseg.apis.results import load_shown
 from msseg.apis.segment import Segmenter
 from msseg.apis.visualize import blend_labels, default_palette
 from msseg.config import Config
 from msseg.datasets import CustomDataset, TestLoader
 from msseg.datasets.loader import TestSample
+from msseg.datasets.result_files import outputs_of
 from msseg.evaluation import Scores, compute_scores
 from msseg.evaluation.table import percent
-from msseg.utils.image_file import decode_image, read_bytes
 from msseg.utils.logging import get_logger
+from msseg.utils.outputs import Outputs
 
 PAGE, TABLE = 'report.html', 'images.csv'
 _SHOWN_EACH = 3  # worst, median and best images
@@ -54,10 +55,11 @@ class EvaluationReport:
         cfg: The config.
         checkpoint: What was tested; the curves are drawn from the log beside it.
         work_dir: Where a log is looked for when there is none beside the checkpoint.
+        outputs: Checks where they go; by default against this test's inputs.
 
     Raises:
         FileNotFoundError: An image has no label file.
-        OSError: The folder cannot be made.
+        ValueError, OSError: See `Outputs.files`; or the folder cannot be made.
     """
 
     def __init__(
@@ -67,10 +69,12 @@ class EvaluationReport:
         cfg: Config,
         checkpoint: str | Path,
         work_dir: str | Path | None = None,
+        outputs: Outputs | None = None,
     ) -> None:
         self.images = ImageScores(dataset)
-        self.folder = Path(folder)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        outputs = outputs or outputs_of(dataset, cfg.filename, checkpoint)
+        self.page, self.table = outputs.files(folder, [PAGE, TABLE], '--report')
+        self.page.parent.mkdir(parents=True, exist_ok=True)
         self.dataset, self.cfg, self.checkpoint = dataset, cfg, Path(checkpoint)
         self.palette = dataset.PALETTE or default_palette(len(dataset.CLASSES))
         self.log = find_log([self.checkpoint.parent, *([Path(work_dir)] if work_dir else [])])
@@ -97,7 +101,7 @@ class EvaluationReport:
         Raises:
             OSError: They cannot be written.
         """
-        self.images.write_csv(self.folder / TABLE)
+        self.images.write_csv(self.table)
         scores = self.scores()
         method = self.cfg.get('model', {}).get('type', 'model')
         page = Page(
@@ -116,7 +120,7 @@ class EvaluationReport:
         page.add('Worst, median and best images', *self._samples(segmenter), note='By the mean IoU '
                  'over the classes that an image has. A click enlarges.')  # fmt: skip
         page.add('All images', *self._all_images(), note=f'Everything is in {TABLE}.')
-        page.write(self.folder / PAGE)
+        page.write(self.page)
 
     def _summary(self, scores: Scores) -> str:
         summary = scores.summary()
@@ -180,7 +184,7 @@ class EvaluationReport:
     def _sample(self, sample: TestSample, segmenter: Segmenter) -> str:
         prediction = segmenter.labels(sample.imgs, sample.metas)
         path = self.images.path(sample.index)
-        image = as_bgr(decode_image(read_bytes(path), path, 'color', 'cv2'))
+        image = load_shown(self.dataset, sample.index)
         panels = [
             ('image', image, False),
             ('ground truth', blend_labels(image, sample.gt, self.palette, 0.6), False),

@@ -15,6 +15,7 @@ from msseg.datasets.sample_rng import get_filename
 from msseg.evaluation import confusion_matrix
 from msseg.utils.atomic import atomic_write_text
 from msseg.utils.dist import sum_over_ranks
+from msseg.utils.outputs import CSV_HEAD
 
 
 class ImageScores:
@@ -97,7 +98,7 @@ class ImageScores:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator='\n')
         classes = [f'IoU.{name}' for name in self.dataset.CLASSES]
-        writer.writerow(['image', 'mIoU', 'aAcc', 'pixels', *classes])
+        writer.writerow([*CSV_HEAD.split(','), *classes])
         rows = zip(
             self.mean_iou(), self.accuracy(), self.labelled.sum(axis=1), self.iou(), strict=True
         )

@@ -17,6 +17,7 @@ from typing import Any
 import mindspore as ms
 
 from msseg.config import Config
+from msseg.datasets.result_files import input_files
 from msseg.utils.atomic import atomic_write_text
 from msseg.utils.dist import get_world_size
 from msseg.utils.environment import collect_versions
@@ -76,7 +77,7 @@ def fingerprint(dataset: Any) -> dict[str, Any]:
     if len(names) < max(len(infos), 1):
         return {'samples': len(dataset), 'sha256': None}
     with ThreadPoolExecutor(_STAT_THREADS) as pool:
-        sizes = list(pool.map(_size, _paths(dataset)))
+        sizes = list(pool.map(_size, input_files(dataset)))
     digest = hashlib.sha256()
     for name, size in zip(names, sizes, strict=True):
         digest.update(f'{name}\0{size}\n'.encode(errors='surrogateescape'))
@@ -107,20 +108,6 @@ def _git(folder: Path, *arguments: str) -> str | None:
 def _names(info: dict) -> list[str]:
     label = info.get('ann', {}).get('seg_map')
     return [info['filename'], *([label] if label else [])]
-
-
-def _paths(dataset: Any) -> list[str]:
-    """Return the paths of what `_names` gives for all samples, in its order."""
-    if hasattr(dataset, 'datasets'):
-        return [path for part in dataset.datasets for path in _paths(part)]
-    if hasattr(dataset, 'dataset'):
-        return _paths(dataset.dataset) * dataset.times
-    folders = [getattr(dataset, name, None) or '' for name in ('img_dir', 'ann_dir')]
-    return [
-        os.path.join(folder, name)
-        for info in dataset.img_infos
-        for folder, name in zip(folders, _names(info), strict=False)
-    ]
 
 
 def _size(path: str) -> int:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import cv2
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from msseg.apis.results import load_shown
 from msseg.apis.visualize import blend_labels, default_palette, side_by_side, write_image
 from msseg.datasets import CustomDataset
 from msseg.datasets.loader import TestSample
+from msseg.datasets.result_files import outputs_of, sample_names
 from msseg.utils.atomic import atomic_path
 
 _LOSS_COLOUR, _SCORE_COLOUR = 'tab:blue', 'tab:orange'
@@ -122,7 +123,9 @@ class Comparisons:
     def __init__(
         self, folder: Path, dataset: CustomDataset, opacity: float = 0.5, limit: int | None = None
     ) -> None:
-        self.folder = folder
+        self.dataset = dataset
+        names = [f'{name}.png' for name in sample_names(dataset)]
+        self.paths = outputs_of(dataset).files(folder, names, str(folder))
         self.palette = dataset.PALETTE or default_palette(len(dataset.CLASSES))
         self.opacity = opacity
         self.limit = limit
@@ -132,10 +135,10 @@ class Comparisons:
         """Write one picture."""
         if self.limit is not None and len(self.written) >= self.limit:
             return
-        image = cv2.imread(sample.metas[0]['filename'], cv2.IMREAD_COLOR)
+        image = load_shown(self.dataset, sample.index)
         panels = [('image', image)]
         for title, seen in (('truth', sample.gt), ('prediction', labels)):
             panels.append((title, blend_labels(image, seen, self.palette, self.opacity)))
-        path = self.folder / Path(sample.metas[0]['ori_filename']).with_suffix('.png').name
+        path = self.paths[sample.index]
         write_image(path, side_by_side(panels))
         self.written.append(path)

@@ -8,39 +8,53 @@ from __future__ import annotations
 import io
 import os
 import zipfile
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from itertools import zip_longest
 from pathlib import Path
 from types import TracebackType
 
-import cv2
 import numpy as np
 
+from msseg.apis.inference import as_bgr
 from msseg.apis.visualize import blend_labels, default_palette, write_image
 from msseg.datasets import CustomDataset
 from msseg.datasets.loader import TestSample
+from msseg.datasets.pipelines import LoadImageFromFile
+from msseg.datasets.result_files import sample_names
+from msseg.datasets.sample_rng import get_filename, seeded_sample
+from msseg.utils.atomic import temporary_path
 from msseg.utils.dist import barrier, broadcast_object, get_rank, get_world_size
+from msseg.utils.outputs import Outputs
 
 
 class Overlays:
-    """Writes each image with its predicted labels laid over it.
+    """Writes each image, as the pipeline loads it, with its predicted labels laid over it, as PNG.
 
     Args:
-        folder: Where to; images keep their names.
-        dataset: For the palette.
+        folder: Where to; pictures are called as `sample_names` says.
+        dataset: The images and the palette.
         opacity: Of the labels.
+        outputs: Checks where they go.
+
+    Raises:
+        ValueError, OSError: See `Outputs.files`.
     """
 
-    def __init__(self, folder: Path, dataset: CustomDataset, opacity: float) -> None:
-        self.folder = folder
+    def __init__(
+        self, folder: Path, dataset: CustomDataset, opacity: float, outputs: Outputs
+    ) -> None:
+        names = [f'{name}.png' for name in sample_names(dataset)]
+        self.paths = outputs.files(folder, names, '--show-dir')
+        self.dataset = dataset
         self.palette = dataset.PALETTE or default_palette(len(dataset.CLASSES))
         self.opacity = opacity
 
     def add(self, sample: TestSample, labels: np.ndarray) -> None:
         """Write one picture."""
-        image = cv2.imread(sample.metas[0]['filename'], cv2.IMREAD_COLOR)
+        image = load_shown(self.dataset, sample.index)
         overlay = blend_labels(image, labels, self.palette, self.opacity)
-        write_image(self.folder / sample.metas[0]['ori_filename'], overlay)
+        write_image(self.paths[sample.index], overlay)
 
 
 class LabelFiles:
@@ -49,11 +63,24 @@ class LabelFiles:
     Args:
         folder: Where to; files are named after the images.
         dataset: Writes them with ``format_results``.
+        outputs: Checks where they go.
+
+    Raises:
+        TypeError: The data set has no ``format_results``.
+        ValueError, OSError: See `Outputs.files`.
     """
 
-    def __init__(self, folder: Path, dataset: CustomDataset) -> None:
+    def __init__(self, folder: Path, dataset: CustomDataset, outputs: Outputs) -> None:
+        if not hasattr(dataset, 'format_results'):
+            raise TypeError(
+                f'--format-only: data.test is a {type(dataset).__name__}, which has no '
+                'format_results; give the data set inside it'
+            )
         self.folder = folder
         self.dataset = dataset
+        # a data set that is not made from CustomDataset decides on its files by itself
+        paths = dataset.result_paths(folder) if hasattr(dataset, 'result_paths') else []
+        outputs.files(folder, [str(path.relative_to(folder)) for path in paths], '--format-dir')
 
     def add(self, sample: TestSample, labels: np.ndarray) -> None:
         """Write one label map."""
@@ -61,17 +88,23 @@ class LabelFiles:
 
 
 class LabelArchive:
-    """Collects all label maps in one .npz file, under the images' names without suffix.
+    """Collects all label maps in one .npz file, under the names that `sample_names` gives.
 
     The file appears under its name when all is written, or not at all. Of several processes each
     collects its own, and rank 0 puts them together in the order of the data set.
 
     Args:
         path: The file.
+        dataset: The images, for their names.
+        outputs: Checks where it goes.
+
+    Raises:
+        ValueError, OSError: See `Outputs.file`.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+    def __init__(self, path: str | Path, dataset: CustomDataset, outputs: Outputs) -> None:
+        self.path = outputs.file(path, '--out')
+        self.names = sample_names(dataset)
         self.job = broadcast_object(os.getpid())
         self.temporary = self._part(get_rank())
 
@@ -97,10 +130,10 @@ class LabelArchive:
             os.replace(self.temporary, self.path)
 
     def _part(self, rank: int) -> Path:
-        return self.path.with_name(f'.{self.path.name}.{self.job}.{rank}.tmp')
+        return temporary_path(self.path, f'.{self.job}.{rank}.tmp')
 
     def _put_together(self, parts: list[Path]) -> None:
-        whole = self.path.with_name(f'.{self.path.name}.{self.job}.tmp')
+        whole = temporary_path(self.path, f'.{self.job}.tmp')
         with ExitStack() as stack:
             archives = [stack.enter_context(zipfile.ZipFile(part)) for part in parts]
             target = stack.enter_context(zipfile.ZipFile(whole, 'w', zipfile.ZIP_DEFLATED))
@@ -116,5 +149,36 @@ class LabelArchive:
         """Add one label map."""
         buffer = io.BytesIO()
         np.save(buffer, labels)
-        name = Path(sample.metas[0]['ori_filename']).with_suffix('.npy')
-        self.archive.writestr(str(name), buffer.getvalue())
+        self.archive.writestr(f'{self.names[sample.index]}.npy', buffer.getvalue())
+
+
+def load_shown(dataset: CustomDataset, index: int) -> np.ndarray:
+    """Return a sample's image as its pipeline loads it, before anything else is done to it.
+
+    Args:
+        dataset: A data set, or several joined.
+        index: The sample.
+
+    Returns:
+        BGR uint8 (h, w, 3), to look at.
+    """
+    while True:
+        if hasattr(dataset, 'datasets'):
+            part, index = dataset.get_dataset_idx_and_sample_idx(index)
+            dataset = dataset.datasets[part]
+        elif hasattr(dataset, 'dataset'):
+            dataset, index = dataset.dataset, index % len(dataset.dataset)
+        else:
+            break
+    results = dict(img_info=dict(filename=get_filename(dataset, index)), img_prefix=None)
+    steps: Sequence[Callable[[dict], dict]] = [LoadImageFromFile()]
+    if hasattr(dataset, 'pre_pipeline') and getattr(dataset, 'img_infos', None):
+        results = dict(img_info=dataset.img_infos[index])
+        with seeded_sample(0, 0, index):
+            dataset.pre_pipeline(results)
+        steps = [*dataset.pipeline.transforms, *steps]
+    for step in steps:
+        if 'img' in results:
+            break
+        results = step(results)
+    return as_bgr(results['img'])

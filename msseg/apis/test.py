@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from msseg.apis.segment import Segmenter
 from msseg.config import Config
 from msseg.datasets import CustomDataset
 from msseg.datasets.pipelines import MultiScaleFlipAug
+from msseg.datasets.result_files import outputs_of
 from msseg.evaluation import check_metrics
 from msseg.registry import config_path
 from msseg.runner import load_checkpoint, load_weights
@@ -35,6 +36,7 @@ from msseg.utils.compile_cache import separate_compile_cache
 from msseg.utils.device import setup_device
 from msseg.utils.dist import get_rank, get_world_size, init_dist
 from msseg.utils.logging import get_logger, setup_logging
+from msseg.utils.outputs import Outputs
 
 # Scales that MMSegmentation's --aug-test uses.
 AUG_TEST_RATIOS = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
@@ -90,18 +92,20 @@ def test_from_config(
     model = build_model(cfg)
     check_classes(model, dataset)
     load_trained(model, dataset, checkpoint)
+    outputs = outputs_of(dataset, cfg.filename, checkpoint)
     page = None
     if report is not None:
-        page = EvaluationReport(report, dataset, cfg, checkpoint, work_dir)
-    scores = test_segmentor(
-        model, dataset, cfg, metrics, out=out, show_dir=show_dir, opacity=opacity,
-        format_dir=format_dir, report=page,
-    )  # fmt: skip
-    if scores is not None and get_rank() == 0:
-        print(scores.table())
+        page = EvaluationReport(report, dataset, cfg, checkpoint, work_dir, outputs)
+
+    def keep(scores: Evaluation) -> None:
+        print(scores.table(), flush=True)
         if work_dir is not None:
             _write_scores(Path(work_dir), cfg, checkpoint, scores)
-    return scores
+
+    return test_segmentor(
+        model, dataset, cfg, metrics, out=out, show_dir=show_dir, opacity=opacity,
+        format_dir=format_dir, report=page, outputs=outputs, on_scores=keep,
+    )  # fmt: skip
 
 
 def test_segmentor(
@@ -114,23 +118,32 @@ def test_segmentor(
     opacity: float = 0.5,
     format_dir: str | Path | None = None,
     report: EvaluationReport | None = None,
+    outputs: Outputs | None = None,
+    on_scores: Callable[[Evaluation], None] = lambda scores: None,
 ) -> Evaluation | None:
-    """Predict all images of a data set; see `test_from_config` for the arguments."""
+    """Predict all images of a data set; see `test_from_config` for most arguments.
+
+    `outputs` checks where results go, by default against the images and labels; `on_scores` is
+    called with the scores, on rank 0, before the report is written.
+    """
     loading = loader_options(cfg, 'test')
+    outputs = outputs or outputs_of(dataset)
     with ExitStack() as stack:
         scorer = stack.enter_context(scoring(dataset, metrics))
         handlers = scorer.handlers
         if out is not None:
-            handlers.append(stack.enter_context(LabelArchive(out)).add)
+            handlers.append(stack.enter_context(LabelArchive(out, dataset, outputs)).add)
         if show_dir is not None:
-            handlers.append(Overlays(Path(show_dir), dataset, opacity).add)
+            handlers.append(Overlays(Path(show_dir), dataset, opacity, outputs).add)
         if format_dir is not None:
-            handlers.append(LabelFiles(Path(format_dir), dataset).add)
+            handlers.append(LabelFiles(Path(format_dir), dataset, outputs).add)
         if report is not None:
             handlers.append(report.add)
         segmenter, with_labels = Segmenter(model), bool(scorer.own) or report is not None
         predict_all(segmenter, dataset, **loading, handlers=handlers, with_labels=with_labels)
         scores = scorer.scores() if metrics else None
+        if scores is not None and get_rank() == 0:
+            on_scores(scores)
         if report is not None:
             report.gather()
             if get_rank() == 0:

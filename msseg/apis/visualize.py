@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from msseg.utils.atomic import atomic_path
+from msseg.utils.outputs import mark_png
 
 _IGNORED = (255, 255, 255)
 _GAP = 4
@@ -76,6 +77,11 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        content = cv2.imencode(path.suffix, image)[1].tobytes()
+    except cv2.error as error:
+        raise OSError(
+            f'{str(path)!r} cannot be written: OpenCV writes no {path.suffix!r} files; take .png'
+        ) from error
     with atomic_path(path) as temporary:
-        if not cv2.imwrite(str(temporary), image):
-            raise OSError(f'{str(path)!r} cannot be written as an image')
+        temporary.write_bytes(mark_png(content) if path.suffix.lower() == '.png' else content)

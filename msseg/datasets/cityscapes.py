@@ -91,19 +91,13 @@ class CityscapesDataset(CustomDataset):
         Returns:
             The files' paths.
         """
-        table = self._file_values() if to_label_id else np.arange(256, dtype=np.uint8)
+        if not to_label_id:
+            return self._write_results(results, imgfile_prefix, indices)
+        table = self._file_values()
         colours = np.zeros((_NUM_LABEL_IDS, 3), np.uint8)
         colours[list(LABEL_IDS)] = CityscapesDataset.PALETTE
-        indices = range(len(self)) if indices is None else indices
-        return [
-            self._write_result(
-                table[np.asarray(result, np.uint8)],
-                imgfile_prefix,
-                index,
-                colours if to_label_id else None,
-            )
-            for result, index in zip(results, indices, strict=True)
-        ]
+        values = [table[np.asarray(result, np.int64)] for result in results]
+        return self._write_results(values, imgfile_prefix, indices, colours)
 
     def _file_values(self) -> np.ndarray:
         table = np.zeros(256, np.uint8)

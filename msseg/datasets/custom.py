@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from msseg.datasets import file_lists
 from msseg.datasets.builder import DATASETS
@@ -16,8 +15,10 @@ from msseg.datasets.classes import choose_classes
 from msseg.datasets.pipelines import Compose, LoadAnnotations
 from msseg.datasets.pipelines.arguments import check_disk_backend
 from msseg.datasets.pipelines.label_file import parse_label_map
+from msseg.datasets.result_files import outputs_of, sample_names, write_label_file
 from msseg.datasets.sample_rng import current_rng
 from msseg.utils.logging import get_logger
+from msseg.utils.outputs import are_unique
 
 
 @DATASETS.register_module()
@@ -108,6 +109,7 @@ class CustomDataset:
         place = f' in {self.img_dir}' if self.img_dir else ''
         use = 'evaluation' if test_mode else 'training'
         get_logger().info('%s: %d images%s, for %s', who, len(self), place, use)
+        self._planned: tuple[str, list[Path]] | None = None
 
     def _join(self, path: str | None) -> str | None:
         if path is None or self.data_root is None:
@@ -269,25 +271,44 @@ class CustomDataset:
         Returns:
             The files' paths.
         """
-        indices = range(len(self)) if indices is None else indices
-        files = []
-        for result, index in zip(results, indices, strict=True):
-            if self.reduce_zero_label:
-                result = result + 1
-            files.append(self._write_result(result, imgfile_prefix, index))
-        return files
+        offset = int(self.reduce_zero_label)
+        results = [np.asarray(result).astype(np.int32) + offset for result in results]
+        return self._write_results(results, imgfile_prefix, indices)
 
-    def _write_result(
-        self, result: np.ndarray, folder: str, index: int, palette: np.ndarray | None = None
-    ) -> str:
-        file = Path(folder) / f'{Path(self.img_infos[index]["filename"]).stem}.png'
-        file.parent.mkdir(parents=True, exist_ok=True)
-        img = Image.fromarray(np.asarray(result).astype(np.uint8))
-        if palette is not None:
-            img = img.convert('P')
-            img.putpalette(palette.ravel().tolist())
-        img.save(file)
-        return str(file)
+    def result_paths(self, folder: str | Path) -> list[Path]:
+        """Return the files that `format_results` writes, for all samples.
+
+        They are named after the images; with the folders below `img_dir` where two images would
+        have one name.
+
+        Raises:
+            ValueError, OSError: See `Outputs.files`.
+        """
+        if self._planned is None or self._planned[0] != str(folder):
+            names = sample_names(self)
+            short = [osp.basename(name) for name in names]
+            names = short if are_unique(short) else names
+            files = outputs_of(self).files(
+                folder, [f'{name}.png' for name in names], 'format_results'
+            )
+            self._planned = str(folder), files
+        return self._planned[1]
+
+    def _write_results(
+        self,
+        results: Sequence[np.ndarray],
+        folder: str,
+        indices: Sequence[int] | None,
+        palette: np.ndarray | None = None,
+    ) -> list[str]:
+        """Write label maps, in the values of label files."""
+        paths = self.result_paths(folder)
+        indices = range(len(self)) if indices is None else indices
+        most = 0 if self.CLASSES is None else len(self.CLASSES) - 1 + int(self.reduce_zero_label)
+        files = [paths[index] for index in indices]
+        for path, result in zip(files, results, strict=True):
+            write_label_file(path, result, palette, most)
+        return [str(path) for path in files]
 
 
 def check_labels(dataset: Any) -> None:

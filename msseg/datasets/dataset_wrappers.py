@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -88,6 +89,11 @@ class ConcatDataset:
         """Raise FileNotFoundError unless every image has its label file."""
         for dataset in self.datasets:
             check_labels(dataset)
+
+    def result_paths(self, folder: str | Path) -> list[Path]:
+        """Return the files that `format_results` writes, for all samples."""
+        parts = enumerate(self.datasets)
+        return [path for i, part in parts for path in part.result_paths(f'{folder}/{i}')]
 
     def format_results(
         self,

@@ -57,8 +57,4 @@ class LoveDADataset(CustomDataset):
         indices: Sequence[int] | None = None,
     ) -> list[str]:
         """Write predictions as PNG files of class indices; see `CustomDataset.format_results`."""
-        indices = range(len(self)) if indices is None else indices
-        return [
-            self._write_result(result, imgfile_prefix, index)
-            for result, index in zip(results, indices, strict=True)
-        ]
+        return self._write_results(results, imgfile_prefix, indices)

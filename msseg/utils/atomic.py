@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import platform
 import re
@@ -31,7 +32,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         The name to write to.
     """
     path = Path(path)
-    temporary = path.with_name(f'.{path.stem}.{_machine()}-{os.getpid()}.tmp{path.suffix}')
+    temporary = temporary_path(path, f'.{_machine()}-{os.getpid()}.tmp{path.suffix}')
     try:
         yield temporary
         _fsync(temporary, os.O_RDONLY)
@@ -41,6 +42,24 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         # where this fails, the folder is gone: what made the block fail says more
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def temporary_path(path: Path, ending: str) -> Path:
+    """Return a hidden name beside `path` that ends in `ending` and that file systems take.
+
+    Of a name that would be longer than they allow, a part and a digest remain.
+    """
+    try:
+        longest = os.pathconf(path.parent, 'PC_NAME_MAX')
+    except OSError:  # the folder is not there
+        longest = 255
+    stem = os.fsencode(path.stem)
+    room = longest - len(os.fsencode(ending)) - 1
+    if len(stem) > room:
+        digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:12]
+        stem = stem[: room - len(digest) - 1].decode(errors='ignore').encode() + b'~'
+        stem += digest.encode()
+    return path.with_name(f'.{os.fsdecode(stem)}{ending}')
 
 
 def atomic_write_text(path: str | Path, text: str) -> None:

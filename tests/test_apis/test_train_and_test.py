@@ -10,6 +10,7 @@ from PIL import Image
 
 from msseg import apis
 from msseg.apis import load_config, train_from_config
+from msseg.apis.evaluation_report import EvaluationReport
 from msseg.apis.test import set_aug_test
 from msseg.apis.train import refuse_unsupported
 from msseg.config import Config
@@ -93,6 +94,22 @@ def test_testing_agrees_with_training_to_the_last_digit_and_draws(trained, capsy
     shown = np.array(Image.open(tmp_path / 'shown' / 'disc_3.png')).astype(int)
     palette = np.array([[0, 0, 0], [255, 200, 0]])
     np.testing.assert_allclose(shown, (image + palette[labels['disc_3']]) / 2, atol=1)
+
+
+def test_scores_are_kept_when_the_report_fails(trained, capsys, tmp_path, monkeypatch):
+    folder, config, _ = trained
+
+    def fail(*arguments):
+        raise OSError('no space left')
+
+    monkeypatch.setattr(EvaluationReport, 'write', fail)
+    with pytest.raises(OSError, match='no space left'):
+        apis.test_from_config(
+            load_config(config), folder / 'run' / 'iter_8.ckpt', ['mIoU'], work_dir=tmp_path,
+            report=tmp_path / 'report',
+        )  # fmt: skip
+    assert re.search(r'\| ground \| +\d+\.\d\d', capsys.readouterr().out)
+    assert len(list(tmp_path.glob('eval_*.json'))) == 1
 
 
 def test_resuming_goes_on_exactly(trained, tmp_path):

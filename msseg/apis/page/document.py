@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from msseg.utils.atomic import atomic_write_text
+from msseg.utils.outputs import HTML_MARK
 from msseg.version import __version__
 
 
@@ -41,7 +42,7 @@ class Page:
             for title, body in self._sections
         )
         return (
-            '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+            f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">{HTML_MARK}'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
             # without one of its own a browser asks the server for an icon
             '<link rel="icon" href="data:,">'

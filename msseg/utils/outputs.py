@@ -1,0 +1,221 @@
+"""Names and places of results: below the folder that the user named, over nothing of the user's."""
+
+from __future__ import annotations
+
+import os
+import struct
+import unicodedata
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+_PNG_MARK = b'tEXtSoftware\0msseg'
+# PNG, the standard chunk that names the program which made a picture; it may follow the header
+PNG_MARK_CHUNK = (
+    struct.pack('>I', len(_PNG_MARK) - 4) + _PNG_MARK + struct.pack('>I', zlib.crc32(_PNG_MARK))
+)
+HTML_MARK = '<meta name="generator" content="msseg">'
+CSV_HEAD = 'image,mIoU,aAcc,pixels'
+# how the first bytes of a file tell that msseg has written it; other kinds come beside one of these
+_MARKS = {'.png': _PNG_MARK, '.html': HTML_MARK.encode(), '.csv': CSV_HEAD.encode()}
+_HEAD_BYTES = 512
+_PNG_HEADER_BYTES = 33
+
+
+def mark_png(content: bytes) -> bytes:
+    """Return a PNG file's content with the mark by which `Outputs` knows results of msseg."""
+    return content[:_PNG_HEADER_BYTES] + PNG_MARK_CHUNK + content[_PNG_HEADER_BYTES:]
+
+
+def unique_names(paths: Iterable[str | Path], folders: Iterable[str | Path] = ()) -> list[str]:
+    """Return what to call the results of each file, no two alike even where case does not count.
+
+    Args:
+        paths: The files.
+        folders: Where names start from, if the files are below it; of several, what they have in
+            common.
+
+    Returns:
+        For each file its path without suffix below the common folder of `folders` and files. It
+        keeps its suffix where another would have the same name without; a number tells apart what
+        is still alike (names that differ only in case, or a file that comes twice).
+
+    Example:
+        >>> unique_names(['/data/a/1.png', '/data/b/1.png', '/data/b/1.jpg'])
+        ['a/1', 'b/1.png', 'b/1.jpg']
+    """
+    paths = [os.path.abspath(path) for path in paths]
+    starts = {os.path.dirname(path) for path in paths} | {os.path.abspath(f) for f in folders}
+    common = os.path.commonpath(starts) if starts else ''
+    whole = [Path(os.path.relpath(path, common)).as_posix() for path in paths]
+    names = [os.path.splitext(name)[0] for name in whole]
+    while True:
+        count = Counter(map(_same_on_disk, names))
+        twice = [count[_same_on_disk(name)] > 1 for name in names]
+        longer = [w if again else n for w, n, again in zip(whole, names, twice, strict=True)]
+        if longer == names:
+            break
+        names = longer
+    return _numbered(names)
+
+
+def are_unique(names: Sequence[str]) -> bool:
+    """Return whether no two names are alike, even where case does not count."""
+    return len(set(map(_same_on_disk, names))) == len(names)
+
+
+def _numbered(names: Sequence[str]) -> list[str]:
+    """Append ``~2``, ``~3`` and so on to names that have come before."""
+    taken = {_same_on_disk(name) for name in names}
+    seen: Counter[str] = Counter()
+    result = []
+    for name in names:
+        seen[_same_on_disk(name)] += 1
+        number = seen[_same_on_disk(name)]
+        unique = name
+        while number > 1 and _same_on_disk(unique := f'{name}~{number}') in taken:
+            number += 1
+        taken.add(_same_on_disk(unique))
+        result.append(unique)
+    return result
+
+
+def _same_on_disk(name: str) -> str:
+    """Return what names have in common that some file system takes for one."""
+    return unicodedata.normalize('NFC', name).casefold()
+
+
+class Outputs:
+    """Gives out the paths of a run's results, or refuses them before anything is computed.
+
+    No result lies outside of its folder (by ``..``, an absolute name or a symbolic link), replaces
+    an input or another result of the run, or, below a folder, a file that msseg has not written.
+
+    Args:
+        inputs: Files that the run reads.
+    """
+
+    def __init__(self, inputs: Iterable[str | Path | None] = ()) -> None:
+        self._inputs = [path for path in inputs if path is not None]
+        self._input_ids: dict[tuple[int, int], str | Path] | None = None
+        self._claimed: dict[str, str] = {}
+
+    def file(self, path: str | Path, who: str) -> Path:
+        """Return the path of a single file that the user has named.
+
+        Args:
+            path: The file; it may be there.
+            who: The option that names it, for errors.
+
+        Raises:
+            IsADirectoryError: It is a folder.
+            ValueError: It is an input, or another result.
+        """
+        path = Path(path)
+        if path.is_dir():
+            raise IsADirectoryError(f'{who} is {str(path)!r}, which is a folder; give a file name')
+        self._refuse_input(path, who)
+        self._claim(path, who)
+        return path
+
+    def files(self, folder: str | Path, names: Iterable[str], who: str) -> list[Path]:
+        """Return the paths of results below a folder.
+
+        Args:
+            folder: It need not be there.
+            names: Relative paths with suffix; a name that is a folder there (of the pictures of a
+                video) must hold nothing but results of msseg.
+            who: The option that names the folder, for errors.
+
+        Raises:
+            ValueError: A result would lie outside of the folder, or replace an input, another
+                result, or a file that msseg has not written.
+        """
+        folder = Path(folder)
+        if folder.exists() and not folder.is_dir():
+            raise NotADirectoryError(f'{who} is {str(folder)!r}, which is a file; name a folder')
+        names = list(names)
+        self._refuse_outside(folder, names, who)
+        foreign = []
+        paths = [folder / name for name in names]
+        for path in paths:
+            self._claim(path, who)
+            if os.path.lexists(path):
+                self._refuse_input(path, who)
+                if not _is_own(path):
+                    foreign.append(path)
+        if foreign:
+            raise FileExistsError(
+                f'{who}: {str(foreign[0])!r} is there already and was not written by msseg '
+                f'({len(foreign)} such files): name another folder, or move it away'
+            )
+        return paths
+
+    def _refuse_outside(self, folder: Path, names: Sequence[str], who: str) -> None:
+        root = os.path.realpath(folder)
+        parents: dict[Path, bool] = {}
+        for name in names:
+            path = folder / name
+            if path.parent not in parents:
+                parents[path.parent] = _is_below(os.path.realpath(path.parent), root)
+            is_inside = parents[path.parent] and not os.path.isabs(name)
+            if is_inside and path.is_symlink():
+                is_inside = _is_below(os.path.realpath(path), root)
+            if not is_inside or '..' in Path(name).parts:
+                raise ValueError(
+                    f'{who}: the result {name!r} would be written to {os.path.realpath(path)!r}, '
+                    f'outside of {str(folder)!r}: name another folder, or correct the name (or '
+                    'remove the symbolic link) that leads there'
+                )
+
+    def _claim(self, path: Path, who: str) -> None:
+        key = _same_on_disk(os.path.join(os.path.realpath(path.parent), path.name))
+        if key in self._claimed:
+            raise ValueError(
+                f'{who}: {str(path)!r} would be written twice, the first time by '
+                f'{self._claimed[key]}: name another place for one of them'
+            )
+        self._claimed[key] = who
+
+    def _refuse_input(self, path: Path, who: str) -> None:
+        try:
+            found = os.stat(path)
+        except OSError:  # not there, or a link that leads nowhere
+            return
+        if self._input_ids is None:
+            self._input_ids = dict(_identified(self._inputs))
+        source = self._input_ids.get((found.st_dev, found.st_ino))
+        if source is not None:
+            raise ValueError(
+                f'{who}: the result {str(path)!r} would replace the input {str(source)!r}: name '
+                'another place for results'
+            )
+
+
+def _identified(paths: Iterable[str | Path]) -> Iterator[tuple[tuple[int, int], str | Path]]:
+    for path in paths:
+        try:
+            found = os.stat(path)
+        except (OSError, ValueError):  # what is not there cannot be replaced
+            continue
+        yield (found.st_dev, found.st_ino), path
+
+
+def _is_below(path: str, root: str) -> bool:
+    return os.path.commonpath([path, root]) == root
+
+
+def _is_own(path: Path) -> bool:
+    """Whether msseg wrote a file; a folder when it holds nothing else than such files."""
+    if path.is_dir():
+        files = [file for file in path.rglob('*') if not file.is_dir()]
+        return all(file.suffix in ('.png', '.npy') and _is_own(file) for file in files)
+    mark = _MARKS.get(path.suffix.lower())
+    if mark is None:
+        return True
+    try:
+        with path.open('rb') as file:
+            return mark in file.read(_HEAD_BYTES)
+    except FileNotFoundError:  # a link that leads nowhere
+        return True
