@@ -10,7 +10,14 @@ from types import FrameType
 
 import numpy as np
 
-from msseg.datasets.heartbeat import SLOT, BusyWorker, begin_row, busy_workers, end_row
+from msseg.datasets.heartbeat import (
+    SLOT,
+    BusyWorker,
+    begin_row,
+    busy_workers,
+    end_row,
+    latest_samples,
+)
 from msseg.datasets.transport import pack_error
 
 NOTHING = np.zeros(1, np.uint8)  # stands for "no error" and for the columns of a failed row
@@ -73,6 +80,10 @@ class RowSource:
     def busy(self) -> list[BusyWorker]:
         """Return the workers that are loading a row."""
         return busy_workers(self._heartbeat)
+
+    def latest(self) -> list[BusyWorker]:
+        """Return for each worker the sample that it loads, or has loaded last, if there is one."""
+        return latest_samples(self._heartbeat)
 
     def _check_shared_memory(self, row_bytes: int) -> None:
         # MindSpore makes rows_ahead + 2 segments a worker, with the first rows; writing to one

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import logging
 import multiprocessing
+import multiprocessing.util
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -122,6 +125,7 @@ class WorkerPool:
         prefetch, watchdog = ds.config.get_prefetch_size(), ds.config.get_enable_watchdog()
         # OpenCV's threads do not survive a fork: workers inherit a state without them.
         cv2.setNumThreads(0)
+        _prepare_for_kill()
         ds.config.set_prefetch_size(_ROWS_AHEAD)
         ds.config.set_enable_watchdog(False)
         try:
@@ -206,3 +210,18 @@ class WorkerPool:
         """End the workers."""
         self._closed = True
         self._stop()
+
+
+def _prepare_for_kill() -> None:
+    """Let workers that are killed leave neither folders nor a warning behind."""
+    # A worker that shares memory puts a socket into multiprocessing's temporary folder. Workers
+    # inherit that of this process, which removes it when it ends, if there is one by then.
+    multiprocessing.util.get_temp_dir()
+    # MindSpore 2.8 logs a warning when the pool is closed, which is what was asked for.
+    logger = logging.getLogger(f'ME.mindspore.log.{os.getpid()}')
+    if _is_not_about_closing not in logger.filters:
+        logger.addFilter(_is_not_about_closing)
+
+
+def _is_not_about_closing(record: logging.LogRecord) -> bool:
+    return 'Generator receives a termination signal' not in record.getMessage()

@@ -103,13 +103,19 @@ class WorkerWatch:
         for number, worker in enumerate(self.workers()):
             death = _death_of(worker)
             if death is not None:
-                busy = [each for each in self._source.busy() if each.worker == number]
-                during = f' while it loaded {self._name(busy[0])}' if busy else ''
                 return ChildProcessError(
-                    f'loader worker {worker.pid} {death}{during}; a worker that is killed mostly '
-                    'lacked memory: use fewer workers_per_gpu or smaller batches'
+                    f'loader worker {worker.pid} {death} {self._doing(number)}; a worker that is '
+                    'killed mostly lacked memory: use fewer workers_per_gpu or smaller batches'
                 )
         return None
+
+    def _doing(self, number: int) -> str:
+        """Return what a dead worker was doing, to follow a verb."""
+        for each in self._source.latest():
+            if each.worker == number:
+                is_busy = each.seconds >= 0
+                return f'{"while" if is_busy else "after"} it loaded {self._name(each)}'
+        return 'before it loaded a sample'
 
     def _find_hung(self) -> Exception | None:
         self._note_sleep()
@@ -124,9 +130,11 @@ class WorkerWatch:
         if not busy and self.waiting_since is not None:
             seconds = time.monotonic() - self.waiting_since
             if self._is_over(seconds):
+                last = ', '.join(self._name(each) for each in self._source.latest())
+                loaded = f'after they loaded {last}' if last else 'and none has loaded a sample'
                 return TimeoutError(
-                    f'no loader worker has done anything for {seconds:.0f} s: they are stopped, or '
-                    'a library hangs in new processes; try workers_per_gpu=0'
+                    f'no loader worker has done anything for {seconds:.0f} s, {loaded}: they are '
+                    'stopped, or a library hangs in new processes; try workers_per_gpu=0'
                 )
         return None
 

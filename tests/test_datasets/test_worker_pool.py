@@ -1,6 +1,7 @@
 """Worker processes: order, errors, deaths and hangs."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -135,6 +136,61 @@ def test_death_of_a_worker_ends_the_wait(death, message):
 
     with pytest.raises(ChildProcessError, match=message):
         take(make_pool(load))
+
+
+@pytest.mark.parametrize('number', [signal.SIGKILL, signal.SIGSTOP], ids=lambda n: n.name)
+def test_worker_that_ends_or_stands_still_between_samples_is_told_with_its_last_one(number):
+    pool = make_pool(row, hang_after_s=2.0)
+    rows = iter(pool)
+    for _ in range(3):
+        next(rows)
+    time.sleep(0.5)  # until each has its rows ready and waits
+    for worker in pool._workers():
+        os.kill(worker.pid, number)
+    with pytest.raises((ChildProcessError, TimeoutError)) as raised:
+        list(rows)
+    pool.close()
+    after = r'was killed by SIGKILL after it' if number == signal.SIGKILL else r', after they'
+    assert re.search(rf'{after} loaded file\d+_0.png', str(raised.value))
+
+
+def test_worker_that_dies_before_its_first_sample(monkeypatch):
+    monkeypatch.setattr(row_source, 'begin_row', lambda *_: os._exit(4))
+    with pytest.raises(ChildProcessError, match='exit (status|code) 4 before it loaded a sample'):
+        take(make_pool(row))
+
+
+def test_closing_leaves_neither_folders_nor_a_warning(tmp_path):
+    program = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+import time
+import numpy as np
+from msseg.datasets.worker_pool import WorkerPool
+
+def load(number):
+    time.sleep(0.3 if number > 4 else 0)  # so that the pool is closed while MindSpore waits
+    return (np.zeros((64, 64), np.float32),)
+
+if __name__ == '__main__':
+    for _ in range(2):
+        pool = WorkerPool(load, 1, None, 2, lambda row, place: '')
+        for number, _ in enumerate(pool):
+            if number == 5:
+                pool.close()
+                break
+"""
+    (tmp_path / 'program.py').write_text(program)
+    (tmp_path / 'temporary').mkdir()
+    ended = subprocess.run(
+        [sys.executable, str(tmp_path / 'program.py')],
+        env={**os.environ, 'TMPDIR': str(tmp_path / 'temporary')},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, '', '')
+    assert list((tmp_path / 'temporary').iterdir()) == []
 
 
 def test_hanging_worker_ends_the_wait():
