@@ -28,6 +28,8 @@ EXTRAS = {
     'cityscapes': ['cityscapesscripts>=2.2'],
     # exporting to ONNX, and running what was exported; the latter needs onnxruntime alone
     'onnx': ['onnx>=1.17', 'onnxruntime>=1.20'],
+    # TIFF files of channels that are no colours, which OpenCV does not read
+    'tiff': ['tifffile>=2023.2'],
     'docs': ['mkdocs-material>=9.5'],
     'tests': [
         'cityscapesscripts>=2.2',
@@ -39,6 +41,7 @@ EXTRAS = {
         'pytest-cov>=7.0',
         'ruff>=0.9',
         'tensorboardX>=2.6',
+        'tifffile>=2023.2',
     ],
 }
 

@@ -82,7 +82,7 @@ class _Browser:
         self.palette = dataset.PALETTE or default_palette(len(self.names))
         self.pixels = np.zeros(len(self.names) + 1, np.int64)  # the last: ignored
         self.shapes: dict[tuple[int, ...], int] = {}
-        self.sums = np.zeros((2, 3))
+        self.sums: np.ndarray | float = 0.0  # of the channels and of their squares
         self.num_values = 0
 
     def sample(self, index: int) -> str:
@@ -157,8 +157,8 @@ class _Browser:
         counts = np.bincount(label[is_known].astype(np.int64), minlength=len(self.names))
         self.pixels += np.append(counts, label.size - is_known.sum())
         self.shapes[label.shape] = self.shapes.get(label.shape, 0) + 1
-        values = np.broadcast_to(img.reshape(len(img), -1), (3, label.size)).astype(np.float64)
-        self.sums += values.sum(axis=1), (values**2).sum(axis=1)
+        values = img.reshape(len(img), -1).astype(np.float64)
+        self.sums = self.sums + np.stack([values.sum(axis=1), (values**2).sum(axis=1)])
         self.num_values += label.size
 
     def _blend(self, image: np.ndarray, label: np.ndarray) -> np.ndarray:
@@ -169,11 +169,11 @@ def undo_normalize(img: np.ndarray, norm: dict | None) -> np.ndarray:
     """Return a network's input as a picture.
 
     Args:
-        img: float32 (3, h, w) or (1, h, w).
+        img: float32 (c, h, w).
         norm: ``mean``, ``std`` and ``to_rgb``, as Normalize writes them; None when it was not.
 
     Returns:
-        BGR uint8 (h, w, 3).
+        BGR uint8 (h, w, 3); of more than three channels the first three.
     """
     shown = img.transpose(1, 2, 0)
     if norm is not None:

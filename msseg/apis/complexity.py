@@ -55,7 +55,7 @@ def count_complexity(model: nn.Cell, size: tuple[int, int], depth: int = 2) -> l
 
     with walking(count):
         model.set_train(False)
-        model.predict(ops.zeros((1, 3, *size), ms.float32))
+        model.predict(ops.zeros((1, model.in_channels, *size), ms.float32))
     return list(parts.values())
 
 

@@ -165,7 +165,11 @@ def segmenter_of(model: nn.Cell) -> Segmenter:
 
 
 def as_bgr(image: np.ndarray) -> np.ndarray:
-    """Return an image as a loader gives it as uint8 (h, w, 3), to look at."""
+    """Return an image as a loader gives it as uint8 (h, w, 3), to look at.
+
+    Of more than three channels the first three are shown as blue, green and red, of two the first
+    as grey. Values are shown from 0 to 255, of uint16 from 0 to 65535.
+    """
     if image.dtype != np.uint8:
         largest = 255 if image.dtype != np.uint16 else 65535
         image = np.clip(image.astype(np.float32) * (255 / largest), 0, 255).astype(np.uint8)

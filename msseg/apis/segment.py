@@ -53,6 +53,7 @@ class Segmenter:
             self.order_flipped[list(pair)] = self.order_flipped[list(reversed(pair))]
         self.align_corners = segmentor.align_corners
         self.threshold = segmentor.threshold
+        self.in_channels = segmentor.in_channels
         self._logits = SegmentorForTest(segmentor, 'logits')
         self._labels = SegmentorForTest(segmentor, 'labels')
         self._is_compiled = False
@@ -61,12 +62,16 @@ class Segmenter:
         """Return the most probable class of every pixel.
 
         Args:
-            imgs: The image as prepared for each scale and flip, float32 (3, h, w) each.
+            imgs: The image as prepared for each scale and flip, float32 (c, h, w) each.
             metas: ``ori_shape``, ``flip`` and ``flip_direction`` of each.
 
         Returns:
             Integers (h, w) at the original image's size.
+
+        Raises:
+            ValueError: The images have other channels than the network takes.
         """
+        self._check_channels(imgs[0])
         self.announce_compilation()
         size = imgs[0].shape[1:]
         is_plain = len(imgs) == 1 and not metas[0]['flip'] and len(self._windows(size)) == 1
@@ -90,7 +95,11 @@ class Segmenter:
         Returns:
             float32 (num_classes, h, w) at the original image's size; (1, h, w), the probability of
             class 1, for a segmentor with a single output channel.
+
+        Raises:
+            ValueError: See `labels`.
         """
+        self._check_channels(imgs[0])
         self.announce_compilation()
         if self.merge == 'softmax' and len(imgs) == 1:
             return self._probabilities_of_one(imgs[0], metas[0])
@@ -110,6 +119,14 @@ class Segmenter:
                 'Compiling the network for prediction; the first image may take a minute'
             )
         self._is_compiled = True
+
+    def _check_channels(self, img: np.ndarray) -> None:
+        if len(img) != self.in_channels:
+            raise ValueError(
+                f'the test pipeline gives an image of {len(img)} channels, but the network takes '
+                f'{self.in_channels} (in_channels of the backbone): let color_type of '
+                'LoadImageFromFile, mean and std of Normalize and in_channels agree'
+            )
 
     def _plain_labels(self, img: np.ndarray) -> np.ndarray:
         """Label one whole image whose size is the original's."""

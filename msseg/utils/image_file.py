@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import io
+import os
+import re
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image, ImageOps
+
+from msseg.utils.extras import import_extra
+from msseg.utils.image_header import ImageHeader, opened_by_pillow, read_header
+from msseg.utils.image_values import ValueScale, as_color_type, check_colours
+from msseg.utils.regular_file import check_regular
 
 COLOR_TYPES = {
     'color': cv2.IMREAD_COLOR,
@@ -17,9 +24,15 @@ COLOR_TYPES = {
     'grayscale_ignore_orientation': cv2.IMREAD_IGNORE_ORIENTATION | cv2.IMREAD_GRAYSCALE,
 }
 BACKENDS = ('cv2', 'pillow')
+# A decoded image of so many pixels takes 1.2 GB, and what follows several times that. A file of
+# some kilobytes may claim any size.
+PIXEL_LIMIT, PIXEL_LIMIT_VARIABLE = 400_000_000, 'MSSEG_MAX_IMAGE_PIXELS'
 
 _PNG_END = b'IEND\xaeB`\x82'
-_JPEG_END, _JPEG_SCAN = b'\xff\xd9', b'\xff\xda'
+_PNG_SIGNATURE_BYTES, _PNG_CHUNK_BYTES = 8, 12  # length, name and checksum of a chunk
+_JPEG_END = b'\xff\xd9'
+# A marker, where stuffed and restart bytes of the coded data are none.
+_JPEG_MARKER = re.compile(rb'\xff[^\x00\xff\xd0-\xd7]')
 _MEAN_COLOUR = (124, 117, 104)  # behind transparent pixels, as MMCV has it
 
 
@@ -34,12 +47,15 @@ def read_bytes(path: str | Path) -> bytes:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is empty, or a PNG or JPEG file without its end.
+        ValueError: It is empty, no regular file, or a PNG or JPEG file without its end.
     """
+    check_regular(path)
     try:
         data = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise FileNotFoundError(f'{path}: there is no such file') from None
+    except MemoryError:
+        raise ValueError(
+            f'{path}: the file is larger than memory ({os.path.getsize(path)} bytes)'
+        ) from None
     if not data:
         raise ValueError(f'{path}: the file is empty; copy or download it again')
     if not is_whole(data):
@@ -53,64 +69,208 @@ def read_bytes(path: str | Path) -> bytes:
 def is_whole(data: bytes) -> bool:
     """Tell whether a file has its end: False for a PNG or JPEG file without it.
 
-    Decoders fill what is missing with grey and go on, so a cut file must be found here.
+    Decoders fill what is missing with grey and go on, so a cut file must be found here. Whatever
+    follows the end of the picture, such as a telephone's film, does not matter.
     """
     if data[:4] == b'\x89PNG':
-        return data.endswith(_PNG_END) or _PNG_END in data[-4096:]
+        return data.endswith(_PNG_END) or _has_png_end(data)
     if data[:2] == b'\xff\xd8':
-        return data.endswith(_JPEG_END) or data.rfind(_JPEG_END) > data.rfind(_JPEG_SCAN)
+        return data.endswith(_JPEG_END) or _has_jpeg_end(data)
     return True
 
 
-def decode_image(data: bytes, path: str | Path, color_type: str, backend: str) -> np.ndarray:
+def pixel_limit() -> int:
+    """Return how many pixels an image may have: MSSEG_MAX_IMAGE_PIXELS, else `PIXEL_LIMIT`.
+
+    Raises:
+        ValueError: The variable is no positive whole number.
+    """
+    text = os.environ.get(PIXEL_LIMIT_VARIABLE, '').strip()
+    if not text:
+        return PIXEL_LIMIT
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise ValueError(
+            f'environment variable {PIXEL_LIMIT_VARIABLE} is {text!r}, expected a number of pixels '
+            f'such as {PIXEL_LIMIT}'
+        )
+    return int(text)
+
+
+def check_pixels(size: tuple[int, int], path: str | Path) -> None:
+    """Raise ValueError for an image of more pixels than `pixel_limit`, before it is decoded."""
+    h, w = size
+    limit = pixel_limit()
+    if h * w > limit:
+        raise ValueError(
+            f'{path}: the image is of {h}x{w} pixels, {h * w} in all, more than the limit of '
+            f'{limit}; set the environment variable {PIXEL_LIMIT_VARIABLE}={h * w} to read it'
+        )
+
+
+def decode_image(
+    data: bytes,
+    path: str | Path,
+    color_type: str,
+    backend: str,
+    scale: ValueScale | None = None,
+    header: ImageHeader | None = None,
+) -> np.ndarray:
     """Decode an image.
 
     Args:
         data: The file's content.
         path: The file's name, for errors.
         color_type: A key of `COLOR_TYPES`.
-        backend: ``cv2`` or ``pillow``.
+        backend: ``cv2`` or ``pillow``; files of more than 8 bits are read the same by both.
+        scale: How values become 0 to 255; None takes the upper 8 of 16 bits.
+        header: What `read_header` gave for `data`, where it has been read.
 
     Returns:
         (h, w, 3) in BGR order, or (h, w) for grayscale; ``unchanged`` gives what the file holds.
+        uint8, with `scale` float32; ``unchanged`` has the type of the file.
 
     Raises:
-        ValueError: It cannot be decoded.
+        ImportError: A TIFF of many channels needs the package tifffile, which is missing.
+        ValueError: It cannot be decoded, is too large, or holds values that need `scale`.
 
     Source: MMCV 1.7 ``mmcv.imfrombytes``.
     """
-    if backend == 'cv2':
+    header = header or read_header(data)
+    if header is not None:
+        check_pixels(header.size, path)
+        if color_type != 'unchanged':
+            check_colours(header, path)
+    is_deep = header is not None and header.bits > 8
+    is_unchanged = color_type == 'unchanged'
+    if is_deep and scale is None and not is_unchanged and header.dtype != 'uint16':
+        raise ValueError(
+            f'{path}: holds {header.bits}-bit numbers ({header.dtype}), which have no fixed scale: '
+            'give LoadImageFromFile max_value, the value to show as white, or percentiles=(1, 99), '
+            "or load them as they are with color_type='unchanged'"
+        )
+    if header is not None and (is_deep or header.kind == 'NPY'):
+        is_array = header.kind == 'NPY'
+        img = _load_array(data, path) if is_array else _decode_unchanged(data, path, header)
+        if not is_unchanged:
+            img = as_color_type(img, header, color_type)
+            if scale is None and img.dtype == np.uint16:
+                img = (img >> 8).astype(np.uint8)
+    elif is_unchanged and header is not None and header.kind == 'TIFF' and not header.mode:
+        img = _decode_unchanged(data, path, header)
+    elif backend == 'cv2':
+        img = _decode_with_cv2(data, path, COLOR_TYPES[color_type])
+    else:
+        img = _decode_with_pillow(data, path, color_type)
+    return img if scale is None else scale(img)
+
+
+def _decode_with_cv2(data: bytes, path: str | Path, flags: int) -> np.ndarray:
+    try:
+        img = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error:
+        img = None
+    if img is None:
+        raise ValueError(_undecodable(path, data))
+    return img
+
+
+def _decode_unchanged(data: bytes, path: str | Path, header: ImageHeader) -> np.ndarray:
+    """Decode what OpenCV reads in the file's own type; colours in BGR order."""
+    img = None
+    if header.channels <= 4:
         try:
-            img = cv2.imdecode(np.frombuffer(data, np.uint8), COLOR_TYPES[color_type])
+            img = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         except cv2.error:
             img = None
-        if img is None:
-            raise ValueError(_undecodable(path, data))
-        return img
+    channels = 0 if img is None else 1 if img.ndim == 2 else img.shape[2]
+    # OpenCV drops channels of a TIFF that does not call them colours
+    if header.kind == 'TIFF' and channels != header.channels:
+        img = _decode_with_tifffile(data, path, header)
+    if img is None:
+        raise ValueError(_undecodable(path, data))
+    return img
+
+
+def _decode_with_tifffile(data: bytes, path: str | Path, header: ImageHeader) -> np.ndarray:
+    tifffile = import_extra('tifffile', 'tiff', f'{path}: a TIFF of {header.channels} channels')
     try:
-        return _decode_with_pillow(data, color_type)
+        with tifffile.TiffFile(io.BytesIO(data)) as file:
+            page = file.pages[0]
+            img = page.asarray()
+            is_planar = page.planarconfig == tifffile.PLANARCONFIG.SEPARATE
+    except Exception as error:
+        raise ValueError(f'{_undecodable(path, data)} ({error})') from None
+    if img.ndim == 3 and is_planar:
+        img = img.transpose(1, 2, 0)
+    if img.shape[:2] != header.size:
+        raise ValueError(f'{_undecodable(path, data)} (shape {img.shape})')
+    return np.ascontiguousarray(img)
+
+
+def _load_array(data: bytes, path: str | Path) -> np.ndarray:
+    try:
+        img = np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, OSError, EOFError) as error:
+        raise ValueError(f'{path}: cannot be read as a numpy array ({error})') from None
+    # an image with more channels than columns is one with the channels first
+    if img.ndim == 3 and img.shape[0] <= 16 < img.shape[2]:
+        raise ValueError(
+            f'{path}: the array is of shape {img.shape}, expected (h, w, channels); save it with '
+            'array.transpose(1, 2, 0)'
+        )
+    return img
+
+
+def _decode_with_pillow(data: bytes, path: str | Path, color_type: str) -> np.ndarray:
+    try:
+        with opened_by_pillow(io.BytesIO(data)) as img:
+            img.load()
+            if color_type == 'unchanged':
+                array = np.array(img)
+                if array.ndim == 3 and array.shape[2] >= 3:
+                    array[:, :, :3] = array[:, :, (2, 1, 0)]
+                return array
+            if not color_type.endswith('ignore_orientation'):
+                img = ImageOps.exif_transpose(img)
+            if img.mode == 'LA':
+                img = _on_mean_colour(img)
+            if color_type.startswith('color'):
+                return np.ascontiguousarray(np.array(img.convert('RGB'))[:, :, ::-1])
+            return np.array(img.convert('RGB').convert('L'))
     except Exception as error:
         raise ValueError(f'{_undecodable(path, data)} ({error})') from None
 
 
-def _decode_with_pillow(data: bytes, color_type: str) -> np.ndarray:
-    img = Image.open(io.BytesIO(data))
-    img.load()
-    if color_type == 'unchanged':
-        array = np.array(img)
-        if array.ndim == 3 and array.shape[2] >= 3:
-            array[:, :, :3] = array[:, :, (2, 1, 0)]
-        return array
-    if not color_type.endswith('ignore_orientation'):
-        img = ImageOps.exif_transpose(img)
-    if img.mode == 'LA':
-        behind = Image.new('RGB', img.size, _MEAN_COLOUR)
-        rgba = img.convert('RGBA')
-        behind.paste(rgba, mask=rgba.split()[3])
-        img = behind
-    if color_type.startswith('color'):
-        return np.ascontiguousarray(np.array(img.convert('RGB'))[:, :, ::-1])
-    return np.array(img.convert('RGB').convert('L'))
+def _on_mean_colour(img: Image.Image) -> Image.Image:
+    behind = Image.new('RGB', img.size, _MEAN_COLOUR)
+    rgba = img.convert('RGBA')
+    behind.paste(rgba, mask=rgba.split()[3])
+    return behind
+
+
+def _has_png_end(data: bytes) -> bool:
+    """Walk a PNG's chunks from the start."""
+    start = _PNG_SIGNATURE_BYTES
+    while start + _PNG_CHUNK_BYTES <= len(data):
+        length, name = int.from_bytes(data[start : start + 4], 'big'), data[start + 4 : start + 8]
+        start += _PNG_CHUNK_BYTES + length
+        if name == b'IEND':
+            return start <= len(data)
+    return False
+
+
+def _has_jpeg_end(data: bytes) -> bool:
+    """Walk a JPEG's segments from the start, and through the coded data between them."""
+    start = 2
+    while True:
+        marker = _JPEG_MARKER.search(data, start)
+        if marker is None:
+            return False
+        code, start = data[marker.end() - 1], marker.end()
+        if code == _JPEG_END[1]:
+            return True
+        if code != 1:  # the only other marker without a length
+            start += int.from_bytes(data[start : start + 2], 'big')
 
 
 def _undecodable(path: str | Path, data: bytes) -> str:

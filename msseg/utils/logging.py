@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import mmap
+import zlib
 from pathlib import Path
 
 from msseg.utils.dist import get_rank
@@ -12,6 +14,8 @@ from msseg.utils.suggest import did_you_mean
 _FORMAT = '%(asctime)s - %(name)s - %(levelname)s - %(message)s'
 _LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
 _warned: set[str] = set()
+# Shared with the worker processes that are forked from this one.
+_said = mmap.mmap(-1, 1 << 16)
 
 
 def get_logger() -> logging.Logger:
@@ -74,3 +78,10 @@ def warn_once(message: str) -> None:
     if message not in _warned:
         _warned.add(message)
         get_logger().warning(message)
+
+
+def is_first(about: str) -> bool:
+    """Return whether this process and its workers are asked about something for the first time."""
+    place = zlib.crc32(about.encode()) % len(_said)
+    is_new, _said[place] = not _said[place], 1
+    return is_new

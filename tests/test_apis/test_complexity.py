@@ -14,6 +14,7 @@ class ByHand(nn.Cell):
 
     def __init__(self):
         super().__init__()
+        self.in_channels = 3
         self.first = Conv2d(3, 8, 3, stride=2, padding=2, dilation=2)
         self.second = nn.SequentialCell(Conv2d(8, 12, (1, 3), groups=4, bias=False), nn.ReLU())
         self.unused = Conv2d(8, 8, 1)

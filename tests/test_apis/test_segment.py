@@ -19,6 +19,7 @@ class Averages(nn.Cell):
         self.align_corners = align_corners
         self.out_channels = out_channels
         self.threshold = 0.6
+        self.in_channels = 3
         self.weight = ms.Tensor(self.MIXTURES[:out_channels].reshape(out_channels, 3, 1, 1))
         self.conv = ops.Conv2D(out_channels, 1)
         self.pool = ops.AvgPool(2, 2)

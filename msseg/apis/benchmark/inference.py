@@ -59,7 +59,8 @@ class _Network(nn.Cell):
         self.segmentor = segmentor
         self.set_train(False)
         if dynamic:
-            self.set_inputs(ms.Tensor(shape=[None, 3, None, None], dtype=ms.float32))
+            shape = [None, segmentor.in_channels, None, None]
+            self.set_inputs(ms.Tensor(shape=shape, dtype=ms.float32))
 
     def construct(self, img: ms.Tensor) -> ms.Tensor:
         return self.segmentor.predict(img)

@@ -1,4 +1,4 @@
-"""One step of training, to see that it can be done."""
+"""One step of training and of testing, to see that they can be done."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ from typing import Any
 
 import mindspore as ms
 import numpy as np
+from mindspore import nn
 
 from msseg.apis.build import build_model
 from msseg.apis.check_config.attempt import attempt
 from msseg.apis.check_config.finding import Findings
 from msseg.apis.memory_estimate import MemoryEstimate, estimate_memory
+from msseg.apis.segment import Segmenter
 from msseg.apis.train import build_runner, evaluation_of, register_hooks
+from msseg.apis.validation_loss import LossSegmenter
 from msseg.config import Config
 from msseg.datasets import TestLoader
+from msseg.datasets.loader import TestSample
 from msseg.runner import Runner
 from msseg.utils.cli import USER_ERRORS, one_line
 from msseg.utils.device import set_seed
@@ -27,6 +31,7 @@ from msseg.utils.device import set_seed
 # resolution several pixels.
 _MOST_IMAGES = 2
 _LONGEST = 128
+_RUN_ERRORS = (RuntimeError, AttributeError, *USER_ERRORS)  # components of users raise any of them
 _RULE = '----'  # MindSpore draws it between its message and its tracebacks
 
 
@@ -50,7 +55,7 @@ class Trial:
 
 
 def try_step(cfg: Config, datasets: Mapping[str, Any], findings: Findings) -> Trial | None:
-    """Load a batch and a sample of every other split, and train one step on part of the batch.
+    """Load a batch and a sample of every other split; train a step and predict on parts of them.
 
     Nothing is written outside of a temporary folder.
 
@@ -63,16 +68,26 @@ def try_step(cfg: Config, datasets: Mapping[str, Any], findings: Findings) -> Tr
         None when it went wrong.
     """
     set_seed(cfg.get('seed') or 0)
+    samples = {}
     for split, dataset in datasets.items():
         if split != 'train':
             loader = TestLoader(dataset, 0)
-            attempt(findings, f'data.{split}', lambda of=loader: of.load(0), 'does_not_load')
+            samples[split] = attempt(
+                findings, f'data.{split}', lambda of=loader: of.load(0), 'does_not_load'
+            )
     with tempfile.TemporaryDirectory(prefix='msseg-') as folder:
         runner = attempt(findings, 'runner', lambda: _build(cfg, datasets, folder))
         if runner is None:
             return None
         batch = attempt(findings, 'data.train', lambda: runner.loader.load(0), 'does_not_load')
-        return None if batch is None else _train(runner, *batch, findings)
+        if batch is None:
+            return None
+        trial = _train(runner, *batch, findings)
+    for split, sample in samples.items():
+        if trial is not None and sample is not None:
+            with_loss = split == 'val' and (cfg.get('evaluation') or {}).get('loss', False)
+            _test(runner.model, sample, with_loss, split, findings)
+    return trial
 
 
 def _build(cfg: Config, datasets: Mapping[str, Any], folder: str) -> Runner:
@@ -93,11 +108,8 @@ def _train(runner: Runner, img: np.ndarray, gt: np.ndarray, findings: Findings) 
     step.set_train()
     try:
         values = step(*inputs)
-    except (RuntimeError, AttributeError, *USER_ERRORS) as error:  # as components of users may
-        if os.environ.get('MSSEG_DEBUG') == '1':
-            raise
-        text = one_line(error).partition(_RULE)[0].strip()
-        findings.add('does_not_run', 'model', f'{type(error).__name__}: {text}')
+    except _RUN_ERRORS as error:
+        _note_failure(error, 'model', findings)
         return None
     named = dict(zip(step.value_names, (float(v.asnumpy()) for v in values), strict=True))
     trial = Trial(img.shape, small.shape, named['loss'], named['grad_norm'], memory)
@@ -107,3 +119,31 @@ def _train(runner: Runner, img: np.ndarray, gt: np.ndarray, findings: Findings) 
     elif trial.grad_norm == 0:
         findings.add('no_gradient', 'model', f'loss {trial.loss:.4g}, norm of all gradients 0')
     return trial
+
+
+def _test(
+    model: nn.Cell, sample: TestSample, with_loss: bool, split: str, findings: Findings
+) -> None:
+    """Predict a part of a test sample, without compiling a graph for it."""
+    mode = ms.get_context('mode')
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    try:
+        segmenter = LossSegmenter(model) if with_loss else Segmenter(model)
+        imgs = [img[:, :_LONGEST, :_LONGEST] for img in sample.imgs[:_MOST_IMAGES]]
+        gt = None if sample.gt is None else sample.gt[:_LONGEST, :_LONGEST]
+        size = imgs[0].shape[1:] if gt is None else gt.shape
+        metas = [{**meta, 'ori_shape': size} for meta in sample.metas[:_MOST_IMAGES]]
+        segmenter.labels(imgs, metas)
+        if with_loss and gt is not None:
+            segmenter.last_losses(gt)
+    except _RUN_ERRORS as error:
+        _note_failure(error, f'data.{split}', findings)
+    finally:
+        ms.set_context(mode=mode)
+
+
+def _note_failure(error: Exception, key: str, findings: Findings) -> None:
+    if os.environ.get('MSSEG_DEBUG') == '1':
+        raise error
+    text = one_line(error).partition(_RULE)[0].strip()
+    findings.add('does_not_run', key, f'{type(error).__name__}: {text}')

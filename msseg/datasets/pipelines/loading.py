@@ -11,6 +11,9 @@ from msseg.datasets.pipelines.arguments import check_choice, check_disk_backend
 from msseg.datasets.pipelines.label_check import check_label_values
 from msseg.datasets.pipelines.label_file import map_values, read_label
 from msseg.utils.image_file import BACKENDS, COLOR_TYPES, decode_image, read_bytes
+from msseg.utils.image_header import ImageHeader, read_header
+from msseg.utils.image_values import ValueScale, find_unused, largest_value
+from msseg.utils.logging import get_logger, is_first
 
 
 def describe_image(img: np.ndarray, filename: str | None, name: str | None) -> dict:
@@ -51,6 +54,10 @@ class LoadImageFromFile:
             ``_ignore_orientation``. Colours are in BGR order.
         file_client_args: Only ``dict(backend='disk')``.
         imdecode_backend: ``cv2`` or ``pillow``.
+        max_value: For images of more than 8 bits: the value that becomes 255, such as 4095 for 12
+            bits. The image is then float32 from 0 to 255; one of 8 bits keeps its values.
+        percentiles: In place of `max_value`: the two percentiles of each image that become 0 and
+            255, as ``(1, 99)``.
 
     Raises:
         FileNotFoundError: The image is missing.
@@ -63,6 +70,8 @@ class LoadImageFromFile:
         color_type: str = 'color',
         file_client_args: dict | None = None,
         imdecode_backend: str = 'cv2',
+        max_value: float | None = None,
+        percentiles: tuple[float, float] | None = None,
     ) -> None:
         check_choice('LoadImageFromFile', 'color_type', color_type, tuple(COLOR_TYPES))
         check_choice('LoadImageFromFile', 'imdecode_backend', imdecode_backend, BACKENDS)
@@ -70,21 +79,45 @@ class LoadImageFromFile:
         self.to_float32 = to_float32
         self.color_type = color_type
         self.imdecode_backend = imdecode_backend
+        self.max_value, self.percentiles = max_value, percentiles
+        self.scale = None
+        if max_value is not None or percentiles is not None:
+            self.scale = ValueScale(max_value, percentiles)
 
     def __call__(self, results: dict) -> dict:
         name = results['img_info']['filename']
         prefix = results.get('img_prefix')
         filename = name if prefix is None else osp.join(prefix, name)
-        img = decode_image(read_bytes(filename), filename, self.color_type, self.imdecode_backend)
+        data = read_bytes(filename)
+        header = read_header(data)
+        img = self.decode(data, filename, header)
+        if header is not None:
+            self._warn(header, data, filename, prefix)
         if self.to_float32:
             img = img.astype(np.float32)
         results.update(describe_image(img, filename, name))
         return results
 
+    def decode(self, data: bytes, path: str, header: ImageHeader | None = None) -> np.ndarray:
+        """Decode a file's content; see `decode_image`."""
+        return decode_image(data, path, self.color_type, self.imdecode_backend, self.scale, header)
+
+    def _warn(self, header: ImageHeader, data: bytes, path: str, prefix: str | None) -> None:
+        """Say once for a data set what its files hold and is not taken."""
+        for unused in find_unused(header, self.color_type, self.scale is not None):
+            about = f'{unused.kind} {prefix} {self.color_type}'
+            if is_first(about):
+                text = f'{path}: {unused}'
+                if unused.kind == 'bits':
+                    whole = decode_image(data, path, 'unchanged', self.imdecode_backend)
+                    text = f'{text}. This one has {largest_value(whole)}'
+                get_logger().warning('%s', text)
+
     def __repr__(self) -> str:
         return (
             f'{type(self).__name__}(to_float32={self.to_float32}, '
-            f'color_type={self.color_type!r}, imdecode_backend={self.imdecode_backend!r})'
+            f'color_type={self.color_type!r}, imdecode_backend={self.imdecode_backend!r}, '
+            f'max_value={self.max_value}, percentiles={self.percentiles})'
         )
 
 

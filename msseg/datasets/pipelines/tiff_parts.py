@@ -8,14 +8,13 @@ compression.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from msseg.utils.image_file import decode_image
+from msseg.utils.tiff_directory import AGAIN, TIFF_MAGIC, TiffEntry, read_directories
 
 # Numbers of the TIFF 6.0 specification.
 _WIDTH, _LENGTH, _COMPRESSION, _ORIENTATION, _SAMPLES, _PLANAR = 256, 257, 259, 274, 277, 284
@@ -23,22 +22,10 @@ _STRIP_OFFSETS, _ROWS_PER_STRIP, _STRIP_COUNTS = 273, 278, 279
 _TILE_WIDTH, _TILE_LENGTH, _TILE_OFFSETS, _TILE_COUNTS = 322, 323, 324, 325
 # What the decoder must know of the pixels: bits, compression, colours, predictor, JPEG's tables.
 _KEPT = {258, 259, 262, 266, 277, 284, 292, 293, 317, 320, 338, 339, 347, 529, 530, 531, 532}
-_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
-_BYTES |= {16: 8, 17: 8, 18: 8}  # BigTIFF's
-_INTEGERS = {1: 'B', 3: 'H', 4: 'I', 16: 'Q'}
 _LONG = 4
 _OLD_JPEG = 6  # its pieces cannot be decoded one by one
-_MAGIC = {b'II*\0': ('<', False), b'MM\0*': ('>', False)}
-_MAGIC |= {b'II+\0': ('<', True), b'MM\0+': ('>', True)}
 # Where one piece is larger than this, reading it is reading the file.
 _MOST_PIECE_PIXELS = 1 << 24
-
-
-@dataclass(frozen=True)
-class _Entry:
-    kind: int
-    count: int
-    raw: bytes
 
 
 class TiffParts:
@@ -62,31 +49,32 @@ class TiffParts:
         self.path = Path(path)
         self.color_type, self.backend = color_type, backend
         with self.path.open('rb') as file:
-            self._order, self._tags = _read_directory(file, self.path)
-        self.height, self.width = self._number(_LENGTH), self._number(_WIDTH)
-        self.is_tiled = _TILE_OFFSETS in self._tags
+            self._directory = next(read_directories(file, self.path))
+        self.height, self.width = self._directory.number(_LENGTH), self._directory.number(_WIDTH)
+        self.is_tiled = _TILE_OFFSETS in self._directory.tags
         if self.is_tiled:
-            self._piece = self._number(_TILE_LENGTH), self._number(_TILE_WIDTH)
+            self._piece = self._directory.number(_TILE_LENGTH), self._directory.number(_TILE_WIDTH)
         else:
-            rows = self._number(_ROWS_PER_STRIP, self.height)
+            rows = self._directory.number(_ROWS_PER_STRIP, self.height)
             self._piece = min(rows, self.height), self.width
-        self._offsets = self._numbers(_TILE_OFFSETS if self.is_tiled else _STRIP_OFFSETS)
-        self._counts = self._numbers(_TILE_COUNTS if self.is_tiled else _STRIP_COUNTS)
-        self._planes = self._number(_SAMPLES, 1) if self._number(_PLANAR, 1) == 2 else 1
+        self._offsets = self._directory.numbers(_TILE_OFFSETS if self.is_tiled else _STRIP_OFFSETS)
+        self._counts = self._directory.numbers(_TILE_COUNTS if self.is_tiled else _STRIP_COUNTS)
+        is_planar = self._directory.number(_PLANAR, 1) == 2
+        self._planes = self._directory.number(_SAMPLES, 1) if is_planar else 1
         self._check()
 
     @classmethod
     def opens(cls, path: str | Path) -> bool:
         """Return whether a file is a TIFF that can be read by parts."""
         with Path(path).open('rb') as file:
-            if file.read(4) not in _MAGIC:
+            if file.read(4) not in TIFF_MAGIC:
                 return False
         parts = cls(path)
         h, w = parts._piece
         return (
             h * w <= _MOST_PIECE_PIXELS
-            and parts._number(_ORIENTATION, 1) == 1
-            and parts._number(_COMPRESSION, 1) != _OLD_JPEG
+            and parts._directory.number(_ORIENTATION, 1) == 1
+            and parts._directory.number(_COMPRESSION, 1) != _OLD_JPEG
         )
 
     def rows(self, top: int, bottom: int) -> np.ndarray:
@@ -126,11 +114,11 @@ class TiffParts:
         number = row * across + column
         per_plane = across * -(-self.height // piece_h)
         chunks = [self._chunk(file, number + p * per_plane) for p in range(self._planes)]
-        tags = {tag: entry for tag, entry in self._tags.items() if tag in _KEPT}
-        data = _small_tiff(self._order, tags, (height, piece_w), chunks)
+        tags = {tag: entry for tag, entry in self._directory.tags.items() if tag in _KEPT}
+        data = _small_tiff(self._directory.order, tags, (height, piece_w), chunks)
         decoded = decode_image(data, self.path, self.color_type, self.backend)
         if decoded.shape[:2] != (height, piece_w):
-            raise ValueError(f'{self.path}: a piece of it is of size {decoded.shape[:2]}; {_AGAIN}')
+            raise ValueError(f'{self.path}: a piece of it is of size {decoded.shape[:2]}; {AGAIN}')
         return decoded
 
     def _chunk(self, file: BinaryIO, number: int) -> bytes:
@@ -139,7 +127,7 @@ class TiffParts:
         if len(data) < self._counts[number] or not data:
             raise ValueError(
                 f'{self.path}: the image is truncated: its part {number + 1} of '
-                f'{len(self._offsets)} is not there; {_AGAIN}'
+                f'{len(self._offsets)} is not there; {AGAIN}'
             )
         return data
 
@@ -150,62 +138,12 @@ class TiffParts:
         if not expected or len(self._offsets) != expected or len(self._counts) != expected:
             raise ValueError(
                 f'{self.path}: the TIFF says {len(self._offsets)} pieces of {h}x{w} for '
-                f'{self.height}x{self.width} pixels; it is damaged, {_AGAIN}'
+                f'{self.height}x{self.width} pixels; it is damaged, {AGAIN}'
             )
-
-    def _number(self, tag: int, default: int | None = None) -> int:
-        if tag not in self._tags and default is not None:
-            return default
-        return self._numbers(tag)[0]
-
-    def _numbers(self, tag: int) -> tuple[int, ...]:
-        entry = self._tags.get(tag)
-        if entry is None or entry.kind not in _INTEGERS or not entry.count:
-            raise ValueError(f'{self.path}: the TIFF does not say its tag {tag}; {_AGAIN}')
-        return struct.unpack(f'{self._order}{entry.count}{_INTEGERS[entry.kind]}', entry.raw)
-
-
-_AGAIN = 'copy it again, or save it as PNG'
-
-
-def _read_directory(file: BinaryIO, path: Path) -> tuple[str, dict[int, _Entry]]:
-    """Return byte order and entries of the first directory."""
-    try:
-        order, is_big = _MAGIC[file.read(4)]
-        pointer = 'Q' if is_big else 'I'
-        file.seek(8 if is_big else 4)
-        (start,) = _unpack(file, order + pointer)
-        file.seek(start)
-        (count,) = _unpack(file, order + ('Q' if is_big else 'H'))
-        size = 20 if is_big else 12
-        block = file.read(size * count)
-        return order, dict(_entries(file, block, order, pointer, size))
-    except (KeyError, struct.error, OverflowError, MemoryError):
-        raise ValueError(f'{path}: the TIFF is truncated or damaged; {_AGAIN}') from None
-
-
-def _unpack(file: BinaryIO, form: str) -> tuple[int, ...]:
-    return struct.unpack(form, file.read(struct.calcsize(form)))
-
-
-def _entries(
-    file: BinaryIO, block: bytes, order: str, pointer: str, size: int
-) -> Iterator[tuple[int, _Entry]]:
-    width = struct.calcsize(order + pointer)
-    for start in range(0, len(block), size):
-        tag, kind, count = struct.unpack_from(f'{order}HH{pointer}', block, start)
-        raw = block[start + size - width : start + size]
-        needed = _BYTES.get(kind, 1) * count
-        if needed > width:
-            file.seek(struct.unpack(order + pointer, raw)[0])
-            raw = file.read(needed)
-            if len(raw) < needed:
-                raise struct.error
-        yield tag, _Entry(kind, count, raw[:needed])
 
 
 def _small_tiff(
-    order: str, tags: dict[int, _Entry], size: tuple[int, int], chunks: list[bytes]
+    order: str, tags: dict[int, TiffEntry], size: tuple[int, int], chunks: list[bytes]
 ) -> bytes:
     """Return a TIFF of one strip (one for each plane) with the pixels' tags of another."""
     head = 8
@@ -223,7 +161,7 @@ def _small_tiff(
         (_STRIP_COUNTS, lengths),
     ):
         raw = struct.pack(f'{order}{len(values)}I', *values)
-        entries[tag] = _Entry(_LONG, len(values), raw)
+        entries[tag] = TiffEntry(_LONG, len(values), raw)
     start = head + len(body)
     after = start + 2 + 12 * len(entries) + 4
     directory, extra = struct.pack(f'{order}H', len(entries)), b''
@@ -236,5 +174,5 @@ def _small_tiff(
                 extra + entry.raw + b'\0' * (len(entry.raw) % 2),
             )
         directory += struct.pack(f'{order}HHI', tag, entry.kind, entry.count) + raw
-    magic = next(m for m, (o, is_big) in _MAGIC.items() if o == order and not is_big)
+    magic = next(m for m, (o, is_big) in TIFF_MAGIC.items() if o == order and not is_big)
     return magic + struct.pack(f'{order}I', start) + body + directory + b'\0' * 4 + extra

@@ -82,6 +82,7 @@ class HRNet(nn.Cell):
             raise ValueError(f'HRNet: frozen_stages is {frozen_stages!r}, expected -1 to 4')
         self._options = {'with_cp': with_cp, 'conv_cfg': conv_cfg, 'norm_cfg': norm_cfg}
         self._resizing = {'align_corners': align_corners, 'fuse_upsample': fuse_upsample}
+        self.in_channels = in_channels
         self._make_stem(in_channels, conv_cfg, norm_cfg)
 
         stage1 = extra['stage1']

@@ -13,6 +13,8 @@ from msseg.models.segmentors import inference_options as options
 from msseg.models.segmentors.check_heads import check_head_inputs
 from msseg.registry import call_with_cfg
 
+_CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
 
 @SEGMENTORS.register_module()
 class EncoderDecoder(nn.Cell):
@@ -74,6 +76,23 @@ class EncoderDecoder(nn.Cell):
     def heads(self) -> list[tuple[str, nn.Cell]]:
         """Every head with its prefix in the log: ``decode``, ``aux`` or ``aux_0`` and so on."""
         return [('decode', self.decode_head), *self._auxiliary_heads()]
+
+    @property
+    def in_channels(self) -> int:
+        """Channels of the images: the backbone's ``in_channels``, else its first convolution's.
+
+        Raises:
+            ValueError: The backbone has neither.
+        """
+        convs = (cell for _, cell in self.backbone.cells_and_names() if isinstance(cell, _CONVS))
+        for source in (self.backbone, next(convs, None)):
+            channels = getattr(source, 'in_channels', None)
+            if isinstance(channels, int):
+                return channels
+        raise ValueError(
+            f'{type(self.backbone).__name__} does not tell how many channels its images have: '
+            'set self.in_channels in its __init__'
+        )
 
     @property
     def loss_names(self) -> list[str]:

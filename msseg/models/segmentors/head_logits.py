@@ -12,21 +12,21 @@ class HeadLogits(nn.Cell):
     """Gives the logits of all heads at the image's size; one graph serves images of all sizes.
 
     Args:
-        segmentor: A segmentor with ``heads``.
-        in_channels: Channels of the image.
+        segmentor: A segmentor with ``heads`` and ``in_channels``.
 
     Attributes:
         predicting: Which of the heads gives the prediction: the last decode head.
     """
 
-    def __init__(self, segmentor: nn.Cell, in_channels: int = 3) -> None:
+    def __init__(self, segmentor: nn.Cell) -> None:
         super().__init__(auto_prefix=False)
         self.segmentor = segmentor
         self.align_corners = [head.align_corners for _, head in segmentor.heads]
         prefixes = [prefix for prefix, _ in segmentor.heads]
         self.predicting = max(i for i, name in enumerate(prefixes) if name.startswith('decode'))
         self.set_train(False)
-        self.set_inputs(ms.Tensor(shape=[None, in_channels, None, None], dtype=ms.float32))
+        shape = [None, segmentor.in_channels, None, None]
+        self.set_inputs(ms.Tensor(shape=shape, dtype=ms.float32))
 
     def construct(self, img: ms.Tensor) -> tuple[ms.Tensor, ...]:
         """Run on (n, c, h, w); give one float32 (n, out_channels, h, w) for each head."""

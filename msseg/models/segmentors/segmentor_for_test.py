@@ -17,9 +17,8 @@ class SegmentorForTest(nn.Cell):
     One compiled graph serves images of all sizes.
 
     Args:
-        segmentor: A segmentor with ``predict``.
+        segmentor: A segmentor with ``predict`` and ``in_channels``.
         output: ``'logits'``, ``'probabilities'`` or ``'labels'``.
-        in_channels: Channels of the image.
         dynamic: Whether one graph is to serve all sizes; False compiles one per size, each
             somewhat faster.
 
@@ -27,13 +26,7 @@ class SegmentorForTest(nn.Cell):
         ValueError: An unknown `output`.
     """
 
-    def __init__(
-        self,
-        segmentor: nn.Cell,
-        output: str = 'logits',
-        in_channels: int = 3,
-        dynamic: bool = True,
-    ) -> None:
+    def __init__(self, segmentor: nn.Cell, output: str = 'logits', dynamic: bool = True) -> None:
         super().__init__(auto_prefix=False)
         if output not in _OUTPUTS:
             raise ValueError(
@@ -48,7 +41,8 @@ class SegmentorForTest(nn.Cell):
         self.argmax = ops.Argmax(axis=1, output_type=ms.int32)
         self.set_train(False)
         if dynamic:
-            self.set_inputs(ms.Tensor(shape=[None, in_channels, None, None], dtype=ms.float32))
+            shape = [None, segmentor.in_channels, None, None]
+            self.set_inputs(ms.Tensor(shape=shape, dtype=ms.float32))
 
     def construct(self, img: ms.Tensor) -> ms.Tensor:
         """Run on (n, c, h, w).

@@ -1,0 +1,236 @@
+"""What an image file says of itself, before its pixels are decoded."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from msseg.utils.regular_file import check_regular
+from msseg.utils.tiff_directory import TIFF_MAGIC, TiffDirectory, read_directories
+
+# What Pillow raises for content that it cannot take.
+PILLOW_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error)
+
+_EXIF_ORIENTATION = 274
+_MODES = {'1': (1, 'uint8'), 'I': (32, 'int32'), 'F': (32, 'float32')}
+_CHANNELS = {'LA': 2, 'La': 2, 'PA': 2, 'RGB': 3, 'YCbCr': 3, 'LAB': 3, 'HSV': 3, 'RGBA': 4}
+_CHANNELS |= {'RGBX': 4, 'RGBa': 4, 'CMYK': 4}
+# Formats whose further pictures are pages or frames; in others they are thumbnails or sizes.
+_WITH_FRAMES = ('GIF', 'PNG', 'WEBP', 'AVIF')
+# TIFF's tags: bits, colours, samples, kind of picture, of samples.
+_SUBFILE, _WIDTH, _LENGTH, _BITS, _PHOTOMETRIC, _SAMPLES = 254, 256, 257, 258, 262, 277
+_SAMPLE_FORMAT, _NOT_A_PAGE = 339, 0b101  # a reduced picture, or a mask
+_LOG_PHOTOMETRIC = (32844, 32845)  # floats, stored as 16-bit logarithms
+_TIFF_TAGS = {
+    *(_SUBFILE, _WIDTH, _LENGTH, _BITS, _PHOTOMETRIC, _SAMPLES, _SAMPLE_FORMAT, _EXIF_ORIENTATION)
+}
+_TIFF_MODES = {(2, 3): 'RGB', (2, 4): 'RGBA', (3, 1): 'P', (5, 4): 'CMYK', (6, 3): 'RGB'}
+_TIFF_MODES |= {(8, 3): 'LAB', (0, 2): 'LA', (1, 2): 'LA'}
+_GREY_MODES = {'uint8': 'L', 'uint16': 'I;16', 'int32': 'I', 'float32': 'F'}
+_ARRAY_MAGIC, _HDR_MAGIC = b'\x93NUMPY', (b'#?RADIANCE', b'#?RGBE')
+_pillow_limit = threading.Lock()
+
+
+class ImageHeader(NamedTuple):
+    """A file's own description.
+
+    Attributes:
+        kind: Name of the format, Pillow's where it has one; ``NPY`` for a numpy array.
+        mode: Pillow's name of the kind of pixels; empty where it has none.
+        channels: Of the file: 4 for RGBA; 1 for indices into a palette.
+        bits: Bits a channel.
+        dtype: Numpy's name of the type that holds a channel.
+        size: (h, w) as stored.
+        pages: Number of pages or frames, each as large as a picture of its own.
+        orientation: EXIF's number from 1 (as stored) to 8.
+        palette: RGB colours of a palette file, else empty.
+    """
+
+    kind: str
+    mode: str
+    channels: int
+    bits: int
+    dtype: str
+    size: tuple[int, int]
+    pages: int = 1
+    orientation: int = 1
+    palette: tuple[tuple[int, int, int], ...] = ()
+
+    @property
+    def form(self) -> str:
+        """Kind of file, mode and bits a channel, such as ``PNG L, 8 bits``."""
+        plural = 'channel' if self.channels == 1 else 'channels'
+        mode = f' {self.mode}' if self.mode else f', {self.channels} {plural}'
+        number = ' float' if self.dtype.startswith('float') else ''
+        pages = f', {self.pages} pages' if self.pages > 1 else ''
+        return (
+            f'{self.kind}{mode}, {self.bits} {"bit" if self.bits == 1 else "bits"}{number}{pages}'
+        )
+
+
+def read_header(source: bytes | str | Path) -> ImageHeader | None:
+    """Read what an image file says of itself; its pixels are not decoded.
+
+    Args:
+        source: The file's content, or its path.
+
+    Returns:
+        None where the format is not known, or the header is damaged.
+
+    Raises:
+        FileNotFoundError, ValueError: See `check_regular`.
+        OSError: It cannot be read.
+    """
+    if isinstance(source, bytes):
+        return _read(io.BytesIO(source))
+    check_regular(source)
+    with Path(source).open('rb') as file:
+        return _read(file)
+
+
+@contextmanager
+def opened_by_pillow(source: BinaryIO) -> Iterator[Image.Image]:
+    """Open an image with Pillow, without its own limit on pixels and without its warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        with _pillow_limit:
+            before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+            try:
+                img = Image.open(source)
+            finally:
+                Image.MAX_IMAGE_PIXELS = before
+        yield img
+
+
+def _read(file: BinaryIO) -> ImageHeader | None:
+    start = file.read(10)
+    file.seek(0)
+    try:
+        if start.startswith(_ARRAY_MAGIC):
+            return _array_header(file)
+        if start.startswith(_HDR_MAGIC):
+            return _hdr_header(file.read(4096))
+        if start[:4] in TIFF_MAGIC:
+            return _tiff_header(file)
+        return _pillow_header(file)
+    except PILLOW_ERRORS:
+        return None
+
+
+def _pillow_header(file: BinaryIO) -> ImageHeader:
+    with opened_by_pillow(file) as img:
+        kind = img.format or ''
+        bits, dtype = _MODES.get(img.mode, (8, 'uint8'))
+        if img.mode.startswith('I;16'):
+            bits, dtype = 16, 'uint16'
+        depth = _stored_bits(file, kind)
+        if depth is not None:
+            bits, dtype = depth, 'uint16' if depth > 8 else 'uint8'
+        return ImageHeader(
+            kind=kind,
+            mode=img.mode,
+            channels=_CHANNELS.get(img.mode, 1),
+            bits=bits,
+            dtype=dtype,
+            size=(img.height, img.width),
+            pages=getattr(img, 'n_frames', 1) if kind in _WITH_FRAMES else 1,
+            orientation=_orientation(img),
+            palette=_palette(img),
+        )
+
+
+def _stored_bits(file: BinaryIO, kind: str) -> int | None:
+    """Return the bits a channel of formats of which Pillow says 8 whatever they hold."""
+    file.seek(0)
+    start = file.read(4096)
+    if kind == 'PNG':
+        return start[24]
+    if kind == 'PPM':  # whose largest value stands in the header
+        header = re.match(rb'P[256]\s+(?:#[^\n]*\n\s*)*\d+\s+(?:#[^\n]*\n\s*)*\d+\s+'
+                          rb'(?:#[^\n]*\n\s*)*(\d+)\s', start)  # fmt: skip
+        return 16 if header and int(header[1]) > 255 else None
+    if kind == 'JPEG2000':
+        box = start.find(b'ihdr')
+        size = start.find(b'\xff\x51')  # of a bare code stream: its first component's depth
+        at = box + 14 if box >= 0 else size + 40
+        depth = (start[at] & 127) + 1 if 0 < at < len(start) else 8
+        return 16 if depth > 8 else 8
+    return None
+
+
+def _tiff_header(file: BinaryIO) -> ImageHeader:
+    pages = [d for d in read_directories(file, 'TIFF', _TIFF_TAGS) if is_page(d)]
+    first = pages[0]
+    channels, photometric = first.number(_SAMPLES, 1), first.number(_PHOTOMETRIC, 1)
+    bits = max(first.numbers(_BITS)) if _BITS in first.tags else 1
+    letter = {2: 'int', 3: 'float'}.get(first.number(_SAMPLE_FORMAT, 1), 'uint')
+    if photometric in _LOG_PHOTOMETRIC:
+        bits, letter, photometric = 32, 'float', 2
+    dtype = f'{letter}{max(8, 1 << (bits - 1).bit_length())}'
+    mode = _TIFF_MODES.get((photometric, channels), '')
+    if channels == 1 and photometric <= 1:
+        mode = '1' if bits == 1 else _GREY_MODES.get(dtype, '')
+    palette = ()
+    if mode == 'P':
+        file.seek(0)
+        with opened_by_pillow(file) as img:
+            palette = _palette(img)
+    orientation = first.number(_EXIF_ORIENTATION, 1)
+    return ImageHeader(
+        kind='TIFF',
+        mode=mode,
+        channels=channels,
+        bits=bits,
+        dtype=dtype,
+        size=(first.number(_LENGTH), first.number(_WIDTH)),
+        pages=len(pages),
+        orientation=orientation if orientation in range(1, 9) else 1,
+        palette=palette,
+    )
+
+
+def is_page(directory: TiffDirectory) -> bool:
+    """Return whether a TIFF's directory is a picture, and not a smaller copy or a mask of one."""
+    return not directory.number(_SUBFILE, 0) & _NOT_A_PAGE
+
+
+def _array_header(file: BinaryIO) -> ImageHeader:
+    version = np.lib.format.read_magic(file)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else (
+        np.lib.format.read_array_header_2_0)  # fmt: skip
+    shape, _, dtype = read(file)
+    if len(shape) not in (2, 3) or dtype.kind not in 'uif':
+        raise ValueError
+    channels = shape[2] if len(shape) == 3 else 1
+    return ImageHeader('NPY', '', channels, dtype.itemsize * 8, dtype.name, shape[:2])
+
+
+def _hdr_header(start: bytes) -> ImageHeader | None:
+    size = re.search(rb'\n-Y (\d+) \+X (\d+)\n', start)
+    if size is None:
+        return None
+    return ImageHeader('HDR', 'RGB', 3, 32, 'float32', (int(size[1]), int(size[2])))
+
+
+def _orientation(img: Image.Image) -> int:
+    if img.format == 'PNG' and 'exif' not in img.info:
+        return 1  # Pillow would decode all pixels to look behind them
+    orientation = img.getexif().get(_EXIF_ORIENTATION, 1)
+    return orientation if orientation in range(1, 9) else 1
+
+
+def _palette(img: Image.Image) -> tuple[tuple[int, int, int], ...]:
+    if img.mode != 'P':
+        return ()
+    flat = (img.getpalette('RGB') or [])[: 3 * 256]
+    return tuple(zip(flat[0::3], flat[1::3], flat[2::3], strict=True))

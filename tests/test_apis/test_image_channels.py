@@ -1,0 +1,152 @@
+"""Images of 1, 4 and 12 channels through everything that a user does with a network."""
+
+import cv2
+import numpy as np
+import pytest
+from mindspore import nn
+
+from msseg import apis
+from msseg.apis import (
+    build_model,
+    inference_segmentor,
+    init_segmentor,
+    load_config,
+    train_from_config,
+)
+from msseg.apis.browse import browse_dataset
+from msseg.apis.check_config import check_config, format_report
+from msseg.apis.complexity import count_complexity
+from msseg.apis.prediction import predict_files
+from msseg.datasets.builder import PIPELINES
+from msseg.models import build_segmentor
+from msseg.models.builder import BACKBONES
+from tests.tiny import write_config, write_discs
+
+
+@BACKBONES.register_module()
+class ConvOfChannels(nn.Cell):
+    """A convolution that alone tells how many channels an image has."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.conv = nn.Conv2d(channels, 4, 4, stride=4, pad_mode='valid')
+
+    def construct(self, x):
+        return (self.conv(x),)
+
+
+@PIPELINES.register_module()
+class KeepOne:
+    """A user's transform that takes one channel of a normalised image."""
+
+    def __call__(self, results):
+        results['img'] = results['img'][..., :1]
+        return results
+
+
+HEAD = dict(
+    type='FCNHead', in_channels=4, in_index=0, channels=4, num_convs=0, concat_input=False,
+    dropout_ratio=0, num_classes=2, loss_decode=dict(type='CrossEntropyLoss'),
+)  # fmt: skip
+MORE = """
+channels = {channels}
+model = dict(type='EncoderDecoder', backbone=dict(type='ConvOfChannels', channels=channels),
+             decode_head={head}, test_cfg=dict(mode='whole'))
+for split in data.values():
+    if isinstance(split, dict):
+        split['img_suffix'] = '{suffix}'
+        split['pipeline'][0]['color_type'] = '{color_type}'
+for steps in (train_pipeline, test_pipeline[1]['transforms']):
+    for step in steps:
+        if step['type'] == 'Normalize':
+            step.update(mean=[127.5] * channels, std=[64.0] * channels, to_rgb=False)
+runner['max_iters'] = 2
+evaluation.update(interval=2, loss=True)
+"""
+
+
+def write_data(folder, channels):
+    """Write a config and discs of so many channels: PNG where it can hold them, else arrays."""
+    root = write_discs(folder / 'data', 4)
+    suffix = '.png' if channels <= 4 else '.npy'
+    for path in sorted((root / 'images').iterdir()):
+        grey = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+        image = grey if channels == 1 else np.dstack([grey // (1 + c % 3) for c in range(channels)])
+        if suffix == '.png':
+            cv2.imwrite(str(path), image)
+        else:
+            np.save(path.with_suffix('.npy'), image)
+            path.unlink()
+    color_type = 'grayscale' if channels == 1 else 'unchanged'
+    more = MORE.format(channels=channels, head=HEAD, suffix=suffix, color_type=color_type)
+    return root, write_config(folder, root, more)
+
+
+@pytest.mark.parametrize('channels', [1, 4])
+def test_any_number_of_channels_goes_from_training_to_pictures(tmp_path, channels):
+    root, config = write_data(tmp_path, channels)
+    report = check_config(config)
+    assert report.num_errors == 0, format_report(report)
+    train_from_config(load_config(config), tmp_path / 'run', device='CPU', seed=0)
+    checkpoint = tmp_path / 'run' / 'iter_2.ckpt'
+    cfg = load_config(config)
+    scores = apis.test_from_config(
+        cfg, checkpoint, ['mIoU'], show_dir=tmp_path / 'shown', report=tmp_path / 'report',
+        device='CPU',
+    )  # fmt: skip
+    assert 0 <= scores.as_dict()['mIoU'] <= 1
+    assert len(list((tmp_path / 'shown').iterdir())) == 4
+    assert 'errors' in (tmp_path / 'report' / 'report.html').read_text()
+    assert browse_dataset(cfg, tmp_path / 'browse', count=2, draws=1).is_file()
+    model = init_segmentor(config, checkpoint, 'CPU')
+    images = sorted((root / 'images').iterdir())
+    labels = inference_segmentor(model, [str(path) for path in images])
+    assert [each.shape for each in labels] == [(48, 64)] * 4
+    assert predict_files(model, images, tmp_path / 'out') == []
+    written = cv2.imread(str(tmp_path / 'out' / 'labels' / 'disc_0.png'), cv2.IMREAD_UNCHANGED)
+    assert written.shape[:2] == (48, 64)
+
+
+def test_flops_are_those_of_the_models_own_channels():
+    config = dict(
+        type='EncoderDecoder', backbone=dict(type='ConvOfChannels', channels=7), decode_head=HEAD
+    )
+    parts = {part.name: part for part in count_complexity(build_segmentor(config), (8, 12), 1)}
+    assert parts['backbone'].macs == 2 * 3 * 4 * 7 * 16
+
+
+def test_a_backbone_may_say_its_channels_and_must_where_nothing_tells():
+    model = build_segmentor(
+        dict(
+            type='EncoderDecoder',
+            backbone=dict(type='ConvOfChannels', channels=7),
+            decode_head=HEAD,
+        )
+    )
+    assert model.in_channels == 7
+    model.backbone.in_channels = 5
+    assert model.in_channels == 5
+    model.backbone = nn.ReLU()
+    with pytest.raises(ValueError, match=r'ReLU does not tell .* self\.in_channels'):
+        _ = model.in_channels
+
+
+def test_a_step_of_the_check_finds_images_that_do_not_fit_in_testing(tmp_path):
+    _, config = write_data(tmp_path, 4)
+    cut = tmp_path / 'cut.py'
+    cut.write_text(
+        config.read_text() + "test_pipeline[1]['transforms'].insert(3, dict(type='KeepOne'))\n"
+    )
+    report = check_config(cut)
+    found = [f for f in report.findings if f.kind == 'does_not_run']
+    assert [sorted(f.places) for f in found] == [['data.test', 'data.val']], format_report(report)
+    note = found[0].places['data.val'].note
+    assert 'image of 1 channels, but the network takes 4' in note
+
+
+def test_an_array_of_other_channels_is_refused_in_words(tmp_path):
+    _, config = write_data(tmp_path, 1)
+    model = build_model(load_config(config))
+    model.cfg = load_config(config)
+    with pytest.raises(ValueError, match='mean has 1 numbers, but the image has 3'):
+        inference_segmentor(model, np.zeros((48, 64, 3), np.uint8))
