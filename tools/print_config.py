@@ -8,7 +8,9 @@ from __future__ import annotations
 import argparse
 
 from msseg.config import Config, ConfigDict, add_cfg_options
+from msseg.config.writer import find_unwritable
 from msseg.utils.cli import run_main
+from msseg.utils.shown import shown
 
 
 def parse_args() -> argparse.Namespace:
@@ -27,7 +29,10 @@ def parse_args() -> argparse.Namespace:
 def explain(cfg: Config, key: str) -> str:
     """Return lines that name a key's value and the file that set it, part by part for a dict."""
     value, file = cfg.find(key)
-    lines = [f'{at} = {leaf!r}  # {origin}' for at, leaf, origin in _leaves(value, key, file)]
+    lines = [
+        f'{at} = {shown(leaf) if find_unwritable(leaf, at) else repr(leaf)}  # {origin}'
+        for at, leaf, origin in _leaves(value, key, file)
+    ]
     return '\n'.join(lines)
 
 
@@ -51,7 +56,13 @@ def main() -> None:
         cfg = load_config(args.config, args.cfg_options, parts=())
     else:
         cfg = Config.fromfile(args.config, import_custom_modules=False)
-    print(explain(cfg, args.explain) if args.explain else cfg.pretty_text.rstrip())
+    if args.explain:
+        print(explain(cfg, args.explain))
+        return
+    for key in [key for key in cfg if find_unwritable(cfg[key], key)]:
+        print(f'# {key}: {shown(cfg[key])}, which no config file can hold')
+        del cfg[key]
+    print(cfg.pretty_text.rstrip())
 
 
 if __name__ == '__main__':

@@ -15,6 +15,7 @@ from msseg.config.checking import (
     check_config,
     check_options,
     drop_meaningless,
+    drop_variables,
     registered,
     takes,
     takes_anything,
@@ -90,6 +91,7 @@ def load_config(
             `check_options` and `check_config`.
     """
     cfg = Config.fromfile(filename, import_custom_modules=False)
+    drop_variables(cfg, get_schema())
     before = copy.deepcopy(cfg)
     if cfg_options:
         cfg.merge_from_dict(cfg_options)
@@ -155,6 +157,9 @@ def get_schema() -> Schema:
         registries=(HEADS, LOSSES, BACKBONES, NECKS, DATASETS, PIPELINES, HOOKS),
         meaningless=MEANINGLESS,
         plain=frozenset({'fp16.loss_scale', 'optimizer_config.loss_scale'}),
+        lists=frozenset(
+            {'data.train', 'data.val', 'data.test', 'custom_hooks', 'log_config.hooks'}
+        ),
     )
 
 

@@ -13,8 +13,10 @@ from typing import Any, Literal, NamedTuple
 from msseg.config.config import Config
 from msseg.config.merge import DELETE_KEY
 from msseg.config.provenance import split_key
+from msseg.config.writer import find_unwritable
 from msseg.registry import Registry, config_file, config_path
 from msseg.utils.logging import get_logger, warn_once
+from msseg.utils.shown import shown
 from msseg.utils.signature import accepted_arguments
 from msseg.utils.suggest import did_you_mean
 
@@ -43,6 +45,7 @@ class Schema:
         registries: Where a ``type`` is looked up that no rule covers.
         meaningless: Dotted keys that are accepted without effect, and why.
         plain: Paths with a rule whose value may be something else than a dict.
+        lists: Paths with a rule whose value may be a list of dicts.
     """
 
     top_level: Mapping[str, str]
@@ -51,6 +54,7 @@ class Schema:
     registries: tuple[Registry, ...] = ()
     meaningless: Mapping[str, str] = field(default_factory=dict)
     plain: frozenset[str] = frozenset()
+    lists: frozenset[str] = frozenset()
 
     def accepts(self, path: tuple[str, ...], node: Mapping[str, Any]) -> Accepts | None:
         """Return what consumes the dict at a path, None when that is not known."""
@@ -159,8 +163,13 @@ def _find_no_dict(
     """Yield a value that is no dict, list of dicts or None but has a rule of one."""
     name, value = '.'.join(path), parent[key]
     has_rule = name in schema.by_path and name not in schema.plain
-    if has_rule and not isinstance(value, (dict, list, tuple, type(None))):
-        error = TypeError(f'{name} is {value!r}{_set_in(parent, key)}, expected a dict')
+    if name in schema.lists and isinstance(value, (list, tuple)):
+        fits = all(isinstance(child, (dict, list, tuple)) for child in value)
+    else:
+        fits = isinstance(value, (dict, type(None)))
+    if has_rule and not fits:
+        expected = 'a dict, or a list of them' if name in schema.lists else 'a dict'
+        error = TypeError(f'{name} is {shown(value)}{_set_in(parent, key)}, expected {expected}')
         yield Problem('value', parent, key, error)
 
 
@@ -247,6 +256,27 @@ def _check_option(
             )
         old = before[key] if known else None
         _check_option(option, old, after.get(key), rest, (*path, first), schema)
+
+
+def drop_variables(cfg: Config, schema: Schema) -> None:
+    """Remove the variables of a config file that no setting can be, such as open files.
+
+    A config file is a program, with variables that are no settings: what nothing reads does no
+    harm. Those that are plain values stay.
+
+    Raises:
+        TypeError: What cannot be written stands under a documented key.
+    """
+    for key in list(cfg):
+        found = find_unwritable(cfg[key], key, config_file(cfg._cfg_dict, key))
+        if found is not None and key in schema.top_level:
+            by = f' (set in {found.file})' if found.file else ''
+            raise TypeError(
+                f'{found.where} is {shown(found.value)}{by}; a setting is made of numbers, '
+                'strings, lists, tuples and dicts'
+            )
+        if found is not None:
+            del cfg[key]
 
 
 def drop_meaningless(cfg: Config, schema: Schema) -> None:

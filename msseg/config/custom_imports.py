@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from msseg.utils.logging import get_logger
+from msseg.utils.user_code import describe_failure
 
 
 def import_modules_from_strings(
@@ -56,6 +57,10 @@ def _import(name: str, allow_failed: bool, folders: Sequence[str]) -> ModuleType
             raise ImportError(f'{message}; put the folder of {name} on PYTHONPATH') from error
         get_logger().warning('%s; ignored, as allow_failed_imports says', message)
         return None
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # the module is a program, which may raise or end as it likes
+        raise ImportError(f'custom_imports: {name!r}{describe_failure(error)}') from error
     _check_not_hidden(name, module, folders)
     return module
 

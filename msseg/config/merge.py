@@ -6,7 +6,9 @@ import re
 from typing import Any
 
 from msseg.config.config_dict import ConfigDict
+from msseg.config.limits import MAX_VALUES, count_values
 from msseg.config.provenance import join_index, join_key, put
+from msseg.utils.shown import shown
 
 DELETE_KEY = '_delete_'
 _INDEX = re.compile(r'-?\d+')
@@ -92,8 +94,8 @@ def _merge_value(base: Any, child: ConfigDict, where: str, files: _Files) -> Any
     if base is None:
         return without_markers(child, where)
     raise TypeError(
-        f'{where} is a dict in the child config but of type {type(base).__name__} ({base!r}) in '
-        f'its base{files}; set `{DELETE_KEY}=True` in the dict to replace the inherited value'
+        f'{where} is a dict in the child config but of type {type(base).__name__} ({shown(base)}) '
+        f'in its base{files}; set `{DELETE_KEY}=True` in the dict to replace the inherited value'
     )
 
 
@@ -112,6 +114,8 @@ def _merge_into_list(
             )
         if key != '*' and not -len(base) <= int(key) < len(base):
             raise KeyError(f'{where} has {len(base)} elements, so no index {key}{files}')
+        if key == '*' and len(base) * count_values(value, where) > MAX_VALUES:
+            raise ValueError(f"{where}: '*' makes more than {MAX_VALUES:,} values{files}")
         for index in range(len(base)) if key == '*' else [int(key) % len(base)]:
             result[index] = _merge_element(result[index], value, f'{where}[{index}]', files)
     return type(base)(result)

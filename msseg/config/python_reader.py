@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ast
 import os
-import traceback
 import types
 from collections.abc import Callable
 from typing import Any
 
 from msseg.config.config_dict import ConfigDict
 from msseg.config.variables import BaseVariables
+from msseg.utils.user_code import describe_failure
 
 BASE_KEY = '_base_'
 _NO_SETTINGS = (
@@ -43,12 +43,7 @@ def read_python(
         ValueError: The text is no Python, or running it fails (ImportError stays one).
     """
     variables = BaseVariables(text, where)
-    try:
-        tree = ast.parse(variables.text, filename)
-    except SyntaxError as error:
-        code = (error.text or '').strip()
-        raise ValueError(f'{where}, line {error.lineno}: {error.msg}: {code}') from error
-    tree = ast.fix_missing_locations(_PlaceholdersInStrings(variables).visit(tree))
+    tree = _parse(variables, filename)
     split = _after_base(tree)
     stem = os.path.splitext(os.path.basename(filename))[0]
     namespace: dict[str, Any] = {'__name__': stem, '__file__': filename}
@@ -61,6 +56,21 @@ def read_python(
         for name, value in namespace.items()
         if not (name.startswith('__') or name == BASE_KEY or isinstance(value, _NO_SETTINGS))
     }
+
+
+def _parse(variables: BaseVariables, filename: str) -> ast.Module:
+    where = variables.where
+    try:
+        tree = _PlaceholdersInStrings(variables).visit(ast.parse(variables.text, filename))
+        tree = ast.fix_missing_locations(tree)
+        compile(tree, filename, 'exec', dont_inherit=True)
+    except SyntaxError as error:
+        code = (error.text or '').strip()
+        line = '' if error.lineno is None else f', line {error.lineno}'
+        raise ValueError(f'{where}{line}: {error.msg}: {code}') from error
+    except (RecursionError, MemoryError) as error:
+        raise ValueError(f'{where}: its expressions are nested too deeply') from error
+    return tree
 
 
 def _after_base(tree: ast.Module) -> int:
@@ -81,11 +91,11 @@ def _run(
     code = compile(ast.Module(body, type_ignores=[]), filename, 'exec', dont_inherit=True)
     try:
         exec(code, namespace)
-    except Exception as error:
-        frames = traceback.extract_tb(error.__traceback__)
-        line = next((frame.lineno for frame in reversed(frames) if frame.filename == filename), '?')
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a config is a program, which may raise or end as it likes
         kind = ImportError if isinstance(error, ImportError) else ValueError
-        raise kind(f'{variables.where}, line {line}: {type(error).__name__}: {error}') from error
+        raise kind(f'{variables.where}{describe_failure(error, filename)}') from error
 
 
 class _PlaceholdersInStrings(ast.NodeTransformer):

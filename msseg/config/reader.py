@@ -6,15 +6,21 @@ import json
 import os
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import yaml
 
 from msseg.config.config_dict import ConfigDict
+from msseg.config.limits import MAX_BYTES, MAX_DEPTH, count_values
+from msseg.config.provenance import display_file
 from msseg.config.python_reader import BASE_KEY, read_python
 from msseg.config.variables import BaseVariables
 from msseg.utils.suggest import did_you_mean
+from msseg.utils.text_file import read_user_text
 
+OWN = 'msseg::'
+_OWN_CONFIGS = Path(__file__).parents[2] / 'configs'
 FORMATS = ('.py', '.json', '.yaml', '.yml')
 
 
@@ -24,6 +30,19 @@ class _YamlLoader(yaml.SafeLoader):
     Of the tags that name Python objects it knows that of tuples alone, which `Config.dump` writes:
     a YAML file can name no function or class.
     """
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
+        """Return a node; PyYAML takes a time that grows with the square of the depth."""
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise RecursionError
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
 
     def tuple(self, node: yaml.SequenceNode) -> tuple:
         """Return the elements of a sequence."""
@@ -55,14 +74,43 @@ def read_text(filename: str, wanted_by: str | None = None) -> str:
     if not os.path.isfile(filename):
         folder, name = os.path.split(filename)
         siblings = os.listdir(folder or '.') if os.path.isdir(folder or '.') else []
-        raise FileNotFoundError(f'{by}{filename!r} does not exist.{did_you_mean(name, siblings)}')
+        hint = did_you_mean(name, siblings)
+        if wanted_by and not hint:
+            hint = f" From anywhere, '{OWN}demo/ocrnet_nuclei.py' names a config of msseg's own"
+        raise FileNotFoundError(f'{by}{filename!r} does not exist.{hint}')
     if os.path.splitext(filename)[1] not in FORMATS:
         raise OSError(f'{by}{filename!r}: only {", ".join(FORMATS)} files are supported')
-    try:
-        with open(filename, encoding='utf-8-sig') as file:
-            return file.read()
-    except UnicodeDecodeError as error:
-        raise ValueError(f'{by}{filename!r} is not UTF-8 text: {error}') from error
+    if os.path.getsize(filename) > MAX_BYTES:
+        raise ValueError(f'{by}{filename!r} is larger than {MAX_BYTES // 2**20} MiB')
+    return read_user_text(filename, f'{by}{filename!r}')
+
+
+def find_base(name: str, path: str) -> str:
+    """Return the path of a base file.
+
+    Args:
+        name: As ``_base_`` has it: relative to the folder of the file that names it, or
+            ``msseg::`` and a name in msseg's own folder of configs.
+        path: The file that names it.
+
+    Raises:
+        FileNotFoundError: There is no such config of msseg's own.
+    """
+    if not name.startswith(OWN):
+        return os.path.join(os.path.dirname(path), os.path.expanduser(name))
+    lead = f'{display_file(path)}: the base file {name!r}'
+    if not _OWN_CONFIGS.is_dir():
+        raise FileNotFoundError(f'{lead}: this installation has no configs, a checkout has')
+    own = {
+        file.relative_to(_OWN_CONFIGS).as_posix()
+        for file in _OWN_CONFIGS.rglob('*')
+        if file.suffix in FORMATS
+    }
+    name = name.removeprefix(OWN)
+    if name not in own:
+        hint = did_you_mean(name, own) or f' {_OWN_CONFIGS} lists them.'
+        raise FileNotFoundError(f'{lead} does not exist.{hint}')
+    return str(_OWN_CONFIGS / name)
 
 
 def read_settings(
@@ -87,9 +135,13 @@ def read_settings(
     if file_format == '.py':
         return read_python(text, filename, where, load_bases)
     variables = BaseVariables(text, where, quote=file_format == '.json')
-    values = _parse(variables.text, file_format, where)
+    try:
+        values = _parse(variables.text, file_format, where)
+    except (RecursionError, MemoryError) as error:
+        raise ValueError(f'{where}: its values are nested too deeply') from error
     if not isinstance(values, dict):
         raise ValueError(f'{where}: expected a mapping at the top, got {type(values).__name__}')
+    count_values(values, where)  # filling in goes through every use of an alias
     bases = values.pop(BASE_KEY, None)
     base = load_bases(bases)
     variables.base = base if bases is not None else None
@@ -102,6 +154,8 @@ def _parse(text: str, file_format: str, where: str) -> Any:
             return json.loads(text)
         except json.JSONDecodeError as error:
             raise ValueError(f'{where}, line {error.lineno}: no JSON: {error.msg}') from error
+        except ValueError as error:  # a number of thousands of digits
+            raise ValueError(f'{where}: no JSON: {error}') from error
     try:
         return yaml.load(text, _YamlLoader) or {}
     except yaml.constructor.ConstructorError as error:
@@ -114,3 +168,6 @@ def _parse(text: str, file_format: str, where: str) -> Any:
         mark = getattr(error, 'problem_mark', None)
         line = f', line {mark.line + 1}' if mark else ''
         raise ValueError(f'{where}{line}: no YAML: {getattr(error, "problem", error)}') from error
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        # what PyYAML's constructors raise: a day of 99, a number of thousands of digits, !!int x
+        raise ValueError(f'{where}: no YAML: {error}') from error

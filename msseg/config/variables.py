@@ -8,6 +8,8 @@ import re
 from typing import Any
 
 from msseg.config.config_dict import ConfigDict
+from msseg.config.limits import MAX_VALUES, count_values
+from msseg.utils.shown import shown
 from msseg.utils.suggest import did_you_mean
 
 _BASE = re.compile(r'\{\{\s*_base_\.([\w.]+)\s*\}\}')
@@ -53,6 +55,7 @@ class BaseVariables:
         self.where = where
         self._keys: dict[str, tuple[str, int]] = {}
         self._quote = quote
+        self._filled = 0
         self.base: ConfigDict | None = None
         self.text = _BASE.sub(self._placeholder, text)
 
@@ -79,6 +82,9 @@ class BaseVariables:
         value: Any = self.base
         for part in key.split('.'):
             value = _child(value, part, lead)
+        self._filled += count_values(value, f'{lead}it')
+        if self._filled > MAX_VALUES:
+            raise ValueError(f'{lead}such variables stand for more than {MAX_VALUES:,} values')
         return copy.deepcopy(value)
 
     def split(self, text: str) -> list[str]:
@@ -114,4 +120,4 @@ def _child(value: Any, part: str, lead: str) -> Any:
         raise KeyError(f'{lead}the bases have no {part!r}.{did_you_mean(part, map(str, value))}')
     if isinstance(value, (list, tuple)) and part.isdigit() and int(part) < len(value):
         return value[int(part)]
-    raise KeyError(f'{lead}nothing of the name {part!r} in {value!r}')
+    raise KeyError(f'{lead}nothing of the name {part!r} in {shown(value)}')

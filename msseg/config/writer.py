@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 import json
 import keyword
 import math
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import PurePath
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
-from yapf.yapflib.yapf_api import FormatCode
 
 from msseg.config.provenance import join_index, join_key
+from msseg.registry import config_file
+from msseg.utils.shown import is_environment, shown
 
-_STYLE = {
-    'based_on_style': 'pep8',
-    'blank_line_before_nested_class_or_def': True,
-    'split_before_expression_after_opening_paren': True,
-}
+_WIDTH = 79
+_MAX_BITS = 1024
 _LITERALS = (
     *(dict, list, tuple, set, frozenset, range),
     *(bool, int, float, complex, str, bytes, type(None), type(...)),
 )
 
 
+class _YamlDumper(yaml.SafeDumper):
+    """PyYAML's writer of plain data and of tuples, which the reader of configs knows."""
+
+
+_YamlDumper.add_representer(
+    tuple,
+    lambda dumper, value: dumper.represent_sequence('tag:yaml.org,2002:python/tuple', value),
+)
+
+
 def to_python(values: dict[str, Any]) -> str:
-    """Return Python text that evaluates to the values, formatted by yapf.
+    """Return Python text that evaluates to the values, in lines of at most 79 characters.
 
     A class or function under ``type`` is written as its name, by which a registry finds it.
 
@@ -38,14 +46,42 @@ def to_python(values: dict[str, Any]) -> str:
     lines = []
     for key, value in values.items():
         target = key if _is_name(key) else f'globals()[{key!r}]'
-        lines.append(f'{target} = {_literal(value, str(key))}\n')
-    return _formatted(''.join(lines))
+        lines.append(_layout(_literal(value, str(key)), f'{target} = ', '', '') + '\n')
+    return ''.join(lines)
 
 
-@functools.lru_cache(maxsize=8)
-def _formatted(text: str) -> str:
-    # A run writes its config into its log, its folder and its checkpoints: yapf takes a second.
-    return FormatCode(text, style_config=_STYLE)[0]
+class Unwritable(NamedTuple):
+    """A part of a setting that no config file can hold: its key, value and the file that set it."""
+
+    where: str
+    value: Any
+    file: str | None
+
+
+def find_unwritable(value: Any, where: str, file: str | None = None) -> Unwritable | None:
+    """Return the first part of a value that no config file can hold; None when there is none.
+
+    Args:
+        value: The value.
+        where: Its key.
+        file: The file that set it.
+    """
+    found: Iterator[Unwritable | None] = iter(())
+    if is_environment(value):
+        return Unwritable(where, value, file)
+    if isinstance(value, dict):
+        found = (
+            find_unwritable(child, join_key(where, key), config_file(value, key) or file)
+            for key, child in value.items()
+        )
+    elif isinstance(value, (list, tuple)):
+        found = (find_unwritable(v, join_index(where, i), file) for i, v in enumerate(value))
+    else:
+        try:
+            _simple_leaf(value, where)
+        except TypeError:
+            return Unwritable(where, value, file)
+    return next(filter(None, found), None)
 
 
 def to_text(values: dict[str, Any], file_format: str) -> str:
@@ -62,7 +98,7 @@ def to_text(values: dict[str, Any], file_format: str) -> str:
     if file_format == '.json':
         return json.dumps(_simple(values, ''), indent=2) + '\n'
     if file_format in ('.yaml', '.yml'):
-        return yaml.dump(_simple(values, ''), sort_keys=False)
+        return yaml.dump(_simple(values, ''), Dumper=_YamlDumper, sort_keys=False)
     raise OSError(f'config format {file_format!r}: write .py, .json, .yaml or .yml')
 
 
@@ -70,18 +106,64 @@ def _is_name(key: Any) -> bool:
     return isinstance(key, str) and key.isidentifier() and not keyword.iskeyword(key)
 
 
-def _literal(value: Any, where: str | None) -> str:
+class _Group(NamedTuple):
+    """A list, tuple or dict: its brackets, and its items with what stands before them."""
+
+    start: str
+    items: list[tuple[str, str | _Group]]
+    end: str
+    text: str
+
+
+def _group(start: str, items: list[tuple[str, str | _Group]], end: str) -> _Group:
+    texts = [lead + (item if isinstance(item, str) else item.text) for lead, item in items]
+    comma = ',' if start == '(' and len(items) == 1 else ''
+    return _Group(start, items, end, f'{start}{", ".join(texts)}{comma}{end}')
+
+
+def _layout(node: str | _Group, lead: str, indent: str, after: str) -> str:
+    """Return a literal on one line if that holds it, else each of its items on lines of its own.
+
+    Args:
+        node: The literal.
+        lead: What stands before it, as ``key=``.
+        indent: Of its line.
+        after: What stands behind it, a comma or nothing.
+    """
+    text = node if isinstance(node, str) else node.text
+    whole = f'{indent}{lead}{text}{after}'
+    if isinstance(node, str) or not node.items or len(whole) <= _WIDTH:
+        return whole
+    inner = indent + '    '
+    if all(isinstance(item, str) and not before for before, item in node.items):
+        lines = _fill([item + ',' for _, item in node.items], inner)
+    else:
+        lines = [_layout(item, before, inner, ',') for before, item in node.items]
+    return '\n'.join([f'{indent}{lead}{node.start}', *lines, f'{indent}{node.end}{after}'])
+
+
+def _fill(words: list[str], indent: str) -> list[str]:
+    lines = [indent + words[0]]
+    for word in words[1:]:
+        if len(lines[-1]) + 1 + len(word) <= _WIDTH:
+            lines[-1] += ' ' + word
+        else:
+            lines.append(indent + word)
+    return lines
+
+
+def _literal(value: Any, where: str | None) -> str | _Group:
     value = _simple_leaf(value, where)
     if isinstance(value, dict):
-        return _dict_literal(value, where)
+        items = [(key, _literal(child, join_key(where, key))) for key, child in value.items()]
+        if all(_is_name(key) for key in value):
+            return _group('dict(', [(f'{key}=', item) for key, item in items], ')')
+        return _group('{', [(f'{_flat(key, where)}: ', item) for key, item in items], '}')
     if isinstance(value, (list, tuple)):
-        items = [_literal(child, join_index(where, i)) for i, child in enumerate(value)]
-        if isinstance(value, list):
-            return f'[{", ".join(items)}]'
-        return f'({", ".join(items)}{"," if len(items) == 1 else ""})'
+        items = [('', _literal(child, join_index(where, i))) for i, child in enumerate(value)]
+        return _group('[', items, ']') if isinstance(value, list) else _group('(', items, ')')
     if isinstance(value, (set, frozenset)):
-        items = ', '.join(sorted(_literal(child, where) for child in value))
-        return f'{type(value).__name__}([{items}])'
+        return f'{type(value).__name__}([{", ".join(sorted(_flat(v, where) for v in value))}])'
     if isinstance(value, str):
         # an escaped brace, lest the text be taken for a variable such as {{ fileDirname }}
         return repr(str(value)).replace('{{', '{\\x7b')
@@ -90,16 +172,16 @@ def _literal(value: Any, where: str | None) -> str:
     return repr(value)
 
 
-def _dict_literal(value: dict, where: str | None) -> str:
-    items = [(key, _literal(child, join_key(where, key))) for key, child in value.items()]
-    if all(_is_name(key) for key in value):
-        return f'dict({", ".join(f"{key}={text}" for key, text in items)})'
-    return f'{{{", ".join(f"{_literal(key, where)}: {text}" for key, text in items)}}}'
+def _flat(value: Any, where: str | None) -> str:
+    literal = _literal(value, where)
+    return literal if isinstance(literal, str) else literal.text
 
 
 def _simple(value: Any, where: str) -> Any:
-    """Return a value in plain dicts, lists and tuples for JSON and YAML."""
+    """Return a value in plain dicts, lists, tuples and scalars for JSON and YAML."""
     value = _simple_leaf(value, where)
+    if not isinstance(value, (dict, list, tuple, str, bool, int, float, type(None))):
+        raise TypeError(f'{where}: {shown(value)} has no form in JSON and YAML')
     if isinstance(value, dict):
         return {key: _simple(child, join_key(where, key)) for key, child in value.items()}
     if isinstance(value, (list, tuple)):
@@ -111,7 +193,9 @@ def _simple_leaf(value: Any, where: str | None) -> Any:
     """Return a value of a type that has a literal, or raise TypeError naming its key."""
     if type(value).__module__ == 'numpy' and hasattr(value, 'tolist'):
         return value.tolist()
-    if isinstance(value, _LITERALS) and not isinstance(value, Enum):
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+        raise TypeError(f'{where}: {shown(value)} cannot be written into a config file')
+    if isinstance(value, _LITERALS) and not isinstance(value, Enum) and not is_environment(value):
         return value
     if isinstance(value, PurePath):
         return str(value)
@@ -119,6 +203,6 @@ def _simple_leaf(value: Any, where: str | None) -> Any:
     if has_name and (where or '').split('.')[-1] == 'type':
         return value.__name__
     raise TypeError(
-        f'{where}: {value!r} cannot be written into a config file; use numbers, strings, lists, '
-        'tuples and dicts, and register a class or function to name it in `type`'
+        f'{where}: {shown(value)} cannot be written into a config file; use numbers, strings, '
+        'lists, tuples and dicts, and register a class or function to name it in `type`'
     )

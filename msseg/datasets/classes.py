@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from msseg.utils.suggest import did_you_mean
+from msseg.utils.text_file import read_user_lines
 
 
 class ClassChoice(NamedTuple):
@@ -89,7 +90,16 @@ def _read_names(classes: str | Sequence[str], who: str) -> list[str] | Sequence[
                 f'{who}: classes={str(classes)!r} is no file; give a text file with one name a '
                 'line, or a list of names'
             )
-        return Path(classes).read_text().splitlines()
+        file = f'{who}: classes={str(classes)!r}'
+        lines = read_user_lines(classes, file)
+        names = [name for _, name in lines]
+        for index, (number, name) in enumerate(lines):
+            if (first := names.index(name)) != index:
+                raise ValueError(
+                    f'{file}: lines {lines[first][0]} and {number} are both {name!r}; expected '
+                    'different names'
+                )
+        return names
     if isinstance(classes, (list, tuple)) and all(isinstance(c, str) for c in classes):
         if len(set(classes)) != len(classes) or not classes:
             raise ValueError(f'{who}: classes={classes!r}; expected different names, at least one')

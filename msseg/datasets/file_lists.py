@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msseg.utils.suggest import did_you_mean
+from msseg.utils.text_file import read_user_lines
 
 _MOST_NAMED = 5
 
@@ -95,6 +96,8 @@ def list_split(
 def list_pairs(split: str, who: str) -> list[dict]:
     """List the pairs that a ``.lst`` file names: image and label, separated by white space.
 
+    Names that hold spaces need a tab between them.
+
     Args:
         split: The file; a line may also hold an image alone.
         who: The data set's name, for errors.
@@ -108,14 +111,20 @@ def list_pairs(split: str, who: str) -> list[dict]:
     """
     img_infos = []
     for number, line in read_lines(split, 'split', who):
-        names = line.split()
+        names = split_pair(line)
         if len(names) > 2:
             raise ValueError(
                 f'{who}: {split}, line {number} is {line!r}; expected an image and a label, '
-                'separated by white space (so without white space in their names)'
+                'separated by a tab, or by white space where their names hold none'
             )
         img_infos.append(_info(names[0], names[1] if len(names) == 2 else None))
     return img_infos
+
+
+def split_pair(line: str) -> list[str]:
+    """Return the names in a line of a ``.lst`` file, which a tab or other white space separates."""
+    names = [name.strip() for name in line.split('\t') if name.strip()]
+    return names if len(names) > 1 else line.split()
 
 
 def check_images(img_infos: Sequence[dict], img_dir: str, split: str, who: str) -> None:
@@ -197,11 +206,7 @@ def read_lines(path: str, argument: str, who: str) -> list[tuple[int, str]]:
     """
     if not osp.isfile(path):
         raise FileNotFoundError(f'{who}: {argument}={path!r}: there is no such file')
-    lines = Path(path).read_text().splitlines()
-    numbered = [(i, line.strip()) for i, line in enumerate(lines, 1) if line.strip()]
-    if not numbered:
-        raise ValueError(f'{who}: {argument}={path!r} is empty; expected one name a line')
-    return numbered
+    return read_user_lines(path, f'{who}: {argument}={path!r}')
 
 
 def as_suffixes(img_suffix: str | Sequence[str]) -> tuple[str, ...]:

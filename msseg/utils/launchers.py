@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from msseg.utils.suggest import did_you_mean
+from msseg.utils.text_file import read_user_text
 
 # What each launcher sets; a process without one of these was not started by it.
 _VARIABLES = {
@@ -83,7 +83,7 @@ def read_rank_table(path: str) -> dict[int, int]:
         ValueError: It is no rank table.
     """
     try:
-        table = json.loads(Path(path).read_text())
+        table = json.loads(read_user_text(path, 'it'))
         devices = [each for server in table['server_list'] for each in server['device']]
         return {int(each['rank_id']): int(each['device_id']) for each in devices}
     except OSError as error:

@@ -55,6 +55,7 @@ SCHEMA = Schema(
     },
     by_key={'decode_head': registered(HEADS), 'norm_cfg': takes('norm_cfg', 'type', 'eps')},
     registries=(HEADS, HOOKS),
+    lists=frozenset({'custom_hooks'}),
     meaningless={'cudnn': 'a PyTorch setting', 'evaluation.pre_eval': 'always so'},
 )
 

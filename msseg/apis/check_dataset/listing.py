@@ -98,7 +98,7 @@ def list_split(
 def list_pairs(listing: Listing, split: str, img_dir: str, who: str) -> None:
     """List the pairs that a ``.lst`` file names; note lines and images that are not right."""
     for number, line in _read_lines(listing, split, who):
-        names = line.split()
+        names = file_lists.split_pair(line)
         if len(names) > 2:
             text = f'line {number} is {line!r}; expected an image and a label'
             listing.note('bad_list', f'{split}, line {number}', text)

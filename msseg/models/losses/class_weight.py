@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from msseg.utils.shown import shown
+from msseg.utils.text_file import read_user_text
+
 
 def read_class_weight(class_weight: Sequence[float] | str | None) -> list[float] | None:
     """Return class weights as a list.
@@ -33,7 +36,7 @@ def read_class_weight(class_weight: Sequence[float] | str | None) -> list[float]
     except (TypeError, ValueError):
         weights = None
     if weights is None or weights.ndim != 1 or not weights.size:
-        raise ValueError(f'{source}: got {values!r}, expected a list of one number per class')
+        raise ValueError(f'{source}: got {shown(values)}, expected a list of one number per class')
     return weights.tolist()
 
 
@@ -44,13 +47,16 @@ def _read(name: str) -> object:
             f'class_weight names the file {name!r}, which does not exist (relative paths start at '
             f'{Path.cwd()})'
         )
-    if path.suffix == '.npy':
-        return np.load(path, allow_pickle=False)
-    if path.suffix == '.json':
-        return json.loads(path.read_text())
-    if path.suffix in ('.yaml', '.yml'):
-        return yaml.safe_load(path.read_text())
-    raise ValueError(
-        f'class_weight file {name!r}: got {path.suffix!r}, expected .npy, .json or .yaml (pickles '
-        'are not read, they can run code: save the numbers with numpy.save)'
-    )
+    if path.suffix not in ('.npy', '.json', '.yaml', '.yml'):
+        raise ValueError(
+            f'class_weight file {name!r}: got {path.suffix!r}, expected .npy, .json or .yaml '
+            '(pickles are not read, they can run code: save the numbers with numpy.save)'
+        )
+    try:
+        if path.suffix == '.npy':
+            return np.load(path, allow_pickle=False)
+        text = read_user_text(path, 'it')
+        return json.loads(text) if path.suffix == '.json' else yaml.safe_load(text)
+    except (ValueError, EOFError, RecursionError, MemoryError, yaml.YAMLError) as error:
+        reason = ' '.join(str(error).split())
+        raise ValueError(f'class_weight file {name!r} cannot be read: {reason}') from error

@@ -1,0 +1,74 @@
+"""Values in messages: short, without escape sequences, and never the environment's."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import reprlib
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
+_LIMIT = 200
+_MAX_BITS = 200
+_CONTROL = re.compile(r'[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]')
+_PLAIN = (int, float, complex, bytes, range, PurePath, type(None), type(...))
+
+
+def shown(value: Any, limit: int = _LIMIT) -> str:
+    """Return a value as a message shows it.
+
+    Args:
+        value: A setting; of objects that are no plain values only the type is shown.
+        limit: The most characters.
+
+    Example:
+        >>> shown([1, 'a'])
+        "[1, 'a']"
+        >>> shown('x' * 1000, limit=11)
+        "'xxxxxx … '"
+    """
+    return shorten(_Repr().repr(value), limit)
+
+
+def shorten(text: str, limit: int) -> str:
+    """Return a text on one line, its middle left out when it is long, controls as escapes."""
+    if len(text) > 20 * limit:
+        text = text[: 10 * limit] + text[-10 * limit :]
+    text = _CONTROL.sub(lambda match: ascii(match[0])[1:-1], ' '.join(text.split()))
+    head = 2 * limit // 3
+    return text if len(text) <= limit else f'{text[:head]} … {text[head + 3 - limit :]}'
+
+
+def is_environment(value: Any) -> bool:
+    """Whether a value is the environment or a copy of it, which may hold passwords."""
+    return isinstance(value, Mapping) and bool(os.environ) and os.environ.items() <= value.items()
+
+
+class _Repr(reprlib.Repr):
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self.maxstring = 5, 400
+        self.maxdict = self.maxlist = self.maxtuple = self.maxset = self.maxfrozenset = 30
+
+    def repr1(self, x: Any, level: int) -> str:
+        if is_environment(x):
+            return '<the environment>'
+        if isinstance(x, int) and x.bit_length() > _MAX_BITS:
+            return f'<a whole number of {x.bit_length()} bits>'
+        if isinstance(x, type) or inspect.isroutine(x):
+            return f'<{x.__module__}.{x.__qualname__}>'
+        for kind, show in (
+            (dict, self.repr_dict),
+            (list, self.repr_list),
+            (tuple, self.repr_tuple),
+            (set, self.repr_set),
+            (frozenset, self.repr_frozenset),
+            (str, self.repr_str),
+        ):
+            if isinstance(x, kind):
+                return show(x, level)
+        if isinstance(x, _PLAIN) or type(x).__module__ == 'numpy':
+            return repr(x)
+        return f'<{type(x).__module__}.{type(x).__qualname__} object>'

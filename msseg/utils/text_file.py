@@ -1,0 +1,51 @@
+"""Text files that users write: lists of images, class names, settings."""
+
+from __future__ import annotations
+
+import codecs
+import os
+from pathlib import Path
+
+
+def read_user_text(path: str | os.PathLike, what: str) -> str:
+    """Return the text of a file in UTF-8, or in UTF-16 with a byte order mark.
+
+    The mark, which editors of Windows write, is no part of the text.
+
+    Args:
+        path: The file.
+        what: Leads the message, as ``"CustomDataset: split='val.txt'"``.
+
+    Raises:
+        ValueError: It is of another encoding, or no text.
+    """
+    content = Path(path).read_bytes()
+    is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = content.decode('utf-16' if is_utf16 else 'utf-8-sig')
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b'\n') + 1
+        raise ValueError(
+            f'{what} is not UTF-8 text: line {line} has the byte '
+            f'0x{error.object[error.start]:02x}; save it as UTF-8'
+        ) from error
+    if '\0' in text:
+        raise ValueError(f'{what} is no text file: it has zero bytes')
+    return text
+
+
+def read_user_lines(path: str | os.PathLike, what: str) -> list[tuple[int, str]]:
+    """Return a file's lines that are not blank, stripped, with their numbers from 1.
+
+    Args:
+        path: The file.
+        what: As `read_user_text`.
+
+    Raises:
+        ValueError: As `read_user_text`, or there are none.
+    """
+    lines = enumerate(read_user_text(path, what).splitlines(), 1)
+    numbered = [(number, line.strip()) for number, line in lines if line.strip()]
+    if not numbered:
+        raise ValueError(f'{what} is empty; expected one name a line')
+    return numbered
