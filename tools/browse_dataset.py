@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from msseg.utils.cli import run_main
+from msseg.utils.cli import add_picture_options, run_main
 
 
 def parse_args() -> argparse.Namespace:
@@ -20,7 +20,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--count', type=int, default=12, help='number of samples')
     parser.add_argument('--draws', type=int, default=3, help='how often each is augmented')
     parser.add_argument('--seed', type=int, default=0, help='of the augmentation')
-    parser.add_argument('--opacity', type=float, default=0.5, help='of the labels, in (0, 1]')
+    add_picture_options(parser, has_legend=False)
     add_cfg_options(parser)
     return parser.parse_args()
 
@@ -32,7 +32,9 @@ def main() -> None:
     from msseg.apis.browse import browse_dataset
 
     cfg = load_config(args.config, args.cfg_options)
-    page = browse_dataset(cfg, args.out, args.count, args.draws, args.seed, args.opacity)
+    page = browse_dataset(
+        cfg, args.out, args.count, args.draws, args.seed, args.opacity, args.tint_background
+    )
     print(f'wrote {page}')
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from msseg.utils.cli import add_device_options, announce, run_main
+from msseg.utils.cli import add_device_options, add_picture_options, announce, run_main
 from msseg.utils.interrupts import hear_interrupts
 
 
@@ -43,12 +43,7 @@ def parse_args() -> argparse.Namespace:
         default=128,
         help='pixels over which tiles are blended (default: 128)',
     )
-    parser.add_argument(
-        '--opacity',
-        type=float,
-        default=0.5,
-        help='of the labels in the overlays, in (0, 1] (default: 0.5)',
-    )
+    add_picture_options(parser)
     add_device_options(parser)
     add_cfg_options(parser)
     return parser.parse_args()
@@ -65,7 +60,14 @@ def main() -> None:
     from msseg.apis.prediction.predict import prepare_folder
     from msseg.utils.logging import setup_logging
 
-    options = PredictOptions(tuple(args.tile), args.overlap, args.probabilities, args.opacity)
+    options = PredictOptions(
+        tuple(args.tile),
+        args.overlap,
+        args.probabilities,
+        args.opacity,
+        args.legend,
+        args.tint_background,
+    )
     # what can be wrong with these is said before the model is built
     options.check()
     inputs = find_inputs(args.inputs, without=args.out)

@@ -5,7 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from msseg.utils.cli import add_device_options, add_job_options, announce, run_main
+from msseg.utils.cli import (
+    add_device_options,
+    add_job_options,
+    add_picture_options,
+    announce,
+    run_main,
+)
 from msseg.utils.interrupts import hear_interrupts
 
 
@@ -25,9 +31,7 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--out', help='write all label maps to this .npz file')
     parser.add_argument('--show-dir', help='write images with the labels laid over them here')
-    parser.add_argument(
-        '--opacity', type=float, default=0.5, help='of these labels, in (0, 1] (default 0.5)'
-    )
+    add_picture_options(parser)
     parser.add_argument(
         '--format-only',
         action='store_true',
@@ -70,6 +74,8 @@ def main() -> None:
             out=folders.output(args.out),
             show_dir=folders.output(args.show_dir),
             opacity=args.opacity,
+            legend=args.legend,
+            tint_background=args.tint_background,
             format_dir=format_dir if args.format_only else None,
             aug_test=args.aug_test,
             work_dir=folders.work_dir,

@@ -13,7 +13,7 @@ from msseg.apis.inference import as_bgr
 from msseg.apis.page import Cell, Page, cards, facts, legend, picture, table
 from msseg.apis.page.parts import swatch
 from msseg.apis.results import load_shown
-from msseg.apis.visualize import blend_labels, default_palette
+from msseg.apis.visualize import OverlayStyle
 from msseg.config import Config
 from msseg.datasets.result_files import outputs_of
 from msseg.datasets.sample_rng import get_filename, load_sample
@@ -30,6 +30,7 @@ def browse_dataset(
     draws: int = 3,
     seed: int = 0,
     opacity: float = 0.5,
+    tint_background: bool = False,
 ) -> Path:
     """Write a page of training samples: the image, and what augmentation makes of it.
 
@@ -40,6 +41,7 @@ def browse_dataset(
         draws: How often each is augmented; as in the first epochs of training with `seed`.
         seed: Of the augmentation.
         opacity: Of the labels, in (0, 1].
+        tint_background: See `OverlayStyle`.
 
     Returns:
         The page.
@@ -55,7 +57,8 @@ def browse_dataset(
         )
     dataset = build_split(cfg, 'train')
     (path,) = outputs_of(dataset, getattr(cfg, 'filename', None)).files(out, [PAGE], '--out')
-    browser = _Browser(dataset, draws, seed, opacity)
+    style = OverlayStyle.of_dataset(dataset, opacity=opacity, tint_background=tint_background)
+    browser = _Browser(dataset, draws, seed, style)
     path.parent.mkdir(parents=True, exist_ok=True)
     indices = np.unique(np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round())
     shown = [browser.sample(int(i)) for i in progress_bar(indices, unit='img')]
@@ -66,9 +69,9 @@ def browse_dataset(
     page.add('Summary', browser.summary())
     page.add('Classes', browser.classes(), note='Of the pixels shown below, after augmentation; '
              'the rest is ignored.')  # fmt: skip
-    page.add('Samples', legend(browser.names, browser.palette), *shown, note='Left the file, then '
-             'what the network gets, normalisation undone; white is ignored. A click '
-             'enlarges.')  # fmt: skip
+    key = legend(browser.names, style.colours)
+    page.add('Samples', key, *shown, note='Left the file, then what the network gets, '
+             'normalisation undone; white is ignored. A click enlarges.')  # fmt: skip
     page.write(path)
     return path
 
@@ -76,10 +79,9 @@ def browse_dataset(
 class _Browser:
     """Draws samples and counts what is in them."""
 
-    def __init__(self, dataset: Any, draws: int, seed: int, opacity: float) -> None:
-        self.dataset, self.draws, self.seed, self.opacity = dataset, draws, seed, opacity
+    def __init__(self, dataset: Any, draws: int, seed: int, style: OverlayStyle) -> None:
+        self.dataset, self.draws, self.seed, self.style = dataset, draws, seed, style
         self.names = list(dataset.CLASSES or ())
-        self.palette = dataset.PALETTE or default_palette(len(self.names))
         self.pixels = np.zeros(len(self.names) + 1, np.int64)  # the last: ignored
         self.shapes: dict[tuple[int, ...], int] = {}
         self.sums: np.ndarray | float = 0.0  # of the channels and of their squares
@@ -90,11 +92,11 @@ class _Browser:
         path = get_filename(self.dataset, index)
         image = load_shown(self.dataset, index)
         label = self.dataset.get_gt_seg_map(index)
-        panels = [('file', self._blend(image, label), path)]
+        panels = [('file', self.style.blend(image, label), path)]
         for epoch in range(self.draws):
             shown, label = self._augmented(index, epoch)
             title = f'draw {epoch + 1}: {shown.shape[0]}x{shown.shape[1]}'
-            panels.append((title, self._blend(shown, label), f'{path}, {title}'))
+            panels.append((title, self.style.blend(shown, label), f'{path}, {title}'))
         figures = ''.join(
             f'<figure>{picture(p, alt, _LONGEST_SIDE)}<figcaption>{escape(title)}</figcaption>'
             '</figure>'
@@ -132,7 +134,7 @@ class _Browser:
         total = max(int(self.pixels.sum()), 1)
         rows = [
             [
-                Cell(name, before=swatch(self.palette[i])),
+                Cell(name, before=swatch(self.style.colours[i])),
                 Cell.count(int(self.pixels[i])),
                 Cell.percent(float(self.pixels[i] / total)),
             ]
@@ -160,9 +162,6 @@ class _Browser:
         values = img.reshape(len(img), -1).astype(np.float64)
         self.sums = self.sums + np.stack([values.sum(axis=1), (values**2).sum(axis=1)])
         self.num_values += label.size
-
-    def _blend(self, image: np.ndarray, label: np.ndarray) -> np.ndarray:
-        return blend_labels(image, label, self.palette, self.opacity)
 
 
 def undo_normalize(img: np.ndarray, norm: dict | None) -> np.ndarray:

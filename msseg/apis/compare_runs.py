@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from terminaltables import AsciiTable
 
+from msseg.apis.fonts import drawable_names, fonts_for
 from msseg.apis.report import read_log, run_places
 from msseg.utils.atomic import atomic_path
 
@@ -57,10 +57,22 @@ def draw_runs(
     """
     read = {name: read_log(path) for name, path in logs.items()}
     _check_keys(read, score, keys)
-    is_evaluated = any(val for _, val in read.values())
+    names = drawable_names(list(logs), 'run')
+    with fonts_for([*names, score, *keys]):
+        figure = _figure(list(zip(names, read.values(), strict=True)), score, keys)
+        out = Path(out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(out) as temporary:
+            figure.savefig(temporary, format='png', dpi=_DPI)
+
+
+def _figure(
+    read: Sequence[tuple[str, tuple[list[dict], list[dict]]]], score: str, keys: Sequence[str]
+) -> Figure:
+    is_evaluated = any(val for _, (_, val) in read)
     figure = Figure(figsize=(12 if is_evaluated else 7, 4.5), layout='constrained')
     axes = figure.subplots(1, 2 if is_evaluated else 1, squeeze=False)[0]
-    for number, (name, (train, val)) in enumerate(read.items()):
+    for number, (name, (train, val)) in enumerate(read):
         places, unit = run_places(train + val)
         for key, style in zip(keys, _STYLES * len(keys), strict=False):
             label = name if len(keys) == 1 else f'{name}: {key}'
@@ -76,10 +88,7 @@ def draw_runs(
     for each in axes:
         each.grid(alpha=0.3, linewidth=0.6)
         each.legend(fontsize=8)
-    out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(out) as temporary, matplotlib.rc_context({'font.size': 10}):
-        figure.savefig(temporary, format='png', dpi=_DPI)
+    return figure
 
 
 def time_table(logs: dict[str, Path]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from msseg.apis.fonts import drawable_names, fonts_for
 from msseg.apis.page.matrix import MOST_NUMBERS, row_shares
 from msseg.datasets import CustomDataset, check_labels
 from msseg.datasets.result_files import outputs_of, sample_names
@@ -18,6 +20,7 @@ from msseg.utils.atomic import atomic_path
 from msseg.utils.progress_bar import progress_bar
 
 _DPI = 120
+_UNKNOWN = '0.93'  # grey
 
 
 def check_out(out: str | Path, dataset: CustomDataset, *inputs: str | Path) -> None:
@@ -71,7 +74,7 @@ def draw_confusion(
     title: str = 'Confusion: percent of the pixels labelled as a class',
     colours: str = 'Blues',
 ) -> None:
-    """Draw a confusion matrix, each row as shares of its sum.
+    """Draw a confusion matrix, each row as shares of its sum; n/a for rows without counts.
 
     Args:
         matrix: (K, K), rows are labels.
@@ -85,13 +88,23 @@ def draw_confusion(
     """
     if colours not in matplotlib.colormaps:
         raise ValueError(f"colours is {colours!r}, expected one of matplotlib's, such as 'Blues'")
-    shares = row_shares(matrix)
+    names = drawable_names(classes)
+    with fonts_for(names):
+        figure = _figure(row_shares(matrix), names, title, colours)
+        out = Path(out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(out) as temporary:
+            figure.savefig(temporary, format='png', dpi=_DPI)
+
+
+def _figure(shares: np.ndarray, classes: Sequence[str], title: str, colours: str) -> Figure:
     count = len(classes)
     has_numbers = count <= MOST_NUMBERS
     side = 3 + count * (0.5 if has_numbers else 0.12)
     figure = Figure(figsize=(side + 1, side), layout='constrained')
     axes = figure.add_subplot()
-    image = axes.imshow(100 * shares, cmap=colours, vmin=0, vmax=100)
+    colour_map = matplotlib.colormaps[colours].with_extremes(bad=_UNKNOWN)
+    image = axes.imshow(100 * shares, cmap=colour_map, vmin=0, vmax=100)
     figure.colorbar(image, ax=axes, shrink=0.8, label='%')
     size = 9 if has_numbers else 6
     axes.set_xticks(range(count), classes, rotation=90, fontsize=size)
@@ -100,10 +113,8 @@ def draw_confusion(
     if has_numbers:
         for i in range(count):
             for j in range(count):
-                ink = 'white' if shares[i, j] > 0.5 else 'black'
-                axes.text(j, i, f'{100 * shares[i, j]:.1f}', ha='center', va='center', color=ink,
-                          fontsize=8)  # fmt: skip
-    out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(out) as temporary:
-        figure.savefig(temporary, format='png', dpi=_DPI)
+                is_known = not math.isnan(shares[i, j])
+                text = f'{100 * shares[i, j]:.1f}' if is_known else 'n/a'
+                ink = 'white' if shares[i, j] > 0.5 else 'black' if is_known else 'grey'
+                axes.text(j, i, text, ha='center', va='center', color=ink, fontsize=8)
+    return figure

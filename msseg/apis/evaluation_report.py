@@ -29,10 +29,11 @@ from msseg.apis.page.parts import swatch
 from msseg.apis.report import read_log, run_places
 from msseg.apis.results import load_shown
 from msseg.apis.segment import Segmenter
-from msseg.apis.visualize import blend_labels, default_palette
+from msseg.apis.visualize import OverlayStyle
 from msseg.config import Config
 from msseg.datasets import CustomDataset, TestLoader
 from msseg.datasets.loader import TestSample
+from msseg.datasets.palette import background_classes
 from msseg.datasets.result_files import outputs_of
 from msseg.evaluation import Scores, compute_scores
 from msseg.evaluation.table import percent
@@ -43,7 +44,10 @@ PAGE, TABLE = 'report.html', 'images.csv'
 _SHOWN_EACH = 3  # worst, median and best images
 _LONGEST_SIDE = 520
 _MOST_LISTED = 2000
-_WRONG_BGR, _RIGHT_BGR, _IGNORED_BGR = (38, 38, 220), (214, 226, 205), (150, 150, 150)
+_OPACITY = 0.6
+# RGB in the pictures of errors
+_MISSED, _FALSE, _CONFUSED = (0, 114, 178), (213, 94, 0), (204, 121, 167)
+_RIGHT, _IGNORED = (222, 232, 222), (150, 150, 150)
 
 
 class EvaluationReport:
@@ -56,6 +60,7 @@ class EvaluationReport:
         checkpoint: What was tested; the curves are drawn from the log beside it.
         work_dir: Where a log is looked for when there is none beside the checkpoint.
         outputs: Checks where they go; by default against this test's inputs.
+        tint_background: See `OverlayStyle`.
 
     Raises:
         FileNotFoundError: An image has no label file.
@@ -70,13 +75,16 @@ class EvaluationReport:
         checkpoint: str | Path,
         work_dir: str | Path | None = None,
         outputs: Outputs | None = None,
+        tint_background: bool = False,
     ) -> None:
         self.images = ImageScores(dataset)
         outputs = outputs or outputs_of(dataset, cfg.filename, checkpoint)
         self.page, self.table = outputs.files(folder, [PAGE, TABLE], '--report')
         self.page.parent.mkdir(parents=True, exist_ok=True)
         self.dataset, self.cfg, self.checkpoint = dataset, cfg, Path(checkpoint)
-        self.palette = dataset.PALETTE or default_palette(len(dataset.CLASSES))
+        self.style = OverlayStyle.of_dataset(
+            dataset, opacity=_OPACITY, tint_background=tint_background
+        )
         self.log = find_log([self.checkpoint.parent, *([Path(work_dir)] if work_dir else [])])
         self.start = time.time()
 
@@ -109,11 +117,11 @@ class EvaluationReport:
             f'{method} on {type(self.dataset).__name__}, {len(self.dataset)} images',
         )
         page.add('Summary', self._summary(scores))
-        page.add('Classes', _class_table(scores, self.palette), note='Percent of the pixels; '
+        page.add('Classes', _class_table(scores, self.style.colours), note='Percent of the pixels; '
                  'a click on a column’s head sorts.')  # fmt: skip
         page.add('Confusion', *self._confusion(), note='Of the pixels labelled as the row’s class, '
-                 'the percentage predicted as the column’s. Shades are of the square root, so '
-                 'that small confusions show.')  # fmt: skip
+                 'the percentage predicted as the column’s; n/a where no pixel is labelled as it. '
+                 'Shades are of the square root, so that small confusions show.')  # fmt: skip
         curves = self._curves()
         if curves:
             page.add('Training', curves, note=f'From {self.log.name}.')
@@ -175,7 +183,10 @@ class EvaluationReport:
     def _samples(self, segmenter: Segmenter) -> list[str]:
         ranking = self.images.ranking()
         loader = TestLoader(self.dataset, 0)
-        parts = [legend(self.dataset.CLASSES, self.palette)]
+        parts = [
+            legend(self.dataset.CLASSES, self.style.colours),
+            _error_key(self.dataset.CLASSES),
+        ]
         for title, indices in choose_shown(ranking):
             parts.append(f'<h3>{title}</h3>')
             parts += [self._sample(loader.load(index), segmenter) for index in indices]
@@ -183,15 +194,16 @@ class EvaluationReport:
 
     def _sample(self, sample: TestSample, segmenter: Segmenter) -> str:
         prediction = segmenter.labels(sample.imgs, sample.metas)
+        background = error_background(self.dataset.CLASSES)
         path = self.images.path(sample.index)
         image = load_shown(self.dataset, sample.index)
         panels = [
             ('image', image, False),
-            ('ground truth', blend_labels(image, sample.gt, self.palette, 0.6), False),
-            ('prediction', blend_labels(image, prediction, self.palette, 0.6), False),
+            ('ground truth', self.style.blend(image, sample.gt), False),
+            ('prediction', self.style.blend(image, prediction), False),
             (
-                'errors: wrong pixels red, ignored ones grey',
-                error_map(prediction, sample.gt, self.dataset.ignore_index),
+                'errors',
+                error_map(prediction, sample.gt, self.dataset.ignore_index, background),
                 True,
             ),
         ]
@@ -221,7 +233,7 @@ class EvaluationReport:
                 Cell(self.images.name(index)),
                 Cell.percent(float(means[index])),
                 Cell.percent(float(accuracies[index])),
-                Cell(classes[worst], before=swatch(self.palette[worst])),
+                Cell(classes[worst], before=swatch(self.style.colours[worst])),
                 Cell.count(int(self.images.labelled[index].sum())),
             ])  # fmt: skip
         more = len(self.dataset) - len(listed)
@@ -257,20 +269,55 @@ def choose_shown(ranking: Sequence[int], each: int = _SHOWN_EACH) -> list[tuple[
     return [(title, indices) for title, indices in groups if indices]
 
 
-def error_map(prediction: np.ndarray, label: np.ndarray, ignore_index: int) -> np.ndarray:
-    """Return a picture, BGR: wrong pixels red, right ones pale green, ignored ones grey."""
+def error_background(classes: Sequence[str]) -> int | None:
+    """Return the class next to which objects are missed or false: a background, or 0 of two."""
+    return next(iter(background_classes(classes)), 0 if len(classes) == 2 else None)
+
+
+def error_map(
+    prediction: np.ndarray, label: np.ndarray, ignore_index: int, background: int | None = 0
+) -> np.ndarray:
+    """Return a picture of the errors.
+
+    Args:
+        prediction: Classes (h, w).
+        label: Classes and `ignore_index` (h, w).
+        ignore_index: The value of pixels that do not count.
+        background: A pixel labelled otherwise and predicted as this class is missed, the reverse
+            is false. Other errors confuse two classes; all do when this is None.
+
+    Returns:
+        BGR uint8 (h, w, 3): missed, false, confused, right and ignored pixels in a colour each.
+    """
     result = np.empty((*label.shape, 3), np.uint8)
-    result[:] = _RIGHT_BGR
-    result[prediction != label] = _WRONG_BGR
-    result[label == ignore_index] = _IGNORED_BGR
-    return result
+    result[:] = _RIGHT
+    is_wrong = prediction != label
+    result[is_wrong] = _CONFUSED
+    if background is not None:
+        result[is_wrong & (prediction == background)] = _MISSED
+        result[is_wrong & (label == background)] = _FALSE
+    result[label == ignore_index] = _IGNORED
+    return result[..., ::-1]
 
 
-def _class_table(scores: Scores, palette: Sequence[Sequence[int]]) -> str:
+def _error_key(classes: Sequence[str]) -> str:
+    background = error_background(classes)
+    if background is None:
+        key = {'wrong': _CONFUSED}
+    else:
+        name = classes[background]
+        key = {f'missed: {name} predicted': _MISSED, f'false: {name} labelled': _FALSE}
+        if len(classes) > 2:
+            key['another class predicted'] = _CONFUSED
+    key |= {'right': _RIGHT, 'ignored': _IGNORED}
+    return f'<p class="note">Errors:</p>{legend(list(key), list(key.values()))}'
+
+
+def _class_table(scores: Scores, colours: Sequence[Sequence[int] | None]) -> str:
     total = max(int(scores.num_pixels.sum()), 1)
     rows = [
         [
-            Cell(name, before=swatch(palette[i])),
+            Cell(name, before=swatch(colours[i])),
             Cell.percent(float(scores.per_class['IoU'][i])),
             Cell.percent(float(scores.per_class['Acc'][i])),
             Cell.count(int(scores.num_pixels[i])),

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+import PIL.Image
 from mindspore import nn
 
 from msseg.apis.build import build_model, required
 from msseg.apis.config_schema import load_config
+from msseg.apis.fonts import fonts_for
 from msseg.apis.preparation import Preparation, first_dataset
 from msseg.apis.segment import Segmenter
-from msseg.apis.visualize import blend_labels, default_palette, write_image
+from msseg.apis.visualize import OverlayStyle, write_image
 from msseg.config import Config
 from msseg.datasets.builder import DATASETS
 from msseg.datasets.classes import choose_classes
+from msseg.datasets.palette import default_palette
 from msseg.runner import load_checkpoint, load_weights
 from msseg.utils.compile_cache import switch_off_compile_cache
 from msseg.utils.device import setup_device
 from msseg.utils.logging import get_logger
+from msseg.utils.outputs import Outputs
 
-Image = str | Path | np.ndarray
+Image = str | Path | np.ndarray | PIL.Image.Image
 # matplotlib's backends that show nothing
 _FILES_ONLY = ('agg', 'cairo', 'pdf', 'pgf', 'ps', 'svg', 'template')
 
@@ -85,8 +89,9 @@ def inference_segmentor(
 
     Args:
         model: From `init_segmentor`.
-        imgs: The path of an image, an array (h, w, 3) in BGR order as cv2.imread gives it, or a
-            list of these.
+        imgs: The path of an image, an array (h, w, 3) in BGR order as cv2.imread gives it, a
+            Pillow image, or a list of these. A folder stands for its images, searched to any
+            depth and sorted by name.
         with_probabilities: Return the class probabilities too.
 
     Returns:
@@ -96,13 +101,13 @@ def inference_segmentor(
 
     Raises:
         FileNotFoundError, ValueError: An image cannot be read.
-        TypeError: It is neither a path nor an array.
+        TypeError: It is none of these.
 
     Source: MMSegmentation 0.30 ``inference_segmentor``.
     """
     prepare, segmenter = Preparation(model.cfg), segmenter_of(model)
     labels, probabilities = [], []
-    for img in imgs if isinstance(imgs, (list, tuple)) else [imgs]:
+    for img, _ in _each_image(imgs):
         prepared = prepare(img)
         if with_probabilities:
             probabilities.append(segmenter.probabilities(*prepared))
@@ -123,38 +128,81 @@ def show_result_pyplot(
     title: str = '',
     block: bool = True,
     out_file: str | Path | None = None,
+    legend: bool = True,
+    tint_background: bool = False,
 ) -> None:
     """Show an image with its labels laid over it, where there is a window for it.
 
     Args:
         model: From `init_segmentor`.
-        img: The image: a path or a BGR array.
-        result: What `inference_segmentor` gave for it: a label map, or a list with one.
+        img: The image: a path, a BGR array or a Pillow image; or a folder of images.
+        result: What `inference_segmentor` gave for it: a label map, or a list with one (of a
+            folder with one for each image).
         palette: RGB colours of the classes; by default the model's.
         fig_size: Of the window, in inches.
         opacity: Of the labels, in (0, 1].
         title: Of the window.
         block: Wait until the window is closed.
-        out_file: Also write the picture here, at the image's own size.
+        out_file: Also write the picture here, the image at its own size; of a folder the folder
+            for the pictures.
+        legend: Add the class names beside their colours below the image.
+        tint_background: Colour classes that are named as a background, too; see `OverlayStyle`.
 
     Raises:
-        ValueError: `opacity` is out of range, or the labels are of another size than the image.
+        ValueError: `opacity` is out of range, there are more or fewer results than images, or the
+            labels are of another size than the image; or see `Outputs`.
 
     Source: MMSegmentation 0.30 ``show_result_pyplot``.
     """
     if not 0 < opacity <= 1:
         raise ValueError(f'opacity is {opacity}, expected a number in (0, 1]')
-    labels = result[0] if isinstance(result, (list, tuple)) else result
-    shown = as_bgr(img if isinstance(img, np.ndarray) else Preparation(model.cfg).load(img)['img'])
+    colours = model.PALETTE if palette is None else palette
+    style = OverlayStyle(model.CLASSES, colours, opacity, legend, tint_background)
+    images = list(_each_image(img))
+    results = result if isinstance(result, (list, tuple)) else [result]
+    if len(images) != len(results):
+        raise ValueError(
+            f'there are {len(results)} results for {len(images)} images: give what '
+            'inference_segmentor returned for them'
+        )
+    paths = [None] * len(images) if out_file is None else _result_paths(images, out_file)
+    prepare = Preparation(model.cfg)
+    for (image, _), labels, path in zip(images, results, paths, strict=True):
+        picture = _draw_result(prepare, image, labels, style)
+        if path is not None:
+            write_image(path, picture)
+        _show(picture, fig_size, title, block)
+
+
+def _result_paths(images: Sequence[tuple[Image, str]], out_file: str | Path) -> list[Path]:
+    outputs = Outputs(image for image, _ in images if isinstance(image, (str, Path)))
+    names = [f'{name}.png' for _, name in images if name]
+    if names:
+        return outputs.files(out_file, names, 'out_file')
+    return [outputs.file(out_file, 'out_file') for _ in images]
+
+
+def _each_image(imgs: Image | Sequence[Image]) -> Iterator[tuple[Image, str]]:
+    """Yield images, those of a folder with their names in it."""
+    from msseg.apis.prediction.inputs import find_inputs  # whose package imports this module
+
+    for img in imgs if isinstance(imgs, (list, tuple)) else [imgs]:
+        if isinstance(img, (str, Path)) and Path(img).is_dir():
+            yield from ((i.path, i.name) for i in find_inputs([img]) if not i.is_video)
+        else:
+            yield img, ''
+
+
+def _draw_result(
+    prepare: Preparation, img: Image, labels: np.ndarray, style: OverlayStyle
+) -> np.ndarray:
+    shown = as_bgr(img if isinstance(img, np.ndarray) else prepare.start(img)['img'])
     if labels.shape != shown.shape[:2]:
         raise ValueError(
             f'the labels are of size {labels.shape}, but the image is of {shown.shape[:2]}: give '
             'what inference_segmentor returned for this image'
         )
-    picture = blend_labels(shown, labels, model.PALETTE if palette is None else palette, opacity)
-    if out_file is not None:
-        write_image(out_file, picture)
-    _show(picture, fig_size, title, block)
+    return style.draw(shown, labels)
 
 
 def segmenter_of(model: nn.Cell) -> Segmenter:
@@ -188,9 +236,10 @@ def _show(picture: np.ndarray, size: tuple[float, float], title: str, block: boo
         return
     plt.figure(figsize=size)
     plt.imshow(picture[..., ::-1])
-    plt.title(title)
-    plt.tight_layout()
-    plt.show(block=block)
+    with fonts_for([title]):
+        plt.title(title)
+        plt.tight_layout()
+        plt.show(block=block)
 
 
 def find_classes(
@@ -212,11 +261,12 @@ def find_classes(
     count = model.num_classes
     for names, palette in sources:
         if names is not None and len(names) == count:
-            colours = palette if palette is not None and len(palette) else default_palette(count)
+            colours = palette if palette is not None and len(palette) else default_palette(names)
             return tuple(names), [tuple(int(value) for value in colour) for colour in colours]
     get_logger().warning(
         'neither the checkpoint nor data.test of the config names the %d classes of the model: '
         'they are called by their numbers',
         count,
     )
-    return tuple(f'class {i}' for i in range(count)), default_palette(count)
+    names = tuple(f'class {i}' for i in range(count))
+    return names, default_palette(names)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from PIL.Image import Image
+from PIL.ImageOps import exif_transpose
 
 from msseg.apis.build import required
 from msseg.config import Config
 from msseg.datasets.pipelines import Compose, LoadImageFromFile
 from msseg.datasets.pipelines.loading import describe_image
 from msseg.datasets.sample_rng import seeded_sample
+
+_DEEP_MODES = ('I', 'F')  # of Pillow, with more than 8 bits
+_PNG_MODES = ('1', 'L', 'LA', 'P', 'RGB', 'RGBA')
 
 Prepared = tuple[list[np.ndarray], list[dict]]
 
@@ -43,11 +49,12 @@ class Preparation:
         """
         return self.loader(_sample(dict(filename=str(path))))
 
-    def __call__(self, image: str | Path | np.ndarray, name: str = '') -> Prepared:
+    def __call__(self, image: str | Path | np.ndarray | Image, name: str = '') -> Prepared:
         """Prepare an image.
 
         Args:
-            image: A file, or an array as cv2 gives it: (h, w, 3) in BGR order, or (h, w).
+            image: A file, a Pillow image, or an array as cv2 gives it: (h, w, 3) in BGR order, or
+                (h, w).
             name: What to call an array in errors.
 
         Returns:
@@ -55,11 +62,11 @@ class Preparation:
 
         Raises:
             FileNotFoundError: There is no such file.
-            TypeError: It is neither a file nor an array.
+            TypeError: It is none of these.
             ValueError: It cannot be read, or the pipeline gives no image.
         """
         with seeded_sample(0, 0, 0) as rng:
-            results = self._start(image, name)
+            results = self.start(image, name)
             results['rng'] = rng
             data = self._rest(results)
         if not isinstance(data, dict) or 'img' not in data:
@@ -71,19 +78,43 @@ class Preparation:
         metas = data['img_metas'] if isinstance(data['img_metas'], list) else [data['img_metas']]
         return [np.ascontiguousarray(img, np.float32) for img in imgs], metas
 
-    def _start(self, image: str | Path | np.ndarray, name: str) -> dict:
+    def start(self, image: str | Path | np.ndarray | Image, name: str = '') -> dict:
+        """Return what the pipeline's first step makes of an image; see `__call__`."""
         if isinstance(image, (str, Path)):
             return self.load(image)
+        if isinstance(image, Image):
+            image = self._decode(image)
         if not isinstance(image, np.ndarray) or image.ndim not in (2, 3) or 0 in image.shape:
             got = f'of shape {image.shape}' if isinstance(image, np.ndarray) else repr(image)
             raise TypeError(
-                f'an image is {got} ({type(image).__name__}), expected the path of a file, or an '
-                'array (h, w, 3) in BGR order or (h, w), as cv2.imread gives them'
+                f'an image is {got} ({type(image).__name__}), expected the path of a file, an '
+                'array (h, w, 3) in BGR order or (h, w) as cv2.imread gives them, or a Pillow image'
             )
         is_float = getattr(self.loader, 'to_float32', False)
         image = image.astype(np.float32) if is_float else image
         name = name or None
         return _sample(dict(filename=name)) | describe_image(image, name, name)
+
+    def _decode(self, image: Image) -> np.ndarray:
+        """Return a Pillow image as the first step would load it from a file."""
+        loader = self.reads_files or LoadImageFromFile()
+        is_unchanged = loader.color_type == 'unchanged'
+        if image.mode.startswith(_DEEP_MODES) and loader.scale is None and not is_unchanged:
+            raise ValueError(
+                f'a Pillow image has mode {image.mode!r}, which holds more than 8 bits: give '
+                'LoadImageFromFile of the test pipeline max_value, the value to show as white, or '
+                'percentiles=(1, 99)'
+            )
+        if not is_unchanged and not loader.color_type.endswith('ignore_orientation'):
+            image = exif_transpose(image)
+        if image.mode not in _PNG_MODES and not image.mode.startswith(_DEEP_MODES):
+            image = image.convert('RGB')
+        content = io.BytesIO()
+        if image.mode in ('I', 'F'):
+            image.save(content, 'TIFF')
+        else:
+            image.save(content, 'PNG', compress_level=0)
+        return loader.decode(content.getvalue(), 'a Pillow image')
 
     @property
     def reads_files(self) -> LoadImageFromFile | None:

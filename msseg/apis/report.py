@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from msseg.apis.fonts import drawable_names, fonts_for
 from msseg.apis.results import load_shown
-from msseg.apis.visualize import blend_labels, default_palette, side_by_side, write_image
+from msseg.apis.visualize import OverlayStyle, side_by_side, write_image
 from msseg.datasets import CustomDataset
 from msseg.datasets.loader import TestSample
 from msseg.datasets.result_files import outputs_of, sample_names
@@ -69,6 +70,16 @@ def draw_curve(log: str | Path, out: str | Path, score: str = 'mIoU') -> None:
     reported = sorted({key for entry in val for key in entry} - {'mode', 'epoch', 'iter', 'lr'})
     if val and score not in reported:
         raise KeyError(f'{log} reports no {score!r}, expected one of {reported}')
+    shown = drawable_names([score], 'score')[0]
+    with fonts_for([shown]):
+        figure = _curve(train, val, [entry.get(score) for entry in val], shown)
+        out = Path(out)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_path(out) as temporary:
+            figure.savefig(temporary, format='png', dpi=120)
+
+
+def _curve(train: list[dict], val: list[dict], scores: Sequence[float | None], name: str) -> Figure:
     place, unit = run_places(train + val)
     # the Figure class draws into files without a window, whatever matplotlib's backend is
     figure = Figure(figsize=(8, 4.5), layout='constrained')
@@ -80,19 +91,15 @@ def draw_curve(log: str | Path, out: str | Path, score: str = 'mIoU') -> None:
     axes.yaxis.label.set_color(_LOSS_COLOUR)
     if val:
         right = axes.twinx()
-        values = [np.nan if entry[score] is None else entry[score] for entry in val]
+        values = np.array(scores, float)  # None becomes NaN
         right.plot(place[len(train) :], values, 'o-', color=_SCORE_COLOUR, markersize=4)
-        right.set_ylabel(f'validation {score}', color=_SCORE_COLOUR)
+        right.set_ylabel(f'validation {name}', color=_SCORE_COLOUR)
         right.set_ylim(0, 1)
-        if np.isfinite(values).any():
-            last = 'n/a' if np.isnan(values[-1]) else f'{values[-1]:.4f}'
-            axes.set_title(f'{score} {last} in the end, best {np.nanmax(values):.4f}')
-        else:
-            axes.set_title(f'{score} n/a')
-    out = Path(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(out) as temporary, matplotlib.rc_context({'font.size': 10}):
-        figure.savefig(temporary, format='png', dpi=120)
+        known = values[np.isfinite(values)]
+        last = f'{values[-1]:.4f}' if np.isfinite(values[-1]) else 'n/a'
+        best = f'{known.max():.4f}' if len(known) else 'n/a'
+        axes.set_title(f'{name} {last} in the end, best {best}')
+    return figure
 
 
 def run_places(entries: list[dict]) -> tuple[list[float], str]:
@@ -126,8 +133,7 @@ class Comparisons:
         self.dataset = dataset
         names = [f'{name}.png' for name in sample_names(dataset)]
         self.paths = outputs_of(dataset).files(folder, names, str(folder))
-        self.palette = dataset.PALETTE or default_palette(len(dataset.CLASSES))
-        self.opacity = opacity
+        self.style = OverlayStyle.of_dataset(dataset, opacity=opacity)
         self.limit = limit
         self.written: list[Path] = []
 
@@ -138,7 +144,7 @@ class Comparisons:
         image = load_shown(self.dataset, sample.index)
         panels = [('image', image)]
         for title, seen in (('truth', sample.gt), ('prediction', labels)):
-            panels.append((title, blend_labels(image, seen, self.palette, self.opacity)))
+            panels.append((title, self.style.blend(image, seen)))
         path = self.paths[sample.index]
         write_image(path, side_by_side(panels))
         self.written.append(path)

@@ -17,7 +17,7 @@ from types import TracebackType
 import numpy as np
 
 from msseg.apis.inference import as_bgr
-from msseg.apis.visualize import blend_labels, default_palette, write_image
+from msseg.apis.visualize import OverlayStyle, write_image
 from msseg.datasets import CustomDataset
 from msseg.datasets.loader import TestSample
 from msseg.datasets.pipelines import LoadImageFromFile
@@ -33,28 +33,36 @@ class Overlays:
 
     Args:
         folder: Where to; pictures are called as `sample_names` says.
-        dataset: The images and the palette.
+        dataset: The images.
         opacity: Of the labels.
         outputs: Checks where they go.
+        legend: Add class names and colours below them.
+        tint_background: See `OverlayStyle`.
 
     Raises:
         ValueError, OSError: See `Outputs.files`.
     """
 
     def __init__(
-        self, folder: Path, dataset: CustomDataset, opacity: float, outputs: Outputs
+        self,
+        folder: Path,
+        dataset: CustomDataset,
+        opacity: float,
+        outputs: Outputs,
+        legend: bool = True,
+        tint_background: bool = False,
     ) -> None:
         names = [f'{name}.png' for name in sample_names(dataset)]
         self.paths = outputs.files(folder, names, '--show-dir')
         self.dataset = dataset
-        self.palette = dataset.PALETTE or default_palette(len(dataset.CLASSES))
-        self.opacity = opacity
+        self.style = OverlayStyle.of_dataset(
+            dataset, opacity=opacity, has_legend=legend, tint_background=tint_background
+        )
 
     def add(self, sample: TestSample, labels: np.ndarray) -> None:
         """Write one picture."""
         image = load_shown(self.dataset, sample.index)
-        overlay = blend_labels(image, labels, self.palette, self.opacity)
-        write_image(self.paths[sample.index], overlay)
+        write_image(self.paths[sample.index], self.style.draw(image, labels))
 
 
 class LabelFiles:

@@ -49,6 +49,8 @@ def test_from_config(
     out: str | Path | None = None,
     show_dir: str | Path | None = None,
     opacity: float = 0.5,
+    legend: bool = True,
+    tint_background: bool = False,
     format_dir: str | Path | None = None,
     aug_test: bool = False,
     work_dir: str | Path | None = None,
@@ -70,6 +72,8 @@ def test_from_config(
         out: A .npz file for all label maps, by image name.
         show_dir: Folder for the images with the predicted labels laid over them.
         opacity: Of these labels, in (0, 1].
+        legend: Add class names and colours below these pictures.
+        tint_background: Colour classes that are named as a background, too, here and in `report`.
         format_dir: Folder for the label maps as the data set's benchmark wants them.
         aug_test: Average over six scales and flips.
         work_dir: Folder for a JSON file of the scores.
@@ -95,7 +99,9 @@ def test_from_config(
     outputs = outputs_of(dataset, cfg.filename, checkpoint)
     page = None
     if report is not None:
-        page = EvaluationReport(report, dataset, cfg, checkpoint, work_dir, outputs)
+        page = EvaluationReport(
+            report, dataset, cfg, checkpoint, work_dir, outputs, tint_background
+        )
 
     def keep(scores: Evaluation) -> None:
         print(scores.table(), flush=True)
@@ -103,8 +109,9 @@ def test_from_config(
             _write_scores(Path(work_dir), cfg, checkpoint, scores)
 
     return test_segmentor(
-        model, dataset, cfg, metrics, out=out, show_dir=show_dir, opacity=opacity,
-        format_dir=format_dir, report=page, outputs=outputs, on_scores=keep,
+        model, dataset, cfg, metrics, out=out, show_dir=show_dir, opacity=opacity, legend=legend,
+        tint_background=tint_background, format_dir=format_dir, report=page, outputs=outputs,
+        on_scores=keep,
     )  # fmt: skip
 
 
@@ -116,6 +123,8 @@ def test_segmentor(
     out: str | Path | None = None,
     show_dir: str | Path | None = None,
     opacity: float = 0.5,
+    legend: bool = True,
+    tint_background: bool = False,
     format_dir: str | Path | None = None,
     report: EvaluationReport | None = None,
     outputs: Outputs | None = None,
@@ -134,7 +143,8 @@ def test_segmentor(
         if out is not None:
             handlers.append(stack.enter_context(LabelArchive(out, dataset, outputs)).add)
         if show_dir is not None:
-            handlers.append(Overlays(Path(show_dir), dataset, opacity, outputs).add)
+            overlays = Overlays(Path(show_dir), dataset, opacity, outputs, legend, tint_background)
+            handlers.append(overlays.add)
         if format_dir is not None:
             handlers.append(LabelFiles(Path(format_dir), dataset, outputs).add)
         if report is not None:

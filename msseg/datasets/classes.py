@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from msseg.datasets.palette import default_palette
 from msseg.utils.suggest import did_you_mean
 from msseg.utils.text_file import read_user_lines
 
@@ -40,7 +41,7 @@ def choose_classes(
         own_names: Names that the data set's class defines.
         own_palette: Colours that it defines.
         classes: The user's choice: names, or a text file with one a line; None for the own.
-        palette: The user's colours, None for the own ones or arbitrary ones.
+        palette: The user's colours, None for the own ones or those of `default_palette`.
         who: The data set's name, for errors.
 
     Returns:
@@ -67,7 +68,7 @@ def choose_classes(
                 old_ids = {new: old for old, new in class_map.items() if new >= 0}
                 chosen_palette = [own_palette[old_ids[i]] for i in range(len(names))]
         if chosen_palette is None:
-            chosen_palette = arbitrary_palette(len(names))
+            chosen_palette = default_palette(names)
     if names is not None and chosen_palette is not None and len(chosen_palette) < len(names):
         raise ValueError(
             f'{who}: palette has {len(chosen_palette)} colours for {len(names)} classes; give one '
@@ -76,11 +77,6 @@ def choose_classes(
     if isinstance(chosen_palette, np.ndarray):
         chosen_palette = chosen_palette.tolist()
     return ClassChoice(names, chosen_palette, class_map)
-
-
-def arbitrary_palette(num_classes: int) -> np.ndarray:
-    """Return (num_classes, 3) colours: random, but the same ones every time."""
-    return np.random.RandomState(42).randint(0, 255, size=(num_classes, 3))
 
 
 def _read_names(classes: str | Sequence[str], who: str) -> list[str] | Sequence[str]:

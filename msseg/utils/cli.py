@@ -58,6 +58,25 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--device-id', type=int, help='number of the card')
 
 
+def add_picture_options(parser: argparse.ArgumentParser, has_legend: bool = True) -> None:
+    """Add what pictures with labels laid over them look like."""
+    parser.add_argument(
+        '--opacity', type=float, default=0.5, help='of the labels, in (0, 1] (default: %(default)s)'
+    )
+    if has_legend:
+        parser.add_argument(
+            '--no-legend',
+            dest='legend',
+            action='store_false',
+            help='do not add the class names and colours below the pictures',
+        )
+    parser.add_argument(
+        '--tint-background',
+        action='store_true',
+        help="colour a class named 'background', 'bg' or the like, too",
+    )
+
+
 def add_job_options(parser: argparse.ArgumentParser, script: str) -> None:
     """Let a command line run as several processes, and on ModelArts.
 

@@ -11,6 +11,7 @@ import pytest
 from msseg.apis.evaluation_report import (
     EvaluationReport,
     choose_shown,
+    error_background,
     error_map,
     find_log,
 )
@@ -172,12 +173,26 @@ def test_no_image_is_shown_twice(count):
         ]
 
 
-def test_errors_are_red_where_they_count():
-    prediction, label = np.array([[0, 1, 1]]), np.array([[0, 0, 255]])
-    right, wrong, ignored = error_map(prediction, label, 255)[0].tolist()
-    assert wrong[2] > 200 > 100 > wrong[0]
-    assert right[1] > right[2] and min(right) > 180
+def test_missed_and_false_pixels_have_colours_of_their_own():
+    prediction, label = np.array([[0, 1, 1, 0, 2, 1, 2]]), np.array([[0, 0, 255, 1, 1, 1, 0]])
+    picture = error_map(prediction, label, 255, background=0)[0].tolist()
+    right, false, ignored, missed, confused, _, _ = picture
+    assert false[2] > 200 > 100 > false[0]  # red
+    assert missed[0] > 150 > 50 > missed[2]  # blue
+    assert confused not in (false, missed, right, ignored)
+    assert picture[5:] == [right, false]
+    assert min(right) > 180
     assert ignored[0] == ignored[1] == ignored[2]
+    # seen from the other class, the two change places
+    assert error_map(prediction, label, 255, background=1)[0, 3].tolist() == false
+    nothing = error_map(prediction, label, 255, background=None)[0].tolist()
+    assert nothing == [right, confused, ignored, confused, confused, right, confused]
+
+
+def test_errors_are_seen_from_the_background():
+    assert error_background(['cell', 'Background']) == 1
+    assert error_background(['ground', 'disc']) == 0
+    assert error_background(['road', 'car', 'sky']) is None
 
 
 # ------------------------------------------------------------------------ in a browser

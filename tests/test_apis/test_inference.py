@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+import PIL.Image
 import pytest
 
 from msseg.apis import (
@@ -69,6 +70,76 @@ def test_images_come_as_paths_arrays_and_lists(tiny):
     assert 0 < one.mean() < 1  # else the comparisons above say nothing
 
 
+@pytest.mark.parametrize('mode', ['RGB', 'L', 'P', 'RGBA', '1', 'LA'])
+def test_pillow_images_are_segmented_as_their_files(tiny, tmp_path, mode):
+    folder, _, _, model = tiny
+    picture = PIL.Image.open(folder / 'images' / 'disc_0.png').convert(mode)
+    picture.save(tmp_path / 'a.png')
+    with PIL.Image.open(tmp_path / 'a.png') as opened:
+        (from_image,) = inference_segmentor(model, opened)
+    np.testing.assert_array_equal(from_image, inference_segmentor(model, tmp_path / 'a.png')[0])
+    show_result_pyplot(model, picture, from_image, out_file=tmp_path / 'b.png', opacity=0.01)
+    shown = cv2.imread(str(tmp_path / 'b.png'))[:48].astype(int)
+    assert abs(shown - cv2.imread(str(tmp_path / 'a.png'))).max() < 6
+
+
+def test_a_pillow_image_of_more_bits_is_refused(tiny):
+    deep = PIL.Image.fromarray(np.full((48, 64), 4000, np.uint16))
+    with pytest.raises(ValueError, match=r"mode 'I;16', which holds more than 8 bits"):
+        inference_segmentor(tiny[-1], [deep])
+
+
+@pytest.mark.parametrize('dtype', [np.uint16, np.int32, np.float32])
+def test_a_pillow_image_of_more_bits_is_scaled_as_its_file(tiny, dtype, tmp_path):
+    cfg = Config.fromfile(tiny[1])
+    cfg.data.test.pipeline[0].max_value = 4095
+    prepare = Preparation(cfg)
+    image = PIL.Image.fromarray((np.arange(48 * 64).reshape(48, 64) % 4096).astype(dtype))
+    image.save(tmp_path / 'a.tif')
+    np.testing.assert_array_equal(
+        prepare.start(image)['img'], prepare.load(tmp_path / 'a.tif')['img']
+    )
+
+
+def test_pillow_images_are_turned_and_converted(tiny):
+    prepare = Preparation(tiny[-1].cfg)
+    colours = np.random.default_rng(0).integers(0, 256, (4, 6, 3)).astype(np.uint8)
+    image = PIL.Image.fromarray(colours)
+    image.getexif()[274] = 6  # to be turned clockwise
+    turned = np.rot90(colours, -1)[..., ::-1]
+    np.testing.assert_array_equal(prepare.start(image)['img'], turned)
+    inks = PIL.Image.fromarray(colours).convert('CMYK')
+    assert abs(prepare.start(inks)['img'].astype(int) - colours[..., ::-1]).max() < 3
+
+
+def test_a_folder_stands_for_its_images(tiny, tmp_path):
+    folder, _, _, model = tiny
+    paths = [folder / 'images' / f'disc_{i}.png' for i in range(2)]
+    (tmp_path / 'in' / 'deeper').mkdir(parents=True)
+    for path, name in zip(paths, ('b.png', 'deeper/a.png'), strict=True):
+        (tmp_path / 'in' / name).write_bytes(path.read_bytes())
+    (tmp_path / 'in' / 'notes.txt').write_text('no image')
+    expected = inference_segmentor(model, paths)
+    results = inference_segmentor(model, tmp_path / 'in')
+    assert len(results) == 2
+    np.testing.assert_array_equal(results, expected)
+    assert len(inference_segmentor(model, [paths[0], str(tmp_path / 'in')])) == 3
+    show_result_pyplot(model, tmp_path / 'in', results, out_file=tmp_path / 'out', legend=False)
+    for name, path, labels in zip(('b', 'deeper/a'), paths, expected, strict=True):
+        show_result_pyplot(model, path, labels, out_file=tmp_path / 'one.png', legend=False)
+        written = (tmp_path / 'out' / f'{name}.png').read_bytes()
+        assert written == (tmp_path / 'one.png').read_bytes()
+    with pytest.raises(ValueError, match='there are 1 results for 2 images'):
+        show_result_pyplot(model, tmp_path / 'in', results[:1])
+    before = paths[0].read_bytes()
+    with pytest.raises(ValueError, match=r'would replace the input .*disc_0\.png'):
+        show_result_pyplot(model, paths[0], expected[0], out_file=paths[0])
+    assert paths[0].read_bytes() == before
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(FileNotFoundError, match='holds no image'):
+        inference_segmentor(model, tmp_path / 'empty')
+
+
 def test_probabilities_come_when_asked_for(tiny):
     folder, _, _, model = tiny
     paths = [folder / 'images' / f'disc_{i}.png' for i in range(2)]
@@ -91,12 +162,16 @@ def test_a_result_is_written_as_a_picture(tiny, tmp_path):
     labels[:, 32:] = 1
     show_result_pyplot(model, path, [labels], opacity=0.25, out_file=tmp_path / 'new' / 'a.png')
     shown = cv2.imread(str(tmp_path / 'new' / 'a.png'))[..., ::-1].astype(float)
+    shown, legend = shown[:48], shown[48:]
+    assert all((legend == colour).all(axis=2).any() for colour in META['PALETTE'])
     image = cv2.imread(str(path))[..., ::-1].astype(float)
     colours = np.array(META['PALETTE'])[labels]
     np.testing.assert_allclose(shown, 0.75 * image + 0.25 * colours, atol=1)
     array = cv2.imread(str(path))
     palette = np.array([[9, 9, 9], [90, 0, 0]])
-    show_result_pyplot(model, array, labels, palette, opacity=1, out_file=tmp_path / 'b.png')
+    show_result_pyplot(
+        model, array, labels, palette, opacity=1, out_file=tmp_path / 'b.png', legend=False
+    )
     np.testing.assert_array_equal(cv2.imread(str(tmp_path / 'b.png'))[..., ::-1], palette[labels])
 
 
@@ -108,9 +183,9 @@ def test_a_window_shows_the_result_where_there_is_one(tiny, monkeypatch):
     monkeypatch.setattr(plt, 'imshow', lambda picture: seen.update(shape=picture.shape))
     monkeypatch.setattr(plt, 'show', lambda block: seen.update(block=block))
     folder, _, _, model = tiny
-    show_result_pyplot(
-        model, folder / 'images' / 'disc_0.png', np.zeros((48, 64), int), title='disc', block=False
-    )
+    labels = np.zeros((48, 64), int)
+    path = folder / 'images' / 'disc_0.png'
+    show_result_pyplot(model, path, labels, title='disc', block=False, legend=False)
     assert seen == {'shape': (48, 64, 3), 'block': False}
     plt.close('all')
 
@@ -130,7 +205,7 @@ def test_labels_that_do_not_fit_are_told(tiny, labels, opacity, message):
 
 @pytest.mark.parametrize('image', [None, 3, np.zeros(5), np.zeros((0, 4, 3))])
 def test_what_is_no_image_is_told(tiny, image):
-    with pytest.raises(TypeError, match=r'an image is .*expected the path of a file, or an array'):
+    with pytest.raises(TypeError, match=r'an image is .*expected the path of a file, an array'):
         inference_segmentor(tiny[-1], [image])
 
 

@@ -106,9 +106,13 @@ def test_lines_leave_out_what_has_no_value():
 
 def test_a_matrix_shows_shares_of_its_rows():
     matrix = np.array([[3, 1, 0], [0, 0, 0], [0, 1, 9999]])
-    assert row_shares(matrix).tolist()[:2] == [[0.75, 0.25, 0], [0, 0, 0]]
+    shares = row_shares(matrix)
+    assert shares[0].tolist() == [0.75, 0.25, 0] and np.isnan(shares[1]).all()
     html = matrix_map(matrix, ['a', 'b', 'c'])
-    assert '>75.0<' in html and '>25.0<' in html and '>·<' in html
+    assert re.findall('>([^<]*)</td>', html) == [
+        '75.0', '25.0', '0.0', 'n/a', 'n/a', 'n/a', '0.0', '0.0', '100.0',
+    ]  # fmt: skip
+    assert 'nan' not in html
     assert 'title="a predicted as b: 1 pixels"' in html
     assert largest_confusions(np.array([[5, 2, 0], [7, 9, 0], [0, 0, 1]])) == [(1, 0), (0, 1)]
 
@@ -116,6 +120,15 @@ def test_a_matrix_shows_shares_of_its_rows():
 def test_a_large_matrix_is_a_picture():
     html = matrix_map(np.eye(150, dtype=np.int64), [f'class {i}' for i in range(150)])
     assert 'data-matrix=' in html and '<td' not in html
+
+
+def test_of_a_large_matrix_rows_without_labels_are_grey():
+    matrix = np.eye(150, dtype=np.int64)
+    matrix[3] = 0
+    data = base64.b64decode(re.search(r'base64,([^"]+)"', matrix_map(matrix, ['c'] * 150))[1])
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), 1)
+    assert (image[3] == image[3, 0, 0]).all() and 100 < image[3, 0, 0] < 255
+    assert (image[4] == 255).all(axis=1).sum() == 149
 
 
 def test_a_histogram_counts():

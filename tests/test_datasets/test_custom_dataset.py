@@ -87,8 +87,8 @@ def test_classes_and_colours(root, tmp_path):
     (tmp_path / 'names.txt').write_text('ground\nwall\nsky\n')
     from_file = build_dataset(config(root, classes=str(tmp_path / 'names.txt')))
     assert list(from_file.CLASSES) == list(CLASSES)
-    random = build_dataset(config(root)).PALETTE
-    assert random == np.random.RandomState(42).randint(0, 255, (3, 3)).tolist()
+    default = build_dataset(config(root)).PALETTE
+    assert default == [(230, 159, 0), (86, 180, 233), (0, 158, 115)]
     palette = [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
     assert palette == build_dataset(config(root, palette=palette)).PALETTE
     nuclei = NucleiDataset(pipeline=TRAIN, img_dir=str(root / 'img'), classes=['nucleus'])

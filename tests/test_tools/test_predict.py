@@ -80,6 +80,8 @@ def test_a_folder_gives_labels_overlays_and_probabilities(tiny, predict, tmp_pat
     np.testing.assert_array_equal(np.array(picture), labels)
     colours = np.array(model.PALETTE)[labels]
     shown = read(out / 'overlays' / 'disc_1.png').astype(float)
+    shown, legend = shown[:48], shown[48:]
+    assert all((legend == colour).all(axis=2).any() for colour in model.PALETTE)
     np.testing.assert_allclose(shown, 0.75 * image[..., ::-1] + 0.25 * colours, atol=1)
     values = np.load(out / 'probabilities' / 'disc_1.npy')
     assert (values.shape, values.dtype) == ((48, 64, 2), np.uint8)
@@ -96,7 +98,8 @@ def test_large_images_are_segmented_in_tiles(tiny, predict, tmp_path, kind):
         assert Raster(path, Preparation(model.cfg), 48 * 64).whole is None, 'it is read by parts'
     else:
         cv2.imwrite(str(path), scene)
-    status, _, _ = predict(path, '--out', tmp_path / 'out', '--probabilities', *TILE)
+    options = ('--probabilities', '--no-legend', *TILE)
+    status, _, _ = predict(path, '--out', tmp_path / 'out', *options)
     assert status == 0
     values = np.load(tmp_path / 'out' / 'probabilities' / 'scene.npy').astype(int)
     labels = read(tmp_path / 'out' / 'labels' / 'scene.png')
@@ -140,7 +143,9 @@ def test_a_video_gives_labels_by_frame_and_a_video(tiny, predict, tmp_path, size
     for i in range(5):
         frame, overlay = frames.read()[1], shown.read()[1]
         labels = read(tmp_path / 'out' / 'labels' / 'clip' / f'{i:06d}.png')
-        assert labels.shape == size == overlay.shape[:2]
+        assert labels.shape == size
+        assert overlay.shape[0] > size[0] and overlay.shape[1] == size[1]
+        overlay = overlay[: size[0]]  # below is the legend
         if size == (48, 64):
             np.testing.assert_array_equal(labels, inference_segmentor(model, frame)[0])
         values = np.load(tmp_path / 'out' / 'probabilities' / 'clip' / f'{i:06d}.npy')

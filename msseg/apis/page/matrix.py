@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from html import escape
 
@@ -13,6 +14,7 @@ from msseg.apis.page.parts import picture
 # With more classes the cells hold no numbers: the map is a picture, and pointing at it tells.
 MOST_NUMBERS = 24
 _RIGHT_RGB, _WRONG_RGB = (37, 99, 235), (220, 38, 38)
+_UNKNOWN_GREY = 200
 _LARGEST_SIDE = 900
 
 
@@ -30,9 +32,9 @@ def matrix_map(matrix: np.ndarray, classes: Sequence[str]) -> str:
 
 
 def row_shares(matrix: np.ndarray) -> np.ndarray:
-    """Return each row divided by its sum; rows without counts are 0."""
+    """Return each row divided by its sum; rows without counts are NaN."""
     sums = matrix.sum(axis=1, keepdims=True)
-    return np.divide(matrix, sums, out=np.zeros(matrix.shape), where=sums > 0)
+    return np.divide(matrix, sums, out=np.full(matrix.shape, np.nan), where=sums > 0)
 
 
 def largest_confusions(matrix: np.ndarray, count: int = 10) -> list[tuple[int, int]]:
@@ -62,9 +64,10 @@ def _with_numbers(matrix: np.ndarray, shares: np.ndarray, classes: Sequence[str]
 
 
 def _as_picture(matrix: np.ndarray, shares: np.ndarray, classes: Sequence[str]) -> str:
-    strength = np.sqrt(shares)[..., None]
+    strength = np.sqrt(np.nan_to_num(shares))[..., None]
     rgb = np.where(np.eye(len(classes), dtype=bool)[..., None], _RIGHT_RGB, _WRONG_RGB)
     image = np.rint(255 + (rgb - 255) * strength).astype(np.uint8)[..., ::-1]
+    image = np.where(np.isnan(shares)[..., None], np.uint8(_UNKNOWN_GREY), image)
     side = max(_LARGEST_SIDE // len(classes), 1) * len(classes)
     data = escape(json.dumps({'classes': list(classes), 'counts': matrix.tolist()}))
     drawn = picture(image, 'confusion matrix', lossless=True)
@@ -76,6 +79,8 @@ def _as_picture(matrix: np.ndarray, shares: np.ndarray, classes: Sequence[str]) 
 
 
 def _tint(share: float, is_right: bool) -> str:
+    if math.isnan(share):
+        return 'color:var(--soft)'
     # the root makes small confusions visible
     r, g, b = _RIGHT_RGB if is_right else _WRONG_RGB
     strength = share**0.5
@@ -84,4 +89,4 @@ def _tint(share: float, is_right: bool) -> str:
 
 
 def _percent(share: float) -> str:
-    return '' if share == 0 else f'{100 * share:.1f}' if share >= 0.0005 else '·'
+    return 'n/a' if math.isnan(share) else f'{100 * share:.1f}'

@@ -43,8 +43,8 @@ for (const figure of document.querySelectorAll('.matrix-picture')) {
     const row = cell(event.clientY - box.top, box.height);
     const column = cell(event.clientX - box.left, box.width);
     const total = counts[row].reduce((sum, count) => sum + count, 0);
-    const share = total ? (100 * counts[row][column] / total).toFixed(2) : '0';
+    const share = total ? `${(100 * counts[row][column] / total).toFixed(2)} %` : 'n/a';
     caption.textContent = `${classes[row]} predicted as ${classes[column]}: ` +
-      `${counts[row][column].toLocaleString('en')} pixels, ${share} %`;
+      `${counts[row][column].toLocaleString('en')} pixels, ${share}`;
   });
 }

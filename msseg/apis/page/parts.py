@@ -32,7 +32,7 @@ def facts(values: Sequence[tuple[str, str]]) -> str:
     )
 
 
-def legend(names: Sequence[str], palette: Sequence[Sequence[int]]) -> str:
+def legend(names: Sequence[str], palette: Sequence[Sequence[int] | None]) -> str:
     """Return class names beside their colours."""
     items = (
         f'<span>{swatch(colour)}{escape(name)}</span>'
@@ -41,8 +41,10 @@ def legend(names: Sequence[str], palette: Sequence[Sequence[int]]) -> str:
     return f'<div class="legend">{"".join(items)}</div>'
 
 
-def swatch(colour: Sequence[int]) -> str:
-    """Return a small square of an RGB colour."""
+def swatch(colour: Sequence[int] | None) -> str:
+    """Return a small square of an RGB colour, crossed out without one."""
+    if colour is None:
+        return '<i class="no-tint" title="not tinted"></i>'
     r, g, b = (int(value) for value in colour)
     return f'<i style="background:rgb({r},{g},{b})"></i>'
 

@@ -69,6 +69,8 @@ class PngRows:
         Args:
             rows: Indices (n, w), or BGR uint8 (n, w, 3).
         """
+        if not len(rows):
+            return
         self._written += len(rows)
         if self._type == _RGB:
             rows = rows[..., ::-1]

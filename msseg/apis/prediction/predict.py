@@ -34,7 +34,7 @@ from msseg.apis.prediction.tiles import (
 )
 from msseg.apis.prediction.video import VideoFrames, writing_video
 from msseg.apis.preparation import Preparation, Prepared
-from msseg.apis.visualize import blend_labels
+from msseg.apis.visualize import OverlayStyle
 from msseg.utils.progress_bar import progress_bar
 
 # Rows of an image, their labels, and uint8 probabilities (h, w, channels) if asked for.
@@ -50,12 +50,16 @@ class PredictOptions:
         overlap: Pixels over which neighbouring tiles are blended, at most a third of a tile.
         probabilities: Write the class probabilities too.
         opacity: Of the labels in the overlays, in (0, 1].
+        legend: Add class names and colours below the overlays.
+        tint_background: Colour classes that are named as a background, too.
     """
 
     tile: tuple[int, int] = (1024, 2048)
     overlap: int = 128
     probabilities: bool = False
     opacity: float = 0.5
+    legend: bool = True
+    tint_background: bool = False
 
     def check(self) -> None:
         """Raise ValueError for values that cannot be."""
@@ -119,7 +123,9 @@ class _Predictor:
     def __init__(self, model: nn.Cell, out: Path, options: PredictOptions) -> None:
         self.segmenter = segmenter_of(model)
         self.prepare = Preparation(model.cfg)
-        self.palette = model.PALETTE
+        self.style = OverlayStyle(
+            model.CLASSES, model.PALETTE, options.opacity, options.legend, options.tint_background
+        )
         self.out, self.options = out, options
         self.label_type = np.uint8 if model.num_classes <= 256 else np.uint16
         self.num_channels = model.out_channels if options.probabilities else None
@@ -128,9 +134,7 @@ class _Predictor:
         """Label an image."""
         tile = self.options.tile
         raster = Raster(each.path, self.prepare, tile[0] * tile[1])
-        files = ResultFiles(
-            self.out, each.name, raster.size, self.palette, self.options.opacity, self.num_channels
-        )
+        files = ResultFiles(self.out, each.name, raster.size, self.style, self.num_channels)
         with files:
             for rows, labels, values in self._labelled(raster.rows, raster.size, each.path):
                 files.write(raster.rows(rows.start, rows.stop), labels, values)
@@ -139,10 +143,11 @@ class _Predictor:
         """Label a video."""
         frames = VideoFrames(each.path)
         path = self.out / OVERLAYS / f'{each.name}.mp4'
+        height = frames.size[0] + len(self.style.legend(frames.size))
         with (
             _new_folder(self.out / LABELS / each.name) as labels_folder,
             _new_folder(self.out / PROBABILITIES / each.name, self.num_channels) as values_folder,
-            writing_video(path, frames.size, frames.fps) as video,
+            writing_video(path, (height, frames.size[1]), frames.fps) as video,
         ):
             total = frames.num_frames or None
             bar = progress_bar(frames, total, unit='frame')
@@ -151,9 +156,9 @@ class _Predictor:
                 if values is not None:
                     np.save(values_folder / f'{index:06d}.npy', values)
                 picture = labels_folder / f'{index:06d}.png'
-                with PngRows(picture, frames.size, self.palette) as png:
+                with PngRows(picture, frames.size, self.style.palette) as png:
                     png.write(labels)
-                video.write(blend_labels(frame, labels, self.palette, self.options.opacity))
+                video.write(self.style.draw(frame, labels))
 
     def _labelled_frame(self, frame: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray | None]:
         parts = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -11,7 +10,7 @@ import numpy as np
 
 from msseg.apis.inference import as_bgr
 from msseg.apis.prediction.png_rows import PngRows
-from msseg.apis.visualize import blend_labels
+from msseg.apis.visualize import OverlayStyle, count_pixels
 from msseg.utils.atomic import atomic_path
 
 LABELS, OVERLAYS, PROBABILITIES = 'labels', 'overlays', 'probabilities'
@@ -27,8 +26,7 @@ class ResultFiles:
         out: The folder.
         name: The image's name.
         size: The image's (h, w).
-        palette: RGB colour of each class.
-        opacity: Of the labels in the overlay.
+        style: How the labels look in the overlay.
         num_channels: Of the probabilities; None writes none.
     """
 
@@ -37,20 +35,21 @@ class ResultFiles:
         out: Path,
         name: str,
         size: tuple[int, int],
-        palette: Sequence[Sequence[int]],
-        opacity: float,
+        style: OverlayStyle,
         num_channels: int | None,
     ) -> None:
         self.out, self.name, self.size = out, name, size
-        self.palette, self.opacity = palette, opacity
-        self.num_channels = num_channels
+        self.style, self.num_channels = style, num_channels
+        self._pixels = np.zeros(len(style.classes), np.int64)
 
     def __enter__(self) -> ResultFiles:
         with ExitStack() as stack:
             path = stack.enter_context(atomic_path(self._path(LABELS, '.png')))
-            self._labels = stack.enter_context(PngRows(path, self.size, self.palette))
+            self._labels = stack.enter_context(PngRows(path, self.size, self.style.palette))
             path = stack.enter_context(atomic_path(self._path(OVERLAYS, '.png')))
-            self._overlay = stack.enter_context(PngRows(path, self.size))
+            height = self.size[0] + len(self.style.legend(self.size))
+            self._overlay = stack.enter_context(PngRows(path, (height, self.size[1])))
+            stack.push(self._write_legend)
             if self.num_channels is not None:
                 path = stack.enter_context(atomic_path(self._path(PROBABILITIES, '.npy')))
                 self._probabilities = stack.enter_context(path.open('wb'))
@@ -68,6 +67,10 @@ class ResultFiles:
     ) -> None:
         self._stack.__exit__(kind, error, traceback)
 
+    def _write_legend(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None:
+            self._overlay.write(self.style.legend(self.size, self._pixels))
+
     def write(
         self, image: np.ndarray, labels: np.ndarray, probabilities: np.ndarray | None
     ) -> None:
@@ -81,9 +84,8 @@ class ResultFiles:
         self._labels.write(labels)
         for top in range(0, len(labels), _ROWS_AT_ONCE):
             rows = slice(top, top + _ROWS_AT_ONCE)
-            self._overlay.write(
-                blend_labels(as_bgr(image[rows]), labels[rows], self.palette, self.opacity)
-            )
+            self._overlay.write(self.style.blend(as_bgr(image[rows]), labels[rows]))
+        self._pixels += count_pixels(labels, len(self._pixels))
         if self.num_channels is not None:
             self._probabilities.write(memoryview(np.ascontiguousarray(probabilities)).cast('B'))
 
