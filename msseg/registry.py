@@ -142,9 +142,11 @@ def build_from_cfg(cfg: dict, registry: Registry, default_args: dict | None = No
             f'for {registry.name}'
         )
     try:
-        entry = _look_up(arguments.pop('type'), registry)
-        where = where or entry.__name__
-        return _call(entry, arguments, cfg)
+        kind = arguments.pop('type')
+        entry = _look_up(kind, registry)
+        name = kind if isinstance(kind, str) else entry.__name__
+        where = where or name
+        return _call(entry, name, arguments, cfg)
     except Exception as error:
         add_config_path(error, where)
         raise
@@ -168,17 +170,17 @@ def call_with_cfg(entry: Callable, cfg: dict, **default_args: Any) -> Any:
     if not isinstance(cfg, dict):
         raise TypeError(f'{entry.__name__}: its arguments are {cfg!r}, expected a dict')
     try:
-        return _call(entry, {**default_args, **cfg}, cfg)
+        return _call(entry, entry.__name__, {**default_args, **cfg}, cfg)
     except Exception as error:
         add_config_path(error, config_path(cfg) or entry.__name__)
         raise
 
 
-def _call(entry: Callable, arguments: dict, cfg: dict) -> Any:
-    check_arguments(entry, arguments, cfg)
+def _call(entry: Callable, name: str, arguments: dict, cfg: dict) -> Any:
+    check_arguments(entry, arguments, cfg, name)
     try:
         for function in constructors(entry):  # a user's, which may not check its own
-            check_values(function, arguments, entry.__name__, ranges_only=True)
+            check_values(function, arguments, name, ranges_only=True)
         return entry(**arguments)
     except ArgumentError as error:
         file = config_file(cfg, error.argument) if error.argument in cfg else None
@@ -187,24 +189,25 @@ def _call(entry: Callable, arguments: dict, cfg: dict) -> Any:
         raise
 
 
-def check_arguments(entry: Callable, arguments: dict, cfg: dict) -> None:
+def check_arguments(entry: Callable, arguments: dict, cfg: dict, name: str = '') -> None:
     """Raise TypeError for an argument that a class or function does not take.
 
     Args:
         entry: The class or function.
         arguments: What it is to be called with.
         cfg: The config node they come from, for the path and file in the message.
+        name: What configs call it; its own name by default.
     """
     accepted = accepted_arguments(entry)
     if accepted is None:
         return
-    for name in arguments:
-        if name not in accepted:
-            file = config_file(cfg, name)
+    for key in arguments:
+        if key not in accepted:
+            file = config_file(cfg, key)
             raise TypeError(
-                f'{entry.__name__} takes no argument {name!r}'
+                f'{name or entry.__name__} takes no argument {key!r}'
                 f'{f" (set in {file})" if file else ""}.'
-                f'{did_you_mean(name, accepted) or f" It takes {sorted(accepted)}."}'
+                f'{did_you_mean(key, accepted) or f" It takes {sorted(accepted)}."}'
             )
 
 

@@ -109,6 +109,7 @@ def get_schema() -> Schema:
     """Return what consumes which dict of a config."""
     from msseg.datasets.builder import DATASETS, PIPELINES
     from msseg.models.builder import BACKBONES, HEADS, LOSSES, NECKS, PIXEL_SAMPLERS, SEGMENTORS
+    from msseg.models.layers import ACTIVATION_LAYERS, CONV_LAYERS, NORM_LAYERS, Conv2d
     from msseg.runner import HOOKS, OPTIMIZERS, RUNNERS
 
     dataset = registered(DATASETS, also=['separate_eval'])
@@ -152,7 +153,9 @@ def get_schema() -> Schema:
             'datasets': dataset,
             'pipeline': registered(PIPELINES),
             'transforms': registered(PIPELINES),
-            'norm_cfg': takes('norm_cfg', 'type', 'requires_grad', 'eps', 'momentum', 'affine'),
+            'norm_cfg': registered(NORM_LAYERS, ['requires_grad'], ['num_features']),
+            'act_cfg': registered(ACTIVATION_LAYERS, ['inplace']),
+            'conv_cfg': registered(CONV_LAYERS, without=named_arguments(Conv2d)),
         },
         registries=(HEADS, LOSSES, BACKBONES, NECKS, DATASETS, PIPELINES, HOOKS),
         meaningless=MEANINGLESS,

@@ -10,6 +10,7 @@ import mindspore as ms
 from mindspore import nn, ops
 
 from msseg.models.layers import BatchProduct
+from msseg.models.layers.activation import GELU
 from msseg.models.layers.sync_batch_norm import SyncBatchNorm2d
 
 # These do nothing to shapes.
@@ -19,7 +20,7 @@ _SAME_SHAPE = (
     SyncBatchNorm2d,
     nn.ReLU,
     nn.ReLU6,
-    nn.GELU,
+    GELU,
     nn.SiLU,
     nn.Sigmoid,
 )

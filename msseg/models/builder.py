@@ -18,20 +18,43 @@ PIXEL_SAMPLERS = Registry('pixel sampler')
 
 
 def build_backbone(cfg: dict) -> nn.Cell:
-    """Build a backbone."""
-    return BACKBONES.build(cfg)
+    """Build a backbone, and initialise it as its ``init_cfg`` says.
+
+    A rule of type ``Pretrained`` sets its ``pretrained``, which training loads.
+
+    Raises:
+        ValueError: ``pretrained`` is given as well.
+    """
+    backbone = BACKBONES.build(cfg)
+    checkpoint = apply_init_cfg(backbone, getattr(backbone, 'init_cfg', None))
+    given = getattr(backbone, 'pretrained', None)
+    if checkpoint is not None:
+        if given is not None:
+            raise ValueError(
+                f'{type(backbone).__name__}: give pretrained or init_cfg of type Pretrained, '
+                'not both'
+            )
+        backbone.pretrained = checkpoint
+    return backbone
 
 
 def build_neck(cfg: dict) -> nn.Cell:
-    """Build a neck."""
-    return NECKS.build(cfg)
+    """Build a neck, and initialise it as its ``init_cfg`` says."""
+    return _initialised(NECKS.build(cfg))
 
 
 def build_head(cfg: dict) -> nn.Cell:
     """Build a decode or auxiliary head, and initialise it as its ``init_cfg`` says."""
-    head = HEADS.build(cfg)
-    apply_init_cfg(head, getattr(head, 'init_cfg', None))
-    return head
+    return _initialised(HEADS.build(cfg))
+
+
+def _initialised(part: nn.Cell) -> nn.Cell:
+    if apply_init_cfg(part, getattr(part, 'init_cfg', None)) is not None:
+        raise ValueError(
+            f'{type(part).__name__}: init_cfg of type Pretrained loads a backbone; for weights of '
+            "the whole model give the config's load_from"
+        )
+    return part
 
 
 def build_loss(cfg: dict) -> nn.Cell:

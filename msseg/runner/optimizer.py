@@ -9,10 +9,10 @@ from mindspore import dtype as mstype
 
 from msseg.registry import build_from_cfg
 from msseg.runner.builder import OPTIMIZERS
+from msseg.utils.layer_traits import traits_of
 from msseg.utils.suggest import did_you_mean
 
 _PARAMWISE_KEYS = ('custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult')
-_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.GroupNorm, nn.LayerNorm)
 
 
 def build_optimizer(model: nn.Cell, cfg: dict) -> nn.Cell:
@@ -91,7 +91,7 @@ def parameter_multipliers(
             if key is not None:
                 settings = custom[key]
                 yield parameter, settings.get('lr_mult', 1.0), settings.get('decay_mult', 1.0)
-            elif isinstance(cell, _NORMS):
+            elif traits_of(cell).is_norm:
                 yield parameter, 1.0, paramwise.get('norm_decay_mult', 1.0)
             elif local_name == 'bias':
                 lr_mult = paramwise.get('bias_lr_mult', 1.0)

@@ -1,4 +1,4 @@
-"""Normalisation layers: their types, and batch normalisation of too few samples."""
+"""Batch normalisation of too few samples."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ from msseg.apis.check_config.settings import DEFAULT, Setting, head_nodes, part,
 from msseg.apis.check_config.sizes import sample_size
 from msseg.config import Config
 from msseg.models.builder import BACKBONES, HEADS
-from msseg.models.layers.norm import NORM_TYPES
-from msseg.utils.suggest import did_you_mean
 
 # One image of this many pixels gives SyncBN on one device statistics that serve: some hundred
 # values of each channel at 1/32 of its size, which is HRNet's lowest resolution.
 _LARGE = 512 * 512
+_BATCH_NORMS = ('BN', 'BN2d', 'SyncBN')
 
 
 def check_batch_norm(cfg: Config, findings: Findings) -> None:
@@ -32,18 +31,6 @@ def check_batch_norm(cfg: Config, findings: Findings) -> None:
         return
     alone = ', which is BN on one device' if norm.value['type'] == 'SyncBN' else ''
     findings.add('batch_norm', samples, f'1, but {norm.key} is {norm.value["type"]}{alone}')
-
-
-def check_norm_types(cfg: Config, findings: Findings) -> None:
-    """Find norm_cfg whose type names no layer."""
-    nodes = [(part(cfg, 'model.backbone'), BACKBONES), *((head, HEADS) for head in head_nodes(cfg))]
-    for node, registry in nodes:
-        norm = setting(node, 'norm_cfg', registry)
-        said = setting(norm.value, 'type') if norm is not None else None
-        if said is not None and said.value not in NORM_TYPES:
-            hint = did_you_mean(str(said.value), NORM_TYPES)
-            note = f'{said.value!r} is none of {list(NORM_TYPES)}.{hint}'
-            findings.add('unknown_type', said, note)
 
 
 def samples_per_device(cfg: Config) -> Setting:
@@ -64,6 +51,6 @@ def _first_norm(cfg: Config) -> Setting | None:
     for node, registry in found:
         said = setting(node, 'norm_cfg', registry)
         value = said.value if said is not None else None
-        if isinstance(value, Mapping) and value.get('type') in NORM_TYPES:
+        if isinstance(value, Mapping) and value.get('type') in _BATCH_NORMS:
             return said
     return None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from mindspore import nn
 
-from msseg.apis.check_config.batch_norm import check_batch_norm, check_norm_types
+from msseg.apis.check_config.batch_norm import check_batch_norm
 from msseg.apis.check_config.build_data import build_datasets, build_transforms, find_epoch_length
 from msseg.apis.check_config.build_model import build_whole_model
 from msseg.apis.check_config.build_training import build_training
@@ -80,7 +80,6 @@ def _check_settings(cfg: Config, classes: Mapping[str, list[str]], findings: Fin
     check_ignored(cfg, findings)
     check_sizes(cfg, findings)
     check_normalisation(cfg, findings)
-    check_norm_types(cfg, findings)
     check_batch_norm(cfg, findings)
     check_schedule(cfg, findings)
 

@@ -20,31 +20,69 @@ _SAME = {
     'ReLU': 'Relu', 'Sigmoid': 'Sigmoid', 'Tanh': 'Tanh', 'Exp': 'Exp', 'Sqrt': 'Sqrt',
     'Neg': 'Neg', 'Reciprocal': 'Reciprocal', 'Add': 'Add', 'Adds': 'Add', 'Sub': 'Sub',
     'Subs': 'Sub', 'Mul': 'Mul', 'Muls': 'Mul', 'Div': 'Div', 'Divs': 'Div', 'RealDiv': 'Div',
-    'Maximum': 'Max', 'Minimum': 'Min',
+    'Maximum': 'Max', 'Minimum': 'Min', 'Erf': 'Erf', 'Abs': 'Abs',
 }  # fmt: skip
+
+
+_TRANSLATIONS: dict[str, Translation] = {}
+
+
+def translates(*operators: str, force: bool = False) -> Callable[[Translation], Translation]:
+    """Return a decorator that registers a function as the translation of operators.
+
+    The function takes the builder and a node of the graph, adds ONNX nodes with `OnnxBuilder.emit`
+    and returns the name of the last one's output.
+
+    Args:
+        *operators: MindSpore's names of the operators, such as ``'LayerNorm'``.
+        force: Replace a translation that exists.
+
+    Raises:
+        KeyError: An operator has a translation, and `force` is False.
+
+    Examples:
+        >>> @translates('Square')
+        ... def square(builder, node):
+        ...     x = builder.read(node.inputs[0])
+        ...     return builder.emit('Mul', [x, x])
+    """
+
+    def register(translation: Translation) -> Translation:
+        for operator in operators:
+            if not force and (operator in _SAME or operator in _TRANSLATIONS):
+                raise KeyError(
+                    f'the operator {operator!r} has an ONNX translation already; pass force=True '
+                    'to replace it'
+                )
+            _TRANSLATIONS[operator] = translation
+        return translation
+
+    return register
 
 
 def translate(builder: OnnxBuilder, node: Node) -> None:
     """Add a graph's node to an ONNX graph.
 
     Raises:
-        ValueError: An operation that is not known here, or set in an unusual way.
+        ValueError: An operator without a translation, or set in an unusual way.
     """
     if node.op == 'MakeTuple':  # whoever reads it reads its elements
         return
-    if node.op in _SAME:
-        name = builder.emit(_SAME[node.op], [builder.read(each) for each in node.inputs])
-    elif node.op in _TRANSLATIONS:
+    if node.op in _TRANSLATIONS:
         name = _TRANSLATIONS[node.op](builder, node)
+    elif node.op in _SAME:
+        name = builder.emit(_SAME[node.op], [builder.read(each) for each in node.inputs])
     else:
         raise ValueError(
-            f"exporting to ONNX: MindSpore's operation {node.op!r} (its result is of shape "
-            f'{node.shape}) has no translation here; known are '
-            f'{sorted([*_SAME, *_TRANSLATIONS])}. The format mindir takes every operation'
+            f"exporting to ONNX: MindSpore's operator {node.op!r} (its result has the shape "
+            f'{node.shape}) has no translation: add one in a file of your own with '
+            'msseg.apis.export.translates, listed in custom_imports, or export to the format '
+            f"'mindir', which takes every operator. Known are {sorted({*_SAME, *_TRANSLATIONS})}"
         )
     builder.finish(node, name)
 
 
+@translates(CONV)
 def _convolution(builder: OnnxBuilder, node: Node) -> str:
     settings = node.attributes
     if settings.get('format', 'NCHW') != 'NCHW':
@@ -61,6 +99,7 @@ def _convolution(builder: OnnxBuilder, node: Node) -> str:
     )
 
 
+@translates('BatchNorm')
 def _batch_norm(builder: OnnxBuilder, node: Node) -> str:
     if builder.setting(node, 5, 'is_training'):
         raise ValueError('BatchNorm: normalises by the batch, not by its running statistics')
@@ -71,6 +110,7 @@ def _batch_norm(builder: OnnxBuilder, node: Node) -> str:
     )
 
 
+@translates('BiasAdd')
 def _bias(builder: OnnxBuilder, node: Node) -> str:
     bias = builder.graph.values[node.inputs[1]]
     rank = len(builder.graph.shape_of(node.inputs[0]))
@@ -80,6 +120,7 @@ def _bias(builder: OnnxBuilder, node: Node) -> str:
     )
 
 
+@translates('ResizeBilinearV2')
 def _resize(builder: OnnxBuilder, node: Node) -> str:
     size = tuple(builder.setting(node, 1, 'size'))
     keeps_corners = builder.setting(node, 2, 'align_corners')
@@ -115,6 +156,7 @@ def _new_size(
     return [builder.constant([1, 1, *factors], np.float32)]
 
 
+@translates('Reshape')
 def _reshape(builder: OnnxBuilder, node: Node) -> str:
     shape = list(builder.setting(node, 1, 'shape'))
     x = builder.read(node.inputs[0])
@@ -132,23 +174,27 @@ def _reshape(builder: OnnxBuilder, node: Node) -> str:
     return builder.emit('Reshape', [x, builder.constant([*head, *shape[1:]], np.int64)])
 
 
+@translates('Concat')
 def _concat(builder: OnnxBuilder, node: Node) -> str:
     pack = next(each for each in builder.graph.nodes if each.name == node.inputs[0])
     axis = builder.setting(node, 1, 'axis')
     return builder.emit('Concat', [builder.read(each) for each in pack.inputs], axis=axis)
 
 
+@translates(FIRST_CHANNELS)
 def _first_channels(builder: OnnxBuilder, node: Node) -> str:
     starts, ends, axes = (builder.constant([number], np.int64) for number in (0, node.shape[1], 1))
     return builder.emit('Slice', [builder.read(node.inputs[0]), starts, ends, axes])
 
 
+@translates('Softmax')
 def _softmax(builder: OnnxBuilder, node: Node) -> str:
     axis = builder.setting(node, 1, 'axis')
     axis = axis[0] if isinstance(axis, tuple) else axis
     return builder.emit('Softmax', [builder.read(node.inputs[0])], axis=axis)
 
 
+@translates('BatchMatMul', 'MatMul')
 def _product(builder: OnnxBuilder, node: Node) -> str:
     names = []
     for index, setting in enumerate(('transpose_a', 'transpose_b')):
@@ -160,6 +206,7 @@ def _product(builder: OnnxBuilder, node: Node) -> str:
     return builder.emit('MatMul', names)
 
 
+@translates('Transpose')
 def _transpose(builder: OnnxBuilder, node: Node) -> str:
     order = list(builder.setting(node, 1, 'perm'))
     return builder.emit('Transpose', [builder.read(node.inputs[0])], perm=order)
@@ -176,6 +223,7 @@ def _reduction(op: str) -> Translation:
     return translation
 
 
+@translates('MaxPool')
 def _max_pool(builder: OnnxBuilder, node: Node) -> str:
     settings: dict[str, Any] = node.attributes
     if settings.get('pad_mode') not in ('VALID', 2):
@@ -188,6 +236,7 @@ def _max_pool(builder: OnnxBuilder, node: Node) -> str:
     )
 
 
+@translates('GeLU')
 def _gelu(builder: OnnxBuilder, node: Node) -> str:
     """MindSpore's GeLU is the one by tanh: x / 2 * (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))."""
     x = builder.read(node.inputs[0])
@@ -199,32 +248,17 @@ def _gelu(builder: OnnxBuilder, node: Node) -> str:
     return builder.emit('Mul', [builder.emit('Mul', [x, half]), builder.emit('Add', [bent, one])])
 
 
+@translates('ReLU6')
 def _relu6(builder: OnnxBuilder, node: Node) -> str:
     limits = [builder.constant(value, np.float32) for value in (0, 6)]
     return builder.emit('Clip', [builder.read(node.inputs[0]), *limits])
 
 
+@translates('SiLU')
 def _silu(builder: OnnxBuilder, node: Node) -> str:
     x = builder.read(node.inputs[0])
     return builder.emit('Mul', [x, builder.emit('Sigmoid', [x])])
 
 
-_TRANSLATIONS: dict[str, Translation] = {
-    'BatchMatMul': _product,
-    'BatchNorm': _batch_norm,
-    'BiasAdd': _bias,
-    'Concat': _concat,
-    CONV: _convolution,
-    FIRST_CHANNELS: _first_channels,
-    'GeLU': _gelu,
-    'MatMul': _product,
-    'MaxPool': _max_pool,
-    'ReLU6': _relu6,
-    'ReduceMax': _reduction('ReduceMax'),
-    'ReduceMean': _reduction('ReduceMean'),
-    'Reshape': _reshape,
-    'ResizeBilinearV2': _resize,
-    'SiLU': _silu,
-    'Softmax': _softmax,
-    'Transpose': _transpose,
-}
+for _operator in ('ReduceMax', 'ReduceMean'):
+    translates(_operator)(_reduction(_operator))

@@ -100,10 +100,8 @@ class HRNet(nn.Cell):
 
         if zero_init_residual:
             self._zero_residuals()
-        checkpoint = apply_init_cfg(self, init_cfg)
-        if checkpoint is not None and pretrained is not None:
-            raise ValueError('HRNet: give pretrained or init_cfg of type Pretrained, not both')
-        self.pretrained = pretrained if pretrained is not None else checkpoint
+        self.init_cfg = init_cfg
+        self.pretrained = pretrained
         self._freeze(frozen_stages, norm_eval)
         del self._options, self._resizing
 

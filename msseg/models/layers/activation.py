@@ -2,49 +2,125 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from mindspore import nn
+import mindspore as ms
+from mindspore import nn, ops
 
-from msseg.utils.suggest import did_you_mean
+from msseg.registry import Registry
 
+ACTIVATION_LAYERS = Registry('activation layer')
 RELU: Mapping = MappingProxyType({'type': 'ReLU'})
 
-_ACTIVATIONS = {
-    'ReLU': nn.ReLU,
-    'ReLU6': nn.ReLU6,
-    'GELU': nn.GELU,
-    'SiLU': nn.SiLU,
-    'Sigmoid': nn.Sigmoid,
-    'Tanh': nn.Tanh,
-}
+
+@ACTIVATION_LAYERS.register_module()
+class GELU(nn.Cell):
+    """Gaussian error linear unit ``x * Phi(x)``, exact.
+
+    MindSpore's ``nn.GELU`` is the approximation by tanh unless told otherwise, which differs from
+    PyTorch's by up to 5e-4: converted weights would not give the same logits.
+    """
+
+    def construct(self, x: ms.Tensor) -> ms.Tensor:
+        """Apply to a tensor of any shape."""
+        return x * (0.5 * (1.0 + ops.erf(x * math.sqrt(0.5))))
+
+
+@ACTIVATION_LAYERS.register_module(['Swish', 'SiLU'])
+class SiLU(nn.SiLU):
+    """``x * sigmoid(x)``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+
+@ACTIVATION_LAYERS.register_module()
+class HSigmoid(nn.Cell):
+    """Hard sigmoid: ``clip((x + bias) / divisor, min_value, max_value)``.
+
+    Args:
+        bias: Added to the input.
+        divisor: What the sum is divided by.
+        min_value: Lower bound of the result.
+        max_value: Upper bound of the result.
+
+    Source: MMCV 1.7 ``HSigmoid``.
+    """
+
+    def __init__(
+        self,
+        bias: float = 3.0,
+        divisor: float = 6.0,
+        min_value: float = 0.0,
+        max_value: float = 1.0,
+    ) -> None:
+        super().__init__()
+        if divisor == 0:
+            raise ValueError('HSigmoid: divisor is 0, expected another number')
+        self.bias, self.divisor = bias, divisor
+        self.bounds = (min_value, max_value)
+
+    def construct(self, x: ms.Tensor) -> ms.Tensor:
+        """Apply to a tensor of any shape."""
+        y = (x + self.bias) / self.divisor
+        return ops.minimum(ops.maximum(y, self.bounds[0]), self.bounds[1])
+
+
+@ACTIVATION_LAYERS.register_module()
+class HSwish(nn.Cell):
+    """Hard swish: ``x * relu6(x + 3) / 6``."""
+
+    def construct(self, x: ms.Tensor) -> ms.Tensor:
+        """Apply to a tensor of any shape."""
+        return x * ops.relu6(x + 3.0) / 6.0
+
+
+@ACTIVATION_LAYERS.register_module()
+def LeakyReLU(negative_slope: float = 0.01) -> nn.Cell:
+    """Build ``max(x, negative_slope * x)``."""
+    return nn.LeakyReLU(alpha=negative_slope)
+
+
+@ACTIVATION_LAYERS.register_module()
+def PReLU(num_parameters: int = 1, init: float = 0.25) -> nn.Cell:
+    """Build a leaky ReLU whose slopes are learnt.
+
+    Args:
+        num_parameters: 1, or as many as there are channels.
+        init: Initial slope.
+    """
+    return nn.PReLU(channel=num_parameters, w=init)
+
+
+@ACTIVATION_LAYERS.register_module()
+def ELU(alpha: float = 1.0) -> nn.Cell:
+    """Build ``x`` above 0 and ``alpha * (exp(x) - 1)`` below."""
+    return nn.ELU(alpha)
+
+
+for _layer in (nn.ReLU, nn.ReLU6, nn.Sigmoid, nn.Tanh):
+    ACTIVATION_LAYERS.register_module(module=_layer)
 
 
 def build_activation_layer(act_cfg: Mapping) -> nn.Cell:
     """Build the activation that an ``act_cfg`` names.
 
     Args:
-        act_cfg: Such as ``dict(type='ReLU')``; ``inplace`` has no meaning here and is accepted,
-            ``negative_slope`` belongs to ``LeakyReLU``.
+        act_cfg: Such as ``dict(type='ReLU')``, with a name in `ACTIVATION_LAYERS`; ``inplace`` has
+            no meaning here and is accepted.
 
     Raises:
         KeyError: An unknown ``type``.
         TypeError: An argument that the activation does not take.
+
+    Examples:
+        >>> type(build_activation_layer(dict(type='ReLU', inplace=True))).__name__
+        'ReLU'
     """
-    options = dict(act_cfg)
-    kind = options.pop('type', None)
+    if 'type' not in act_cfg:
+        raise KeyError(f'act_cfg: the key "type" is missing, got {dict(act_cfg)!r}')
+    options = act_cfg.copy()
     options.pop('inplace', None)
-    if kind == 'LeakyReLU':
-        layer = nn.LeakyReLU(alpha=options.pop('negative_slope', 0.01))
-    elif kind in _ACTIVATIONS:
-        layer = _ACTIVATIONS[kind]()
-    else:
-        names = [*_ACTIVATIONS, 'LeakyReLU']
-        raise KeyError(
-            f'act_cfg: unknown type {kind!r}, expected one of {sorted(names)}.'
-            f'{did_you_mean(str(kind), names)}'
-        )
-    if options:
-        raise TypeError(f'act_cfg: {kind} takes no argument {sorted(options)[0]!r}')
-    return layer
+    return ACTIVATION_LAYERS.build(options)

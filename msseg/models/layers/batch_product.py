@@ -3,6 +3,8 @@
 import mindspore as ms
 from mindspore import nn, ops
 
+from msseg.utils.layer_traits import register_traits
+
 
 class BatchProduct(nn.Cell):
     """Multiplies (n, …, …) matrices pairwise; a cell, so that its precision can be set.
@@ -20,3 +22,6 @@ class BatchProduct(nn.Cell):
     def construct(self, a: ms.Tensor, b: ms.Tensor) -> ms.Tensor:
         """Multiply."""
         return self.product(a, b)
+
+
+register_traits(BatchProduct, precision='low')

@@ -13,7 +13,7 @@ from msseg.models.layers.norm import build_norm_layer
 
 
 class ConvModule(nn.Cell):
-    """Convolution ``conv``, then normalisation ``bn``, then activation.
+    """Convolution ``conv``, then normalisation (``bn``, ``gn``, …), then activation.
 
     Args:
         in_channels: Channels of the input.
@@ -58,14 +58,17 @@ class ConvModule(nn.Cell):
             groups=groups,
             bias=has_bias,
         )
-        self.bn = build_norm_layer(norm_cfg, out_channels)[1] if norm_cfg is not None else None
+        self.norm_name = ''
+        if norm_cfg is not None:
+            self.norm_name, norm = build_norm_layer(norm_cfg, out_channels)
+            setattr(self, self.norm_name, norm)
         self.activate = build_activation_layer(act_cfg) if act_cfg is not None else None
 
     def construct(self, x: ms.Tensor) -> ms.Tensor:
         """Apply the layers to (n, c, h, w)."""
         x = self.conv(x)
-        if self.bn is not None:
-            x = self.bn(x)
+        if self.norm_name:
+            x = getattr(self, self.norm_name)(x)
         if self.activate is not None:
             x = self.activate(x)
         return x

@@ -1,35 +1,38 @@
-"""Dropout of whole channels whose masks resume exactly."""
+"""Dropout, of elements, channels and whole paths, with masks that resume exactly."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
 
 import mindspore as ms
 import numpy as np
 from mindspore import Parameter, nn, ops
 
+from msseg.registry import Registry
+from msseg.utils.arguments import Range, checked
 from msseg.utils.dist import get_rank
+
+DROP_LAYERS = Registry('dropout layer')
+Ratio = Annotated[float, Range(0, 1, below=True)]
 
 _MODULUS = 2**31 - 1
 
 
-class Dropout2d(nn.Cell):
-    """Zeroes whole channels of a sample and scales the others up, in training.
+class _CountedDropout(nn.Cell):
+    """Base of dropouts whose masks are a function of a saved state.
 
-    The mask is a hash of a saved state, (seed, number of calls), and of the element's position in
-    the batch of all devices, so a resumed run draws the masks that the uninterrupted one would
-    have, on as many devices or on others. (MindSpore 2.7 to 2.10 do not restore the state of
-    ``nn.Dropout2d`` in graph mode.)
+    A mask is a hash of (seed, number of calls) and of the element's position in the batch of all
+    devices, so a resumed run draws the masks that the uninterrupted one would have, on as many
+    devices or on others. (MindSpore 2.7 to 2.10 do not restore the state of ``nn.Dropout`` in
+    graph mode.)
 
     Args:
-        ratio: Probability of zeroing a channel, in [0, 1).
-
-    Raises:
-        ValueError: `ratio` outside [0, 1).
+        ratio: Probability of zeroing.
     """
 
-    def __init__(self, ratio: float = 0.5) -> None:
+    def __init__(self, ratio: float) -> None:
         super().__init__()
-        if not 0 <= ratio < 1:
-            raise ValueError(f'dropout_ratio: got {ratio!r}, expected a number in [0, 1)')
         self.ratio = ratio
         self.rank = get_rank()
         # numpy's generator, as users seed it: the same seed gives the same run.
@@ -37,12 +40,12 @@ class Dropout2d(nn.Cell):
         self.state = Parameter(ms.Tensor([seed, 0], ms.int32), 'state', requires_grad=False)
         self.step = ms.Tensor([0, 1], ms.int32)
 
-    def construct(self, x: ms.Tensor) -> ms.Tensor:
-        """Drop channels of (n, c, h, w); the identity when not training."""
-        if not self.training:
-            return x
-        n, c = x.shape[:2]
-        keep = (self._uniform(n * c) >= self.ratio).astype(x.dtype).reshape(n, c, 1, 1)
+    def _drop(self, x: ms.Tensor, shape: tuple[int, ...]) -> ms.Tensor:
+        """Zero parts of x, one for each element of `shape`, and scale the others up."""
+        count = 1
+        for length in shape:
+            count = count * length
+        keep = (self._uniform(count) >= self.ratio).astype(x.dtype).reshape(shape)
         ops.assign(self.state, self.state + self.step)
         return x * (keep / (1.0 - self.ratio))
 
@@ -52,6 +55,94 @@ class Dropout2d(nn.Cell):
         position = ops.arange(count).astype(ms.int64) + self.rank * count
         x = _mix(_mix(seed + 7919 * calls) + 104729 * position)
         return _mix(_mix(x)).astype(ms.float32) / float(_MODULUS)
+
+
+class Dropout2d(_CountedDropout):
+    """Zeroes whole channels of a sample and scales the others up, in training.
+
+    Args:
+        ratio: Probability of zeroing a channel, in [0, 1).
+
+    Raises:
+        ValueError: `ratio` outside [0, 1).
+    """
+
+    @checked
+    def __init__(self, ratio: Ratio = 0.5) -> None:
+        super().__init__(ratio)
+
+    def construct(self, x: ms.Tensor) -> ms.Tensor:
+        """Drop channels of (n, c, h, w); the identity when not training."""
+        if not self.training:
+            return x
+        n, c = x.shape[:2]
+        return self._drop(x, (n, c, 1, 1))
+
+
+@DROP_LAYERS.register_module()
+class Dropout(_CountedDropout):
+    """Zeroes elements and scales the others up, in training.
+
+    Args:
+        drop_prob: Probability of zeroing an element, in [0, 1); 0 leaves everything as it is.
+
+    Raises:
+        ValueError: `drop_prob` outside [0, 1).
+
+    Source: MMCV 1.7 ``Dropout``.
+    """
+
+    @checked
+    def __init__(self, drop_prob: Ratio = 0.5) -> None:
+        super().__init__(drop_prob)
+
+    def construct(self, x: ms.Tensor) -> ms.Tensor:
+        """Drop elements of a tensor of any shape; the identity when not training."""
+        if not self.training or self.ratio == 0:
+            return x
+        return self._drop(x, x.shape)
+
+
+@DROP_LAYERS.register_module()
+class DropPath(_CountedDropout):
+    """Zeroes whole samples, of a residual branch for instance, and scales the others up.
+
+    Args:
+        drop_prob: Probability of zeroing a sample, in [0, 1); 0 leaves everything as it is.
+
+    Raises:
+        ValueError: `drop_prob` outside [0, 1).
+
+    Source: Huang et al., Deep Networks with Stochastic Depth (2016); MMCV 1.7 ``DropPath``.
+    """
+
+    @checked
+    def __init__(self, drop_prob: Ratio = 0.1) -> None:
+        super().__init__(drop_prob)
+
+    def construct(self, x: ms.Tensor) -> ms.Tensor:
+        """Drop samples of (n, …); the identity when not training."""
+        if not self.training or self.ratio == 0:
+            return x
+        shape = (x.shape[0],)
+        for _ in x.shape[1:]:
+            shape = shape + (1,)
+        return self._drop(x, shape)
+
+
+def build_dropout(cfg: Mapping) -> nn.Cell:
+    """Build the dropout that a config such as ``dict(type='DropPath', drop_prob=0.1)`` names.
+
+    Args:
+        cfg: ``type`` is a name in `DROP_LAYERS`; ``inplace`` has no meaning here and is accepted.
+
+    Raises:
+        KeyError: An unknown ``type``.
+        TypeError: An argument that the layer does not take.
+    """
+    options = cfg.copy()
+    options.pop('inplace', None)
+    return DROP_LAYERS.build(options)
 
 
 def _mix(x: ms.Tensor) -> ms.Tensor:

@@ -17,6 +17,7 @@ from mindspore.common.initializer import (
     initializer,
 )
 
+from msseg.utils.layer_traits import is_called, known_names, traits_of
 from msseg.utils.suggest import did_you_mean
 
 _ARGUMENTS = {
@@ -25,14 +26,6 @@ _ARGUMENTS = {
     'Kaiming': {'a', 'mode', 'nonlinearity', 'distribution', 'bias'},
     'Constant': {'val', 'bias'},
     'PyTorchDefault': set(),
-}
-_NORM_LAYERS = (nn.BatchNorm2d, nn.SyncBatchNorm)
-_LAYERS = {
-    'Conv2d': (nn.Conv2d,),
-    '_BatchNorm': _NORM_LAYERS,
-    'BatchNorm2d': _NORM_LAYERS,
-    'GroupNorm': (nn.GroupNorm,),
-    'Linear': (nn.Dense,),
 }
 
 
@@ -91,12 +84,14 @@ def _apply_override(cell: nn.Cell, override: dict, kind: str, options: dict) -> 
 
 
 def _layers_of_class(cell: nn.Cell, name: str) -> list[nn.Cell]:
-    if name not in _LAYERS:
+    found = [layer for _, layer in cell.cells_and_names() if is_called(layer, name)]
+    names = known_names()
+    if not found and name not in names:
         raise KeyError(
-            f'init_cfg: unknown layer {name!r}, expected some of {sorted(_LAYERS)}.'
-            f'{did_you_mean(name, _LAYERS)}'
+            f'init_cfg: unknown layer {name!r}, expected the class name of a layer, such as some '
+            f'of {names}.{did_you_mean(name, names)}'
         )
-    return [layer for _, layer in cell.cells_and_names() if isinstance(layer, _LAYERS[name])]
+    return found
 
 
 def _check(kind: str | None, options: dict) -> None:
@@ -128,7 +123,7 @@ def _initialise(layer: nn.Cell, kind: str, options: dict) -> None:
 
 def _initialise_as_pytorch(layer: nn.Cell) -> None:
     """Initialise as PyTorch does on its own: uniform within 1 / sqrt(fan-in), biases too."""
-    if isinstance(layer, (*_NORM_LAYERS, nn.GroupNorm)):
+    if traits_of(layer).is_norm:
         _initialise(layer, 'Constant', {'val': 1})
         return
     weight, bias = getattr(layer, 'weight', None), getattr(layer, 'bias', None)

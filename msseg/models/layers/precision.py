@@ -5,18 +5,15 @@ from __future__ import annotations
 import mindspore as ms
 from mindspore import nn
 
-from msseg.models.layers.batch_product import BatchProduct
-from msseg.models.layers.sync_batch_norm import SyncBatchNorm2d
-
-_LOW = (nn.Conv2d, nn.Dense, BatchProduct)
-_FULL = (nn.BatchNorm2d, nn.SyncBatchNorm, SyncBatchNorm2d, nn.GroupNorm, nn.LayerNorm)
+from msseg.utils.layer_traits import traits_of
 
 
 def use_low_precision(model: nn.Cell, dtype: ms.Type) -> None:
     """Let a model's convolutions and matrix products compute in 16-bit floats.
 
-    Parameters stay float32. Normalisation computes in float32 and returns it, so that activations,
-    sums of branches and resizes are float32, as are, by their own casts, softmax and losses.
+    `LayerTraits.precision` says which layers do. Parameters stay float32. Normalisation computes in
+    float32 and returns it, so that activations, sums of branches and resizes are float32, as are,
+    by their own casts, softmax and losses.
 
     MindSpore's ``auto_mixed_precision`` leaves synchronised norms in float16 (level O2) or replaces
     classes (O1), for which parameters change their names (2.8).
@@ -36,7 +33,6 @@ def use_low_precision(model: nn.Cell, dtype: ms.Type) -> None:
             'card or a GPU, or remove bf16'
         )
     for _, cell in model.cells_and_names():
-        if isinstance(cell, _LOW):
-            cell.to_float(dtype)
-        elif isinstance(cell, _FULL):
-            cell.to_float(ms.float32)
+        precision = traits_of(cell).precision
+        if precision is not None:
+            cell.to_float(dtype if precision == 'low' else ms.float32)

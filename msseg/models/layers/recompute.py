@@ -5,6 +5,7 @@ from __future__ import annotations
 import mindspore as ms
 from mindspore import nn
 
+from msseg.utils.layer_traits import traits_of
 from msseg.utils.logging import warn_once
 
 
@@ -20,5 +21,6 @@ def recompute_without_norms(cell: nn.Cell) -> None:
     cell.recompute()
     cell.recomputes = True  # MindSpore does not tell afterwards
     for _, layer in cell.cells_and_names():
-        if isinstance(layer, nn.BatchNorm2d):
+        # norms made of elementary operators have no such operator, and update only once
+        if traits_of(layer).keeps_statistics and hasattr(layer, 'bn_train'):
             layer.bn_train.recompute(False)

@@ -1,8 +1,11 @@
 """Single operations in ONNX against numpy."""
 
+import math
+
 import numpy as np
 import pytest
 
+from msseg.apis.export import onnx_operators, translates
 from msseg.apis.export.fold import CONV, fold_graph
 from msseg.models.layers.resize import resize_matrix
 from tests.test_apis.test_export.graphs import graph_of, node, run
@@ -28,6 +31,8 @@ def gelu(x):
         ('Exp', np.exp),
         ('Neg', np.negative),
         ('Reciprocal', np.reciprocal),
+        ('Abs', np.abs),
+        ('Erf', np.vectorize(math.erf)),
     ],
 )
 def test_functions_of_one_tensor(op, function):
@@ -234,10 +239,41 @@ def test_labels_of_several_channels_and_of_one():
 
 
 def test_an_unknown_operation_and_a_computed_setting_are_told():
-    with pytest.raises(ValueError, match="operation 'Cummax'.*no translation.*format mindir takes"):
+    with pytest.raises(ValueError, match="operator 'Cummax'.*no translation.*'mindir'"):
+        ValueError, match="operator 'Cummax'.*no translation.*'mindir', which takes"
+    ):
         run(graph_of(SHAPE, node('Cummax', 'x', SHAPE)), X)
     graph = graph_of(SHAPE, node('ReLU', 'x', SHAPE, 'r'), node('Softmax', 'x r', SHAPE))
     with pytest.raises(ValueError, match='Softmax: its axis is computed by the network'):
         run(graph, X)
     with pytest.raises(ValueError, match=r'Softmax: says no axis; it has \[\]'):
         run(graph_of(SHAPE, node('Softmax', 'x', SHAPE)), X)
+
+
+class TestTranslationsOfUsers:
+    @pytest.fixture(autouse=True)
+    def restored(self, monkeypatch):
+        monkeypatch.setattr(onnx_operators, '_TRANSLATIONS', dict(onnx_operators._TRANSLATIONS))
+
+    def test_are_used(self):
+        @translates('Square')
+        def square(builder, node):
+            x = builder.read(node.inputs[0])
+            return builder.emit('Mul', [x, x])
+
+        np.testing.assert_allclose(run(graph_of(SHAPE, node('Square', 'x', SHAPE)), X), X * X)
+
+    @pytest.mark.parametrize('operator', ['ReLU', 'Softmax'])
+    def test_replace_an_existing_one_only_by_force(self, operator):
+        def identity(builder, node):
+            return builder.emit('Identity', [builder.read(node.inputs[0])])
+
+        with pytest.raises(KeyError, match=f"'{operator}' has an ONNX translation already"):
+            translates(operator)(identity)
+        translates(operator, force=True)(identity)
+        found = run(graph_of(SHAPE, node(operator, 'x', SHAPE)), X)
+        np.testing.assert_array_equal(found, X)
+
+    def test_the_error_about_an_unknown_operator_says_how_to_add_one(self):
+        with pytest.raises(ValueError, match="'Cumsum'.*no translation.*export.translates"):
+            run(graph_of(SHAPE, node('Cumsum', 'x', SHAPE)), X)

@@ -1,0 +1,100 @@
+"""What the package needs to know of a kind of layer: one table, open to users' layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mindspore import nn
+
+
+@dataclass(frozen=True)
+class LayerTraits:
+    """Properties of a class of layers.
+
+    Attributes:
+        is_norm: Whether it normalises: ``norm_decay_mult`` applies to its parameters.
+        keeps_statistics: Whether it has running statistics, ``moving_mean`` and
+            ``moving_variance``, which ``use_batch_statistics = False`` freezes and which a
+            recomputed forward pass would update twice.
+        precision: In mixed precision, ``'low'`` computes in 16-bit floats and ``'full'`` in
+            float32; None computes in the type of its inputs.
+        names: PyTorch's names of the class, by which ``init_cfg`` chooses layers. The names of
+            the class and of its base classes count too.
+    """
+
+    is_norm: bool = False
+    keeps_statistics: bool = False
+    precision: Literal['low', 'full'] | None = None
+    names: tuple[str, ...] = ()
+
+
+_NONE = LayerTraits()
+_TRAITS: dict[type[nn.Cell], LayerTraits] = {}
+
+
+def register_traits(
+    cls: type[nn.Cell],
+    *,
+    is_norm: bool = False,
+    keeps_statistics: bool = False,
+    precision: Literal['low', 'full'] | None = None,
+    names: tuple[str, ...] = (),
+) -> type[nn.Cell]:
+    """Register the traits of a class of layers; subclasses without their own inherit them.
+
+    Args:
+        cls: The class.
+        is_norm: See `LayerTraits`.
+        keeps_statistics: See `LayerTraits`.
+        precision: See `LayerTraits`.
+        names: See `LayerTraits`.
+
+    Returns:
+        The class.
+
+    Raises:
+        TypeError: `cls` is not a class of cells.
+
+    Examples:
+        >>> from mindspore import nn
+        >>> class ScaleNorm(nn.Cell):
+        ...     pass
+        >>> _ = register_traits(ScaleNorm, is_norm=True, precision='full')
+        >>> traits_of(ScaleNorm()).is_norm
+        True
+    """
+    if not (isinstance(cls, type) and issubclass(cls, nn.Cell)):
+        raise TypeError(f'register_traits: got {cls!r}, expected a subclass of mindspore.nn.Cell')
+    _TRAITS[cls] = LayerTraits(is_norm, keeps_statistics, precision, names)
+    return cls
+
+
+def traits_of(layer: nn.Cell) -> LayerTraits:
+    """Return the traits of a layer's class, or of its nearest base class that has some."""
+    return next((_TRAITS[cls] for cls in type(layer).__mro__ if cls in _TRAITS), _NONE)
+
+
+def is_called(layer: nn.Cell, name: str) -> bool:
+    """Whether a layer's class has a name: PyTorch's, its own or that of a base class."""
+    return name in traits_of(layer).names or name in (cls.__name__ for cls in type(layer).__mro__)
+
+
+def known_names() -> list[str]:
+    """Return the names of PyTorch's layers that have a counterpart here."""
+    return sorted({name for traits in _TRAITS.values() for name in traits.names})
+
+
+for _cls in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm):
+    # MindSpore's SyncBatchNorm is not derived from BatchNorm2d
+    _name = 'BatchNorm2d' if _cls is nn.SyncBatchNorm else _cls.__name__
+    register_traits(
+        _cls, is_norm=True, keeps_statistics=True, precision='full', names=('_BatchNorm', _name)
+    )
+register_traits(nn.GroupNorm, is_norm=True, precision='full', names=('GroupNorm',))
+register_traits(nn.LayerNorm, is_norm=True, precision='full', names=('LayerNorm',))
+register_traits(nn.Conv1d, precision='low', names=('Conv1d',))
+register_traits(nn.Conv2d, precision='low', names=('Conv2d',))
+register_traits(nn.Conv2dTranspose, precision='low', names=('ConvTranspose2d',))
+register_traits(nn.Dense, precision='low', names=('Linear',))
+register_traits(nn.Embedding, names=('Embedding',))
