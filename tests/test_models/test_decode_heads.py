@@ -220,10 +220,6 @@ class TestLosses:
             ),
             (dict(out_channels=2), ValueError, 'out_channels is 2, expected num_classes'),
             (dict(dropout_ratio=1.0), ValueError, 'ratio is 1.0, expected a number of at'),
-                dict(dropout_ratio=1.0),
-                ValueError,
-                'ratio is 1.0, expected a number of at least 0 and below 1',
-            ),
         ],
     )
     def test_bad_options_are_explained(self, options, error, message):
