@@ -10,6 +10,7 @@ from msseg.utils.arguments import ArgumentError
 from msseg.utils.arguments import check_arguments as check_values
 from msseg.utils.signature import accepted_arguments, constructors
 from msseg.utils.suggest import did_you_mean
+from msseg.utils.upstream_names import explain_upstream_name
 
 
 class Registry:
@@ -239,16 +240,29 @@ def config_file(cfg: dict, key: str) -> str | None:
     return method(cfg, key) if method else None
 
 
+def describe_unknown(name: str, registry: Registry, set_in: str = '') -> str:
+    """Return the message for a ``type`` that a registry does not have.
+
+    Args:
+        name: The value of ``type``.
+        registry: Where it was looked up.
+        set_in: Which file set it, as text to insert.
+    """
+    here = registry.module_dict
+    if upstream := explain_upstream_name(name, registry.name, here):
+        return f'{upstream}{set_in}'
+    return (
+        f'{name} is not in the {registry.name} registry{set_in}.'
+        f'{did_you_mean(name, here) or f" It has {sorted(here)}."} '
+        'A component of your own must be imported: list its file in custom_imports.'
+    )
+
+
 def _look_up(kind: Any, registry: Registry) -> Callable:
     if isinstance(kind, str):
         entry = registry.get(kind)
         if entry is None:
-            hint = did_you_mean(kind, registry.module_dict)
-            raise KeyError(
-                f'{kind} is not in the {registry.name} registry.'
-                f'{hint or f" It has {sorted(registry.module_dict)}."} '
-                'A component of your own must be imported: list its file in custom_imports.'
-            )
+            raise KeyError(describe_unknown(kind, registry))
         return entry
     if inspect.isclass(kind) or inspect.isfunction(kind):
         return kind

@@ -1,11 +1,11 @@
-"""Export a network: ``python tools/export.py CONFIG CHECKPOINT --size H W --out FILE``."""
+"""Export a network: ``python tools/export.py [CONFIG] CHECKPOINT --size H W --out FILE``."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
 
-from msseg.utils.cli import run_main
+from msseg.utils.cli import add_model_arguments, parse_model_arguments, run_main
 from msseg.utils.interrupts import hear_interrupts
 
 
@@ -16,8 +16,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Export a trained network to a file that runs without its training code.'
     )
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file (.ckpt, .pth, .safetensors)')
+    add_model_arguments(parser)
     parser.add_argument('--format', help="mindir, onnx or air (default: by --out's ending)")
     parser.add_argument('--out', required=True, help='the file; FILE.json comes beside it')
     parser.add_argument(
@@ -45,15 +44,15 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('--device', default='auto', help='auto (default), CPU, GPU or Ascend')
     add_cfg_options(parser)
-    return parser.parse_args()
+    return parse_model_arguments(parser)
 
 
 def main() -> None:
     """Export."""
     args = parse_args()
     hear_interrupts()
-    from msseg.apis import load_config
     from msseg.apis.export import ExportOptions, export_model
+    from msseg.apis.model_source import find_model
     from msseg.utils.logging import setup_logging
 
     setup_logging(level='WARNING')
@@ -65,10 +64,10 @@ def main() -> None:
         args.include_preprocessing,
         args.dynamic,
     )
-    cfg = load_config(args.config, args.cfg_options)
-    metadata, agreement = export_model(
-        cfg, args.checkpoint, args.out, options, args.images, args.device
-    )
+    cfg, checkpoint = find_model(args.config, args.checkpoint, args.cfg_options)
+    if str(checkpoint) != args.checkpoint:
+        print(f'checkpoint: {checkpoint}')
+    metadata, agreement = export_model(cfg, checkpoint, args.out, options, args.images, args.device)
     megabytes = Path(args.out).stat().st_size / 1e6
     print(f'{args.out} ({megabytes:.1f} MB): {metadata.input} -> {metadata.output}')
     print(f'compared with the checkpoint: {agreement}')

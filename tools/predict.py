@@ -1,11 +1,18 @@
-"""Label images and videos: ``python tools/predict.py CONFIG CHECKPOINT INPUT… --out DIR``."""
+"""Label images and videos: ``python tools/predict.py [CONFIG] CHECKPOINT INPUT… --out DIR``."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-from msseg.utils.cli import add_device_options, add_picture_options, announce, run_main
+from msseg.utils.cli import (
+    add_device_options,
+    add_model_arguments,
+    add_picture_options,
+    announce,
+    parse_model_arguments,
+    run_main,
+)
 from msseg.utils.interrupts import hear_interrupts
 
 
@@ -14,13 +21,8 @@ def parse_args() -> argparse.Namespace:
     from msseg.config import add_cfg_options
 
     parser = argparse.ArgumentParser(description='Label images and videos with a segmentor.')
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file (.ckpt, .pth, .safetensors)')
-    parser.add_argument(
-        'inputs',
-        nargs='+',
-        metavar='INPUT',
-        help="images, videos, folders of them, or quoted patterns such as 'in/**/*.png'",
+    add_model_arguments(
+        parser, "images, videos, folders of them, or quoted patterns such as 'in/**/*.png'"
     )
     parser.add_argument('--out', required=True, help='folder for the results')
     parser.add_argument(
@@ -46,7 +48,7 @@ def parse_args() -> argparse.Namespace:
     add_picture_options(parser)
     add_device_options(parser)
     add_cfg_options(parser)
-    return parser.parse_args()
+    return parse_model_arguments(parser)
 
 
 def main() -> None:
@@ -55,6 +57,7 @@ def main() -> None:
     hear_interrupts()
     announce(f'labelling with {args.checkpoint}')
     from msseg.apis.inference import init_segmentor
+    from msseg.apis.model_source import find_model
     from msseg.apis.prediction import PredictOptions, predict_files
     from msseg.apis.prediction.inputs import find_inputs
     from msseg.apis.prediction.predict import prepare_folder
@@ -73,8 +76,11 @@ def main() -> None:
     inputs = find_inputs(args.inputs, without=args.out)
     prepare_folder(args.out, options)
     setup_logging(level='INFO' if sys.stderr.isatty() else 'WARNING')
+    cfg, checkpoint = find_model(args.config, args.checkpoint, args.cfg_options)
+    if str(checkpoint) != args.checkpoint:
+        print(f'checkpoint: {checkpoint}')
     device = args.device if args.device_id is None else f'{args.device}:{args.device_id}'
-    model = init_segmentor(args.config, args.checkpoint, device, args.cfg_options)
+    model = init_segmentor(cfg, checkpoint, device)
     problems = predict_files(model, inputs, args.out, options)
     print(f'labelled {len(inputs) - len(problems)} of {len(inputs)}, results in {args.out}')
     if problems:

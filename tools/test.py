@@ -1,15 +1,16 @@
-"""Test a checkpoint: ``python tools/test.py CONFIG CHECKPOINT --eval mIoU [options]``."""
+"""Test a checkpoint: ``python tools/test.py [CONFIG] CHECKPOINT --eval mIoU [options]``."""
 
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from msseg.utils.cli import (
     add_device_options,
     add_job_options,
+    add_model_arguments,
     add_picture_options,
     announce,
+    parse_model_arguments,
     run_main,
 )
 from msseg.utils.interrupts import hear_interrupts
@@ -20,14 +21,14 @@ def parse_args() -> argparse.Namespace:
     from msseg.config import add_cfg_options
 
     parser = argparse.ArgumentParser(description='Test a segmentor.')
-    parser.add_argument('config', help='config file')
-    parser.add_argument('checkpoint', help='checkpoint file (.ckpt, .pth, .safetensors)')
+    add_model_arguments(parser)
     parser.add_argument(
         '--eval',
         nargs='+',
         default=[],
         metavar='METRIC',
-        help="scores: mIoU, mDice, mFscore, cityscapes (by Cityscapes' own tool)",
+        help='scores: mIoU (the default when no other result is asked for), mDice, mFscore, '
+        "cityscapes (by Cityscapes' own tool)",
     )
     parser.add_argument('--out', help='write all label maps to this .npz file')
     parser.add_argument('--show-dir', help='write images with the labels laid over them here')
@@ -50,27 +51,31 @@ def parse_args() -> argparse.Namespace:
     add_job_options(parser, 'tools/dist_test.sh')
     add_device_options(parser)
     add_cfg_options(parser)
-    return parser.parse_args()
+    return parse_model_arguments(parser)
 
 
 def main() -> None:
     """Test."""
     args = parse_args()
     hear_interrupts()
-    announce(f'testing {args.checkpoint} with {args.config}')
-    from msseg.apis import load_config, test_from_config
+    announce(f'testing {args.checkpoint}')
+    from msseg.apis import test_from_config
+    from msseg.apis.model_source import find_model, work_dir_of
     from msseg.apis.modelarts import Urls, local_copies
 
-    cfg = load_config(args.config, args.cfg_options)
+    outputs = (args.out, args.show_dir, args.format_only, args.report)
+    metrics = args.eval or ([] if any(outputs) else ['mIoU'])
+    # with a config, latest and best may be in what is still to be copied
+    checkpoint = args.checkpoint if args.config is None else None
+    cfg, found = find_model(args.config, checkpoint, args.cfg_options, args.work_dir)
     urls = Urls(args.data_url, args.checkpoint_url, args.train_url)
     with local_copies(cfg, args.modelarts, urls, args.work_dir, args.launcher) as folders:
-        by_name = Path('work_dirs') / Path(args.config).stem
-        work_dir = folders.work_dir or Path(cfg.get('work_dir') or by_name)
+        work_dir = folders.work_dir or work_dir_of(cfg)
         format_dir = folders.output(args.format_dir) or work_dir / 'format_results'
         test_from_config(
             cfg,
-            folders.find_checkpoint(args.checkpoint),
-            metrics=args.eval,
+            found or folders.find_checkpoint(args.checkpoint),
+            metrics=metrics,
             out=folders.output(args.out),
             show_dir=folders.output(args.show_dir),
             opacity=args.opacity,

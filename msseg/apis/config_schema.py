@@ -21,6 +21,7 @@ from msseg.config.checking import (
     takes_anything,
 )
 from msseg.utils.signature import accepted_arguments, named_arguments
+from msseg.utils.upstream_names import refuse_1x
 
 TOP_LEVEL = {
     'model': 'the segmentor',
@@ -91,17 +92,33 @@ def load_config(
             `check_options` and `check_config`.
     """
     cfg = Config.fromfile(filename, import_custom_modules=False)
-    drop_variables(cfg, get_schema())
+    return prepare_config(cfg, cfg_options, parts)
+
+
+def prepare_config(
+    cfg: Config,
+    cfg_options: Mapping[str, Any] | None = None,
+    parts: Iterable[str] | None = None,
+) -> Config:
+    """Do what `load_config` does after reading; see it for the arguments."""
+    lay_options(cfg, cfg_options)
+    if parts != ():
+        schema = get_schema()
+        check_config(cfg, schema, parts)
+        drop_meaningless(cfg, schema)
+    return cfg
+
+
+def lay_options(cfg: Config, cfg_options: Mapping[str, Any] | None) -> None:
+    """Lay ``--cfg-options`` over a config, import its modules and check the options' keys."""
+    refuse_1x(cfg._cfg_dict, cfg.filename)
+    schema = get_schema()
+    drop_variables(cfg, schema)
     before = copy.deepcopy(cfg)
     if cfg_options:
         cfg.merge_from_dict(cfg_options)
     cfg.import_custom_modules()
-    schema = get_schema()
     check_options(before, cfg, cfg_options or (), schema)
-    if parts != ():
-        check_config(cfg, schema, parts)
-        drop_meaningless(cfg, schema)
-    return cfg
 
 
 @functools.cache

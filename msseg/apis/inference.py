@@ -12,8 +12,8 @@ import PIL.Image
 from mindspore import nn
 
 from msseg.apis.build import build_model, required
-from msseg.apis.config_schema import load_config
 from msseg.apis.fonts import fonts_for
+from msseg.apis.model_source import find_model
 from msseg.apis.preparation import Preparation, first_dataset
 from msseg.apis.segment import Segmenter
 from msseg.apis.visualize import OverlayStyle, write_image
@@ -33,7 +33,7 @@ _FILES_ONLY = ('agg', 'cairo', 'pdf', 'pgf', 'ps', 'svg', 'template')
 
 
 def init_segmentor(
-    config: str | Path | Config,
+    config: str | Path | Config | None,
     checkpoint: str | Path | None = None,
     device: str = 'auto',
     cfg_options: dict[str, Any] | None = None,
@@ -41,8 +41,10 @@ def init_segmentor(
     """Build a segmentor and load its weights.
 
     Args:
-        config: A config file, or a config.
-        checkpoint: A .ckpt file, or another framework's; None leaves random weights.
+        config: A config file or a config; None, or the checkpoint in its place, for the config
+            that the checkpoint holds.
+        checkpoint: A .ckpt file, or another framework's; a work dir for its newest; ``latest`` or
+            ``best`` of a work dir. None leaves random weights.
         device: ``auto``, ``CPU``, ``GPU`` or ``Ascend``; with a card's number as ``Ascend:1``.
         cfg_options: Settings by dotted key that replace the config file's.
 
@@ -51,34 +53,25 @@ def init_segmentor(
         ``PALETTE`` as the checkpoint says them, else the config's data set.
 
     Raises:
-        TypeError: `config` is neither.
-        FileNotFoundError, KeyError, ValueError: See `load_config` and `load_checkpoint`.
+        TypeError, FileNotFoundError, KeyError, ValueError: See `find_model` and `load_checkpoint`.
 
     Source: MMSegmentation 0.30 ``init_segmentor``.
     """
-    if isinstance(config, (str, Path)):
-        config = load_config(str(config), cfg_options)
-    elif not isinstance(config, Config):
-        raise TypeError(
-            f'config is {config!r} ({type(config).__name__}), expected the path of a config file, '
-            'or what load_config gives'
-        )
-    elif cfg_options:
-        config.merge_from_dict(cfg_options)
+    cfg, path = find_model(config, checkpoint, cfg_options)
     name, _, number = device.partition(':')
     if number and not number.isdigit():
         raise ValueError(f"device is {device!r}, expected a name and a number, such as 'Ascend:0'")
     setup_device(name, int(number) if number else None)
     switch_off_compile_cache()  # which graphs come first depends on the images
-    model = build_model(config)
+    model = build_model(cfg)
     meta: dict = {}
-    if checkpoint is not None:
-        loaded = load_checkpoint(checkpoint).as_evaluated()
+    if path is not None:
+        loaded = load_checkpoint(path).as_evaluated()
         load_weights(model, loaded)
         meta = loaded.meta
     model.set_train(False)
-    model.cfg = config
-    model.CLASSES, model.PALETTE = find_classes(model, meta, config)
+    model.cfg = cfg
+    model.CLASSES, model.PALETTE = find_classes(model, meta, cfg)
     return model
 
 

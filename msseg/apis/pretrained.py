@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mindspore import nn
 
+from msseg.apis.model_source import find_checkpoint
 from msseg.config import Config
 from msseg.runner import load_checkpoint, load_weights
 from msseg.utils.logging import get_logger
@@ -37,7 +38,7 @@ def load_initial_weights(model: nn.Cell, cfg: Config) -> None:
     """
     partial = bool(cfg.get('load_partial_backbone'))
     if cfg.get('load_from'):
-        path = find_weights(cfg.load_from, 'load_from')
+        path = find_weights(cfg.load_from, 'load_from', cfg)
         checkpoint = load_checkpoint(path).as_evaluated()
         load_weights(model, checkpoint, False, allow_partial_backbone=partial)
         return
@@ -54,8 +55,8 @@ def msseg_home() -> Path:
     return Path(os.environ.get('MSSEG_HOME') or Path.home() / '.cache' / 'msseg')
 
 
-def find_weights(source: str, key: str) -> Path:
-    """Return the file that a path, an address or a name of MMCV's model zoo stands for.
+def find_weights(source: str, key: str, cfg: Config | None = None) -> Path:
+    """Return the file that a path, a work dir, an address or a name of MMCV's model zoo stands for.
 
     Nothing is downloaded: a file that has an address is looked for in `msseg_home`, also as the
     ``.ckpt`` that it was converted to.
@@ -63,6 +64,7 @@ def find_weights(source: str, key: str) -> Path:
     Args:
         source: Such as ``'weights.pth'``, ``'https://…/x.pth'``, ``'open-mmlab://msra/hrnetv2_w18'``.
         key: The setting that says it, for messages.
+        cfg: The config, whose work dir ``latest`` and ``best`` are looked for in.
 
     Raises:
         ValueError: An unknown name.
@@ -70,13 +72,10 @@ def find_weights(source: str, key: str) -> Path:
     """
     address = _address_of(str(source), key)
     if address is None:
-        path = Path(source).expanduser()
-        if not path.is_file():
-            raise FileNotFoundError(
-                f'{key} is {str(source)!r}, which is not a file on this machine; give the path of '
-                f'one, or {_from_scratch(key)}'
-            )
-        return path
+        try:
+            return find_checkpoint(Config() if cfg is None else cfg, source)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f'{key}: {error}; or {_from_scratch(key)}') from error
     path = msseg_home() / address.rpartition('/')[2]
     for candidate in (path, path.with_suffix('.ckpt')):
         if candidate.is_file():

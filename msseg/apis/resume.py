@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from msseg.apis.model_source import find_checkpoint
 from msseg.config import Config
+from msseg.config.literals import read_literals
 from msseg.runner.checkpoint import load_checkpoint
-from msseg.runner.checkpoint_file import DamagedCheckpointError, has_valid_checksum, read_meta
-from msseg.runner.find_checkpoint import find_last_checkpoint
+from msseg.runner.checkpoint_file import DamagedCheckpointError, has_valid_checksum
+from msseg.runner.find_checkpoint import find_last_checkpoint, load_meta
 from msseg.utils.dist import broadcast_object, get_rank
 from msseg.utils.logging import get_logger
 
@@ -52,7 +54,7 @@ def choose_checkpoint(cfg: Config, folder: Path, auto_resume: bool) -> str | Non
             out_dir = (cfg.get('checkpoint_config') or {}).get('out_dir')
             chosen = find_last_checkpoint(out_dir or folder)
         if chosen is None and cfg.get('resume_from'):
-            chosen = Path(cfg.resume_from)
+            chosen = find_checkpoint(cfg, cfg.resume_from, folder)
             _refuse_damaged(chosen)
     return broadcast_object(None if chosen is None else str(chosen))
 
@@ -61,7 +63,7 @@ def choose_seed(asked: int | None, resumed: str | None) -> int:
     """Return the seed to train with: the one asked for, else the checkpoint's, or a random one."""
     seed = asked
     if seed is None and resumed is not None and get_rank() == 0:
-        seed = _meta_of(resumed).get('seed')
+        seed = load_meta(resumed).get('seed')
     if seed is None:
         seed = random.SystemRandom().randrange(2**31)
     return broadcast_object(seed)
@@ -74,7 +76,7 @@ def report_changes(checkpoint: str, now: Mapping[str, Any]) -> None:
         checkpoint: What it goes on from.
         now: The manifest.
     """
-    changes = list_changes(_meta_of(checkpoint), now)
+    changes = list_changes(load_meta(checkpoint), now)
     if changes:
         more = f'\n  and {len(changes) - _MAX_LISTED} more' if len(changes) > _MAX_LISTED else ''
         get_logger().warning(
@@ -110,17 +112,18 @@ def _tell_data(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 
 
 def _tell_config(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    old, new = (dict(_leaves('', read_settings(m['config']))) for m in (before, now))
+    old, new = (dict(_leaves('', _settings(m['config']))) for m in (before, now))
     batches = [
         leaves.get('data.samples_per_gpu', 1) * manifest.get('world_size', 1)
         for leaves, manifest in ((old, before), (new, now))
     ]
     for key in dict.fromkeys((*old, *new)):
-        if old.get(key, _ABSENT) == new.get(key, _ABSENT) or not _matters(key):
-            continue
+        values = old.get(key, _ABSENT), new.get(key, _ABSENT)
+        if values[0] == values[1] or repr(values[0]) == repr(values[1]) or not _matters(key):
+            continue  # by their text: a NaN is no change
         if key == 'data.samples_per_gpu' and batches[0] == batches[1]:
             continue
-        yield f'{key}: {old.get(key, _ABSENT)!r} -> {new.get(key, _ABSENT)!r}'
+        yield f'{key}: {values[0]!r} -> {values[1]!r}'
 
 
 class _Absent:
@@ -138,34 +141,14 @@ def _matters(key: str) -> bool:
     )
 
 
-def read_settings(text: str) -> dict[str, Any]:
-    """Read a config as `Config.pretty_text` writes it, without running it.
-
-    What is neither a literal nor a ``dict(…)`` stays text.
-    """
-    settings = {}
-    for statement in ast.parse(text).body:
-        if isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-            settings[statement.targets[0].id] = _read(statement.value)
-    return settings
-
-
-def _read(node: ast.expr) -> Any:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict':
-        return {keyword.arg: _read(keyword.value) for keyword in node.keywords}
-    if isinstance(node, ast.Dict):
-        keys = [ast.unparse(key) for key in node.keys]
-        return dict(zip(keys, map(_read, node.values), strict=True))
-    if isinstance(node, (ast.List, ast.Tuple)):
-        return [_read(child) for child in node.elts]
-    try:
-        return ast.literal_eval(node)
-    except ValueError:
-        return ast.unparse(node)
+def _settings(text: str) -> dict[str, Any]:
+    # what is no plain value is compared as text
+    return read_literals(text, 'the config of the checkpoint', ast.unparse)
 
 
 def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
     children: Any = ()
+    value = list(value) if isinstance(value, tuple) else value
     if isinstance(value, dict):
         children = value.items()
     elif isinstance(value, list) and any(isinstance(child, dict) for child in value):
@@ -177,8 +160,6 @@ def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _refuse_damaged(path: Path) -> None:
-    if not path.is_file():
-        return  # said when it is loaded, as for every other file
     try:
         if not has_valid_checksum(path):
             load_checkpoint(path)
@@ -191,7 +172,3 @@ def _refuse_damaged(path: Path) -> None:
             f'the newest good one beside it is {str(other)!r}' if other else 'there is no other'
         )
         raise DamagedCheckpointError(f'{error}; {advice}') from error
-
-
-def _meta_of(path: str) -> dict[str, Any]:
-    return read_meta(path) or load_checkpoint(path).meta

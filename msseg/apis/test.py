@@ -22,6 +22,7 @@ from msseg.apis.check_config.settings import dataset_nodes, transforms_of
 from msseg.apis.cityscapes_scores import CITYSCAPES
 from msseg.apis.evaluate import Evaluation, predict_all, scoring
 from msseg.apis.evaluation_report import EvaluationReport
+from msseg.apis.model_source import find_checkpoint
 from msseg.apis.results import LabelArchive, LabelFiles, Overlays
 from msseg.apis.segment import Segmenter
 from msseg.config import Config
@@ -66,7 +67,7 @@ def test_from_config(
 
     Args:
         cfg: The config, already checked.
-        checkpoint: The .ckpt file, or another framework's.
+        checkpoint: See `find_checkpoint`; of msseg or another framework.
         metrics: Some of ``mIoU``, ``mDice``, ``mFscore``, and for Cityscapes ``cityscapes``; none
             asked, none computed.
         out: A .npz file for all label maps, by image name.
@@ -89,6 +90,7 @@ def test_from_config(
     setup_device(device, device_id, launcher)
     init_dist(launcher)
     setup_logging()
+    checkpoint = find_checkpoint(cfg, checkpoint, work_dir)
     if aug_test:
         set_aug_test(cfg)
     separate_compile_cache('test', graph_settings(cfg), metrics, get_world_size())

@@ -20,6 +20,7 @@ from msseg.apis.config_schema import get_schema
 from msseg.apis.evaluate import Evaluation, evaluate, evaluation_keys, scoring
 from msseg.apis.manifest import collect_manifest, write_manifest
 from msseg.apis.memory_estimate import MemoryEstimateHook
+from msseg.apis.model_source import work_dir_of
 from msseg.apis.optimization import build_train_step
 from msseg.apis.pretrained import load_initial_weights
 from msseg.apis.resume import choose_checkpoint, choose_seed, report_changes
@@ -308,7 +309,7 @@ def prepare_work_dir(cfg: Config, work_dir: str | Path | None) -> Path:
     Raises:
         OSError: It cannot.
     """
-    folder = Path(work_dir or cfg.get('work_dir') or Path('work_dirs') / Path(cfg.filename).stem)
+    folder = Path(work_dir) if work_dir else work_dir_of(cfg)
     cfg.work_dir = str(folder)
     if get_rank() != 0:
         return folder

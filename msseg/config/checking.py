@@ -14,7 +14,7 @@ from msseg.config.config import Config
 from msseg.config.merge import DELETE_KEY
 from msseg.config.provenance import split_key
 from msseg.config.writer import find_unwritable
-from msseg.registry import Registry, config_file, config_path
+from msseg.registry import Registry, config_file, config_path, describe_unknown
 from msseg.utils.logging import get_logger, warn_once
 from msseg.utils.shown import shown
 from msseg.utils.signature import accepted_arguments
@@ -91,11 +91,8 @@ def registered(registry: Registry, also: Iterable[str] = (), without: Iterable[s
         kind = node.get('type')
         entry = registry.get(kind) if isinstance(kind, str) else kind
         if entry is None and isinstance(kind, str):
-            raise KeyError(
-                f'{config_path(node)}: {kind} is not in the {registry.name} registry'
-                f'{_set_in(node, "type")}.{did_you_mean(kind, registry.module_dict)} A component '
-                'of your own must be imported: list its file in custom_imports.'
-            )
+            text = describe_unknown(kind, registry, _set_in(node, 'type'))
+            raise KeyError(f'{config_path(node)}: {text}')
         if not callable(entry):
             return None  # what builds it says what is wrong
         arguments = accepted_arguments(entry)

@@ -16,12 +16,13 @@ from msseg.config.limits import MAX_BYTES, MAX_DEPTH, count_values
 from msseg.config.provenance import display_file
 from msseg.config.python_reader import BASE_KEY, read_python
 from msseg.config.variables import BaseVariables
+from msseg.utils.cli import CONFIG_ENDINGS
 from msseg.utils.suggest import did_you_mean
 from msseg.utils.text_file import read_user_text
 
 OWN = 'msseg::'
 _OWN_CONFIGS = Path(__file__).parents[2] / 'configs'
-FORMATS = ('.py', '.json', '.yaml', '.yml')
+FORMATS = CONFIG_ENDINGS
 
 
 class _YamlLoader(yaml.SafeLoader):

@@ -15,7 +15,7 @@ from msseg.convert.torch_stream import read_torch_stream
 from msseg.convert.torch_zip import read_torch_zip
 
 _CONTAINERS = ('state_dict', 'model_state_dict', 'model')
-_META = ('CLASSES', 'PALETTE')
+_META = ('CLASSES', 'PALETTE', 'config', 'cfg')
 # float16 doubles, tensors share storages; beyond that a small file pretends to be a large one.
 _MAX_GROWTH = 16
 _READERS = {
@@ -33,13 +33,13 @@ class ForeignFile:
         path: The file.
         format: A key of the known formats.
         tensors: Name to numbers; read-only, and in the file as long as nobody looks at them.
-        meta: ``CLASSES`` and ``PALETTE``, if the file says them.
+        meta: ``CLASSES``, ``PALETTE`` and the text of the ``config``, if the file says them.
     """
 
     path: Path
     format: str
     tensors: dict[str, np.ndarray]
-    meta: dict[str, list] = field(default_factory=dict)
+    meta: dict[str, Any] = field(default_factory=dict)
 
 
 def sniff_format(path: str | Path) -> str | None:
@@ -125,7 +125,7 @@ def _check_growth(tensors: Mapping[str, StoredTensor], file_size: int) -> None:
         raise ValueError(f'its tensors would take {total} bytes, the file has {file_size}')
 
 
-def _find_meta(content: Any) -> dict[str, list]:
+def _find_meta(content: Any) -> dict[str, Any]:
     meta = content.get('meta') if isinstance(content, Mapping) else None
     found = {}
     for key in _META if isinstance(meta, Mapping) else ():
@@ -134,6 +134,8 @@ def _find_meta(content: Any) -> dict[str, list]:
             found[key] = list(value)
         elif key == 'PALETTE' and _is_palette(value):
             found[key] = [list(colour) for colour in value]
+        elif key in ('config', 'cfg') and type(value) is str:
+            found['config'] = value  # cfg: as MMEngine calls it
     return found
 
 

@@ -1,18 +1,23 @@
-"""Which checkpoint of a folder to go on from."""
+"""Find the checkpoint that a user names: a file, a work dir, its latest or its best."""
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from msseg.runner.checkpoint import load_checkpoint
 from msseg.runner.checkpoint_file import has_valid_checksum, read_meta
 from msseg.utils.atomic import atomic_write_text
 from msseg.utils.logging import get_logger
+from msseg.utils.suggest import nearest
 
 _LAST = 'last_checkpoint'
 _NUMBERED = re.compile(r'(?P<prefix>iter|epoch)_(?P<number>\d+)\.ckpt')
+_BEST = re.compile(r'(?P<best>best_(?P<key>.+))_(iter|epoch)_\d+\.ckpt')
+_SUFFIXES = ('', '.ckpt', '.pth')
+_WEIGHTS = ('.ckpt', '.pth', '.pt', '.safetensors')
 
 
 def name_last(path: Path) -> None:
@@ -57,6 +62,90 @@ def find_last_checkpoint(folder: str | Path, but: Path | None = None) -> Path | 
     return None
 
 
+def resolve_checkpoint(name: str | Path, work_dirs: Sequence[str | Path] = ()) -> Path:
+    """Return the checkpoint file that a name stands for, and log the choice if there was one.
+
+    Args:
+        name: A file; a folder: its newest good checkpoint; ``FOLDER/latest`` or
+            ``FOLDER/last_checkpoint``: the same; ``FOLDER/best``, or ``FOLDER/best_mIoU`` for one
+            of several scores: its best one. The endings ``.ckpt`` and ``.pth`` are allowed.
+        work_dirs: Where to look for ``latest`` and ``best`` without a folder; by default in the
+            current one.
+
+    Raises:
+        FileNotFoundError: There is no such checkpoint; the message names what is there.
+        ValueError: All of a folder are damaged, or it holds best ones by several scores.
+    """
+    path = Path(name).expanduser()
+    if path.is_file() and path.name != _LAST:
+        return path
+    alias = _alias(path)
+    if path.is_dir():
+        folders, alias = [path], 'latest'
+    elif alias is None:
+        raise FileNotFoundError(_describe_missing(path))
+    elif path.parent == Path() and not path.is_file():
+        folders = [Path(folder) for folder in dict.fromkeys(work_dirs)] or [Path()]
+    else:
+        folders = [path.parent]
+    find = find_last_checkpoint if alias == 'latest' else functools.partial(_find_best, alias)
+    found = next(filter(None, map(find, folders)), None)
+    if found is None:
+        places = ' and '.join(repr(str(folder)) for folder in folders)
+        hint = f'; write WORK_DIR/{path.name}' if folders == [Path()] else ''
+        raise FileNotFoundError(
+            f'checkpoint {str(name)!r}: there is no {_WHAT.get(alias, alias)} in {places}'
+            f'{_list_checkpoints(folders)}{hint}'
+        )
+    get_logger().info('checkpoint %s: %s', name, found)
+    return found
+
+
+_WHAT = {'latest': 'checkpoint of a run (iter_N.ckpt, epoch_N.ckpt)', 'best': 'best checkpoint'}
+
+
+def _alias(path: Path) -> str | None:
+    """Return ``latest``, ``best`` or ``best_KEY`` when a path's name is one of these."""
+    if path.name == _LAST:
+        return 'latest'
+    stem = path.stem if path.suffix in _SUFFIXES else path.name
+    if stem in ('latest', 'last'):
+        return 'latest'
+    is_best = stem == 'best' or stem.startswith('best_') and not _BEST.fullmatch(f'{stem}.ckpt')
+    return stem if is_best else None
+
+
+def _find_best(alias: str, folder: Path) -> Path | None:
+    if not folder.is_dir():
+        return None
+    matches = [(_BEST.fullmatch(path.name), path) for path in folder.iterdir()]
+    found = [(m['key'], path) for m, path in matches if m and alias in ('best', m['best'])]
+    keys = sorted({key for key, _ in found})
+    if len(keys) > 1:
+        names = ', '.join(f'best_{key}' for key in keys)
+        raise ValueError(f'{str(folder)!r} holds best checkpoints by several scores: name {names}')
+    # two of one score: a run was killed before it removed the older one
+    return max((path for _, path in found), key=_iteration, default=None)
+
+
+def _describe_missing(path: Path) -> str:
+    text = f'checkpoint {str(path)!r} is not a file'
+    if not path.parent.is_dir():
+        return f'{text}: the folder {str(path.parent)!r} does not exist'
+    names = [each.name for each in path.parent.iterdir() if each.suffix in _WEIGHTS]
+    if near := nearest(path.name, names, 3):
+        return f'{text}. Did you mean {" or ".join(map(repr, near))}?'
+    return f'{text}{_list_checkpoints([path.parent])}'
+
+
+def _list_checkpoints(folders: Sequence[Path]) -> str:
+    paths = [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
+    names = sorted(path.name for path in paths if path.suffix in _WEIGHTS)
+    if not names:
+        return ', nor any other' if len(folders) == 1 else ''
+    return f'; there are: {", ".join(names[-5:])}'
+
+
 def _find_problem(path: Path) -> Exception | None:
     try:
         if not has_valid_checksum(path):
@@ -98,3 +187,8 @@ def _iteration(path: Path) -> int:
     if match and match['prefix'] == 'iter':
         return int(match['number'])
     return read_meta(path).get('iter', 0)
+
+
+def load_meta(path: str | Path) -> dict:
+    """Return what a checkpoint says of itself, without its weights where that is possible."""
+    return read_meta(path) or load_checkpoint(path).meta

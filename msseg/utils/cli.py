@@ -10,6 +10,7 @@ from collections.abc import Callable
 from msseg.utils.say import say
 from msseg.version import __version__
 
+CONFIG_ENDINGS = ('.py', '.json', '.yaml', '.yml')
 # What the package raises for users' mistakes (OSError covers missing and unwritable files).
 USER_ERRORS = (
     ValueError,
@@ -50,6 +51,55 @@ def announce(action: str) -> None:
     """
     if sys.stdout.isatty():
         say(f'msseg {__version__}: {action}')
+
+
+def add_model_arguments(parser: argparse.ArgumentParser, inputs: str = '') -> None:
+    """Let a command line take ``[CONFIG] CHECKPOINT``; read them with `parse_model_arguments`.
+
+    Args:
+        parser: The command line's.
+        inputs: Help on the ``INPUT…`` after them, if it takes some.
+    """
+    parser.add_argument('config', help='config file; may be left out: checkpoints hold theirs')
+    parser.add_argument(
+        'checkpoint',
+        nargs='?',
+        help='a file (.ckpt, .pth, .safetensors), a work dir (its newest), latest or best of the '
+        "config's work dir, or WORK_DIR/latest, WORK_DIR/best",
+    )
+    if inputs:
+        parser.add_argument('inputs', nargs='*', metavar='INPUT', help=inputs)
+
+
+def parse_model_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
+    """Parse a command line of `add_model_arguments`.
+
+    Returns:
+        The arguments; ``config`` is None when it was left out.
+    """
+    args = parser.parse_intermixed_args()
+    has_inputs = hasattr(args, 'inputs')
+    names = [args.config, args.checkpoint, *getattr(args, 'inputs', [])]
+    names = [name for name in names if name is not None]
+    args.config = names.pop(0) if names[0].endswith(CONFIG_ENDINGS) else None
+    if not names:
+        parser.error(
+            f'the checkpoint is missing after {args.config}: name a file, a work dir, or latest or '
+            "best of the config's work dir"
+        )
+    args.checkpoint, *inputs = names
+    if has_inputs:
+        args.inputs = inputs
+    if has_inputs and not inputs:
+        parser.error(f'INPUT is missing after {args.checkpoint}')
+    if inputs and not has_inputs and inputs[0].endswith(CONFIG_ENDINGS):
+        parser.error(f'the config comes first: {inputs[0]} {args.checkpoint}')
+    if inputs and not has_inputs:
+        parser.error(
+            f'two checkpoints are given, {args.checkpoint} and {inputs[0]}; a config ends in '
+            f'{", ".join(CONFIG_ENDINGS)}'
+        )
+    return args
 
 
 def add_device_options(parser: argparse.ArgumentParser) -> None:

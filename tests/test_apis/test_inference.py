@@ -29,7 +29,8 @@ def tiny(tmp_path_factory):
     config = write_config(folder, write_discs(folder, count=2))
     checkpoint = folder / 'random.ckpt'
     set_seed(2)  # with which both classes occur
-    save_checkpoint(checkpoint, build_model(load_config(config)), meta=META)
+    cfg = load_config(config)
+    save_checkpoint(checkpoint, build_model(cfg), meta={**META, 'config': cfg.pretty_text})
     return folder, config, checkpoint, init_segmentor(config, checkpoint)
 
 
@@ -39,6 +40,16 @@ def test_a_model_knows_its_config_classes_and_colours(tiny):
     assert model.PALETTE == [(1, 2, 3), (200, 100, 0)]
     assert model.cfg.filename == str(config)
     assert not model.training
+
+
+def test_a_checkpoint_alone_is_enough(tiny):
+    folder, _, checkpoint, model = tiny
+    image = folder / 'images' / 'disc_0.png'
+    for arguments in ((checkpoint,), (None, str(checkpoint))):
+        alone = init_segmentor(*arguments)
+        assert alone.CLASSES == ('earth', 'plate')
+    expected = inference_segmentor(model, image)
+    np.testing.assert_array_equal(inference_segmentor(alone, image), expected)
 
 
 def test_without_a_checkpoint_the_data_set_says_the_classes(tiny):

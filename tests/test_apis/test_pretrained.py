@@ -83,7 +83,11 @@ def test_address_stands_for_its_file(home):
             "Did you mean 'open-mmlab://msra/hrnetv2_w18'",
         ),
         ('torchvision://resnet50', ValueError, "names that start with 'torchvision' are not known"),
-        ('no/such.pth', FileNotFoundError, "load_from is 'no/such.pth', which is not a file"),
+        (
+            'no/such.pth',
+            FileNotFoundError,
+            "load_from: checkpoint 'no/such.pth' is not a file: .*load_from=None",
+        ),
     ],
 )
 def test_wrong_sources(home, source, error, message):

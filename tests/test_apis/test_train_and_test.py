@@ -11,7 +11,7 @@ from PIL import Image
 from msseg import apis
 from msseg.apis import load_config, train_from_config
 from msseg.apis.evaluation_report import EvaluationReport
-from msseg.apis.test import set_aug_test
+from msseg.apis.test import check_test_options, set_aug_test
 from msseg.apis.train import refuse_unsupported
 from msseg.config import Config
 from msseg.runner.checkpoint import load_checkpoint
@@ -153,3 +153,8 @@ def test_each_of_several_test_sets_is_averaged_over_scales():
     cfg = Config.fromstring(f'data = dict(test=[{one}, dict(pipeline=[])])', '.py')
     with pytest.raises(ValueError, match=r'--aug-test .* data\.test\[1\]\.pipeline'):
         set_aug_test(cfg)
+
+
+def test_a_test_that_is_to_give_nothing_is_an_error():
+    with pytest.raises(ValueError, match=r'nothing to do: ask for scores \(--eval mIoU\)'):
+        check_test_options([], None, None, 0.5, None)

@@ -5,7 +5,12 @@ import os
 import pytest
 
 from msseg.runner.checkpoint import save_checkpoint
-from msseg.runner.find_checkpoint import find_last_checkpoint, name_last, numbered_checkpoints
+from msseg.runner.find_checkpoint import (
+    find_last_checkpoint,
+    name_last,
+    numbered_checkpoints,
+    resolve_checkpoint,
+)
 from tests.test_runner.line_model import Line
 
 
@@ -104,3 +109,71 @@ def test_numbers_are_sorted_as_numbers(tmp_path):
         'iter_9.ckpt',
         'iter_10.ckpt',
     ]
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['', 'latest', 'last', 'latest.ckpt', 'latest.pth', 'last_checkpoint'],
+)
+def test_a_folder_and_its_latest_are_its_newest_good_checkpoint(tmp_path, save, name, caplog):
+    caplog.set_level('INFO')
+    save('best_mIoU_iter_40.ckpt', 40, named=False)
+    good = save('iter_8.ckpt', 8)
+    spoil(save('iter_12.ckpt', 12))
+    assert resolve_checkpoint(tmp_path / name) == good
+    assert f'{tmp_path / name}: {good}' in caplog.text
+    if name:
+        assert resolve_checkpoint(name, [tmp_path / 'absent', tmp_path]) == good
+
+
+def test_best_is_that_of_the_score(tmp_path, save):
+    for iteration in (8, 16):
+        save(f'best_mIoU_iter_{iteration}.ckpt', iteration, named=False)
+    save('iter_20.ckpt', 20)
+    best = tmp_path / 'best_mIoU_iter_16.ckpt'
+    for name in ('best', 'best.ckpt', 'best.pth', 'best_mIoU', 'best_mIoU.ckpt'):
+        assert resolve_checkpoint(tmp_path / name) == best
+        assert resolve_checkpoint(name, [tmp_path]) == best
+    save('best_IoU.car_iter_4.ckpt', 4, named=False)
+    with pytest.raises(ValueError, match='several scores: name best_IoU.car, best_mIoU'):
+        resolve_checkpoint(tmp_path / 'best')
+    assert resolve_checkpoint(tmp_path / 'best_IoU.car').name == 'best_IoU.car_iter_4.ckpt'
+
+
+def test_a_file_is_itself_whatever_its_name(tmp_path, save, caplog):
+    caplog.set_level('INFO')
+    save('iter_8.ckpt', 8)
+    for name in ('latest.pth', 'best.ckpt', 'my.weights', 'best_mIoU_iter_9.ckpt'):
+        (tmp_path / name).touch()
+        assert resolve_checkpoint(tmp_path / name) == tmp_path / name
+    assert not caplog.messages
+
+
+@pytest.mark.parametrize(
+    ('name', 'message'),
+    [
+        ('iter_80.ckp', r"is not a file\. Did you mean 'iter_80.ckpt'( or|\?)"),
+        ('iter_80.pth', r"Did you mean 'iter_80.ckpt'"),
+        ('zzz.onnx', r'is not a file; there are: iter_4.ckpt, iter_80.ckpt$'),
+        ('absent/iter_80.ckpt', r"is not a file: the folder '.*absent' does not exist"),
+        ('best', r"'.*best': there is no best checkpoint in '.*'; there are: iter_4.ckpt, iter_80"),
+        ('best_mIou', r'there is no best_mIou in'),
+        ('best_mIoU_iter_3.ckpt', r'best_mIoU_iter_3.ckpt. is not a file'),
+        ('empty', r'there is no checkpoint of a run .* in .*empty., nor any other'),
+        ('absent/latest', r'there is no checkpoint of a run'),
+    ],
+)
+def test_what_is_not_there_is_told_with_what_is(tmp_path, save, name, message):
+    save('iter_4.ckpt', 4)
+    save('iter_80.ckpt', 80)
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(FileNotFoundError, match=message):
+        resolve_checkpoint(tmp_path / name)
+
+
+def test_latest_without_a_work_dir_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match='write WORK_DIR/latest'):
+        resolve_checkpoint('latest')
+    with pytest.raises(FileNotFoundError, match="in 'a' and 'b'$"):
+        resolve_checkpoint('best', ['a', 'b', 'a'])

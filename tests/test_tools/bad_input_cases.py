@@ -710,7 +710,6 @@ _OPTIONS = [
         '{folder}/run',
         '--work-dir',
     ),
-    _test('nothing to do', '', 'nothing to do', '--eval'),
     _test('unknown metric to test by', '--eval mIuO', "'mIuO'", "'mIoU'"),
     _test(
         'labels that nobody can see', '--show-dir {folder}/shown --opacity 0', '--opacity is 0.0'

@@ -79,6 +79,25 @@ def test_did_you_mean_is_near_and_quiet_when_nothing_is():
     assert did_you_mean('xyz', ['CrossEntropyLoss']) == ''
 
 
+@pytest.mark.parametrize(
+    ('name', 'choices', 'expected'),
+    [
+        ('OCRHed', ['FCNHead', 'OCRHead'], 'OCRHead'),
+        ('OCHead', ['FCNHead', 'OCRHead'], 'OCRHead'),
+        ('SegformerHead', ['FCNHead', 'OCRHead'], None),
+        ('UNet', ['HRNet'], None),
+        ('HRNetV2', ['HRNet'], 'HRNet'),
+        ('COCODataset', ['ConcatDataset', 'COCOStuffDataset', 'CustomDataset'], None),
+        ('DRIVEDataset', ['LIPDataset'], None),
+        ('WandbLoggerHook', ['TextLoggerHook', 'TensorboardLoggerHook'], None),
+        ('TextLogerHook', ['TextLoggerHook', 'TensorboardLoggerHook'], 'TextLoggerHook'),
+        ('imag_scale', ['img_scale'], 'img_scale'),
+    ],
+)
+def test_only_a_near_name_is_suggested(name, choices, expected):
+    assert did_you_mean(name, choices) == (f' Did you mean {expected!r}?' if expected else '')
+
+
 def test_atomic_write_replaces_whole_files(tmp_path):
     path = tmp_path / 'note.txt'
     atomic_write_text(path, 'old')

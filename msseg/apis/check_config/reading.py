@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from msseg.apis.check_config.finding import Findings
-from msseg.apis.config_schema import get_schema
+from msseg.apis.config_schema import get_schema, lay_options
 from msseg.config import Config
-from msseg.config.checking import check_options, drop_variables, find_problems
+from msseg.config.checking import find_problems
 from msseg.config.inheritance import DuplicateKey, load_file
 from msseg.registry import config_file, config_path
 from msseg.utils.cli import one_line
@@ -54,12 +53,7 @@ def read_config(
     if loaded is None:
         return None
     cfg = Config(loaded.values, cfg_text=loaded.text, filename=str(filename))
-    drop_variables(cfg, get_schema())
-    before = copy.deepcopy(cfg)
-    if cfg_options:
-        cfg.merge_from_dict(cfg_options)
-    cfg.import_custom_modules()
-    check_options(before, cfg, cfg_options or (), get_schema())
+    lay_options(cfg, cfg_options)
     return cfg
 
 

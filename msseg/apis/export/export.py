@@ -18,6 +18,7 @@ from msseg.apis.export.ports import input_port, output_port
 from msseg.apis.export.references import find_images, make_cases
 from msseg.apis.export.writers import WRITERS
 from msseg.apis.inference import find_classes
+from msseg.apis.model_source import find_checkpoint
 from msseg.config import Config
 from msseg.deploy.metadata import Metadata
 from msseg.deploy.sidecar import sidecar
@@ -42,7 +43,7 @@ def export_model(
 
     Args:
         cfg: The config, already checked.
-        checkpoint: The .ckpt file, or another framework's.
+        checkpoint: See `find_checkpoint`; of msseg or another framework.
         out: The file; its metadata go to ``OUT.json`` beside it.
         options: What to export.
         images: What to compare on; by default some of ``data.test``.
@@ -57,6 +58,7 @@ def export_model(
     """
     out = Path(out)
     options.check(out, setup_device(device))
+    checkpoint = find_checkpoint(cfg, checkpoint)
     preprocessing = describe_preprocessing(cfg, options.include_preprocessing)
     images = images or find_images(cfg, options.size)
     model, meta = _load(cfg, checkpoint)

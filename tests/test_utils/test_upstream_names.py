@@ -1,0 +1,86 @@
+"""What is said of MMSegmentation's names and configs."""
+
+import re
+import types
+
+import pytest
+
+from msseg.config import Config
+from msseg.registry import Registry, build_from_cfg
+from msseg.utils import upstream_names
+from msseg.utils.upstream_names import refuse_1x
+
+
+@pytest.mark.parametrize(
+    ('registry', 'name', 'message'),
+    [
+        (
+            'BACKBONES',
+            'ResNetV1c',
+            "ResNetV1c is MMSegmentation's and is not in msseg yet; here are: HRNet",
+        ),
+        (
+            'HEADS',
+            'mmseg.SegformerHead',
+            "mmseg.SegformerHead is MMSegmentation's and is not in msseg yet; here are: "
+            'FCNHead, OCRHead',
+        ),
+        ('HEADS', 'mmseg.OCRHead', "msseg has no scopes: write 'OCRHead'"),
+        ('BACKBONES', 'PSPHead', 'PSPHead is a head of MMSegmentation, and a backbone is expected'),
+        ('NECKS', 'FPN', "FPN is MMSegmentation's and is not in msseg yet; here are: none"),
+        (
+            'HOOKS',
+            'MMSegWandbHook',
+            "MMSegWandbHook is MMSegmentation's and is not in msseg yet; here are: "
+            'TensorboardLoggerHook, TextLoggerHook$',
+        ),
+        ('PIPELINES', 'PackSegInputs', 'here are: AdjustGamma, .* more .see docs/from_mmseg'),
+        ('HEADS', 'OCRHed', "OCRHed is not in the head registry. Did you mean 'OCRHead'"),
+    ],
+)
+def test_names_of_mmsegmentation_are_told_from_misspelt_ones(registry, name, message):
+    with pytest.raises(KeyError) as raised:
+        build_from_cfg({'type': name}, getattr(builders(), registry))
+    assert re.search(message, raised.value.args[0])
+    assert ('custom_imports' in raised.value.args[0]) == (name == 'OCRHed')
+
+
+def test_no_name_stands_for_two_kinds_and_each_kind_is_a_registry():
+    names = [name for text in upstream_names._NAMES.values() for name in text.split()]
+    assert len(names) == len(set(names))
+    registries = {each.name for each in vars(builders()).values() if isinstance(each, Registry)}
+    assert set(upstream_names._NAMES) == registries
+
+
+def builders():
+    """Return all registries, filled."""
+    from msseg.apis.config_schema import get_schema
+    from msseg.datasets import builder as datasets
+    from msseg.models import builder as models
+    from msseg.runner import builder as runner
+
+    get_schema()
+    return types.SimpleNamespace(**{**vars(datasets), **vars(runner), **vars(models)})
+
+
+@pytest.mark.parametrize(
+    'text',
+    [
+        "default_scope = 'mmseg'\noptim_wrapper = dict(type='OptimWrapper')",
+        "model = dict(type='EncoderDecoder', data_preprocessor=dict(type='SegDataPreProcessor'))",
+        "train_cfg = dict(type='IterBasedTrainLoop', max_iters=9)",
+        'train_dataloader = dict(batch_size=2)\ntest_dataloader = train_dataloader',
+    ],
+)
+def test_configs_of_1x_are_recognised(text):
+    cfg = Config.fromstring(text, '.py')
+    with pytest.raises(
+        ValueError, match=r'a\.py is a config of MMSegmentation 1.x \(.*of 0\.x: take'
+    ):
+        refuse_1x(cfg._cfg_dict, 'a.py')
+
+
+def test_configs_of_0x_are_not():
+    text = 'model = dict(train_cfg=dict())\ntrain_cfg = dict()\ndata = dict()\nvisualizer = 1'
+    refuse_1x(Config.fromstring(text, '.py')._cfg_dict, None)
+    refuse_1x({'model': 3, 'train_cfg': None}, None)
