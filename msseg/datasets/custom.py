@@ -40,9 +40,9 @@ class CustomDataset:
         classes: Names of the classes to use, or a text file with one a line; of a data set with
             classes of its own, a part of them: the others' pixels do not count.
         palette: RGB colour of each class.
-        label_map: What the values of label files (or their (r, g, b) colours) mean: class
-            indices or `ignore_index`. Values that it lacks stay; colours that it lacks are an
-            error.
+        label_map: What the values of label files (or ranges of them such as ``'1-'``, or their
+            (r, g, b) colours) mean: class indices or `ignore_index`. Values that it lacks stay;
+            colours that it lacks are an error.
         num_samples: Use only the first so many images; None or 0 for all.
         gt_seg_map_loader_cfg: Arguments of the LoadAnnotations that evaluation uses.
         file_client_args: Only ``dict(backend='disk')``.

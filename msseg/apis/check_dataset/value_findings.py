@@ -113,6 +113,11 @@ def _range_advice(
             f'If 0 stands for no class and classes count from 1, set reduce_zero_label=True; if '
             f'{bad[0]} is a class, add its name to the classes.'
         )
+    if num_classes == 2 and 0 in every and len(bad) > 1 and not rules.label_map:
+        return (
+            'If the values number the objects of class 1 in an image, set '
+            "label_map={'1-': 1}; or add the missing classes."
+        )
     if is_grey_scale:
         shown = ', '.join(f'{value}: {index}' for index, value in enumerate(every) if value)
         return (

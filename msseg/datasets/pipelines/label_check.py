@@ -59,6 +59,11 @@ def _wrong_values(
     foreground = next((v for v in values if v), None)
     if num_classes == 2 and len(values) <= 2 and set(values) <= {0, foreground}:
         advice = f'if {foreground} means class 1, give the data set label_map={{{foreground}: 1}}'
+    elif num_classes == 2 and len(wrong) > 1 and 0 in values:
+        advice = (
+            "if the values number the objects of class 1, give the data set label_map={'1-': 1}; "
+            'or add the missing classes'
+        )
     elif wrong == [num_classes] and 0 in values:
         advice = (
             'if 0 stands for no class and classes count from 1, give the data set '

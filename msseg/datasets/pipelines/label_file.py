@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import re
+import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,14 +14,42 @@ from PIL import Image, UnidentifiedImageError
 
 from msseg.utils.image_file import read_bytes
 
-LabelMap = dict  # {int or (r, g, b): int}
-
 _PNG_GREY, _PNG_PALETTE = 0, 3
 _INDEX_MODES = ('L', 'P', '1', 'I', 'I;16', 'I;16B', 'I;16L')
+_RANGE = re.compile(r'\s*([0-9]{1,18})\s*-\s*([0-9]{1,18})?\s*')
 _HEADER_BYTES = 26  # signature, IHDR up to the colour type
 
 
-def read_label(path: str | Path, label_map: LabelMap | None = None) -> np.ndarray:
+class LabelMap(dict):
+    """From file values, ranges of them or (r, g, b) colours to class indices.
+
+    Ranges are kept as they are and found by each of their values.
+
+    Example:
+        >>> label_map = LabelMap({0: 0, range(1, 100): 1})
+        >>> label_map[7], 7 in label_map, label_map.get(100)
+        (1, True, None)
+    """
+
+    def __missing__(self, value: object) -> int:
+        if isinstance(value, (int, np.integer)):
+            for key, index in self.items():
+                # of another type than int, a range would compare one after the other
+                if isinstance(key, range) and int(value) in key:
+                    return index
+        raise KeyError(value)
+
+    def __contains__(self, value: object) -> bool:
+        return self.get(value) is not None
+
+    def get(self, value: object, default: Any = None) -> Any:
+        try:
+            return self[value]
+        except KeyError:
+            return default
+
+
+def read_label(path: str | Path, label_map: dict | None = None) -> np.ndarray:
     """Read a label file.
 
     Single-channel files of 1 to 16 bits and palette files give their indices. An RGB file needs
@@ -97,12 +128,12 @@ def decode_label(data: bytes, path: str | Path) -> np.ndarray:
     )
 
 
-def map_values(label: np.ndarray, mapping: dict[int, int]) -> np.ndarray:
+def map_values(label: np.ndarray, mapping: dict[int | range, int]) -> np.ndarray:
     """Replace values; those that the mapping lacks stay.
 
     Args:
         label: (h, w) of whole numbers, 0 or more.
-        mapping: Old to new values.
+        mapping: Old values, or ranges of them, to new ones.
 
     Returns:
         (h, w) uint8 where all fits, else int32.
@@ -112,14 +143,18 @@ def map_values(label: np.ndarray, mapping: dict[int, int]) -> np.ndarray:
     if label.dtype == np.uint8:
         table = np.arange(256)
         for old, new in mapping.items():
-            if 0 <= old < 256:
+            if isinstance(old, range):
+                table[old.start : old.stop] = new
+            elif 0 <= old < 256:
                 table[old] = new
         if table.min() >= 0 and table.max() <= 255:
             return cv2.LUT(label, table.astype(np.uint8))
         return _smallest(table[label])
-    mapped = label.astype(np.int64)
+    label = label.astype(np.int64)
+    mapped = label.copy()
     for old, new in mapping.items():
-        mapped[label == old] = new
+        is_range = isinstance(old, range)
+        mapped[(label >= old.start) & (label < old.stop) if is_range else label == old] = new
     return _smallest(mapped)
 
 
@@ -128,11 +163,12 @@ def parse_label_map(label_map: dict | None, who: str) -> LabelMap | None:
 
     Args:
         label_map: From file values or RGB colours to class indices. Keys may be texts, as JSON
-            and YAML have them: ``'255'`` or ``'128,0,0'``.
+            and YAML have them: ``'255'`` or ``'128,0,0'``; and ranges, both ends included:
+            ``'3-7'``, or ``'1-'`` for all values from 1.
         who: Whose argument it is, for errors.
 
     Returns:
-        Keys int or (r, g, b), values int. None stays None.
+        Keys int, range or (r, g, b), values int. None stays None.
 
     Raises:
         TypeError, ValueError: It is no such mapping.
@@ -144,7 +180,25 @@ def parse_label_map(label_map: dict | None, who: str) -> LabelMap | None:
             f'{who}: label_map={label_map!r}; expected a dict from values or (r, g, b) colours '
             'to class indices, such as {255: 1} or {(128, 0, 0): 1}'
         )
-    return {_parse_key(k, who): _parse_index(k, v, who) for k, v in label_map.items()}
+    parsed, texts = LabelMap(), {}
+    for key, value in label_map.items():
+        new = _parse_key(key, who)
+        other = next((old for old in parsed if _overlap(old, new)), None)
+        if other is not None:
+            raise ValueError(
+                f'{who}: label_map has the keys {texts[other]!r} and {key!r}, which overlap; give '
+                "each value once, such as {'1-254': 1, 255: 255, '256-': 1}"
+            )
+        parsed[new] = _parse_index(key, value, who)
+        texts[new] = key
+    return parsed
+
+
+def _overlap(one: Any, other: Any) -> bool:
+    if isinstance(one, tuple) or isinstance(other, tuple):
+        return one == other
+    one, other = (key if isinstance(key, range) else range(key, key + 1) for key in (one, other))
+    return one.start < other.stop and other.start < one.stop
 
 
 def _map_colours(raw: np.ndarray, by_colour: dict, path: str | Path) -> np.ndarray:
@@ -176,14 +230,22 @@ def _smallest(label: np.ndarray) -> np.ndarray:
     return label.astype(np.uint8 if fits else np.int32)
 
 
-def _parse_key(key: object, who: str) -> int | tuple[int, int, int]:
+def _parse_key(key: object, who: str) -> int | range | tuple[int, int, int]:
     parts = key
     if isinstance(key, str):
+        found = _RANGE.fullmatch(key)
+        if found:
+            first, last = int(found[1]), int(found[2] or sys.maxsize - 1)
+            if first > last:
+                raise ValueError(
+                    f'{who}: label_map has the key {key!r}, a range that ends before it begins'
+                )
+            return range(first, last + 1)
         parts = [p.strip(' ()') for p in key.split(',')]
-        if not all(p.isdigit() for p in parts):
+        if not all(p.isascii() and p.isdigit() for p in parts):
             raise ValueError(
-                f"{who}: label_map has the key {key!r}; expected a value such as '255' or a "
-                "colour such as '128,0,0'"
+                f"{who}: label_map has the key {key!r}; expected a value such as '255', a range "
+                "such as '3-7', '0-7' or '1-' (all from 1), or a colour such as '128,0,0'"
             )
         parts = [int(p) for p in parts]
         parts = parts[0] if len(parts) == 1 else parts

@@ -260,6 +260,8 @@ def test_label_map_class_map_and_reduce_zero_label_are_followed(root, register):
     register(Streets)
     for changes in (
         dict(label_map={2: 0}),
+        dict(label_map={'1-': 1}),
+        dict(label_map={'0-1': 2, '2-254': 0}),
         dict(reduce_zero_label=True),
         dict(reduce_zero_label=True, ignore_index=7, label_map={1: 0, 2: 3}),
         dict(type='Streets', classes=['sky', 'ground'], ignore_index=77),

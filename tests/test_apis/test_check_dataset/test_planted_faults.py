@@ -241,6 +241,14 @@ def values_spread_over_the_grey_scale(root, _):
 
 
 @fault
+def values_that_number_objects(root, _):
+    for pair in all_pairs(root):
+        number = np.arange(pair.values.size, dtype=np.uint8).reshape(pair.values.shape) % 9
+        pair.values = np.where(pair.values == 1, 1 + number, pair.values)
+    return 'value_out_of_range', pair.label, "set label_map={'1-': 1}"
+
+
+@fault
 def all_ignored_label(root, pair):
     pair.values = np.full_like(pair.values, 255)
     return 'all_ignored', pair.label, 'holds 255 only'

@@ -37,6 +37,7 @@ def test_every_byte_is_judged(value):
     [
         (label_of(0, 255), 2, 254, r'255 \(2 px\).*give the data set label_map=\{255: 1\}'),
         (label_of(0, 200), 2, 255, r'label_map=\{200: 1\}'),
+        (label_of(0, 1, 2, 3), 2, 255, r"number the objects .*label_map=\{'1-': 1\}"),
         (label_of(0, 1, 3), 3, 255, r'values 3 \(2 px\).*reduce_zero_label=True'),
         (label_of(1, 9), 3, 255, r'9 \(2 px\).*outside \[0, 3\).*ignore_index=255.*\{9: 255\}'),
         (np.arange(40, dtype=np.uint8)[None], 3, 255, 'and 27 more values'),

@@ -1,5 +1,7 @@
 """Labels are indices, whatever kind of file holds them."""
 
+import copy
+import pickle
 import struct
 import zlib
 
@@ -130,6 +132,32 @@ def test_label_map_from_texts():
     assert parse_label_map(None, 'X') is None
 
 
+@pytest.mark.parametrize('dtype', [np.uint8, np.uint16, np.int32])
+def test_ranges_stand_for_their_values(dtype, tmp_path):
+    label = np.array([[0, 1, 2, 3, 7, 8, 255]], dtype)
+    if dtype != np.uint8:
+        label[0, 6] = 40000
+    Image.fromarray(label).save(tmp_path / 'a.tif')
+    assert read_label(tmp_path / 'a.tif', parse_label_map({'1-': 1}, 'X')).tolist() == [
+        [0, 1, 1, 1, 1, 1, 1]
+    ]
+    some = parse_label_map({'3 - 7': 1, 8: 0, '9-': 255, 2: 5}, 'X')
+    assert read_label(tmp_path / 'a.tif', some).tolist() == [[0, 1, 5, 1, 1, 0, 255]]
+    # an old value is looked up once: 0 becomes 1 and stays that
+    both = parse_label_map({'0-0': 1, '1-': 0}, 'X')
+    assert read_label(tmp_path / 'a.tif', both).tolist() == [[1, 0, 0, 0, 0, 0, 0]]
+
+
+def test_a_label_map_finds_the_values_of_its_ranges():
+    label_map = parse_label_map({'1-254': 1, '255': 255, '1,2,3': 7}, 'X')
+    for same in (label_map, pickle.loads(pickle.dumps(label_map)), copy.deepcopy(label_map)):
+        assert [same.get(value) for value in (0, 1, 254, 255, 256)] == [None, 1, 1, 255, None]
+        assert np.int64(9) in same and 0 not in same and (1, 2, 3) in same and (1, 2, 4) not in same
+        assert bool(same)
+        with pytest.raises(KeyError):
+            same[0]
+
+
 @pytest.mark.parametrize(
     'wrong, error, message',
     [
@@ -140,6 +168,16 @@ def test_label_map_from_texts():
         ({(1, 2, 300): 1}, ValueError, 'three numbers'),
         ({1: 'car'}, ValueError, "maps 1 to 'car'; expected a class index"),
         ({-1: 0}, ValueError, 'a value of 0 or more'),
+        ({'-5': 1}, ValueError, r"key '-5'; expected .* a range such as '3-7', '0-7' or '1-'"),
+        ({'7-3': 1}, ValueError, "key '7-3', a range that ends before it begins"),
+        ({'1-2-3': 1}, ValueError, "key '1-2-3'"),
+        ({'-': 1}, ValueError, "key '-'"),
+        ({'²': 1}, ValueError, "key '²'"),
+        ({'1-': 1, 255: 255}, ValueError, "the keys '1-' and 255, which overlap"),
+        ({'3-7': 1, '7-9': 2}, ValueError, "the keys '3-7' and '7-9', which overlap"),
+        ({255: 1, '255': 2}, ValueError, "the keys 255 and '255', which overlap"),
+        ({(1, 2, 3): 1, '1,2,3': 2}, ValueError, r"\(1, 2, 3\) and '1,2,3', which overlap"),
+        ({'1-': True}, ValueError, "maps '1-' to True"),
     ],
 )
 def test_wrong_label_map(wrong, error, message):
