@@ -20,12 +20,12 @@ from msseg.apis.config_schema import get_schema
 from msseg.apis.evaluate import Evaluation, evaluate, evaluation_keys, scoring
 from msseg.apis.manifest import collect_manifest, write_manifest
 from msseg.apis.memory_estimate import MemoryEstimateHook
-from msseg.apis.model_source import work_dir_of
 from msseg.apis.optimization import build_train_step
 from msseg.apis.pretrained import load_initial_weights
 from msseg.apis.resume import choose_checkpoint, choose_seed, report_changes
 from msseg.apis.segment import Segmenter
 from msseg.apis.validation_loss import LossSegmenter, check_single_view
+from msseg.apis.work_dir import check_start, held_work_dir, write_resolved_config
 from msseg.config import Config
 from msseg.config.checking import drop_meaningless
 from msseg.datasets import CustomDataset, TestLoader, TrainLoader
@@ -94,27 +94,29 @@ def train_from_config(
     """
     device = setup_device(device, device_id, launcher)
     init_dist(launcher)
-    folder = prepare_work_dir(cfg, work_dir)
-    timestamp = broadcast_object(time.strftime('%Y%m%d_%H%M%S'))
-    logger = setup_logging(folder / f'{timestamp}.log', cfg.get('log_level', 'INFO'))
-    try:
-        resumed = choose_checkpoint(cfg, folder, auto_resume)
-        cfg.seed = choose_seed(cfg.get('seed') if seed is None else seed, resumed)
-        if get_rank() == 0:
-            cfg.dump(folder / Path(cfg.filename).name)
-        logger.info('%s', describe_environment(device))
-        log_config = logger.info if print_config else log_to_file
-        log_config('config %s:\n%s', cfg.filename, cfg.pretty_text)
-        logger.info('seed %d%s', cfg.seed, ', deterministic' if deterministic else '')
-        set_seed(cfg.seed, deterministic)
-        separate_compile_cache('train', graph_settings(cfg), validate, get_world_size())
-        if resumed is not None:
-            cfg.resume_from = resumed
-        dataset = build_split(cfg, 'train')
-        model = build_model(cfg)
-        return train_segmentor(model, dataset, cfg, folder, validate, timestamp)
-    finally:
-        close_logging()
+    with held_work_dir(cfg, work_dir) as folder:
+        timestamp = broadcast_object(time.strftime('%Y%m%d_%H%M%S'))
+        logger = setup_logging(folder / f'{timestamp}.log', cfg.get('log_level', 'INFO'))
+        try:
+            resumed = choose_checkpoint(cfg, folder, auto_resume)
+            if resumed is None:
+                check_start(cfg, folder)
+            cfg.seed = choose_seed(cfg.get('seed') if seed is None else seed, resumed)
+            if get_rank() == 0:
+                write_resolved_config(cfg, folder, timestamp)
+            logger.info('%s', describe_environment(device))
+            log_config = logger.info if print_config else log_to_file
+            log_config('config %s:\n%s', cfg.filename, cfg.pretty_text)
+            logger.info('seed %d%s', cfg.seed, ', deterministic' if deterministic else '')
+            set_seed(cfg.seed, deterministic)
+            separate_compile_cache('train', graph_settings(cfg), validate, get_world_size())
+            if resumed is not None:
+                cfg.resume_from = resumed
+            dataset = build_split(cfg, 'train')
+            model = build_model(cfg)
+            return train_segmentor(model, dataset, cfg, folder, validate, timestamp)
+        finally:
+            close_logging()
 
 
 def train_segmentor(
@@ -301,26 +303,3 @@ def evaluation_of(
         'coverage': lambda key: newest[0].coverage(key),
         **options,
     }
-
-
-def prepare_work_dir(cfg: Config, work_dir: str | Path | None) -> Path:
-    """Make the work dir, on rank 0, and make sure that it can be written.
-
-    Raises:
-        OSError: It cannot.
-    """
-    folder = Path(work_dir) if work_dir else work_dir_of(cfg)
-    cfg.work_dir = str(folder)
-    if get_rank() != 0:
-        return folder
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / '.writable'
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise OSError(
-            f'work dir {str(folder)!r} cannot be written ({error.strerror}): choose another with '
-            '--work-dir'
-        ) from error
-    return folder

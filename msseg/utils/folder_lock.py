@@ -1,0 +1,89 @@
+"""A folder that one process at a time may write to."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import platform
+import shlex
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from msseg.utils.logging import get_logger
+
+LOCK_FILE = '.lock'
+# what systems answer that have no locks, as some network file systems
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
+_held: set[int] = set()
+
+
+class FolderInUseError(OSError):
+    """Another process holds the folder."""
+
+
+@contextmanager
+def hold_folder(folder: str | Path) -> Iterator[None]:
+    """Hold a folder while the block runs.
+
+    The lock is the kernel's: it ends with the process, however that ends; forked processes (loader
+    workers) do not keep it. The file ``.lock`` stays and says who holds, or held, the folder. Where
+    the file system has no locks, a warning is logged and nothing is held.
+
+    Args:
+        folder: It must exist.
+
+    Raises:
+        FolderInUseError: Another process, or another call in this one, holds it.
+    """
+    descriptor = os.open(Path(folder) / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    _held.add(descriptor)
+    try:
+        _lock(descriptor, folder)
+        yield
+    finally:
+        _held.discard(descriptor)
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: str | Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise FolderInUseError(f'{str(folder)!r} is in use by {_holder(descriptor)}') from None
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        get_logger().warning(
+            '%s cannot be locked on this file system (%s): start no second run in it', folder, error
+        )
+        return
+    note = {
+        'pid': os.getpid(),
+        'host': platform.node(),
+        'since': time.strftime('%Y-%m-%d %H:%M:%S'),
+        'command': shlex.join(sys.argv),
+    }
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, json.dumps(note).encode() + b'\n', 0)
+
+
+def _holder(descriptor: int) -> str:
+    try:
+        note = json.loads(os.pread(descriptor, 1 << 16, 0))
+        return f'process {note["pid"]} on {note["host"]} since {note["since"]} ({note["command"]})'
+    except (ValueError, KeyError, TypeError):  # it has not written the note yet
+        return 'another process'
+
+
+def _let_go_in_child() -> None:
+    for descriptor in _held:
+        os.close(descriptor)  # the parent's lock stays
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go_in_child)
