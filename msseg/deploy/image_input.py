@@ -9,7 +9,7 @@ import numpy as np
 
 from msseg.deploy.metadata import Metadata
 from msseg.utils.image_file import decode_image, read_bytes
-from msseg.utils.image_size import rescaled_size
+from msseg.utils.image_size import rescaled_size, scaled_wh
 from msseg.utils.normalization import Normalization
 
 Image = str | Path | np.ndarray
@@ -81,5 +81,5 @@ class ImageInput:
         steps = self.metadata.preprocessing
         h, w = size
         # as MultiScaleFlipAug chooses the scale and Resize fits the image into it
-        scale = steps.scale or (int(w * steps.ratio), int(h * steps.ratio))
+        scale = steps.scale or scaled_wh((w, h), steps.ratio)
         return rescaled_size(size, scale) if steps.keep_ratio else (scale[1], scale[0])

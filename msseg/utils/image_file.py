@@ -33,6 +33,7 @@ _PNG_SIGNATURE_BYTES, _PNG_CHUNK_BYTES = 8, 12  # length, name and checksum of a
 _JPEG_END = b'\xff\xd9'
 # A marker, where stuffed and restart bytes of the coded data are none.
 _JPEG_MARKER = re.compile(rb'\xff[^\x00\xff\xd0-\xd7]')
+_OPENCV_TYPES = ('uint8', 'uint16', 'int16', 'float32')  # of those that OpenCV resizes
 _MEAN_COLOUR = (124, 117, 104)  # behind transparent pixels, as MMCV has it
 
 
@@ -151,6 +152,8 @@ def decode_image(
     if header is not None and (is_deep or header.kind == 'NPY'):
         is_array = header.kind == 'NPY'
         img = _load_array(data, path) if is_array else _decode_unchanged(data, path, header)
+        if img.dtype.name not in _OPENCV_TYPES:
+            img = img.astype(np.float32)
         if not is_unchanged:
             img = as_color_type(img, header, color_type)
             if scale is None and img.dtype == np.uint16:
@@ -177,13 +180,13 @@ def _decode_with_cv2(data: bytes, path: str | Path, flags: int) -> np.ndarray:
 def _decode_unchanged(data: bytes, path: str | Path, header: ImageHeader) -> np.ndarray:
     """Decode what OpenCV reads in the file's own type; colours in BGR order."""
     img = None
-    if header.channels <= 4:
+    has_colours = header.channels == 1 or header.mode != ''  # else OpenCV drops or swaps channels
+    if header.kind != 'TIFF' or (has_colours and header.channels <= 4):
         try:
             img = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         except cv2.error:
             img = None
     channels = 0 if img is None else 1 if img.ndim == 2 else img.shape[2]
-    # OpenCV drops channels of a TIFF that does not call them colours
     if header.kind == 'TIFF' and channels != header.channels:
         img = _decode_with_tifffile(data, path, header)
     if img is None:
@@ -218,7 +221,7 @@ def _load_array(data: bytes, path: str | Path) -> np.ndarray:
             f'{path}: the array is of shape {img.shape}, expected (h, w, channels); save it with '
             'array.transpose(1, 2, 0)'
         )
-    return img
+    return img.astype(img.dtype.newbyteorder('='), copy=False)
 
 
 def _decode_with_pillow(data: bytes, path: str | Path, color_type: str) -> np.ndarray:

@@ -14,7 +14,7 @@ def rescaled_size(size: tuple[int, int], scale: float | Sequence[float]) -> tupl
             edge is within the longer and whose short edge is within the shorter of them.
 
     Returns:
-        New size (h, w).
+        New size (h, w); at least one pixel a side.
 
     Raises:
         ValueError: A factor that is not positive.
@@ -28,4 +28,9 @@ def rescaled_size(size: tuple[int, int], scale: float | Sequence[float]) -> tupl
         factor = float(scale)
     else:
         factor = min(max(scale) / max(h, w), min(scale) / min(h, w))
-    return int(h * factor + 0.5), int(w * factor + 0.5)
+    return max(int(h * factor + 0.5), 1), max(int(w * factor + 0.5), 1)
+
+
+def scaled_wh(wh: tuple[int, int], ratio: float) -> tuple[int, int]:
+    """Return (w, h) times a ratio, rounded down; at least one pixel a side."""
+    return max(int(wh[0] * ratio), 1), max(int(wh[1] * ratio), 1)

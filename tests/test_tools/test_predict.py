@@ -1,5 +1,6 @@
 """tools/predict.py: what it writes, what it skips, what it refuses."""
 
+import os
 import runpy
 import shutil
 import sys
@@ -16,6 +17,7 @@ from msseg.apis.prediction import PredictOptions, predict_files
 from msseg.apis.prediction.raster import Raster
 from msseg.apis.preparation import Preparation
 from msseg.runner.checkpoint import save_checkpoint
+from tests.tiff_bands import write_band_tiff
 from tests.tiled_tiff import write_tiled_tiff
 from tests.tiny import write_config, write_discs
 
@@ -191,6 +193,77 @@ def test_what_cannot_be_read_is_said_and_left_out(predict, damaged, tmp_path):
     assert 'Traceback' not in errors
     # nothing half-written, under whatever name
     assert files_in(out) == ['labels/good.png', 'overlays/good.png']
+
+
+@pytest.mark.parametrize('options', [[], TILE, ['--cfg-options', 'percentiles']])
+def test_every_page_of_a_tiff_is_labelled(tiny, predict, tmp_path, options):
+    model = tiny[3]
+    rng = np.random.default_rng(0)
+    size = (100, 70) if options == TILE else (48, 64)
+    pages = [rng.integers(0, 4096, (*size, 1)).astype(np.uint16) for _ in range(3)]
+    write_band_tiff(tmp_path / 'stack.tif', *pages)
+    before = model.cfg.data.test.pipeline[0]
+    scale = {'percentiles': (1, 99)} if 'percentiles' in options else {'max_value': 4095}
+    model.cfg.data.test.pipeline[0] = dict(type='LoadImageFromFile', **scale)
+    try:
+        files = TILE if options == TILE else []
+        status, said, errors = predict(tmp_path / 'stack.tif', '--out', tmp_path / 'out', *files)
+        assert (status, errors) == (0, '')
+        names = [f'stack/{page:03d}.png' for page in range(3)]
+        kinds = ('labels', 'overlays')
+        assert files_in(tmp_path / 'out') == [f'{kind}/{name}' for kind in kinds for name in names]
+        if options == TILE:
+            return
+        for page, name in zip(pages, names, strict=True):
+            path = tmp_path / 'page.png'
+            cv2.imwrite(str(path), page)
+            expected = inference_segmentor(model, path)[0]
+            np.testing.assert_array_equal(read(tmp_path / 'out' / 'labels' / name), expected)
+    finally:
+        model.cfg.data.test.pipeline[0] = before
+
+
+def test_odd_files_are_left_out_and_the_rest_is_labelled(tiny, predict, tmp_path, monkeypatch):
+    folder = tmp_path / 'in'
+    folder.mkdir()
+    shutil.copy(tiny[0] / 'images' / 'disc_0.png', folder / 'good.png')
+    cv2.imwrite(str(folder / 'strip.png'), np.zeros((1, 3000), np.uint8))
+    os.mkfifo(folder / 'pipe.png')
+    os.mkfifo(folder / 'pipe.mp4')
+    (folder / 'zero.tif').symlink_to('/dev/zero')
+    (folder / 'gone.png').symlink_to('nowhere')
+    frames = [Image.new('L', (64, 48), value) for value in (0, 200)]
+    frames[0].save(folder / 'moving.png', save_all=True, append_images=frames[1:])
+    Image.new('1', (5000, 4000)).save(folder / 'huge.png')
+    monkeypatch.setenv('MSSEG_MAX_IMAGE_PIXELS', '10000000')
+    status, said, errors = predict(folder, '--out', tmp_path / 'out')
+    assert (status, said) == (1, f'labelled 2 of 8, results in {tmp_path / "out"}\n')
+    lines = [line for line in errors.splitlines() if line.startswith('skipped: ')]
+    for name, words in (
+        ('pipe.png', 'is a named pipe'),
+        ('pipe.mp4', 'is a named pipe'),
+        ('zero.tif', 'is a device'),
+        ('gone.png', 'there is no such file'),
+        ('moving.png', 'holds 2 frames'),
+        ('huge.png', 'MSSEG_MAX_IMAGE_PIXELS=20000000'),
+    ):
+        assert sum(str(folder / name) in line and words in line for line in lines) == 1, name
+    assert read(tmp_path / 'out' / 'labels' / 'strip.png').shape == (1, 3000)
+
+
+def test_what_a_step_of_the_pipeline_cannot_take_is_left_out(tiny, predict, tmp_path):
+    model = tiny[3]
+    cv2.imwrite(str(tmp_path / 'strip.png'), np.zeros((1, 30000), np.uint8))
+    shutil.copy(tiny[0] / 'images' / 'disc_0.png', tmp_path / 'good.png')
+    before = model.cfg.data.test.pipeline[1]['transforms'][0]
+    model.cfg.data.test.pipeline[1]['transforms'][0] = dict(type='Resize', min_size=300)
+    try:
+        status, said, errors = predict(tmp_path, '--out', tmp_path / 'out')
+    finally:
+        model.cfg.data.test.pipeline[1]['transforms'][0] = before
+    assert status == 1 and said.startswith('labelled 1 of 2')
+    assert 'strip.png' in errors and 'Traceback' not in errors
+    assert 'an image of 1x30000' in errors and '300x9000000' in errors
 
 
 def test_a_video_that_ends_too_early_is_left_out(predict, tmp_path, monkeypatch):

@@ -50,7 +50,8 @@ def _check_scale(dataset: Mapping[str, Any], findings: Findings) -> None:
     width: float | None = None  # between the smallest and the largest; None: who knows
     for node in transform_nodes(dataset):
         if is_a(node, LoadImageFromFile):
-            width = None if node.get('color_type') == 'unchanged' else _BYTE
+            is_scaled = any(node.get(key) is not None for key in ('max_value', 'percentiles'))
+            width = None if node.get('color_type') == 'unchanged' and not is_scaled else _BYTE
         elif is_a(node, Rerange):
             ends = [setting(node, name, PIPELINES).value for name in ('min_value', 'max_value')]
             width = ends[1] - ends[0] if all(map(is_number, ends)) else None

@@ -8,6 +8,7 @@ from typing import Any
 from msseg.apis.preparation import test_pipeline
 from msseg.config import Config
 from msseg.deploy.metadata import Preprocessing
+from msseg.utils.image_size import scaled_wh
 
 # do nothing to an image that is tested once, or only change how it is stored
 _NEUTRAL = ('RandomFlip', 'ImageToTensor', 'Collect', 'DefaultFormatBundle', 'ToTensor')
@@ -74,8 +75,7 @@ def _steps(
                 'exported file runs once: leave one scale and no flip'
             )
         if step.get('img_scale') is not None:
-            w, h = _scale(step['img_scale'], cfg)
-            found['scale'] = (int(w * ratios[0]), int(h * ratios[0]))
+            found['scale'] = scaled_wh(_scale(step['img_scale'], cfg), ratios[0])
         else:
             found['ratio'] = float(ratios[0])
         yield from step['transforms']

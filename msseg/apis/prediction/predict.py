@@ -17,7 +17,7 @@ from tqdm import tqdm
 from msseg.apis.inference import segmenter_of
 from msseg.apis.prediction.inputs import Input, find_inputs
 from msseg.apis.prediction.png_rows import PngRows
-from msseg.apis.prediction.raster import Raster, UnreadableInputError, reading
+from msseg.apis.prediction.raster import Raster, UnreadableInputError, count_pages, reading
 from msseg.apis.prediction.results import (
     LABELS,
     OVERLAYS,
@@ -131,9 +131,18 @@ class _Predictor:
         self.num_channels = model.out_channels if options.probabilities else None
 
     def image(self, each: Input) -> None:
-        """Label an image."""
+        """Label an image; of a TIFF of several pages each, in a folder of the file's name."""
+        num_pages = count_pages(each.path, self.prepare)
+        if num_pages == 1:
+            self._page(each, None)
+            return
+        digits = max(len(str(num_pages - 1)), 3)
+        for page in range(num_pages):
+            self._page(Input(each.path, f'{each.name}/{page:0{digits}d}'), page)
+
+    def _page(self, each: Input, page: int | None) -> None:
         tile = self.options.tile
-        raster = Raster(each.path, self.prepare, tile[0] * tile[1])
+        raster = Raster(each.path, self.prepare, tile[0] * tile[1], page)
         files = ResultFiles(self.out, each.name, raster.size, self.style, self.num_channels)
         with files:
             for rows, labels, values in self._labelled(raster.rows, raster.size, each.path):
@@ -181,11 +190,13 @@ class _Predictor:
             yield from self._labelled_in_tiles(read_rows, size, name)
             return
         prepared = self._prepared(read_rows(0, size[0]), name)
-        if self.num_channels is None:
-            yield slice(0, size[0]), self.segmenter.labels(*prepared), None
-            return
-        found = self.segmenter.probabilities(*prepared)
-        yield slice(0, size[0]), self.segmenter.decide(found), as_uint8(found)
+        with reading(Path(name)):
+            if self.num_channels is None:
+                labels, values = self.segmenter.labels(*prepared), None
+            else:
+                found = self.segmenter.probabilities(*prepared)
+                labels, values = self.segmenter.decide(found), as_uint8(found)
+        yield slice(0, size[0]), labels, values
 
     def _labelled_in_tiles(
         self, read_rows: ReadRows, size: tuple[int, int], name: str | Path
@@ -197,7 +208,9 @@ class _Predictor:
             values = np.empty((*labels.shape, self.num_channels), np.uint8)
 
         def probabilities(image: np.ndarray) -> np.ndarray:
-            return self.segmenter.probabilities(*self._prepared(image, name))
+            prepared = self._prepared(image, name)
+            with reading(Path(name)):
+                return self.segmenter.probabilities(*prepared)
 
         def finish(rows: slice, columns: slice, found: np.ndarray) -> None:
             count = rows.stop - rows.start

@@ -9,8 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from msseg.apis.prediction.raster import UnreadableInputError
+from msseg.apis.prediction.raster import UnreadableInputError, reading
 from msseg.utils.atomic import atomic_path
+from msseg.utils.regular_file import check_regular
 
 _CODEC = 'mp4v'
 _USUAL_FPS = 25.0
@@ -35,8 +36,8 @@ class VideoFrames:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if not path.is_file():
-            raise UnreadableInputError(f'{path}: there is no such file')
+        with reading(path):
+            check_regular(path)
         self._capture = cv2.VideoCapture(str(path))
         width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
         height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))

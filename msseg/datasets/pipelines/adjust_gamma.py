@@ -6,13 +6,14 @@ import cv2
 import numpy as np
 
 from msseg.datasets.builder import PIPELINES
+from msseg.datasets.pipelines.image_ops import check_byte_scale
 
 
 @PIPELINES.register_module()
 class AdjustGamma:
     """Correct the image by a fixed gamma.
 
-    Reads: img. Writes: img (uint8).
+    Reads: img (0 to 255). Writes: img (of its own type).
 
     Args:
         gamma: Above 1 brightens, below darkens.
@@ -27,7 +28,12 @@ class AdjustGamma:
         self._table = ((np.arange(256) / 255.0) ** (1.0 / gamma) * 255).astype(np.uint8)
 
     def __call__(self, results: dict) -> dict:
-        results['img'] = cv2.LUT(results['img'].astype(np.uint8, copy=False), self._table)
+        img = results['img']
+        check_byte_scale(img, 'AdjustGamma')
+        if img.dtype == np.uint8:
+            results['img'] = cv2.LUT(img, self._table)
+        else:
+            results['img'] = (img / 255.0) ** (1.0 / self.gamma) * 255.0
         return results
 
     def __repr__(self) -> str:

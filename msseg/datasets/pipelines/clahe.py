@@ -7,13 +7,14 @@ import numpy as np
 
 from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines.arguments import check_size
+from msseg.datasets.pipelines.image_ops import check_byte_scale
 
 
 @PIPELINES.register_module()
 class CLAHE:
     """Equalise the histogram of each channel, tile by tile, with limited contrast.
 
-    Reads: img. Writes: img (of its own type).
+    Values are rounded to bytes. Reads: img (0 to 255). Writes: img (of its own type).
 
     Args:
         clip_limit: Contrast limit.
@@ -31,9 +32,13 @@ class CLAHE:
 
     def __call__(self, results: dict) -> dict:
         img = results['img']
+        check_byte_scale(img, 'CLAHE')
         equalizer = cv2.createCLAHE(self.clip_limit, self.tile_grid_size)
-        planes = [equalizer.apply(img[..., c].astype(np.uint8)) for c in range(img.shape[2])]
-        results['img'] = np.stack(planes, axis=-1).astype(img.dtype, copy=False)
+        planes = np.rint(img).astype(np.uint8).reshape(*img.shape[:2], -1)
+        planes = [
+            equalizer.apply(np.ascontiguousarray(plane)) for plane in np.moveaxis(planes, 2, 0)
+        ]
+        results['img'] = np.stack(planes, axis=-1).astype(img.dtype).reshape(img.shape)
         return results
 
     def __repr__(self) -> str:

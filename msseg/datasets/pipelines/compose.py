@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import cv2
+import numpy as np
+
 from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines.resize_crop import ResizeCrop
 from msseg.registry import build_from_cfg
@@ -47,7 +50,10 @@ class Compose:
 
     def __call__(self, results: dict) -> dict | None:
         for step in self._steps:
-            results = step(results)
+            try:
+                results = step(results)
+            except cv2.error as error:
+                raise ValueError(_refusal(step, results, error)) from error
             if results is None:
                 return None
         return results
@@ -55,3 +61,14 @@ class Compose:
     def __repr__(self) -> str:
         inside = ''.join(f'\n    {transform}' for transform in self.transforms)
         return f'{type(self).__name__}({inside}\n)'
+
+
+def _refusal(step: Callable, results: dict, error: cv2.error) -> str:
+    """Say what OpenCV did not do to which image."""
+    img = results.get('img')
+    about = f'{img.dtype} of shape {img.shape}' if isinstance(img, np.ndarray) else 'no array'
+    reason = ' '.join((error.err or str(error)).split())
+    return (
+        f'{results.get("filename") or "image"}: {type(step).__name__} cannot be applied to it '
+        f'({about}): OpenCV says {reason!r}'
+    )

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from msseg.utils.image_file import check_pixels
+
 INTERPOLATIONS = {
     'nearest': cv2.INTER_NEAREST,
     'bilinear': cv2.INTER_LINEAR,
@@ -20,8 +22,26 @@ INTERPOLATIONS = {
 
 
 def resize(img: np.ndarray, size: tuple[int, int], interpolation: str = 'bilinear') -> np.ndarray:
-    """Resize an array to (h, w)."""
+    """Resize an array to (h, w).
+
+    Raises:
+        ValueError: The result would be larger than an image may be.
+    """
+    check_pixels(size, f'resizing an image of {img.shape[0]}x{img.shape[1]}')
     return cv2.resize(img, (size[1], size[0]), interpolation=INTERPOLATIONS[interpolation])
+
+
+def check_byte_scale(img: np.ndarray, who: str) -> None:
+    """Raise ValueError unless an image's values are from 0 to 255, uint8 or float."""
+    is_scaled = img.dtype == np.uint8
+    if img.dtype.kind == 'f' and img.size:
+        is_scaled = img.min() >= 0 and img.max() <= 255
+    if not is_scaled:
+        raise ValueError(
+            f'{who}: the image is {img.dtype} with values from {img.min():g} to {img.max():g}, '
+            'expected 0 to 255: place it before Normalize, and load images of more than 8 bits '
+            'with max_value (or percentiles) of LoadImageFromFile'
+        )
 
 
 def multiple_of(size: tuple[int, int], divisor: int | Sequence[int]) -> tuple[int, int]:

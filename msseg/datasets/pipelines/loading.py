@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os.path as osp
+from pathlib import Path
 
 import numpy as np
 
@@ -92,23 +93,38 @@ class LoadImageFromFile:
         header = read_header(data)
         img = self.decode(data, filename, header)
         if header is not None:
-            self._warn(header, data, filename, prefix)
+            self.warn_of_unused(header, filename, prefix, data)
         if self.to_float32:
             img = img.astype(np.float32)
         results.update(describe_image(img, filename, name))
         return results
 
-    def decode(self, data: bytes, path: str, header: ImageHeader | None = None) -> np.ndarray:
+    def decode(
+        self, data: bytes, path: str | Path, header: ImageHeader | None = None
+    ) -> np.ndarray:
         """Decode a file's content; see `decode_image`."""
         return decode_image(data, path, self.color_type, self.imdecode_backend, self.scale, header)
 
-    def _warn(self, header: ImageHeader, data: bytes, path: str, prefix: str | None) -> None:
-        """Say once for a data set what its files hold and is not taken."""
+    def warn_of_unused(
+        self,
+        header: ImageHeader,
+        path: str | Path,
+        prefix: str | None = None,
+        data: bytes | None = None,
+    ) -> None:
+        """Say once for a data set what its files hold and is not taken.
+
+        Args:
+            header: A file's.
+            path: The file.
+            prefix: The data set's folder.
+            data: The file's content, to look for its largest value.
+        """
         for unused in find_unused(header, self.color_type, self.scale is not None):
             about = f'{unused.kind} {prefix} {self.color_type}'
             if is_first(about):
                 text = f'{path}: {unused}'
-                if unused.kind == 'bits':
+                if unused.kind == 'bits' and data is not None:
                     whole = decode_image(data, path, 'unchanged', self.imdecode_backend)
                     text = f'{text}. This one has {largest_value(whole)}'
                 get_logger().warning('%s', text)

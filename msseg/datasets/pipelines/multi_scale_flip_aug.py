@@ -9,6 +9,7 @@ from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines.arguments import check_choice
 from msseg.datasets.pipelines.compose import Compose
 from msseg.datasets.pipelines.resize import parse_scales
+from msseg.utils.image_size import scaled_wh
 from msseg.utils.logging import warn_once
 
 
@@ -47,8 +48,7 @@ class MultiScaleFlipAug:
                     f'MultiScaleFlipAug: img_ratios goes with one img_scale or None, but '
                     f'img_scale={img_scale!r}'
                 )
-            w, h = scales[0]
-            scales = [(int(w * ratio), int(h * ratio)) for ratio in self.img_ratios]
+            scales = [scaled_wh(scales[0], ratio) for ratio in self.img_ratios]
         self.img_scale = scales
         self.flip = flip
         directions = [flip_direction] if isinstance(flip_direction, str) else list(flip_direction)
@@ -77,7 +77,7 @@ class MultiScaleFlipAug:
         scales = self.img_scale
         if scales is None:
             h, w = results['img'].shape[:2]
-            scales = [(int(w * ratio), int(h * ratio)) for ratio in self.img_ratios]
+            scales = [scaled_wh((w, h), ratio) for ratio in self.img_ratios]
         augmented = []
         for scale in scales:
             for flip in (False, True) if self.flip else (False,):

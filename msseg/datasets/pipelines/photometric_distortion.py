@@ -7,6 +7,7 @@ import numpy as np
 
 from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines.arguments import is_pair
+from msseg.datasets.pipelines.image_ops import check_byte_scale
 from msseg.datasets.pipelines.random_source import RandomSource, get_rng
 
 _VALUES = np.arange(256)
@@ -17,10 +18,10 @@ _KEEP = _VALUES.astype(np.uint8)
 class PhotoMetricDistortion:
     """Change brightness, contrast, saturation and hue, each with probability 0.5.
 
-    Contrast comes second or last, by chance. Every step maps one byte to one byte, so each is
-    one table look-up; saturation and hue in HSV.
+    Contrast comes second or last, by chance. Saturation and hue are changed in HSV. A step on an
+    image of bytes is one table look-up; images of more bits are float32 and are not rounded.
 
-    Reads: img (uint8, BGR), rng. Writes: img.
+    Reads: img (BGR, 0 to 255), rng. Writes: img (of its own type).
 
     Args:
         brightness_delta: Largest change, in grey levels.
@@ -55,44 +56,38 @@ class PhotoMetricDistortion:
 
     def __call__(self, results: dict) -> dict:
         img = results['img']
-        if img.dtype != np.uint8 or img.ndim != 3 or img.shape[2] != 3:
-            raise TypeError(
-                f'PhotoMetricDistortion: img is {img.dtype} of shape {img.shape}; expected uint8 '
-                '(h, w, 3): place it before Normalize, and load with to_float32=False'
+        if img.ndim != 3 or img.shape[2] != 3:
+            raise ValueError(
+                f'PhotoMetricDistortion: img is of shape {img.shape}; expected colours (h, w, 3): '
+                'leave it away for images of other channels'
             )
-        for space, table in self._sample_tables(get_rng(results)):
-            if space == 'bgr':
-                img = cv2.LUT(img, table)
-            else:
-                hsv = cv2.cvtColor(img, cv2.COLOR_BGR2HSV)
-                cv2.LUT(hsv, table, hsv)
-                img = cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR, hsv)
+        check_byte_scale(img, 'PhotoMetricDistortion')
+        apply = _apply_to_bytes if img.dtype == np.uint8 else _apply_to_floats
+        for step in self._sample_steps(get_rng(results)):
+            img = apply(img, *step)
         results['img'] = img
         return results
 
-    def _sample_tables(self, rng: RandomSource) -> list[tuple[str, np.ndarray]]:
-        """Draw the steps in MMSegmentation's order: colour space and 256-entry table of each."""
+    def _sample_steps(self, rng: RandomSource) -> list[tuple[str, float]]:
+        """Draw the steps, each by its name and number, in MMSegmentation's order."""
         steps = []
         if rng.integers(0, 2):
             delta = rng.uniform(-self.brightness_delta, self.brightness_delta)
-            steps.append(('bgr', _linear_table(1, delta)))
+            steps.append(('brightness', delta))
         contrast_last = not rng.integers(0, 2)
         if not contrast_last:
             self._sample_contrast(rng, steps)
         if rng.integers(0, 2):
-            factor = rng.uniform(*self.saturation_range)
-            steps.append(('hsv', np.stack([_KEEP, _linear_table(factor, 0), _KEEP], -1)[None]))
+            steps.append(('saturation', rng.uniform(*self.saturation_range)))
         if rng.integers(0, 2):
-            shift = int(rng.integers(-self.hue_delta, self.hue_delta))
-            hue = ((_VALUES + shift) % 180).astype(np.uint8)
-            steps.append(('hsv', np.stack([hue, _KEEP, _KEEP], -1)[None]))
+            steps.append(('hue', int(rng.integers(-self.hue_delta, self.hue_delta))))
         if contrast_last:
             self._sample_contrast(rng, steps)
         return steps
 
     def _sample_contrast(self, rng: RandomSource, steps: list) -> None:
         if rng.integers(0, 2):
-            steps.append(('bgr', _linear_table(rng.uniform(*self.contrast_range), 0)))
+            steps.append(('contrast', rng.uniform(*self.contrast_range)))
 
     def __repr__(self) -> str:
         return (
@@ -100,6 +95,35 @@ class PhotoMetricDistortion:
             f'contrast_range={self.contrast_range}, saturation_range={self.saturation_range}, '
             f'hue_delta={self.hue_delta})'
         )
+
+
+def _apply_to_bytes(img: np.ndarray, step: str, number: float) -> np.ndarray:
+    if step == 'brightness':
+        return cv2.LUT(img, _linear_table(1, number))
+    if step == 'contrast':
+        return cv2.LUT(img, _linear_table(number, 0))
+    hue, saturation = _KEEP, _KEEP
+    if step == 'saturation':
+        saturation = _linear_table(number, 0)
+    else:
+        hue = ((_VALUES + int(number)) % 180).astype(np.uint8)
+    hsv = cv2.cvtColor(img, cv2.COLOR_BGR2HSV)
+    cv2.LUT(hsv, np.stack([hue, saturation, _KEEP], -1)[None], hsv)
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR, hsv)
+
+
+def _apply_to_floats(img: np.ndarray, step: str, number: float) -> np.ndarray:
+    img = img.astype(np.float32, copy=False)
+    if step == 'brightness':
+        return np.clip(img + np.float32(number), 0, 255)
+    if step == 'contrast':
+        return np.clip(img * np.float32(number), 0, 255)
+    hsv = cv2.cvtColor(img, cv2.COLOR_BGR2HSV)  # hue in degrees, saturation from 0 to 1
+    if step == 'saturation':
+        hsv[..., 1] = np.clip(hsv[..., 1] * np.float32(number), 0, 1)
+    else:
+        hsv[..., 0] = (hsv[..., 0] + 2 * number) % 360
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2BGR)
 
 
 def _linear_table(factor: float, delta: float) -> np.ndarray:

@@ -24,7 +24,7 @@ class RandomCutOut:
         cutout_shape: Size (w, h) of a rectangle, or a list to choose from.
         cutout_ratio: Size as shares (w, h) of the image, or a list to choose from. Give one of
             `cutout_shape` and `cutout_ratio`.
-        fill_in: Value for the image's channels.
+        fill_in: What to fill the image with: one number for all channels, or one for each.
         seg_fill_in: Value for the label, in [0, 255]; None leaves the label as it is.
 
     Source: "Improved regularization of convolutional neural networks with cutout" (DeVries and
@@ -37,7 +37,7 @@ class RandomCutOut:
         n_holes: int | tuple[int, int],
         cutout_shape: tuple[int, int] | list[tuple[int, int]] | None = None,
         cutout_ratio: tuple[float, float] | list[tuple[float, float]] | None = None,
-        fill_in: Sequence[float] = (0, 0, 0),
+        fill_in: float | Sequence[float] = 0,
         seg_fill_in: int | None = None,
     ) -> None:
         check_prob('RandomCutOut', 'prob', prob)
@@ -71,7 +71,14 @@ class RandomCutOut:
         boxes = self._sample_boxes(get_rng(results), results['img'].shape[:2])
         if not boxes:
             return results
-        results['img'] = _filled(results['img'], boxes, self.fill_in)
+        img = results['img']
+        channels = 1 if img.ndim == 2 else img.shape[2]
+        if isinstance(self.fill_in, Sequence) and len(self.fill_in) not in (1, channels):
+            raise ValueError(
+                f'RandomCutOut: fill_in={self.fill_in!r}, but the image has {channels} channels; '
+                'give one number, or one for each channel'
+            )
+        results['img'] = _filled(img, boxes, self.fill_in)
         if self.seg_fill_in is not None:
             for key in results.get('seg_fields', []):
                 results[key] = _filled(results[key], boxes, self.seg_fill_in)

@@ -11,7 +11,7 @@ from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines.arguments import check_choice, check_size, is_pair
 from msseg.datasets.pipelines.image_ops import resize
 from msseg.datasets.pipelines.random_source import RandomSource, get_rng
-from msseg.utils.image_size import rescaled_size
+from msseg.utils.image_size import rescaled_size, scaled_wh
 
 _WH = '(w, h)'
 
@@ -116,7 +116,7 @@ class Resize:
     def _fit(self, size: tuple[int, int], scale: Sequence[float]) -> tuple[int, int]:
         if self.keep_ratio:
             return rescaled_size(size, scale)
-        return int(scale[1]), int(scale[0])
+        return max(int(scale[1]), 1), max(int(scale[0]), 1)
 
     def _sample_scale(
         self, rng: RandomSource, size: tuple[int, int]
@@ -125,7 +125,7 @@ class Resize:
             w, h = self.img_scale[0] if self.img_scale else (size[1], size[0])
             low, high = self.ratio_range
             ratio = rng.random() * (high - low) + low
-            return (int(w * ratio), int(h * ratio)), None
+            return scaled_wh((w, h), ratio), None
         if self.img_scale is None:
             raise ValueError(
                 "Resize: img_scale is None and there is neither ratio_range nor results['scale']; "

@@ -8,13 +8,17 @@ compression.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
-from msseg.utils.image_file import decode_image
+from msseg.utils.image_header import is_page
 from msseg.utils.tiff_directory import AGAIN, TIFF_MAGIC, TiffEntry, read_directories
+
+Decode = Callable[[bytes, Path], np.ndarray]
 
 # Numbers of the TIFF 6.0 specification.
 _WIDTH, _LENGTH, _COMPRESSION, _ORIENTATION, _SAMPLES, _PLANAR = 256, 257, 259, 274, 277, 284
@@ -29,12 +33,13 @@ _MOST_PIECE_PIXELS = 1 << 24
 
 
 class TiffParts:
-    """Some rows of the first picture of a TIFF file.
+    """Some rows of a page of a TIFF file.
 
     Args:
         path: The file.
-        color_type: A key of `COLOR_TYPES`.
-        backend: ``cv2`` or ``pillow``.
+        decode: What decodes a file's content, given its path for errors, such as
+            ``LoadImageFromFile.decode``.
+        page: Number of the page, from 0.
 
     Attributes:
         height: Of the picture.
@@ -45,11 +50,15 @@ class TiffParts:
         OSError: It cannot be read.
     """
 
-    def __init__(self, path: str | Path, color_type: str = 'color', backend: str = 'cv2') -> None:
+    def __init__(self, path: str | Path, decode: Decode, page: int = 0) -> None:
         self.path = Path(path)
-        self.color_type, self.backend = color_type, backend
+        self._decode_content = decode
         with self.path.open('rb') as file:
-            self._directory = next(read_directories(file, self.path))
+            pages = filter(is_page, read_directories(file, self.path))
+            directory = next(islice(pages, page, None), None)
+        if directory is None:
+            raise ValueError(f'{self.path}: the TIFF has no page {page}; {AGAIN}')
+        self._directory = directory
         self.height, self.width = self._directory.number(_LENGTH), self._directory.number(_WIDTH)
         self.is_tiled = _TILE_OFFSETS in self._directory.tags
         if self.is_tiled:
@@ -63,19 +72,16 @@ class TiffParts:
         self._planes = self._directory.number(_SAMPLES, 1) if is_planar else 1
         self._check()
 
-    @classmethod
-    def opens(cls, path: str | Path) -> bool:
-        """Return whether a file is a TIFF that can be read by parts."""
-        with Path(path).open('rb') as file:
-            if file.read(4) not in TIFF_MAGIC:
-                return False
-        parts = cls(path)
-        h, w = parts._piece
-        return (
-            h * w <= _MOST_PIECE_PIXELS
-            and parts._directory.number(_ORIENTATION, 1) == 1
-            and parts._directory.number(_COMPRESSION, 1) != _OLD_JPEG
-        )
+    @property
+    def has_small_pieces(self) -> bool:
+        """Whether reading some rows takes less than reading the page."""
+        return self._piece[0] * self._piece[1] <= _MOST_PIECE_PIXELS
+
+    @property
+    def decodes(self) -> bool:
+        """Whether its pieces can be decoded one by one."""
+        is_upright = self._directory.number(_ORIENTATION, 1) == 1
+        return is_upright and self._directory.number(_COMPRESSION, 1) != _OLD_JPEG
 
     def rows(self, top: int, bottom: int) -> np.ndarray:
         """Read rows.
@@ -85,8 +91,7 @@ class TiffParts:
             bottom: The one after the last.
 
         Returns:
-            (bottom - top, width, 3) in BGR order, or (bottom - top, width): as `decode_image`
-            gives the whole.
+            (bottom - top, width, …), as decoding gives the whole.
 
         Raises:
             ValueError: The file is truncated or damaged there.
@@ -116,7 +121,7 @@ class TiffParts:
         chunks = [self._chunk(file, number + p * per_plane) for p in range(self._planes)]
         tags = {tag: entry for tag, entry in self._directory.tags.items() if tag in _KEPT}
         data = _small_tiff(self._directory.order, tags, (height, piece_w), chunks)
-        decoded = decode_image(data, self.path, self.color_type, self.backend)
+        decoded = self._decode_content(data, self.path)
         if decoded.shape[:2] != (height, piece_w):
             raise ValueError(f'{self.path}: a piece of it is of size {decoded.shape[:2]}; {AGAIN}')
         return decoded

@@ -124,7 +124,9 @@ def test_what_a_transform_cannot_do_is_explained():
         RGB2Gray()(dict(img=IMG[..., :2]))
     with pytest.raises(ValueError, match='all values of the image are 0'):
         Compose([dict(type='Rerange')])(dict(img=IMG * 0))
-    with pytest.raises(TypeError, match='place it before Normalize'):
-        Compose([dict(type='PhotoMetricDistortion')])(dict(img=IMG.astype(float)))
+    for step in ('PhotoMetricDistortion', 'CLAHE', 'AdjustGamma'):
+        for img in (IMG.astype(np.float32) - 128, IMG.astype(np.uint16) * 16):
+            with pytest.raises(ValueError, match=f'{step}: the image is .* load images of more'):
+                Compose([dict(type=step)])(dict(img=img))
     with pytest.raises(ValueError, match='neither ratio_range nor'):
         Compose([dict(type='Resize')])(dict(img=IMG))
