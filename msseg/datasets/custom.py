@@ -5,7 +5,7 @@ from __future__ import annotations
 import os.path as osp
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from msseg.datasets.pipelines.arguments import check_disk_backend
 from msseg.datasets.pipelines.label_file import parse_label_map
 from msseg.datasets.result_files import outputs_of, sample_names, write_label_file
 from msseg.datasets.sample_rng import current_rng
+from msseg.utils.arguments import Range
 from msseg.utils.logging import get_logger
 from msseg.utils.outputs import are_unique
 
@@ -44,6 +45,10 @@ class CustomDataset:
             (r, g, b) colours) mean: class indices or `ignore_index`. Values that it lacks stay;
             colours that it lacks are an error.
         num_samples: Use only the first so many images; None or 0 for all.
+        val_fraction: Of images without a split of their own, the share that is for validation,
+            chosen by their names and `split_seed`; the same in the train and the val config.
+        split_seed: Another one chooses other images.
+        part: Which of the two this is, ``'train'`` or ``'val'``.
         gt_seg_map_loader_cfg: Arguments of the LoadAnnotations that evaluation uses.
         file_client_args: Only ``dict(backend='disk')``.
 
@@ -52,8 +57,9 @@ class CustomDataset:
             is missing; the message names the first.
         ValueError: There is no image, or an argument does not fit.
 
-    Source: MMSegmentation 0.30 ``CustomDataset``, plus `label_map`, `num_samples`, several
-        suffixes, ``.lst`` files, and labels that are checked where they are read.
+    Source: MMSegmentation 0.30 ``CustomDataset``, plus `label_map`, `num_samples`,
+        `val_fraction`, several suffixes, ``.lst`` files, and labels that are checked where they
+        are read.
     """
 
     CLASSES: Sequence[str] | None = None
@@ -75,6 +81,9 @@ class CustomDataset:
         palette: Sequence[Sequence[int]] | None = None,
         label_map: dict | None = None,
         num_samples: int | None = None,
+        val_fraction: Annotated[float, Range(0, 1, above=True, below=True)] | None = None,
+        split_seed: int = 0,
+        part: Literal['train', 'val'] | None = None,
         gt_seg_map_loader_cfg: dict | None = None,
         file_client_args: dict | None = None,
     ) -> None:
@@ -98,12 +107,12 @@ class CustomDataset:
         self.gt_seg_map_loader = LoadAnnotations(**(gt_seg_map_loader_cfg or {}))
         if test_mode and self.CLASSES is None:
             raise ValueError(f'{who}: the classes are unknown; give classes=[…], their names')
-        self.img_infos = self._first(
-            self.load_annotations(
-                self.img_dir, img_suffix, self.ann_dir, seg_map_suffix, self.split
-            ),
-            num_samples,
+        img_infos = self.load_annotations(
+            self.img_dir, img_suffix, self.ann_dir, seg_map_suffix, self.split
         )
+        if val_fraction is not None or part is not None:
+            img_infos = file_lists.take_part(img_infos, part, val_fraction, split_seed, who)
+        self.img_infos = self._first(img_infos, num_samples)
         if self.ann_dir is not None and not test_mode:
             self.check_labels()
         place = f' in {self.img_dir}' if self.img_dir else ''

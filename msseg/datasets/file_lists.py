@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import os.path as osp
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -125,6 +127,46 @@ def split_pair(line: str) -> list[str]:
     """Return the names in a line of a ``.lst`` file, which a tab or other white space separates."""
     names = [name.strip() for name in line.split('\t') if name.strip()]
     return names if len(names) > 1 else line.split()
+
+
+def take_part(
+    img_infos: Sequence[dict], part: str | None, val_fraction: float | None, seed: int, who: str
+) -> list[dict]:
+    """Return the images for training, or those for validation, of images that have no split.
+
+    The names decide, not their order or number: images stay on their side when some are renamed
+    or removed, apart from the few that keep the share.
+
+    Args:
+        img_infos: All images.
+        part: ``'train'`` or ``'val'``.
+        val_fraction: The share for validation, in (0, 1); at least one image and not all.
+        seed: Another one chooses other images.
+        who: The data set's name, for errors.
+
+    Raises:
+        ValueError: An argument does not fit or is missing, or there are fewer than two images.
+    """
+    is_seed = isinstance(seed, int) and not isinstance(seed, bool)
+    is_share = isinstance(val_fraction, (int, float)) and 0 < val_fraction < 1
+    if part not in ('train', 'val') or not is_share or not is_seed:
+        raise ValueError(
+            f'{who}: val_fraction={val_fraction!r}, split_seed={seed!r}, part={part!r}; expected '
+            'a share between 0 and 1 and a whole number, the same in train and val, and '
+            "part='train' in one and part='val' in the other"
+        )
+    names = {info['filename'] for info in img_infos}
+    if len(names) < 2:
+        raise ValueError(f'{who}: val_fraction={val_fraction} of {len(names)} image: give a split')
+    count = min(max(round(val_fraction * len(names)), 1), len(names) - 1)
+    chosen = set(sorted(names, key=lambda name: _shuffled(name, seed))[:count])
+    return [info for info in img_infos if (info['filename'] in chosen) == (part == 'val')]
+
+
+def _shuffled(name: str, seed: int) -> bytes:
+    # the same on every system: separators and composed letters differ between them
+    name = unicodedata.normalize('NFC', name.replace(os.sep, '/'))
+    return hashlib.sha256(f'{seed}/{name}'.encode(errors='surrogateescape')).digest()
 
 
 def check_images(img_infos: Sequence[dict], img_dir: str, split: str, who: str) -> None:

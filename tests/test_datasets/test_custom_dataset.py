@@ -7,6 +7,7 @@ from PIL import Image
 
 from msseg.datasets import CustomDataset, NucleiDataset, build_dataset, check_labels
 from msseg.datasets.builder import DATASETS
+from msseg.datasets.file_lists import take_part
 from tests.test_datasets.data_folder import CLASSES, TEST, TRAIN, config, write_images
 
 
@@ -31,6 +32,73 @@ def test_folder(root):
     assert len(dataset) == 7
     sample = dataset[0]
     assert sample['img'].shape == (3, 12, 16) and sample['gt_semantic_seg'].shape == (1, 12, 16)
+
+
+def test_a_folder_without_a_split_is_divided_by_names(root):
+    write_images(root, count=24)
+    for seed in (0, 1):
+        train, val = (
+            build_dataset(config(root, val_fraction=0.2, split_seed=seed, part=part))
+            for part in ('train', 'val')
+        )
+        assert (len(train), len(val)) == (19, 5)
+        assert sorted(names(train) + names(val)) == names(build_dataset(config(root)))
+    # fixed for ever: who goes on with a run later trains and validates on the same images.
+    # The first five of: printf '0/image3.jpg' | sha256sum, for each image, sorted
+    val = build_dataset(config(root, val_fraction=0.2, part='val', test_mode=True))
+    assert names(val) == [f'image{i}.jpg' for i in (1, 19, 7, 8, 9)]
+
+
+def test_where_images_are_divided_does_not_depend_on_their_order_and_hardly_on_others():
+    infos = [{'filename': f'a/{i}.jpg'} for i in range(200)]
+    val = take_part(infos, 'val', 0.25, 7, 'X')
+    assert len(val) == 50
+    assert take_part(infos[::-1], 'val', 0.25, 7, 'X') == val[::-1]
+    fewer = take_part(infos[:190], 'val', 0.25, 7, 'X')
+    moved = [info for info in infos[:190] if (info in val) != (info in fewer)]
+    assert len(moved) <= 5
+    assert take_part(infos, 'val', 0.25, 8, 'X') != val
+    # an image that is listed twice is on one side
+    twice = take_part([*infos, *infos], 'val', 0.25, 7, 'X')
+    assert twice == [*val, *val]
+    # spelt as another system lists it
+    one, other = ([{'filename': name}, *infos] for name in ('e\u0301.jpg', '\xe9.jpg'))
+    assert len(take_part(one, 'val', 0.5, 0, 'X')[1:]) == len(
+        take_part(other, 'val', 0.5, 0, 'X')[1:]
+    )
+    assert [len(take_part(infos[:n], 'val', f, 0, 'X')) for n, f in ((2, 0.01), (3, 0.99))] == [
+        1,
+        2,
+    ]
+
+
+@pytest.mark.parametrize(
+    'arguments, message',
+    [
+        (dict(val_fraction=0.2), r"val_fraction=0.2, split_seed=0, part=None; .*part='train'"),
+        (dict(part='val'), 'val_fraction=None'),
+        (dict(part='test', val_fraction=0.2), 'part'),
+        (dict(part='val', val_fraction=0.0), 'val_fraction'),
+        (dict(part='val', val_fraction=1), 'val_fraction'),
+        (dict(part='val', val_fraction=float('nan')), 'val_fraction'),
+        (dict(part='val', val_fraction='0.2'), 'val_fraction'),
+        (dict(part='val', val_fraction=0.2, split_seed=0.5), 'split_seed'),
+        (dict(part='val', val_fraction=0.2, num_samples=-1), 'num_samples'),
+    ],
+)
+def test_a_division_must_be_said_as_a_whole(root, arguments, message):
+    cfg = config(root, **arguments)
+    with pytest.raises((ValueError, TypeError), match=message):
+        build_dataset(cfg)
+    cfg.pop('type')
+    with pytest.raises((ValueError, TypeError), match=message):
+        CustomDataset(**cfg)
+
+
+def test_one_image_cannot_be_divided(tmp_path):
+    write_images(tmp_path, count=1)
+    with pytest.raises(ValueError, match='val_fraction=0.5 of 1 image'):
+        build_dataset(config(tmp_path, val_fraction=0.5, part='train'))
 
 
 def test_suffix_is_replaced_at_the_end_only(tmp_path):

@@ -253,6 +253,19 @@ def test_mistakes_in_arguments_are_errors_as_ever(root, changes, error, message)
 # ------------------------------------------------------------------ what values mean
 
 
+def test_the_parts_of_one_folder_share_no_file(root):
+    write_images(root, count=10)
+    parts = [config(root, val_fraction=0.3, part=part) for part in ('train', 'val')]
+    cfg = Config({'data': {'train': parts[0], 'val': parts[1], 'test': parts[1]}})
+    report = check_dataset(cfg, workers=0)
+    assert [split.num_images for split in report.splits] == [7, 3, 3]
+    assert not {'shared_by_splits', 'duplicate_across_splits'} & set(found(report))
+    # another share in one of them is told
+    parts[0]['val_fraction'] = 0.1
+    cfg = Config({'data': {'train': parts[0], 'val': parts[1], 'test': parts[1]}})
+    assert len(found(check_dataset(cfg, workers=0))['shared_by_splits']) == 2
+
+
 def test_label_map_class_map_and_reduce_zero_label_are_followed(root, register):
     class Streets(CustomDataset):
         CLASSES = CLASSES
