@@ -16,6 +16,7 @@ from msseg.apis.build import (
     loader_options,
     required,
 )
+from msseg.apis.check_dataset.start_check import check_at_start
 from msseg.apis.config_schema import get_schema
 from msseg.apis.evaluate import Evaluation, evaluate, evaluation_keys, scoring
 from msseg.apis.manifest import collect_manifest, write_manifest
@@ -147,6 +148,8 @@ def train_segmentor(
     runner.timestamp = timestamp or runner.timestamp
     signals = StopSignals()
     val = build_split(cfg, 'val') if validate else None
+    if get_rank() == 0:
+        check_at_start(dataset, val, get_logger())
     register_hooks(runner, cfg, evaluation_of(model, cfg, signals.came, val) if validate else None)
     runner.register_hook(StopSignalHook(signals), _AFTER_EVALUATION)
     if get_rank() == 0:

@@ -100,6 +100,8 @@ class CustomDataset:
         self.img_dir, self.ann_dir = self._join(img_dir), self._join(ann_dir)
         self.split = self._join(split)
         self.label_map = parse_label_map(label_map, who)
+        # else PALETTE has arbitrary colours, which mean nothing
+        self.palette_is_known = palette is not None or self.PALETTE is not None
         choice = choose_classes(self.CLASSES, self.PALETTE, classes, palette, who)
         self.CLASSES, self.PALETTE = choice.names, choice.palette
         self.custom_classes = classes is not None

@@ -14,7 +14,12 @@ from msseg.apis.check_dataset.class_weights import (
     median_frequency_weights,
 )
 from msseg.apis.check_dataset.finding import Findings
-from msseg.apis.check_dataset.image_findings import add_duplicates, add_image_findings
+from msseg.apis.check_dataset.image_findings import (
+    add_duplicates,
+    add_image_findings,
+    add_pairing_findings,
+    add_shared,
+)
 from msseg.apis.check_dataset.label_findings import add_label_findings
 from msseg.apis.check_dataset.report import Balance, DatasetReport, Normalisation, SplitReport
 from msseg.apis.check_dataset.scan_all import scan_all
@@ -66,6 +71,7 @@ def check_dataset(
         reports.append(_report(split, own, scans, beta))
         add_absent_classes(findings, split, own[0].rules, reports[-1].statistics)
     add_duplicates(findings, sources, scans)
+    add_shared(findings, sources)
     return DatasetReport(
         str(cfg.filename), findings.sorted(), reports, _same_files(splits, sources)
     )
@@ -77,6 +83,7 @@ def _add_findings(
     for source in sources:
         for note in source.notes:
             findings.add(note.kind, source.split, note.path, note.text)
+        add_pairing_findings(findings, source)
         add_image_findings(findings, source, scans)
         add_label_findings(findings, source, scans)
 
@@ -91,8 +98,8 @@ def _report(
     images = []
     for source in sources:
         for _, scan in source.scanned(scans):
-            statistics.add_image(scan.image)
-            if scan.image.problem is None:
+            if scan.image is not None and scan.image.problem is None:
+                statistics.add_image(scan.image)
                 images.append(scan.image)
             if scan.label is not None:
                 statistics.add_label(scan.label, source.rules)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from msseg.apis.check_dataset.finding import Findings
 from msseg.apis.check_dataset.source import Source
 from msseg.datasets.file_scan import ImageScan, PairScan, PairTask
+from msseg.datasets.file_scan.image_scan import turns_images
 
 _FILE_KINDS = {
     'missing': 'unreadable_file',
@@ -34,6 +35,8 @@ def add_image_findings(
 ) -> None:
     """Find images that cannot be loaded, do not fit their labels, are turned, or grey."""
     for task, scan in source.scanned(scans):
+        if scan.image is None:
+            continue
         if scan.image.problem is not None:
             kind = _FILE_KINDS[scan.image.problem]
             findings.add(kind, source.split, task.image, scan.image.detail)
@@ -46,7 +49,7 @@ def _add_geometry(findings: Findings, split: str, task: PairTask, scan: PairScan
     image, label = scan.image, scan.label
     has_label = label is not None and label.problem is None
     fits = not has_label or image.size == label.size
-    is_turned = image.orientation != 1 and 'ignore' not in task.color_type
+    is_turned = image.orientation != 1 and turns_images(task.color_type)
     turn = f'orientation {image.orientation} (shown {_TURNS.get(image.orientation, "upright")})'
     if is_turned and fits:
         findings.add('exif_orientation', split, task.image, turn)
@@ -65,7 +68,8 @@ def _add_grey(findings: Findings, source: Source, scans: Mapping[PairTask, PairS
     """
     groups: dict[object, list[tuple[str, ImageScan]]] = defaultdict(list)
     for task, scan in source.scanned(scans):
-        if scan.image.problem is None and task.color_type.startswith('color'):
+        is_loaded = scan.image is not None and scan.image.problem is None
+        if is_loaded and task.color_type.startswith('color'):
             groups['all'].append((task.image, scan.image))
             groups[osp.dirname(task.image), scan.image.size].append((task.image, scan.image))
     for group in groups.values():
@@ -76,33 +80,82 @@ def _add_grey(findings: Findings, source: Source, scans: Mapping[PairTask, PairS
                 findings.add('grey_among_colour', source.split, path, f'{image.form}; {note}')
 
 
+def add_shared(findings: Findings, sources: Sequence[Source]) -> None:
+    """Find files that several splits name, whatever they call their folders."""
+    resolved = ResolvedPaths()
+    splits: dict[str, list[str]] = defaultdict(list)
+    names: dict[str, str] = {}
+    for source in sources:
+        for task in source.tasks:
+            file = resolved[task.image]
+            names.setdefault(file, task.image)
+            if source.split not in splits[file]:
+                splits[file].append(source.split)
+    for file, found in splits.items():
+        if 'train' in found and len(found) > 1:
+            _add(findings, 'shared_by_splits', found, names[file], f'in {" and ".join(found)}')
+
+
+def add_pairing_findings(findings: Findings, source: Source) -> None:
+    """Find images that are their own label, share a label, or have the label of another image."""
+    pairs = [(task.image, task.label) for task in source.tasks if task.label is not None]
+    images: dict[str, list[str]] = defaultdict(list)
+    for image, label in dict.fromkeys(pairs):
+        images[label].append(image)
+    stems = {_stem(image) for image, _ in pairs}
+    for label, named in images.items():
+        if label in named:
+            findings.add('image_as_label', source.split, label)
+        elif len(named) > 1:
+            findings.add('shared_label', source.split, label, f'of {", ".join(named)}')
+        elif _stem(label) != _stem(named[0]) and _stem(label) in stems:
+            findings.add('crossed_names', source.split, label, f'is the label of {named[0]}')
+
+
+def _stem(path: str) -> str:
+    return osp.splitext(osp.basename(path))[0]
+
+
+class ResolvedPaths(dict):
+    """Absolute paths by path, links to folders followed; each folder is resolved once."""
+
+    def __missing__(self, path: str) -> str:
+        folder, name = osp.split(path)
+        if not name:
+            return osp.realpath(path)
+        if folder not in self:
+            self[folder] = osp.realpath(folder)
+        return osp.join(self[folder], name)
+
+
 def add_duplicates(
     findings: Findings, sources: Sequence[Source], scans: Mapping[PairTask, PairScan]
 ) -> None:
-    """Find images of equal pixels within and across splits, and files that several splits name."""
+    """Find images of equal pixels within and across splits."""
+    resolved = ResolvedPaths()
     splits: dict[str, list[str]] = defaultdict(list)
-    by_digest: dict[bytes, list[str]] = defaultdict(list)
+    by_digest: dict[bytes, dict[str, str]] = defaultdict(dict)
     for source in sources:
         for task, scan in source.scanned(scans):
-            if source.split not in splits[task.image]:
-                splits[task.image].append(source.split)
-            if scan.image.digest and task.image not in by_digest[scan.image.digest]:
-                by_digest[scan.image.digest].append(task.image)
-    for paths in by_digest.values():
-        _add_equal(findings, paths, splits)
-    for path, names in splits.items():
-        if 'train' in names and len(names) > 1:
-            _add(findings, 'shared_by_splits', names, path, f'in {" and ".join(names)}')
+            file = resolved[task.image]
+            if source.split not in splits[file]:
+                splits[file].append(source.split)
+            if scan.image is not None and scan.image.digest:
+                by_digest[scan.image.digest].setdefault(file, task.image)
+    for files in by_digest.values():
+        _add_equal(findings, files, splits)
 
 
-def _add_equal(findings: Findings, paths: Sequence[str], splits: Mapping[str, list[str]]) -> None:
-    first, *others = paths
+def _add_equal(
+    findings: Findings, files: Mapping[str, str], splits: Mapping[str, list[str]]
+) -> None:
+    first, *others = files
     for other in others:
         # shared files have a finding of their own
         apart = set(splits[first]).isdisjoint(splits[other])
         kind = 'duplicate_across_splits' if apart else 'duplicate_in_split'
         names = [*splits[first], *(s for s in splits[other] if s not in splits[first])]
-        _add(findings, kind, names, other, f'has the pixels of {first}')
+        _add(findings, kind, names, files[other], f'has the pixels of {files[first]}')
 
 
 def _add(findings: Findings, kind: str, splits: Iterable[str], path: str, note: str) -> None:

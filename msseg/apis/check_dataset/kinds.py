@@ -39,6 +39,24 @@ KINDS = {
         'It is never used.',
         'Add the image, or remove the label.',
     ),
+    'image_as_label': Kind(
+        'error',
+        'image that is its own label',
+        'Grey values or colours are read as class indices.',
+        'Correct ann_dir and seg_map_suffix, so that they name the label.',
+    ),
+    'shared_label': Kind(
+        'warning',
+        'label of several images',
+        'All but one of these images are probably learnt with the label of another image.',
+        'Give each image a label of its own, or limit img_suffix to one kind of file.',
+    ),
+    'crossed_names': Kind(
+        'warning',
+        'label that has the name of another image',
+        'Images and labels are probably paired wrongly, so that nothing right is learnt.',
+        'Correct the lines of the split file.',
+    ),
     'upper_case_suffix': Kind(
         'error',
         'upper-case suffix',

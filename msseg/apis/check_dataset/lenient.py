@@ -56,14 +56,12 @@ class LenientMixin:
     Attributes:
         own: The data set's class.
         listing: Its files, and notes on them.
-        palette_is_known: Whether `PALETTE` is more than arbitrary colours.
     """
 
     own: type[CustomDataset]
 
     def __init__(self, **kwargs: Any) -> None:
         self.listing = Listing()
-        self.palette_is_known = kwargs.get('palette') is not None or self.own.PALETTE is not None
         try:
             super().__init__(**kwargs)
         except (OSError, ValueError) as error:

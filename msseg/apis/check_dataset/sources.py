@@ -8,10 +8,10 @@ from typing import Any
 
 from msseg.apis.build import required
 from msseg.apis.check_dataset.label_rules import LabelRules
-from msseg.apis.check_dataset.lenient import make_lenient
+from msseg.apis.check_dataset.lenient import LenientMixin, make_lenient
 from msseg.apis.check_dataset.source import Source
 from msseg.config import Config
-from msseg.datasets import ConcatDataset, RepeatDataset, build_dataset
+from msseg.datasets import ConcatDataset, CustomDataset, RepeatDataset, build_dataset
 from msseg.datasets.file_scan import PairTask
 
 
@@ -26,8 +26,18 @@ def list_sources(cfg: Config, split: str) -> list[Source]:
         KeyError, TypeError, ValueError, OSError: The config does not say the split, or an argument
             of a data set does not fit; what is wrong with files becomes notes.
     """
-    built = build_dataset(make_lenient(required(cfg, f'data.{split}')))
-    return [_source(dataset, split) for dataset in _parts(built)]
+    return sources_of(build_dataset(make_lenient(required(cfg, f'data.{split}'))), split)
+
+
+def sources_of(dataset: Any, split: str) -> list[Source]:
+    """Return what a built data set consists of, wrappers taken off.
+
+    Args:
+        dataset: A data set; parts that are not derived from `CustomDataset` are left out.
+        split: ``train``, ``val`` or ``test``.
+    """
+    parts = [part for part in _parts(dataset) if isinstance(part, CustomDataset)]
+    return [_source(part, split) for part in parts]
 
 
 def _parts(dataset: Any) -> Iterator[Any]:
@@ -43,18 +53,20 @@ def _parts(dataset: Any) -> Iterator[Any]:
 def _source(dataset: Any, split: str) -> Source:
     load = _find(dataset.pipeline, 'LoadImageFromFile')
     normalize = _find(dataset.pipeline, 'Normalize')
-    color_type = getattr(load, 'color_type', 'color')
+    # a pipeline that loads in another way knows how to read the files
+    color_type = load.color_type if load else None if dataset.pipeline.transforms else 'color'
     return Source(
         split=split,
         who=type(dataset).__name__,
         tasks=[
             PairTask(
                 image=osp.join(dataset.img_dir or '', info['filename']),
-                label=_label_path(dataset, info),
+                label=_label_path(dataset, info, split),
                 color_type=color_type,
                 backend=getattr(load, 'imdecode_backend', 'cv2'),
             )
             for info in dataset.img_infos
+            if 'filename' in info
         ],
         rules=LabelRules(
             classes=dataset.CLASSES,
@@ -64,15 +76,22 @@ def _source(dataset: Any, split: str) -> Source:
             class_map=dataset.class_map,
             reduce_zero_label=dataset.reduce_zero_label,
         ),
-        notes=dataset.listing.notes,
-        to_rgb=getattr(normalize, 'to_rgb', True) and color_type.startswith('color'),
+        notes=dataset.listing.notes if isinstance(dataset, LenientMixin) else [],
+        to_rgb=getattr(normalize, 'to_rgb', True) and (color_type or 'color').startswith('color'),
     )
 
 
-def _label_path(dataset: Any, info: dict) -> str | None:
-    if dataset.ann_dir is None or 'ann' not in info:
+def _label_path(dataset: Any, info: dict, split: str) -> str | None:
+    label = (info.get('ann') or {}).get('seg_map')
+    # evaluation reads labels by itself
+    loads_otherwise = (
+        split == 'train'
+        and dataset.pipeline.transforms
+        and _find(dataset.pipeline, 'LoadAnnotations') is None
+    )
+    if dataset.ann_dir is None or label is None or loads_otherwise:
         return None
-    return osp.join(dataset.ann_dir, info['ann']['seg_map'])
+    return osp.join(dataset.ann_dir, label)
 
 
 def _find(transform: Any, name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from msseg.apis.check_dataset.finding import Findings
@@ -13,6 +14,9 @@ from msseg.datasets.file_scan import LabelScan
 _WHITE = 255
 _FEW = 0.1
 _MOST_NAMED = 6
+_MANY_VALUES = 5
+_ALL_IGNORED = 'correct it, label_map or reduce_zero_label: these labels teach nothing.'
+_MOSTLY = 0.8
 # In such labels a class may hide behind other values.
 _MISREAD = ('labels_0_255', 'value_out_of_range', 'rgb_label', 'unknown_colour', 'no_colours')
 
@@ -30,7 +34,7 @@ def add_value_findings(findings: Findings, source: Source, labels: Mapping[str, 
     for path in sorted(white):
         note = f'255 on {labels[path].values[_WHITE]} px'
         findings.add('labels_0_255', split, path, note, todo=_white_advice(rules))
-    wrong = {}
+    wrong, ignored = {}, {}
     for path, label in labels.items():
         if path in white:
             continue
@@ -39,7 +43,11 @@ def add_value_findings(findings: Findings, source: Source, labels: Mapping[str, 
         if bad or label.num_lumped:
             wrong[path] = bad
         elif pixels and set(pixels) == {rules.ignore_index}:
-            findings.add('all_ignored', split, path, f'holds {_values(label.values)} only')
+            ignored[path] = f'holds {_values(label.values)} only'
+    is_all = len(ignored) == len(labels)
+    todo = f'{rules.ignore_index} is the ignore_index: {_ALL_IGNORED}' if is_all else None
+    for path, note in ignored.items():
+        findings.add('all_ignored', split, path, note, todo=todo)
     advice = _range_advice(wrong, labels, rules) if wrong else ''
     for path, bad in wrong.items():
         named = [f'{value} ({pixels} px)' for value, pixels in list(bad.items())[:_MOST_NAMED]]
@@ -48,7 +56,11 @@ def add_value_findings(findings: Findings, source: Source, labels: Mapping[str, 
 
 
 def add_absent_classes(
-    findings: Findings, split: str, rules: LabelRules, statistics: Statistics
+    findings: Findings,
+    split: str,
+    rules: LabelRules,
+    statistics: Statistics,
+    is_sample: bool = False,
 ) -> None:
     """Find classes without a pixel in a split, unless many of its labels are read wrongly.
 
@@ -57,13 +69,29 @@ def add_absent_classes(
         split: Its name.
         rules: What label values mean.
         statistics: The split's counts.
+        is_sample: Whether they are of a part of the split only.
     """
     num_labels = statistics.label_forms.total()
     if not num_labels or findings.num_files(_MISREAD, split) > _FEW * num_labels:
         return
+    last = len(rules.classes or ()) - 1
+    if not any(statistics.pixels[index] for index in range(last + 1)):
+        return  # all is ignored, which is a finding already
+    found = dict(sorted(statistics.values.items()))
     for index, name in enumerate(rules.classes or ()):
-        if not statistics.pixels[index]:
-            findings.add('class_never_occurs', split, f'class {index} {name!r}')
+        if statistics.pixels[index]:
+            continue
+        note = f'the labels hold {_values(found)} only' if len(found) <= _MOST_NAMED else ''
+        todo, why = None, None
+        if is_sample:
+            why = f'It is in none of the {num_labels} labels looked at: it is rare, or is misread.'
+
+        if index == last and rules.reduce_zero_label and 0 in found:
+            todo = (
+                'reduce_zero_label=True leaves out value 0 and counts classes from value 1: if 0 '
+                'is a class, set reduce_zero_label=False.'
+            )
+        findings.add('class_never_occurs', split, f'class {index} {name!r}', note, why, todo)
 
 
 def _is_right(value: int, label: LabelScan, rules: LabelRules) -> bool:
@@ -81,13 +109,12 @@ def _find_white(labels: Mapping[str, LabelScan], rules: LabelRules) -> set[str]:
     if one_class or rules.ignore_index != _WHITE or _WHITE in (rules.label_map or {}):
         return set()
     plain = {path: set(label.values) for path, label in labels.items() if not label.is_colour}
-    both = {path for path, values in plain.items() if values == {0, _WHITE}}
     others = [values for values in plain.values() if not values <= {0, _WHITE}]
     if any(_WHITE in values for values in others):
         return set()
-    if both and not others:
+    if not others:
         return {path for path, values in plain.items() if _WHITE in values}
-    return both
+    return {path for path, values in plain.items() if values == {0, _WHITE}}
 
 
 def _white_advice(rules: LabelRules) -> str:
@@ -100,7 +127,8 @@ def _range_advice(
 ) -> str:
     """Return what to do about values that are no class, by how many files have which."""
     bad = sorted({value for values in wrong.values() for value in values})
-    every = sorted({value for label in labels.values() for value in label.values})
+    counts = sum((Counter(label.values) for label in labels.values()), Counter())
+    every = sorted(counts)
     num_classes = len(rules.classes or ())
     is_grey_scale = 0 in every and len(every) == num_classes and not rules.label_map
     if len(wrong) <= _FEW * len(labels):
@@ -108,15 +136,19 @@ def _range_advice(
             f'Only {len(wrong)} of {len(labels)} labels have such values: correct these files, or '
             f'leave those pixels out with label_map={{{_first(bad)}: {rules.ignore_index}}}.'
         )
+    if num_classes == 2 and not rules.label_map:
+        many = _many_values_advice(counts, any(label.num_lumped for label in labels.values()))
+        if many:
+            return many
     if bad == [num_classes] and not rules.reduce_zero_label:
+        if 0 not in every:
+            return (
+                f'The values are {every[0]} to {bad[0]}: if class 0 is stored as 1 and so on, set '
+                'reduce_zero_label=True.'
+            )
         return (
             f'If 0 stands for no class and classes count from 1, set reduce_zero_label=True; if '
             f'{bad[0]} is a class, add its name to the classes.'
-        )
-    if num_classes == 2 and 0 in every and len(bad) > 1 and not rules.label_map:
-        return (
-            'If the values number the objects of class 1 in an image, set '
-            "label_map={'1-': 1}; or add the missing classes."
         )
     if is_grey_scale:
         shown = ', '.join(f'{value}: {index}' for index, value in enumerate(every) if value)
@@ -127,6 +159,34 @@ def _range_advice(
         f'Say what they mean with label_map={{{_first(bad)}: …}}, ignore them with '
         f'label_map={{{_first(bad)}: {rules.ignore_index}}}, or add the missing classes.'
     )
+
+
+def _many_values_advice(counts: Counter[int], is_lumped: bool) -> str:
+    """Return what to do about more values than the two classes; empty when that is not so.
+
+    Args:
+        counts: Pixels by value, of all labels.
+        is_lumped: Whether there are more values.
+    """
+    values = sorted(counts)
+    if sum(value > 1 for value in values) < 2:
+        return ''
+    ends = counts[0] + counts[_WHITE]
+    is_soft = values[-1] == _WHITE and counts[_WHITE] and ends > _MOSTLY * counts.total()
+    if is_soft and len(values) >= _MANY_VALUES:
+        return (
+            'Most pixels are 0 or 255: if the values between are soft edges, of resizing or '
+            "smoothing, set label_map={'0-127': 0, '128-255': 1}, or save the masks without them."
+        )
+    if counts[0]:
+        return (
+            "If the values number the objects of class 1 in an image, set label_map={'1-': 1}; if "
+            'these files are pictures, correct ann_dir and seg_map_suffix; or add the missing '
+            'classes.'
+        )
+    if len(values) < _MANY_VALUES and not is_lumped:
+        return ''
+    return 'So many values are of a picture: correct ann_dir and seg_map_suffix.'
 
 
 def _first(values: list[int]) -> str:

@@ -13,6 +13,7 @@ from msseg.datasets.file_scan.header import Header, find_damage, read_header
 from msseg.utils.image_file import decode_image
 
 _DIGEST_BYTES = 16
+_FIRST_QUARTER_TURN = 5  # of EXIF's orientations
 _GREY_MODES = ('1', 'L', 'LA', 'I', 'F')
 
 
@@ -28,8 +29,8 @@ class ImageScan:
         form: Kind of file, mode and bits.
         orientation: EXIF's number, 1 for upright.
         is_grey: The file has one channel, or all its channels are equal.
-        digest: Of the loaded pixels.
-        mean: Of each loaded channel (colours in BGR order).
+        digest: Of the loaded pixels; of the file's content when no pixels were decoded.
+        mean: Of each loaded channel (colours in BGR order); empty when no pixels were decoded.
         variance: Likewise.
     """
 
@@ -45,18 +46,23 @@ class ImageScan:
     variance: tuple[float, ...] = ()
 
 
-def scan_image(path: str, color_type: str = 'color', backend: str = 'cv2') -> ImageScan:
+def scan_image(
+    path: str, color_type: str = 'color', backend: str = 'cv2', decode: bool = True
+) -> ImageScan:
     """Look at an image.
 
     Args:
         path: The file.
         color_type: As `LoadImageFromFile` has it.
         backend: Likewise.
+        decode: Decode the pixels; False reads the header only, where Pillow knows the format.
     """
     content = read_content(path)
     if content.problem:
         return ImageScan(content.problem, content.detail)
     header = read_header(content.data)
+    if header and not decode:
+        return _describe_header(header, content.data, color_type)
     damage = header and find_damage(content.data, header.kind)
     if damage:
         return ImageScan(problem_of(damage), damage)
@@ -77,6 +83,23 @@ def scan_image(path: str, color_type: str = 'color', backend: str = 'cv2') -> Im
         mean=mean,
         variance=variance,
     )
+
+
+def _describe_header(header: Header, data: bytes, color_type: str) -> ImageScan:
+    turns = header.orientation >= _FIRST_QUARTER_TURN and turns_images(color_type)
+    return ImageScan(
+        size=header.size[::-1] if turns else header.size,
+        stored_size=header.size,
+        form=header.form,
+        orientation=header.orientation,
+        is_grey=header.mode.split(';')[0] in _GREY_MODES,
+        digest=hashlib.blake2b(data, digest_size=_DIGEST_BYTES).digest(),
+    )
+
+
+def turns_images(color_type: str) -> bool:
+    """Tell whether images of a `color_type` are turned as EXIF says when they are loaded."""
+    return color_type in ('color', 'grayscale')
 
 
 def _is_grey(img: np.ndarray, header: Header | None, mean: tuple[float, ...]) -> bool:

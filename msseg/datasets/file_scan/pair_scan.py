@@ -17,26 +17,29 @@ class PairTask(NamedTuple):
     Attributes:
         image: Path of the image.
         label: Path of the label, None for none.
-        color_type: As `LoadImageFromFile` has it.
+        color_type: As `LoadImageFromFile` has it; None for an image that a transform of the
+            user's own loads, which is not looked at.
         backend: Likewise.
     """
 
     image: str
     label: str | None
-    color_type: str = 'color'
+    color_type: str | None = 'color'
     backend: str = 'cv2'
 
 
 class PairScan(NamedTuple):
-    """What was found in them."""
+    """What was found in them; None where nothing was looked at."""
 
-    image: ImageScan
+    image: ImageScan | None
     label: LabelScan | None
 
 
-def scan_pair(task: PairTask) -> PairScan:
-    """Look at an image and its label."""
-    image = scan_image(task.image, task.color_type, task.backend)
+def scan_pair(task: PairTask, decode_image: bool = True) -> PairScan:
+    """Look at an image (at its header alone, if `decode_image` is False) and its label."""
+    image = None
+    if task.color_type is not None:
+        image = scan_image(task.image, task.color_type, task.backend, decode_image)
     return PairScan(image, None if task.label is None else scan_label(task.label))
 
 

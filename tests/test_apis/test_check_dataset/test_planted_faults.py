@@ -69,6 +69,13 @@ def image_of_another_suffix(root, pair):
     return 'other_suffix', pair.image.with_suffix('.jpeg'), 'img_suffix a list'
 
 
+@fault
+def two_images_of_one_label(root, pair):
+    second = pair.image.with_suffix('.png')
+    Image.open(pair.image).rotate(90, expand=False).save(second)
+    return 'shared_label', pair.label, f'of {pair.image}, {second}'
+
+
 # ------------------------------------------------------------------ damaged files
 
 
@@ -249,6 +256,22 @@ def values_that_number_objects(root, _):
 
 
 @fault
+def values_from_1_without_0(root, _):
+    for pair in (*all_pairs(root), *all_pairs(root, 'val')):
+        pair.values = pair.values + 1
+    return 'value_out_of_range', pair.label, 'The values are 1 to 2: if class 0 is stored as 1'
+
+
+@fault
+def masks_with_soft_edges(root, _):
+    for pair in all_pairs(root):
+        mask = Image.fromarray(pair.values * 255)
+        small = mask.resize((mask.width // 2, mask.height // 2), Image.Resampling.BILINEAR)
+        pair.values = np.array(small.resize(mask.size, Image.Resampling.BILINEAR))
+    return 'value_out_of_range', pair.label, "label_map={'0-127': 0, '128-255': 1}"
+
+
+@fault
 def all_ignored_label(root, pair):
     pair.values = np.full_like(pair.values, 255)
     return 'all_ignored', pair.label, 'holds 255 only'
@@ -259,6 +282,14 @@ def class_that_never_occurs(root, _):
     for pair in all_pairs(root):
         pair.values = pair.values * 0
     return 'class_never_occurs', "class 1 'nucleus'", 'cannot be learnt'
+
+
+@fault
+def label_that_is_all_255_among_0_255(root, _):
+    for pair in (*all_pairs(root), *all_pairs(root, 'val')):
+        pair.values = np.full_like(pair.values, 255 * (pair.values.mean() > 0.2))
+    white = [pair.label for pair in all_pairs(root) if pair.values.any()]
+    return 'labels_0_255', white[0], 'set label_map={255: 1}'
 
 
 # ------------------------------------------------------------------ images
