@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from msseg.utils.cli import run_main
+from msseg.utils.device_name import DEVICE_HELP
 from msseg.utils.interrupts import hear_interrupts
 
 
@@ -25,7 +26,7 @@ def parse_args() -> argparse.Namespace:
         help="scores: mIoU (default), mDice, mFscore, cityscapes (by Cityscapes' own tool)",
     )
     parser.add_argument('--out', help='write all label maps to this .npz file')
-    parser.add_argument('--device', default='auto', help='auto (default), CPU, GPU or Ascend')
+    parser.add_argument('--device', default='auto', help=DEVICE_HELP)
     parser.add_argument(
         '--runtime',
         default='auto',

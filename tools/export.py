@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from msseg.utils.cli import add_model_arguments, parse_model_arguments, run_main
+from msseg.utils.device_name import DEVICE_HELP
 from msseg.utils.interrupts import hear_interrupts
 
 
@@ -42,7 +43,7 @@ def parse_args() -> argparse.Namespace:
         metavar='FILE',
         help='images to compare file and checkpoint on (default: up to four of data.test)',
     )
-    parser.add_argument('--device', default='auto', help='auto (default), CPU, GPU or Ascend')
+    parser.add_argument('--device', default='auto', help=DEVICE_HELP)
     add_cfg_options(parser)
     return parse_model_arguments(parser)
 

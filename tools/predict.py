@@ -79,8 +79,7 @@ def main() -> None:
     cfg, checkpoint = find_model(args.config, args.checkpoint, args.cfg_options)
     if str(checkpoint) != args.checkpoint:
         print(f'checkpoint: {checkpoint}')
-    device = args.device if args.device_id is None else f'{args.device}:{args.device_id}'
-    model = init_segmentor(cfg, checkpoint, device)
+    model = init_segmentor(cfg, checkpoint, args.device, device_id=args.device_id)
     problems = predict_files(model, inputs, args.out, options)
     print(f'labelled {len(inputs) - len(problems)} of {len(inputs)}, results in {args.out}')
     if problems:

@@ -4,7 +4,13 @@ from msseg.apis.build import build_model, build_split, check_classes
 from msseg.apis.config_schema import load_config
 from msseg.apis.convert import convert_checkpoint
 from msseg.apis.evaluate import evaluate
-from msseg.apis.inference import inference_segmentor, init_segmentor, show_result_pyplot
+from msseg.apis.inference import (
+    inference_model,
+    inference_segmentor,
+    init_model,
+    init_segmentor,
+    show_result_pyplot,
+)
 from msseg.apis.segment import Segmenter
 from msseg.apis.test import test_from_config, test_segmentor
 from msseg.apis.train import train_from_config, train_segmentor
@@ -16,7 +22,9 @@ __all__ = [
     'check_classes',
     'convert_checkpoint',
     'evaluate',
+    'inference_model',
     'inference_segmentor',
+    'init_model',
     'init_segmentor',
     'load_config',
     'show_result_pyplot',
@@ -25,3 +33,8 @@ __all__ = [
     'train_from_config',
     'train_segmentor',
 ]
+
+
+def __dir__() -> list[str]:
+    """Name what is for users, without the modules that it comes from."""
+    return __all__

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ def init_segmentor(
     checkpoint: str | Path | None = None,
     device: str = 'auto',
     cfg_options: dict[str, Any] | None = None,
+    device_id: int | None = None,
 ) -> nn.Cell:
     """Build a segmentor and load its weights.
 
@@ -45,12 +47,14 @@ def init_segmentor(
             that the checkpoint holds.
         checkpoint: A .ckpt file, or another framework's; a work dir for its newest; ``latest`` or
             ``best`` of a work dir. None leaves random weights.
-        device: ``auto``, ``CPU``, ``GPU`` or ``Ascend``; with a card's number as ``Ascend:1``.
+        device: ``auto``, ``CPU``, ``GPU`` or ``Ascend``, with a card's number as ``Ascend:1``;
+            ``cuda:0`` and ``npu:0`` are understood.
         cfg_options: Settings by dotted key that replace the config file's.
+        device_id: Number of the card, unless `device` says it.
 
     Returns:
-        The model, ready to predict. It carries the config as ``cfg``, and ``CLASSES`` and
-        ``PALETTE`` as the checkpoint says them, else the config's data set.
+        The model, ready to predict. It carries the config as ``cfg``, ``CLASSES`` and ``PALETTE``
+        as the checkpoint says them, else the config's data set, and the method `show_result`.
 
     Raises:
         TypeError, FileNotFoundError, KeyError, ValueError: See `find_model` and `load_checkpoint`.
@@ -58,10 +62,7 @@ def init_segmentor(
     Source: MMSegmentation 0.30 ``init_segmentor``.
     """
     cfg, path = find_model(config, checkpoint, cfg_options)
-    name, _, number = device.partition(':')
-    if number and not number.isdigit():
-        raise ValueError(f"device is {device!r}, expected a name and a number, such as 'Ascend:0'")
-    setup_device(name, int(number) if number else None)
+    setup_device(device, device_id)
     switch_off_compile_cache()  # which graphs come first depends on the images
     model = build_model(cfg)
     meta: dict = {}
@@ -72,7 +73,13 @@ def init_segmentor(
     model.set_train(False)
     model.cfg = cfg
     model.CLASSES, model.PALETTE = find_classes(model, meta, cfg)
+    model.show_result = functools.partial(show_result, model)
     return model
+
+
+def init_model(*args: Any, **kwargs: Any) -> nn.Cell:
+    """Be `init_segmentor` under its name in MMSegmentation 1.x."""
+    return init_segmentor(*args, **kwargs)
 
 
 def inference_segmentor(
@@ -111,6 +118,24 @@ def inference_segmentor(
     return (labels, probabilities) if with_probabilities else labels
 
 
+def inference_model(model: nn.Cell, img: Image | Sequence[Image]) -> np.ndarray | list[np.ndarray]:
+    """Segment images by the name that MMSegmentation 1.x has for it.
+
+    Args:
+        model: From `init_segmentor`.
+        img: As `inference_segmentor` takes them.
+
+    Returns:
+        The label map of one image, int32 (h, w); of a list or a folder the list of them. (There it
+        is a ``SegDataSample``, whose ``pred_sem_seg`` holds it.)
+    """
+    labels = inference_segmentor(model, img)
+    is_one = not isinstance(img, (list, tuple)) and (
+        not isinstance(img, (str, Path)) or not Path(img).is_dir()
+    )
+    return labels[0] if is_one else labels
+
+
 def show_result_pyplot(
     model: nn.Cell,
     img: Image,
@@ -123,6 +148,7 @@ def show_result_pyplot(
     out_file: str | Path | None = None,
     legend: bool = True,
     tint_background: bool = False,
+    show: bool = True,
 ) -> None:
     """Show an image with its labels laid over it, where there is a window for it.
 
@@ -140,6 +166,7 @@ def show_result_pyplot(
             for the pictures.
         legend: Add the class names beside their colours below the image.
         tint_background: Colour classes that are named as a background, too; see `OverlayStyle`.
+        show: Open a window; False only writes `out_file`.
 
     Raises:
         ValueError: `opacity` is out of range, there are more or fewer results than images, or the
@@ -147,10 +174,7 @@ def show_result_pyplot(
 
     Source: MMSegmentation 0.30 ``show_result_pyplot``.
     """
-    if not 0 < opacity <= 1:
-        raise ValueError(f'opacity is {opacity}, expected a number in (0, 1]')
-    colours = model.PALETTE if palette is None else palette
-    style = OverlayStyle(model.CLASSES, colours, opacity, legend, tint_background)
+    style = _overlay_style(model, palette, opacity, legend, tint_background)
     images = list(_each_image(img))
     results = result if isinstance(result, (list, tuple)) else [result]
     if len(images) != len(results):
@@ -164,7 +188,59 @@ def show_result_pyplot(
         picture = _draw_result(prepare, image, labels, style)
         if path is not None:
             write_image(path, picture)
-        _show(picture, fig_size, title, block)
+        if show:
+            _show(picture, fig_size, title, block)
+
+
+def show_result(
+    model: nn.Cell,
+    img: Image,
+    result: np.ndarray | Sequence[np.ndarray],
+    palette: Sequence[Sequence[int]] | None = None,
+    win_name: str = '',
+    show: bool = False,
+    out_file: str | Path | None = None,
+    opacity: float = 0.5,
+) -> np.ndarray:
+    """Lay labels over an image; models from `init_segmentor` have it as a method.
+
+    Args:
+        model: From `init_segmentor`.
+        img: The image: a path, a BGR array or a Pillow image.
+        result: What `inference_segmentor` gave for it: a label map, or a list with one.
+        palette: RGB colours of the classes; by default the model's.
+        win_name: Title of the window.
+        show: Open a window.
+        out_file: Also write the picture here.
+        opacity: Of the labels, in (0, 1].
+
+    Returns:
+        The picture, BGR uint8 (h, w, 3).
+
+    Source: MMSegmentation 0.30 ``BaseSegmentor.show_result``.
+    """
+    style = _overlay_style(model, palette, opacity, legend=False)
+    labels = result[0] if isinstance(result, (list, tuple)) else result
+    path = None if out_file is None else _result_paths([(img, '')], out_file)[0]
+    picture = _draw_result(Preparation(model.cfg), img, labels, style)
+    if path is not None:
+        write_image(path, picture)
+    if show:
+        _show(picture, (15, 10), win_name, block=True)
+    return picture
+
+
+def _overlay_style(
+    model: nn.Cell,
+    palette: Sequence[Sequence[int]] | None,
+    opacity: float,
+    legend: bool,
+    tint_background: bool = False,
+) -> OverlayStyle:
+    if not 0 < opacity <= 1:
+        raise ValueError(f'opacity is {opacity}, expected a number in (0, 1]')
+    colours = model.PALETTE if palette is None else palette
+    return OverlayStyle(model.CLASSES, colours, opacity, legend, tint_background)
 
 
 def _result_paths(images: Sequence[tuple[Image, str]], out_file: str | Path) -> list[Path]:

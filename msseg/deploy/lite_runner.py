@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from msseg.deploy.sidecar import read_sidecar
+from msseg.utils.device_name import parse_device
 
 _TARGETS = {'auto': 'cpu', 'CPU': 'cpu', 'GPU': 'gpu', 'Ascend': 'ascend'}
 
@@ -16,7 +17,7 @@ class LiteRunner:
 
     Args:
         path: A .ms file, or a .mindir file of a version that the installed Lite reads.
-        device: ``CPU`` (also for ``auto``), ``GPU`` or ``Ascend``.
+        device: See `parse_device`; ``auto`` is the CPU.
 
     Raises:
         FileNotFoundError: There are no metadata beside it.
@@ -26,8 +27,7 @@ class LiteRunner:
 
     def __init__(self, path: Path, device: str = 'auto') -> None:
         self.metadata = read_sidecar(path)
-        if device not in _TARGETS:
-            raise ValueError(f'device is {device!r}, expected one of {list(_TARGETS)}')
+        name, number = parse_device(device)
         try:
             import mindspore_lite as lite
         except ImportError as error:
@@ -36,7 +36,9 @@ class LiteRunner:
                 'MindSpore publishes for each platform'
             ) from error
         context = lite.Context()
-        context.target = [_TARGETS[device]]
+        context.target = [_TARGETS[name]]
+        if number is not None and name != 'CPU':
+            getattr(context, _TARGETS[name]).device_id = number
         kind = lite.ModelType.MINDIR_LITE if path.suffix == '.ms' else lite.ModelType.MINDIR
         self._model = lite.Model()
         try:

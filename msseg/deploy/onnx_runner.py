@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from msseg.deploy.metadata import Metadata
+from msseg.utils.device_name import parse_device
 from msseg.utils.extras import import_extra
 
 _PROVIDERS = {'CPU': 'CPUExecutionProvider', 'GPU': 'CUDAExecutionProvider',
@@ -19,7 +20,7 @@ class OnnxRunner:
 
     Args:
         path: The file.
-        device: ``CPU``, ``GPU`` or ``Ascend``; ``auto`` takes the first that this ONNX Runtime has.
+        device: See `parse_device`; ``auto`` takes the first that this ONNX Runtime has.
 
     Raises:
         ImportError: ONNX Runtime is not installed.
@@ -56,15 +57,15 @@ class OnnxRunner:
         return result
 
 
-def _providers(device: str, available: list[str]) -> list[str]:
-    if device == 'auto':
+def _providers(device: str, available: list[str]) -> list[str | tuple[str, dict]]:
+    chosen, number = parse_device(device)
+    if chosen == 'auto':
         chosen = next(name for name in reversed(_PROVIDERS) if _PROVIDERS[name] in available)
-    else:
-        chosen = device
     if _PROVIDERS.get(chosen) not in available:
         there = [name for name, provider in _PROVIDERS.items() if provider in available]
         raise ValueError(f'device is {device!r}, but this ONNX Runtime has {there}')
-    return [_PROVIDERS[chosen]]
+    provider = _PROVIDERS[chosen]
+    return [provider if number is None or chosen == 'CPU' else (provider, {'device_id': number})]
 
 
 def _errors() -> tuple[type[Exception], ...]:

@@ -35,7 +35,7 @@ def open_file(path: str | Path, runtime: str, device: str) -> Runner:
         path: A .mindir, .onnx or .ms file.
         runtime: One of `RUNTIMES`; ``auto`` goes by the suffix: MindSpore for .mindir, MindSpore
             Lite where that is not installed.
-        device: ``auto``, ``CPU``, ``GPU`` or ``Ascend``.
+        device: See `msseg.utils.device_name.parse_device`.
 
     Raises:
         FileNotFoundError: There is no such file.

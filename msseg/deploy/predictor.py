@@ -19,7 +19,7 @@ class Predictor:
 
     Args:
         path: A .mindir, .onnx or .ms file.
-        device: ``auto``, ``CPU``, ``GPU`` or ``Ascend``.
+        device: See `msseg.utils.device_name.parse_device`.
         runtime: What runs it: ``auto``, ``mindspore``, ``onnxruntime`` or ``lite``.
 
     Raises:

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 
+from msseg.utils.device_name import DEVICE_HELP
 from msseg.utils.say import say
 from msseg.version import __version__
 
@@ -104,7 +105,7 @@ def parse_model_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace
 
 def add_device_options(parser: argparse.ArgumentParser) -> None:
     """Let a command line take ``--device`` and ``--device-id``."""
-    parser.add_argument('--device', default='auto', help='auto (default), CPU, GPU or Ascend')
+    parser.add_argument('--device', default='auto', help=DEVICE_HELP)
     parser.add_argument('--device-id', type=int, help='number of the card')
 
 

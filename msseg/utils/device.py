@@ -10,19 +10,17 @@ import tempfile
 import mindspore as ms
 import numpy as np
 
+from msseg.utils.device_name import parse_device
 from msseg.utils.launchers import find_place
 from msseg.utils.logging import get_logger
-from msseg.utils.suggest import did_you_mean
-
-DEVICES = ('auto', 'CPU', 'GPU', 'Ascend')
 
 
 def setup_device(device: str = 'auto', device_id: int | None = None, launcher: str = 'none') -> str:
     """Choose the device that everything after this call runs on, in graph mode.
 
     Args:
-        device: One of ``DEVICES``; ``auto`` takes Ascend, else GPU, else CPU.
-        device_id: Number of the card; the framework's choice by default.
+        device: See `parse_device`; ``auto`` takes Ascend, else GPU, else CPU.
+        device_id: Number of the card, unless `device` says it; the framework's choice by default.
         launcher: What started this process, see `init_dist`; several take a card each.
 
     Returns:
@@ -32,15 +30,16 @@ def setup_device(device: str = 'auto', device_id: int | None = None, launcher: s
         ValueError: An unknown device or launcher, or a device that this machine does not have.
     """
     place = find_place(launcher)
+    name, number = parse_device(device)
+    if number is not None and device_id not in (None, number):
+        raise ValueError(f'device is {device!r}, but the number of the card is {device_id}')
+    device, device_id = name, number if device_id is None else device_id
     if launcher != 'none' and device_id is not None:
         raise ValueError(
-            f'--device-id is {device_id}, but with --launcher {launcher} each process takes a card '
-            'of its own: leave it away; ASCEND_RT_VISIBLE_DEVICES or CUDA_VISIBLE_DEVICES in the '
-            'environment chooses among the cards'
+            f'the number of the card is {device_id}, but with --launcher {launcher} each process '
+            'takes a card of its own: leave it away; ASCEND_RT_VISIBLE_DEVICES or '
+            'CUDA_VISIBLE_DEVICES in the environment chooses among the cards'
         )
-    if device not in DEVICES:
-        hint = did_you_mean(device, DEVICES)
-        raise ValueError(f'device {device!r} is not known, expected one of {list(DEVICES)}.{hint}')
     _choose_cpu_kernels()
     # What the graph compiler writes when it fails would otherwise go to rank_0/ where one stands.
     os.environ.setdefault('MS_OM_PATH', tempfile.gettempdir())

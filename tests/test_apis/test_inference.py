@@ -1,10 +1,13 @@
 """init_segmentor, inference_segmentor, show_result_pyplot on a tiny network with random weights."""
 
+import inspect
+
 import cv2
 import numpy as np
 import PIL.Image
 import pytest
 
+from msseg import apis
 from msseg.apis import (
     build_model,
     inference_segmentor,
@@ -161,6 +164,28 @@ def test_probabilities_come_when_asked_for(tiny):
     np.testing.assert_array_equal(labels[1], inference_segmentor(model, paths[1])[0])
 
 
+def test_names_and_methods_of_mmsegmentation_do_the_same(tiny, tmp_path):
+    folder, config, checkpoint, model = tiny
+    path = folder / 'images' / 'disc_0.png'
+    (expected,) = inference_segmentor(model, path)
+    np.testing.assert_array_equal(apis.inference_model(model, path), expected)
+    (one,) = apis.inference_model(model, [str(path)])
+    np.testing.assert_array_equal(one, expected)
+    assert apis.init_model(config, checkpoint, device='cpu').CLASSES == model.CLASSES
+    palette = [[0, 0, 0], [0, 0, 255]]
+    out = tmp_path / 'shown.png'
+    shown = model.show_result(path, [expected], palette=palette, opacity=1, out_file=out)
+    np.testing.assert_array_equal(shown[expected == 1], np.full((expected.sum(), 3), [255, 0, 0]))
+    np.testing.assert_array_equal(cv2.imread(str(out)), shown)
+    assert model.show_result(cv2.imread(str(path)), expected).shape == (48, 64, 3)
+
+
+def test_apis_show_what_is_for_users():
+    assert dir(apis) == sorted(apis.__all__)
+    assert all(callable(getattr(apis, name)) for name in dir(apis))
+    assert not [name for name in dir(apis) if inspect.ismodule(getattr(apis, name))]
+
+
 def test_graphs_are_compiled_once(tiny):
     model = tiny[-1]
     assert segmenter_of(model) is segmenter_of(model)
@@ -224,7 +249,7 @@ def test_wrong_arguments_of_init_are_told(tiny):
     _, config, _, _ = tiny
     with pytest.raises(TypeError, match='config is 3 .*expected the path of a config file'):
         init_segmentor(3)
-    with pytest.raises(ValueError, match="device is 'CPU:x', expected a name and a number"):
+    with pytest.raises(ValueError, match="device 'CPU:x' is not known, expected auto, CPU, GPU"):
         init_segmentor(config, device='CPU:x')
     with pytest.raises(FileNotFoundError, match=r"checkpoint 'absent.ckpt' is not a file"):
         init_segmentor(config, 'absent.ckpt')

@@ -40,7 +40,7 @@ def tiny(tmp_path_factory):
 def predict(tiny, monkeypatch, capfd):
     """Run the tool in this process, with the one model; return status, stdout and stderr."""
     _, config, checkpoint, model = tiny
-    monkeypatch.setattr(inference_module, 'init_segmentor', lambda *_: model)
+    monkeypatch.setattr(inference_module, 'init_segmentor', lambda *_, **__: model)
 
     def run(*arguments):
         monkeypatch.setattr(sys, 'argv', [TOOL, *map(str, (config, checkpoint, *arguments))])

@@ -124,7 +124,7 @@ def test_rank_tables_that_do_not_fit(environment, table, tmp_path):
 
 def test_a_card_is_chosen_by_the_launcher_or_by_hand(environment):
     environment(**MSRUN, MS_ROLE='MS_WORKER', DEVICE_ID=1)
-    with pytest.raises(ValueError, match='--device-id is 0, but with --launcher msrun each'):
+    with pytest.raises(ValueError, match='number of the card is 0, but with --launcher msrun'):
         setup_device('CPU', 0, 'msrun')
     assert setup_device('CPU', None, 'msrun') == 'CPU'
 

@@ -9,6 +9,7 @@ import pytest
 from msseg.utils.atomic import atomic_path, atomic_write_text, remove_abandoned
 from msseg.utils.cli import one_line, run_main
 from msseg.utils.device import setup_device
+from msseg.utils.device_name import parse_device
 from msseg.utils.dist import get_rank, get_world_size
 from msseg.utils.extras import import_extra
 from msseg.utils.signature import accepted_arguments, argument_default, named_arguments
@@ -194,11 +195,39 @@ def test_one_process_is_rank_0_of_1():
 
 
 def test_devices_that_are_unknown_or_absent():
-    with pytest.raises(ValueError, match="device 'cpu' is not known.*Did you mean 'CPU'"):
-        setup_device('cpu')
-    with pytest.raises(ValueError, match="device 'Ascend' is not available"):
-        setup_device('Ascend')
-    assert setup_device('auto') == 'CPU'
+    for name in ('Ascend', 'npu:1'):
+        with pytest.raises(ValueError, match="device 'Ascend' is not available"):
+            setup_device(name)
+    with pytest.raises(ValueError, match="device is 'cuda:0', but the number of the card is 1"):
+        setup_device('cuda:0', 1)
+    assert setup_device('auto') == setup_device('cpu:0') == 'CPU'
+
+
+@pytest.mark.parametrize(
+    ('device', 'expected'),
+    [
+        ('auto', ('auto', None)),
+        ('cpu', ('CPU', None)),
+        ('GPU', ('GPU', None)),
+        ('gpu:1', ('GPU', 1)),
+        ('cuda', ('GPU', None)),
+        ('CUDA:12', ('GPU', 12)),
+        ('ascend:0', ('Ascend', 0)),
+        ('npu:3', ('Ascend', 3)),
+    ],
+)
+def test_devices_have_pytorchs_names_too(device, expected):
+    assert parse_device(device) == expected
+
+
+@pytest.mark.parametrize('device', ['', 'tpu', 'auto:1', 'cuda:', 'cuda:a', 'cuda:-1', 'gpu:0:1'])
+def test_other_devices_are_told_what_there_is(device):
+    with pytest.raises(
+        ValueError, match=r"is not known, expected .* 'GPU:0', 'cuda:0', 'Ascend:0'"
+    ):
+        parse_device(device)
+    with pytest.raises(TypeError, match='device is 0, expected a text'):
+        parse_device(0)
 
 
 def test_device_may_be_set_up_again_after_computing():
