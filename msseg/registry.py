@@ -224,7 +224,9 @@ def add_config_path(error: Exception, where: str) -> None:
     error.config_path = where
     if isinstance(error, OSError) and error.strerror is not None:
         error.strerror = f'{where}: {error.strerror}'
-    elif error.args and isinstance(error.args[0], str):
+    elif (
+        error.args and isinstance(error.args[0], str) and not error.args[0].startswith(f'{where}: ')
+    ):
         error.args = (f'{where}: {error.args[0]}', *error.args[1:])
 
 

@@ -38,9 +38,16 @@ def build_split(cfg: Config, split: str) -> CustomDataset:
 
     Raises:
         KeyError: The config does not say it.
+        ValueError: Its classes are unknown.
     """
     test_mode = None if split == 'train' else {'test_mode': True}
-    return build_dataset(required(cfg, f'data.{split}'), test_mode)
+    dataset = build_dataset(required(cfg, f'data.{split}'), test_mode)
+    if getattr(dataset, 'CLASSES', None) is None:
+        raise ValueError(
+            f'data.{split}: {type(dataset).__name__}: the classes are unknown; give classes=[…], '
+            'their names'
+        )
+    return dataset
 
 
 def required(cfg: Config, key: str) -> Any:
@@ -95,6 +102,27 @@ def check_classes(model: nn.Cell, dataset: CustomDataset) -> None:
                 f'{type(dataset).__name__} has {num_classes} classes {tuple(dataset.CLASSES)}: '
                 f'set num_classes={num_classes} in every head'
             )
+
+
+def check_ignore_index(model: nn.Cell, dataset: CustomDataset) -> None:
+    """Raise ValueError unless heads and losses leave out the label value that the data set does.
+
+    Of a loss that has an ``ignore_index`` of its own it may also be a class.
+    """
+    expected = getattr(dataset, 'ignore_index', None)
+    for name, head in model.heads if expected is not None else ():
+        own = {f'head {name!r}': getattr(head, 'ignore_index', expected)}
+        for loss in getattr(head, 'loss_decode', ()):
+            value = getattr(loss, 'ignore_index', None)
+            if value is not None and not 0 <= value < head.num_classes:
+                own[f'{type(loss).__name__} of head {name!r}'] = value
+        for who, value in own.items():
+            if value != expected:
+                raise ValueError(
+                    f'model: {who} has ignore_index={value}, but the data set '
+                    f'{type(dataset).__name__} has {expected}: pixels that one leaves out would '
+                    f'count for the other; set ignore_index={expected} there'
+                )
 
 
 def graph_settings(cfg: Config) -> str:

@@ -15,6 +15,7 @@ from msseg.config import Config
 from msseg.datasets.pipelines import Compose, LoadImageFromFile
 from msseg.datasets.pipelines.loading import describe_image
 from msseg.datasets.sample_rng import seeded_sample
+from msseg.datasets.test_loader import collected_views
 
 _DEEP_MODES = ('I', 'F')  # of Pillow, with more than 8 bits
 _PNG_MODES = ('1', 'L', 'LA', 'P', 'RGB', 'RGBA')
@@ -37,7 +38,9 @@ class Preparation:
 
     def __init__(self, cfg: Config) -> None:
         steps = test_pipeline(cfg)
-        self.loader: Callable[[dict], dict] = Compose(steps[:1]).transforms[0]
+        first = Compose(steps[:1])
+        self.loader: Callable[[dict], dict] = first.transforms[0]
+        self._where = first.where or 'the test pipeline'
         self._rest = Compose(steps[1:])
 
     def load(self, path: str | Path) -> dict:
@@ -69,14 +72,7 @@ class Preparation:
             results = self.start(image, name)
             results['rng'] = rng
             data = self._rest(results)
-        if not isinstance(data, dict) or 'img' not in data:
-            raise ValueError(
-                "the test pipeline gave no image: end its transforms with ImageToTensor(keys=['img'"
-                "]) and Collect(keys=['img'])"
-            )
-        imgs = data['img'] if isinstance(data['img'], list) else [data['img']]
-        metas = data['img_metas'] if isinstance(data['img_metas'], list) else [data['img_metas']]
-        return [np.ascontiguousarray(img, np.float32) for img in imgs], metas
+        return collected_views(data, self._where, name or None, name or None)
 
     def start(self, image: str | Path | np.ndarray | Image, name: str = '') -> dict:
         """Return what the pipeline's first step makes of an image; see `__call__`."""

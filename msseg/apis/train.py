@@ -12,6 +12,7 @@ from msseg.apis.build import (
     build_model,
     build_split,
     check_classes,
+    check_ignore_index,
     graph_settings,
     loader_options,
     required,
@@ -144,6 +145,7 @@ def train_segmentor(
     refuse_unsupported(cfg)
     drop_meaningless(cfg, get_schema())
     check_classes(model, dataset)
+    check_ignore_index(model, dataset)
     runner = build_runner(model, dataset, cfg, work_dir)
     runner.timestamp = timestamp or runner.timestamp
     signals = StopSignals()
@@ -279,10 +281,11 @@ def evaluation_of(
     check_classes(model, dataset)
     with scoring(dataset, metrics):
         pass  # what hinders evaluation is said now
+    _, *views, _ = TestLoader(dataset, 0, with_labels=False).load(0)
     reported = evaluation_keys(dataset, metrics)
     if with_loss:
         segmenter = LossSegmenter(model)
-        check_single_view(*TestLoader(dataset, 0, with_labels=False).load(0)[1:3])
+        check_single_view(*views)
         reported += ['loss', *segmenter.names]
     else:
         segmenter = Segmenter(model)

@@ -36,7 +36,7 @@ class CustomDataset:
             line, relative to `data_root`. All images of `img_dir` by default.
         data_root: What relative `img_dir`, `ann_dir` and `split` start from.
         test_mode: Samples go through the pipeline without their labels.
-        ignore_index: Label value of pixels that do not count.
+        ignore_index: Label value of pixels that do not count; no class.
         reduce_zero_label: Files hold class i as i + 1, and 0 for pixels that do not count.
         classes: Names of the classes to use, or a text file with one a line; of a data set with
             classes of its own, a part of them: the others' pixels do not count.
@@ -104,6 +104,12 @@ class CustomDataset:
         self.palette_is_known = palette is not None or self.PALETTE is not None
         choice = choose_classes(self.CLASSES, self.PALETTE, classes, palette, who)
         self.CLASSES, self.PALETTE = choice.names, choice.palette
+        if self.CLASSES is not None and 0 <= ignore_index < len(self.CLASSES):
+            raise ValueError(
+                f'{who}: ignore_index is {ignore_index}, one of the {len(self.CLASSES)} classes, '
+                'which would count nowhere; give another value, such as -1, to data sets, heads '
+                'and seg_pad_val'
+            )
         self.custom_classes = classes is not None
         self.class_map = self._with_ignored(choice.class_map)
         self.gt_seg_map_loader = LoadAnnotations(**(gt_seg_map_loader_cfg or {}))

@@ -100,16 +100,12 @@ class TestLoader:
         """
         data = load_sample(self.dataset, index, seed=0, epoch=0)
         filename = get_filename(self.dataset, index)
-        if not isinstance(data, dict) or 'img' not in data:
-            raise ValueError(
-                f'{filename}: the test pipeline gave no image; end its transforms with '
-                "ImageToTensor(keys=['img']) and Collect(keys=['img'])"
-            )
-        imgs = data['img'] if isinstance(data['img'], list) else [data['img']]
-        metas = data.get('img_metas', [{} for _ in imgs])
-        metas = metas if isinstance(metas, list) else [metas]
-        imgs = [np.ascontiguousarray(img, np.float32) for img in imgs]
-        return TestSample(index, imgs, metas, self._load_label(index))
+        infos = getattr(self.dataset, 'img_infos', None)
+        own_name = infos[index].get('filename', filename) if infos else filename
+        views = collected_views(
+            data, f'{filename}: {_pipeline_of(self.dataset)}', filename, own_name
+        )
+        return TestSample(index, *views, self._load_label(index))
 
     def _load_label(self, index: int) -> np.ndarray | None:
         infos = getattr(self.dataset, 'img_infos', None)
@@ -133,6 +129,56 @@ class TestLoader:
         for pool in self._pools:
             pool.close()
         self._pools.clear()
+
+
+def collected_views(
+    data: Any, who: str, filename: str | None, ori_filename: str | None
+) -> tuple[list[np.ndarray], list[dict]]:
+    """Return what a test pipeline gave: the image and what is known of it, for each scale and flip.
+
+    Args:
+        data: What the pipeline returned.
+        who: The pipeline's name, for errors.
+        filename: The image's file, where the pipeline does not collect it.
+        ori_filename: Its name in the data set, where the pipeline does not collect it.
+
+    Returns:
+        Images, float32 (c, h, w), and dicts with at least ``ori_shape``, ``flip`` (False where it
+        is not collected), ``flip_direction`` and the names.
+
+    Raises:
+        ValueError: There is no image, or its ``ori_shape`` is not known.
+    """
+    if not isinstance(data, dict) or 'img' not in data:
+        raise ValueError(
+            f"{who} gave no image; end its transforms with ImageToTensor(keys=['img']) and "
+            "Collect(keys=['img'])"
+        )
+    imgs, metas = (
+        value if isinstance(value, list) else [value]
+        for value in (data['img'], data.get('img_metas'))
+    )
+    for meta in metas:
+        if not isinstance(meta, dict) or 'ori_shape' not in meta:
+            raise ValueError(
+                f"{who} gave no 'ori_shape' in img_metas, which holds "
+                f'{sorted(meta) if isinstance(meta, dict) else "nothing"}; end its transforms with '
+                "Collect(keys=['img']), and let its meta_keys, if given, hold 'ori_shape'"
+            )
+    known = {'filename': filename, 'ori_filename': ori_filename}
+    known |= {'flip': False, 'flip_direction': 'horizontal'}
+    imgs = [np.ascontiguousarray(img, np.float32) for img in imgs]
+    return imgs, [{**known, **meta} for meta in metas]
+
+
+def _pipeline_of(dataset: Any) -> str:
+    """Return where in the config a data set's pipeline, or that of its first part, stands."""
+    while not hasattr(dataset, 'pipeline'):
+        parts = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
+        if parts[0] is None:
+            return 'the test pipeline'
+        dataset = parts[0]
+    return getattr(dataset.pipeline, 'where', '') or 'the test pipeline'
 
 
 def _unflatten(index: int, flat: np.ndarray, gt: np.ndarray, header: np.ndarray) -> TestSample:

@@ -6,7 +6,7 @@ A signature says what fits, and `checked` refuses the rest::
     def __init__(self, prob: Probability, size: Size, mode: Literal['near', 'far'] = 'near'): ...
 
 ``bool`` takes truth values only, ``int`` whole numbers only, ``float`` finite numbers, `Annotated`
-with a `Range` or a `Length` bounds. Infinity is taken where a range reaches it, NaN nowhere.
+with `Bounds` (a `Range`, a `Length`) less. Infinity is taken where a range reaches it, NaN nowhere.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import numpy as np
 
+from msseg.utils.shown import shown
 from msseg.utils.suggest import did_you_mean
 
 F = TypeVar('F', bound=Callable)
@@ -32,8 +33,19 @@ _INT32 = 2**31 - 1
 _LONGEST = 100
 
 
+class Bounds:
+    """What stands in `Annotated` beside a hint and narrows it; a base."""
+
+    def __contains__(self, value: Any) -> bool:
+        raise NotImplementedError
+
+    def describe(self, what: str) -> str:
+        """Return what fits, given what fits the hint."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class Range:
+class Range(Bounds):
     """Bounds of a number.
 
     Args:
@@ -54,8 +66,8 @@ class Range:
         return not (self.above and value == self.low) and not (self.below and value == self.high)
 
     def describe(self, what: str) -> str:
-        """Return what fits, such as "a number above 0"."""
-        has_low, has_high = self.low > -_LARGEST, self.high < _LARGEST
+        has_low = self.low > -_LARGEST
+        has_high = self.high < _LARGEST and self.high != _INT32
         if has_low and has_high and not self.above and not self.below:
             return f'{what} from {self.low} to {self.high}'
         low = f'{"above" if self.above else "of at least"} {self.low}' if has_low else ''
@@ -64,7 +76,7 @@ class Range:
 
 
 @dataclass(frozen=True)
-class Length:
+class Length(Bounds):
     """Bounds of how many values a list, a dict or a text holds."""
 
     low: int = 1
@@ -74,10 +86,22 @@ class Length:
         return self.low <= len(value) <= self.high
 
     def describe(self, what: str) -> str:
-        """Return what fits."""
         if self.high == _INT32:
             return f'{what}, not empty' if self.low == 1 else f'{what}, at least {self.low}'
         return f'{what}, {self.low} to {self.high} of them'
+
+
+@dataclass(frozen=True)
+class Ordered(Bounds):
+    """A pair whose second number is at least the first, or with `strictly` above it."""
+
+    strictly: bool = False
+
+    def __contains__(self, value: Any) -> bool:
+        return value[0] < value[1] or (value[0] == value[1] and not self.strictly)
+
+    def describe(self, what: str) -> str:
+        return f'(smallest, largest), {what}'
 
 
 Probability = Annotated[float, Range(0, 1)]
@@ -90,6 +114,10 @@ Channels = Annotated[int, Range(1, 65535)]
 Pixels = Annotated[int, Range(1, 2**20)]
 Size = tuple[Pixels, Pixels]
 Seed = Annotated[int, Range(0, 2**32 - 1)]
+Name = Annotated[str, Length()]
+T = TypeVar('T')
+NonEmpty = Annotated[Sequence[T], Length()]
+Factors = Annotated[tuple[NonNegative, NonNegative], Ordered()]
 File = str | Path
 
 
@@ -148,7 +176,7 @@ def check_arguments(
         function: The function.
         arguments: Values by name; those that the function does not name are passed over.
         who: What the function belongs to, for the message; '' for nothing.
-        ranges_only: Look only at hints that hold a `Range` or a `Length`.
+        ranges_only: Look only at hints that hold `Bounds`.
     """
     hints = type_hints(function)
     for name, value in arguments.items():
@@ -161,8 +189,9 @@ def check_value(value: Any, hint: Any, name: str, who: str) -> None:
     if not fits(value, hint):
         words = _words(hint)
         suggestion = did_you_mean(value, words) if isinstance(value, str) and words else ''
+        lead = f'{who}: ' if who else ''
         error = ArgumentError(
-            f'{f"{who}: " if who else ""}{name} is {shown(value)}, expected {describe(hint)}'
+            f'{lead}{name} is {shown(value, _LONGEST)}, expected {describe(hint)}'
             f'{f".{suggestion}" if suggestion else ""}'
         )
         error.argument = name
@@ -230,11 +259,11 @@ def describe(hint: Any) -> str:
     if origin is Annotated:
         text = describe(args[0])
         for bounds in args[1:]:
-            text = bounds.describe(text) if isinstance(bounds, (Range, Length)) else text
+            text = bounds.describe(text) if isinstance(bounds, Bounds) else text
         return text
     if origin in (Union, types.UnionType):
-        words = [describe(arg) for arg in args if arg is not Path]
-        return ' or '.join(dict.fromkeys(words))
+        args = [arg for arg in args if arg is not str] if Path in args else args
+        return ', or '.join(dict.fromkeys(map(describe, args)))
     if origin is Literal:
         return f'one of {list(args)}' if len(args) > 1 else repr(args[0])
     if hint in _WORDS:
@@ -249,14 +278,6 @@ def describe(hint: Any) -> str:
     if kind in (dict, Mapping):
         return 'a dict'
     return 'a function' if kind is Callable else str(getattr(kind, '__name__', kind))
-
-
-def shown(value: Any) -> str:
-    """Return a value's repr for a message, cut short."""
-    if isinstance(value, int) and abs(value) > 10**30:
-        return f'a whole number of {value.bit_length()} bits'
-    text = repr(value)
-    return text if len(text) <= _LONGEST else f'{text[: _LONGEST - 1]}…'
 
 
 def plain_numbers(value: Any) -> Any:
@@ -283,7 +304,7 @@ _WORDS = {
 
 
 def _fits_annotated(value: Any, base: Any, *extras: Any) -> bool:
-    bounds = [extra for extra in extras if isinstance(extra, (Range, Length))]
+    bounds = [extra for extra in extras if isinstance(extra, Bounds)]
     if bounds and base is int:
         right = _is_whole(value)
     elif bounds and base is float:
@@ -313,7 +334,7 @@ def _is_number(value: Any) -> bool:
 
 def _has_bounds(hint: Any) -> bool:
     if get_origin(hint) is Annotated:
-        return any(isinstance(arg, (Range, Length)) for arg in get_args(hint))
+        return any(isinstance(arg, Bounds) for arg in get_args(hint))
     return any(_has_bounds(arg) for arg in get_args(hint))
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from msseg.datasets import TestLoader, TrainLoader, build_dataset
+from msseg.config import Config
+from msseg.datasets import RepeatDataset, TestLoader, TrainLoader, build_dataset
 from tests.test_datasets.data_folder import TRAIN, config, write_images
 
 
@@ -64,12 +65,18 @@ def test_without_labels(root, workers):
 
 def test_pipeline_without_test_time_augmentation(root):
     pipeline = [t for t in TRAIN if t['type'] not in ('LoadAnnotations', 'RandomCrop')]
-    pipeline[-1] = dict(type='Collect', keys=['img'], meta_keys=['filename'])
+    pipeline[-1] = dict(type='Collect', keys=['img'], meta_keys=['ori_shape'])
     sample = next(
         iter(TestLoader(build_dataset(config(root, test_mode=True, pipeline=pipeline)), 0))
     )
 
     assert [img.shape for img in sample.imgs] == [(3, 20, 30)] and len(sample.metas) == 1
+    meta = sample.metas[0]
+    assert (meta['flip'], meta['flip_direction'], meta['ori_filename']) == (
+        False,
+        'horizontal',
+        'image0.jpg',
+    )
     dataset = build_dataset(config(root, test_mode=True, pipeline=[lambda results: None]))
     with pytest.raises(ValueError, match='image0.jpg: the test pipeline gave no image'):
         next(iter(TestLoader(dataset, 0)))
@@ -83,3 +90,22 @@ def test_missing_label_names_its_file(tmp_path, workers):
 
     with pytest.raises(FileNotFoundError, match='image1.png: there is no such file'):
         list(TestLoader(dataset, workers))
+
+
+@pytest.mark.parametrize('meta_keys', [['filename'], None])
+def test_a_pipeline_that_does_not_collect_the_size_is_named(root, meta_keys):
+    pipeline = [t for t in TRAIN if t['type'] not in ('LoadAnnotations', 'RandomCrop')]
+    last = dict(type='Collect', keys=['img'], meta_keys=meta_keys)
+    pipeline = [*pipeline[:-1], *([last] if meta_keys else [])]
+    cfg = Config({'data': {'val': config(root, test_mode=True, pipeline=pipeline)}})
+    dataset = RepeatDataset(build_dataset(cfg.data.val), 2)
+    with pytest.raises(ValueError, match="jpg: data.val.pipeline gave no 'ori_shape' in img_metas"):
+        TestLoader(dataset, 0).load(0)
+
+
+def test_a_key_that_no_transform_writes_is_said_with_its_pipeline(root):
+    pipeline = [*TRAIN[:-1], dict(type='Collect', keys=['img'], meta_keys=['colour'])]
+    cfg = Config({'data': {'train': config(root, pipeline=pipeline)}})
+    dataset = build_dataset(cfg.data.train)
+    with pytest.raises(KeyError, match="data.train.pipeline: Collect: there is no 'colour'"):
+        dataset[0]

@@ -116,7 +116,7 @@ class TestFCNHead:
         ('options', 'message'),
         [
             (dict(num_convs=0, concat_input=False), r'channels \(4\) must equal in_channels'),
-            (dict(num_convs=-1), 'num_convs -1'),
+            (dict(num_convs=-1), 'num_convs is -1'),
         ],
     )
     def test_bad_values_are_explained(self, options, message):
@@ -211,7 +211,7 @@ class TestLosses:
             (
                 dict(loss_decode=3),
                 TypeError,
-                'loss_decode must be a dict or a list of dicts, got 3',
+                'loss_decode is 3, expected a dict, or a list, each a dict',
             ),
             (
                 dict(loss_decode=dict(type='CrossEntropyLoss', class_weight=[1, 2])),
@@ -219,9 +219,44 @@ class TestLosses:
                 'class_weight has 2 numbers, expected one for each of 3 classes',
             ),
             (dict(out_channels=2), ValueError, 'out_channels is 2, expected num_classes'),
-            (dict(dropout_ratio=1.0), ValueError, 'ratio is 1.0, expected a number of at'),
+            (
+                dict(dropout_ratio=1.0),
+                ValueError,
+                'dropout_ratio is 1.0, expected a number below 1',
+            ),
+            (dict(loss_decode=[]), ValueError, r'loss_decode is \[\], .*not empty'),
+            (dict(ignore_index=2), ValueError, 'ignore_index is 2, one of the 3 classes'),
+            (dict(num_classes=1), ValueError, 'num_classes is 1.*num_classes=2, out_channels=1'),
+            (dict(num_classes=10**400), ValueError, 'expected a whole number from 1 to 65535'),
+            (dict(in_index=10**400), ValueError, 'in_index is <a whole number'),
         ],
     )
     def test_bad_options_are_explained(self, options, error, message):
         with pytest.raises(error, match=message):
             fcn(**options)
+
+    @pytest.mark.parametrize(
+        'loss',
+        [
+            dict(type='CrossEntropyLoss'),
+            dict(type='DiceLoss'),
+            dict(type='TverskyLoss'),
+            dict(type='RMILoss'),
+            dict(type='LovaszLoss', per_image=True),
+        ],
+    )
+    def test_losses_that_compare_channels_refuse_a_single_one(self, loss):
+        options = dict(num_classes=2, out_channels=1, threshold=0.5)
+        message = 'out_channels is 1, but .* needs at least 2; two classes by one channel are'
+        with pytest.raises(ValueError, match=message):
+            fcn(loss_decode=[dict(type='FocalLoss'), loss], **options)
+
+    def test_a_binary_loss_refuses_a_channel_for_each_class(self):
+        loss = dict(type='LovaszLoss', loss_type='binary', reduction='none')
+        with pytest.raises(ValueError, match='out_channels is 3, but LovaszLoss .* at most 1'):
+            fcn(loss_decode=loss)
+        assert fcn(loss_decode=loss, num_classes=2, out_channels=1).out_channels == 1
+
+    def test_losses_of_one_name_are_announced(self, caplog):
+        fcn(loss_decode=[dict(type='CrossEntropyLoss'), dict(type='CrossEntropyLoss')])
+        assert 'losses of one loss_name are logged as their sum' in caplog.text

@@ -127,7 +127,7 @@ def test_extreme_logits_stay_finite():
         (dict(gamma=-1.0), ValueError, 'gamma is -1.0, expected a number of at least 0'),
         (dict(gamma='2'), ValueError, "gamma is '2', expected a number"),
         (dict(alpha=2.0), ValueError, 'alpha is 2.0, expected a number from 0 to 1'),
-        (dict(alpha=[0.5, '1']), ValueError, 'expected a number from 0 to 1, or a list'),
+        (dict(alpha=[0.5, '1']), ValueError, 'expected a number from 0 to 1, or a list, each'),
         (dict(alpha=[]), ValueError, r'alpha is \[\]'),
         (dict(reduction='men'), ValueError, "reduction is 'men'.*Did you mean 'mean'"),
         (dict(class_weight='no.npy'), FileNotFoundError, "'no.npy', which does not exist"),

@@ -207,12 +207,15 @@ def test_class_weights_are_read_from_files(tmp_path):
 @pytest.mark.parametrize(
     ('options', 'error', 'message'),
     [
-        (dict(use_mask=True), ValueError, 'use_mask=True is not supported'),
+        (dict(use_mask=True), ValueError, 'use_mask is True, expected False'),
         (dict(reduction='men'), ValueError, "reduction is 'men'.*Did you mean 'mean'"),
         (dict(use_sigmoid=True, avg_by_class_weight=True), ValueError, 'is for softmax'),
         (dict(class_weight='none.npy'), FileNotFoundError, "'none.npy', which does not exist"),
         (dict(class_weight='abc'), FileNotFoundError, 'does not exist'),
-        (dict(class_weight=[[1, 2]]), ValueError, 'expected a list of one number per class'),
+        (dict(class_weight=[[1, 2]]), ValueError, 'expected a list, each a number of at least 0'),
+        (dict(class_weight=[1, -1, 1, 1]), ValueError, 'each a number of at least 0'),
+        (dict(class_weight=[float('nan')] * 4), ValueError, r'class_weight is \[nan, '),
+        (dict(loss_weight=-1), ValueError, 'loss_weight is -1, expected a number of at least 0'),
         (dict(class_weights=[1]), TypeError, "no argument 'class_weights'.*'class_weight'"),
     ],
 )

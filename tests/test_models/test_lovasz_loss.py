@@ -203,8 +203,16 @@ def test_avg_factor_is_what_the_mean_over_images_divides_by():
         (dict(loss_type='multiclass'), ValueError, "Did you mean 'multi_class'"),
         (dict(classes='presnt', per_image=True), ValueError, "Did you mean 'present'"),
         (dict(classes=[], per_image=True), ValueError, r'classes is \[\]'),
-        (dict(classes=[1.5], per_image=True), ValueError, 'or a list of class numbers'),
-        (dict(classes=[-1], per_image=True), ValueError, 'or a list of class numbers'),
+        (
+            dict(classes=[1.5], per_image=True),
+            ValueError,
+            'or a list, each a whole number of at least 0',
+        ),
+        (
+            dict(classes=[-1], per_image=True),
+            ValueError,
+            'or a list, each a whole number of at least 0',
+        ),
         (dict(class_weight='no.npy', per_image=True), FileNotFoundError, 'does not exist'),
     ],
 )

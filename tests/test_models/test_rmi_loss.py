@@ -154,11 +154,11 @@ def test_perfect_predictions_of_large_maps_stay_finite():
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (dict(rmi_radius=0), 'rmi_radius is 0, expected 1 to 10'),
-        (dict(rmi_pool_way=3), 'rmi_pool_way is 3, expected 0, 1 or 2'),
+        (dict(rmi_radius=0), 'rmi_radius is 0, expected a whole number from 1 to 10'),
+        (dict(rmi_pool_way=3), 'rmi_pool_way is 3, expected one of .0, 1, 2.'),
         (dict(rmi_pool_size=3), 'rmi_pool_size is 3 and rmi_pool_stride 4, expected the same'),
-        (pooled(0), 'rmi_pool_size is 0, expected 1 or more'),
-        (dict(lambda_way=2), 'lambda_way is 2, expected 0 or 1'),
+        (pooled(0), 'rmi_pool_size is 0, expected a whole number'),
+        (dict(lambda_way=2), 'lambda_way is 2, expected one of .0, 1.'),
         (dict(jitter=0), 'jitter is 0, expected a number above 0'),
     ],
 )

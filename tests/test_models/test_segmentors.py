@@ -110,7 +110,8 @@ def test_windows_that_leave_gaps_are_refused_when_the_model_is_built():
 
 
 def test_two_classes_by_one_channel_are_predicted_by_threshold():
-    head = dict(FCN, num_classes=2, out_channels=1, threshold=0.6)
+    loss = dict(type='FocalLoss')
+    head = dict(FCN, num_classes=2, out_channels=1, threshold=0.6, loss_decode=loss)
     model = build_segmentor(encoder_decoder(decode_head=head)).set_train(False)
     logits = SegmentorForTest(model, 'logits', dynamic=False)(image()).asnumpy()
     labels = SegmentorForTest(model, 'labels', dynamic=False)(image()).asnumpy()

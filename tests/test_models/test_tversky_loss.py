@@ -89,7 +89,7 @@ def test_batch_without_a_valid_pixel_costs_nothing():
     ('options', 'error', 'message'),
     [
         (dict(alpha=0.5), ValueError, 'alpha is 0.5 and beta 0.7, expected a sum of 1'),
-        (dict(class_weight=[[1]]), ValueError, 'expected a list of one number per class'),
+        (dict(class_weight=[[1]]), ValueError, 'expected a list, each a number of at least 0'),
         (dict(reduction='mean'), TypeError, "no argument 'reduction'"),
     ],
 )

@@ -19,7 +19,6 @@ from msseg.utils.arguments import (
     checked,
     describe,
     fits,
-    shown,
 )
 
 NAN, INF = float('nan'), float('inf')
@@ -58,7 +57,7 @@ def test_what_fits_a_hint(hint, right, wrong):
         (Probability, 'a number from 0 to 1'),
         (Positive, 'a number above 0'),
         (Annotated[float, Range(0, 1, below=True)], 'a number of at least 0 and below 1'),
-        (Size | None, '2 values, each a whole number from 1 to 1048576 or None'),
+        (Size | None, '2 values, each a whole number from 1 to 1048576, or None'),
         (Literal['a', 'b'], "one of ['a', 'b']"),
         (Annotated[Sequence[float], Length()], 'a list, each a number, not empty'),
     ],
@@ -82,7 +81,7 @@ def test_numbers_of_numpy_are_handed_on_as_python_has_them():
     ('arguments', 'message'),
     [
         (dict(share=2), '^Part: share is 2, expected a number from 0 to 1$'),
-        (dict(share=1, size=10**400), 'size is a whole number of 1329 bits'),
+        (dict(share=1, size=10**400), 'size is <a whole number of 1329 bits>'),
         (dict(share=1, kind='xx'), "expected 'x'. Did you mean 'x'"),
         ({}, 'missing 1 required positional argument'),
     ],
@@ -97,4 +96,3 @@ def test_an_error_knows_its_argument_and_values_are_cut_short():
         Part(0.5, size='x' * 1000)
     assert caught.value.argument == 'size'
     assert len(str(caught.value)) < 200
-    assert shown(10**5000) == 'a whole number of 16610 bits'

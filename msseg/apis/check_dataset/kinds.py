@@ -21,6 +21,12 @@ KINDS = {
     'refused': Kind(
         'error', 'refused', 'The data set itself refuses its files.', 'Do what it says.'
     ),
+    'unknown_classes': Kind(
+        'error',
+        'unknown classes',
+        'Neither training nor evaluation starts, and label values are not judged.',
+        'Give the data set classes=[…].',
+    ),
     'listed_image_missing': Kind(
         'error',
         'listed image is missing',

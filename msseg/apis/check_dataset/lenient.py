@@ -69,6 +69,9 @@ class LenientMixin:
                 raise
             # all is known by now: it is the files that the class refuses
             self.listing.note('refused', self.split or str(self.img_dir), str(error))
+        if self.CLASSES is None:
+            where = self.split or str(self.img_dir)
+            self.listing.note('unknown_classes', where, 'give classes=[…], their names')
 
     def load_annotations(
         self,

@@ -9,7 +9,7 @@ import numpy as np
 
 from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines.resize_crop import ResizeCrop
-from msseg.registry import build_from_cfg
+from msseg.registry import add_config_path, build_from_cfg, config_path
 
 
 @PIPELINES.register_module()
@@ -17,7 +17,8 @@ class Compose:
     """Apply transforms one after the other.
 
     A Resize right before a RandomCrop is done together with it, with the same result: see
-    `resize_crop`. The attribute `transforms` holds them as given.
+    `resize_crop`. The attribute `transforms` holds them as given, and `where` their place in the
+    config, such as ``data.train.pipeline``, or ''.
 
     Args:
         transforms: Configs or callables. A transform that returns None ends the pipeline with
@@ -30,6 +31,8 @@ class Compose:
     def __init__(self, transforms: Sequence[dict | Callable[[dict], dict | None]]) -> None:
         if not isinstance(transforms, Sequence) or isinstance(transforms, str):
             raise TypeError(f'a pipeline must be a list of transforms, but got {transforms!r}')
+        first = transforms[0] if transforms else None
+        self.where = config_path(first).removesuffix('[0]') if isinstance(first, dict) else ''
         self.transforms = [self._build(transform) for transform in transforms]
         self._steps: list[Callable] = []
         for transform in self.transforms:
@@ -54,6 +57,9 @@ class Compose:
                 results = step(results)
             except cv2.error as error:
                 raise ValueError(_refusal(step, results, error)) from error
+            except KeyError as error:  # what another transform was to write
+                add_config_path(error, self.where)
+                raise
             if results is None:
                 return None
         return results

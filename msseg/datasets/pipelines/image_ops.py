@@ -109,20 +109,25 @@ def rotate(
         w, h = int(np.round(new_w)), int(np.round(new_h))
     channels = 1 if img.ndim == 2 else img.shape[2]
     border = tuple(fill) if isinstance(fill, Sequence) else (fill,) * min(channels, 4)
-    return cv2.warpAffine(
-        img, matrix, (w, h), flags=INTERPOLATIONS[interpolation], borderValue=border
+    # OpenCV warps no int32; float64 holds its values exactly
+    source = img.astype(np.float64) if img.dtype == np.int32 else img
+    rotated = cv2.warpAffine(
+        source, matrix, (w, h), flags=INTERPOLATIONS[interpolation], borderValue=border
     )
+    return rotated.astype(img.dtype, copy=False)
 
 
-def count_values(label: np.ndarray) -> np.ndarray:
+def count_values(label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Count how often each value occurs in a label.
 
     Args:
-        label: (h, w) uint8, or int16, whose negative values are not counted.
+        label: (h, w) uint8, int16 or int32.
 
     Returns:
-        int64 counts, of length 256 for uint8.
+        The values that occur, and how often, int64.
     """
     if label.dtype == np.uint8 and label.size < 2**24:  # the histogram counts in float32
-        return cv2.calcHist([label], [0], None, [256], [0, 256]).ravel().astype(np.int64)
-    return np.bincount(label[label >= 0], minlength=256)
+        counts = cv2.calcHist([label], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+        values = np.flatnonzero(counts)
+        return values, counts[values]
+    return np.unique(label, return_counts=True)

@@ -20,8 +20,7 @@ def check_label_values(
         path: The label's file, for errors.
 
     Returns:
-        The label: uint8 where all classes and ignore_index fit, else int16 (which OpenCV can
-        warp, unlike int32).
+        The label, of the type that `label_dtype` gives.
 
     Raises:
         ValueError: Another value occurs; names the file, the values and their pixel counts.
@@ -32,13 +31,41 @@ def check_label_values(
     wrong = [v for v in values if not 0 <= v < num_classes and v != ignore_index]
     if wrong:
         raise ValueError(_wrong_values(label, values, wrong, num_classes, ignore_index, path))
-    wide = num_classes > 256 or not 0 <= ignore_index <= 255
-    return label.astype(np.int16 if wide else np.uint8, copy=False)
+    return label.astype(label_dtype(num_classes, ignore_index), copy=False)
+
+
+def label_dtype(num_classes: int, ignore_index: int) -> np.dtype:
+    """Return the smallest of uint8, int16 and int32 that holds all classes and ignore_index."""
+    low, high = min(ignore_index, 0), max(ignore_index, num_classes - 1)
+    kinds = map(np.dtype, (np.uint8, np.int16, np.int32))
+    return next(k for k in kinds if np.iinfo(k).min <= low and high <= np.iinfo(k).max)
+
+
+def fillable(label: np.ndarray, value: int, results: dict, who: str) -> np.ndarray:
+    """Return a label, of a wider type where it needs one to hold what it is to be filled with.
+
+    Args:
+        label: (h, w).
+        value: What it is to be filled with.
+        results: The sample; its ``num_classes`` and ``ignore_index`` say what the value may be.
+        who: Transform and argument, for the error.
+
+    Raises:
+        ValueError: The value is neither a class nor ignore_index.
+    """
+    num_classes, ignore_index = results.get('num_classes'), results.get('ignore_index', 255)
+    if num_classes is not None and value != ignore_index and not 0 <= value < num_classes:
+        raise ValueError(
+            f'{who} is {value}, neither ignore_index={ignore_index} of the data set nor one of '
+            f'its {num_classes} classes; set it to {ignore_index}'
+        )
+    limits = np.iinfo(label.dtype)
+    return label if limits.min <= value <= limits.max else label.astype(np.int32)
 
 
 def _has_wrong_byte(label: np.ndarray, num_classes: int, ignore_index: int) -> bool:
     """Tell, fast, whether a label has to be looked at: False for bytes that are all right."""
-    if label.dtype != np.uint8 or num_classes > 256 or not 0 <= ignore_index <= 255:
+    if label.dtype != np.uint8 or label_dtype(num_classes, ignore_index) != np.uint8:
         return True
     gaps = ((num_classes, ignore_index - 1), (max(num_classes, ignore_index + 1), 255))
     return any(
@@ -64,6 +91,8 @@ def _wrong_values(
             "if the values number the objects of class 1, give the data set label_map={'1-': 1}; "
             'or add the missing classes'
         )
+    elif num_classes == 1:
+        advice = 'what is not of the one class is a class, too: name two, and set num_classes=2'
     elif wrong == [num_classes] and 0 in values:
         advice = (
             'if 0 stands for no class and classes count from 1, give the data set '

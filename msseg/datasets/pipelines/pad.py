@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines.arguments import check_size
 from msseg.datasets.pipelines.image_ops import multiple_of, pad_to
+from msseg.datasets.pipelines.label_check import fillable
 
 
 @PIPELINES.register_module()
 class Pad:
     """Pad image and label at the bottom and the right.
 
-    Reads: img, seg_fields and the labels they name. Writes: img, the labels, pad_shape,
-    pad_fixed_size, pad_size_divisor.
+    Reads: img, seg_fields and the labels they name, num_classes, ignore_index. Writes: img, the
+    labels, pad_shape, pad_fixed_size, pad_size_divisor.
 
     Args:
         size: Pad to this size (h, w); a larger image stays as it is.
@@ -52,7 +53,8 @@ class Pad:
         results['pad_fixed_size'] = self.size
         results['pad_size_divisor'] = self.size_divisor
         for key in results.get('seg_fields', []):
-            results[key] = pad_to(results[key], results['pad_shape'][:2], self.seg_pad_val)
+            label = fillable(results[key], self.seg_pad_val, results, 'Pad: seg_pad_val')
+            results[key] = pad_to(label, results['pad_shape'][:2], self.seg_pad_val)
         return results
 
     def __repr__(self) -> str:

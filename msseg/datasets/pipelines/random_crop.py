@@ -65,12 +65,9 @@ class RandomCrop:
 
     def is_varied(self, label: np.ndarray) -> bool:
         """Tell whether a part has two classes and none above `cat_max_ratio`."""
-        counts = count_values(label)
-        if 0 <= self.ignore_index < len(counts):
-            counts[self.ignore_index] = 0
-        return bool(
-            np.count_nonzero(counts) > 1 and counts.max() / counts.sum() < self.cat_max_ratio
-        )
+        values, counts = count_values(label)
+        counts = counts[values != self.ignore_index]
+        return len(counts) > 1 and bool(counts.max() / counts.sum() < self.cat_max_ratio)
 
     def __repr__(self) -> str:
         return (

@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
 import numpy as np
 
 from msseg.datasets.builder import PIPELINES
-from msseg.datasets.pipelines.arguments import check_prob, is_pair
+from msseg.datasets.pipelines.arguments import is_pair
+from msseg.datasets.pipelines.label_check import fillable
 from msseg.datasets.pipelines.random_crop import Box
 from msseg.datasets.pipelines.random_source import RandomSource, get_rng
+from msseg.utils.arguments import (
+    Int32,
+    NonEmpty,
+    Ordered,
+    Probability,
+    Range,
+    Size,
+    checked,
+)
+
+Holes = Annotated[int, Range(0, 10_000)]
+Share = tuple[Probability, Probability]
 
 
 @PIPELINES.register_module()
 class RandomCutOut:
     """Fill random rectangles with a constant.
 
-    Reads: img, seg_fields and the labels they name, rng. Writes: img, the labels.
+    Reads: img, seg_fields and the labels they name, num_classes, ignore_index, rng. Writes: img,
+    the labels.
 
     Args:
         prob: Probability.
@@ -25,42 +40,28 @@ class RandomCutOut:
         cutout_ratio: Size as shares (w, h) of the image, or a list to choose from. Give one of
             `cutout_shape` and `cutout_ratio`.
         fill_in: What to fill the image with: one number for all channels, or one for each.
-        seg_fill_in: Value for the label, in [0, 255]; None leaves the label as it is.
+        seg_fill_in: Value for the label, a class or ignore_index; None leaves the label as it is.
 
     Source: "Improved regularization of convolutional neural networks with cutout" (DeVries and
         Taylor, 2017); MMSegmentation 0.30 ``RandomCutOut``.
     """
 
+    @checked
     def __init__(
         self,
-        prob: float,
-        n_holes: int | tuple[int, int],
-        cutout_shape: tuple[int, int] | list[tuple[int, int]] | None = None,
-        cutout_ratio: tuple[float, float] | list[tuple[float, float]] | None = None,
+        prob: Probability,
+        n_holes: Holes | Annotated[tuple[Holes, Holes], Ordered(strictly=True)],
+        cutout_shape: Size | NonEmpty[Size] | None = None,
+        cutout_ratio: Share | NonEmpty[Share] | None = None,
         fill_in: float | Sequence[float] = 0,
-        seg_fill_in: int | None = None,
+        seg_fill_in: Int32 | None = None,
     ) -> None:
-        check_prob('RandomCutOut', 'prob', prob)
         if (cutout_shape is None) == (cutout_ratio is None):
             raise ValueError('RandomCutOut: give exactly one of cutout_shape and cutout_ratio')
         if isinstance(n_holes, int):
             n_holes = (n_holes, n_holes)
-        elif not is_pair(n_holes) or not 0 <= n_holes[0] < n_holes[1]:
-            raise ValueError(
-                f'RandomCutOut: n_holes={n_holes!r}; expected a number or (fewest, most)'
-            )
-        if seg_fill_in is not None and seg_fill_in not in range(256):
-            raise ValueError(
-                f'RandomCutOut: seg_fill_in={seg_fill_in!r}; expected None or a whole number in '
-                '[0, 255]'
-            )
         candidates = cutout_shape if cutout_ratio is None else cutout_ratio
         self.candidates = [candidates] if is_pair(candidates) else list(candidates)
-        if not self.candidates or not all(is_pair(c) for c in self.candidates):
-            raise ValueError(
-                f'RandomCutOut: cutout_shape or cutout_ratio is {candidates!r}; expected (w, h) '
-                'or a list of them'
-            )
         self.prob = prob
         self.n_holes = tuple(n_holes)
         self.with_ratio = cutout_ratio is not None
@@ -81,7 +82,10 @@ class RandomCutOut:
         results['img'] = _filled(img, boxes, self.fill_in)
         if self.seg_fill_in is not None:
             for key in results.get('seg_fields', []):
-                results[key] = _filled(results[key], boxes, self.seg_fill_in)
+                label = fillable(
+                    results[key], self.seg_fill_in, results, 'RandomCutOut: seg_fill_in'
+                )
+                results[key] = _filled(label, boxes, self.seg_fill_in)
         return results
 
     def _sample_boxes(self, rng: RandomSource, size: tuple[int, int]) -> list[Box]:

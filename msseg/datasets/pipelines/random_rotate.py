@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines.arguments import check_prob, is_pair
 from msseg.datasets.pipelines.image_ops import rotate
+from msseg.datasets.pipelines.label_check import fillable
 from msseg.datasets.pipelines.random_source import RandomSource, get_rng
 
 
@@ -14,7 +15,8 @@ from msseg.datasets.pipelines.random_source import RandomSource, get_rng
 class RandomRotate:
     """Rotate image and label with a probability.
 
-    Reads: img, seg_fields and the labels they name, rng. Writes: img, the labels.
+    Reads: img, seg_fields and the labels they name, num_classes, ignore_index, rng. Writes: img,
+    the labels.
 
     Args:
         prob: Probability.
@@ -60,7 +62,8 @@ class RandomRotate:
         bounds = (self.center, self.auto_bound)
         results['img'] = rotate(results['img'], angle, self.pad_val, 'bilinear', *bounds)
         for key in results.get('seg_fields', []):
-            results[key] = rotate(results[key], angle, self.seg_pad_val, 'nearest', *bounds)
+            label = fillable(results[key], self.seg_pad_val, results, 'RandomRotate: seg_pad_val')
+            results[key] = rotate(label, angle, self.seg_pad_val, 'nearest', *bounds)
         return results
 
     def _sample_angle(self, rng: RandomSource) -> float | None:

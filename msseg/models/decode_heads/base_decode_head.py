@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
 
 import mindspore as ms
 from mindspore import nn, ops
@@ -10,11 +11,23 @@ from mindspore import nn, ops
 from msseg.models.builder import build_loss, build_pixel_sampler
 from msseg.models.layers import Conv2d, Dropout2d, apply_init_cfg, resize
 from msseg.models.layers.activation import RELU
+from msseg.utils.arguments import (
+    Channels,
+    Int32,
+    Length,
+    Probability,
+    Range,
+    checked,
+)
 from msseg.utils.logging import warn_once
-from msseg.utils.suggest import did_you_mean
 
-_TRANSFORMS = ('resize_concat', 'multiple_select')
 _LOSS = {'type': 'CrossEntropyLoss', 'use_sigmoid': False, 'loss_weight': 1.0}
+Index = Annotated[int, Range(-255, 255)]
+_ONE_CHANNEL = (
+    'two classes by one channel are num_classes=2, out_channels=1, threshold=0.5 and '
+    "dict(type='CrossEntropyLoss', use_sigmoid=True), FocalLoss or LovaszLoss with "
+    "loss_type='binary'"
+)
 _INIT = {'type': 'Normal', 'std': 0.01, 'override': {'name': 'conv_seg'}}
 
 
@@ -55,26 +68,27 @@ class BaseDecodeHead(nn.Cell):
 
     is_cascade = False
 
+    @checked
     def __init__(
         self,
-        in_channels: int | Sequence[int],
-        channels: int,
+        in_channels: Channels | Sequence[Channels],
+        channels: Channels,
         *,
-        num_classes: int,
-        out_channels: int | None = None,
-        threshold: float | None = None,
-        dropout_ratio: float = 0.1,
-        conv_cfg: dict | None = None,
-        norm_cfg: dict | None = None,
+        num_classes: Channels,
+        out_channels: Channels | None = None,
+        threshold: Probability | None = None,
+        dropout_ratio: Annotated[float, Range(high=1, below=True)] = 0.1,
+        conv_cfg: Mapping | None = None,
+        norm_cfg: Mapping | None = None,
         act_cfg: Mapping | None = RELU,
-        in_index: int | Sequence[int] = -1,
-        input_transform: str | None = None,
-        loss_decode: Mapping | Sequence[Mapping] | None = None,
-        ignore_index: int | None = 255,
-        sampler: dict | None = None,
+        in_index: Index | Sequence[Index] = -1,
+        input_transform: Literal['resize_concat', 'multiple_select'] | None = None,
+        loss_decode: Mapping | Annotated[Sequence[Mapping], Length()] | None = None,
+        ignore_index: Int32 | None = 255,
+        sampler: Mapping | None = None,
         align_corners: bool = False,
         init_cfg: Mapping | Sequence[Mapping] | None = _INIT,
-        conv_bias: bool | str = 'auto',
+        conv_bias: bool | Literal['auto'] = 'auto',
     ) -> None:
         super().__init__()
         self._set_inputs(in_channels, in_index, input_transform)
@@ -85,6 +99,12 @@ class BaseDecodeHead(nn.Cell):
         self.norm_cfg = norm_cfg
         self.act_cfg = dict(act_cfg) if act_cfg is not None else None
         self.conv_bias = conv_bias
+        if ignore_index is not None and 0 <= ignore_index < num_classes:
+            raise ValueError(
+                f'{type(self).__name__}: ignore_index is {ignore_index}, one of the {num_classes} '
+                'classes, which would never be learnt; give another value, such as -1, to heads, '
+                'data sets and seg_pad_val'
+            )
         self.ignore_index = ignore_index
         self.align_corners = align_corners
         self._set_losses(_LOSS if loss_decode is None else loss_decode)
@@ -174,17 +194,11 @@ class BaseDecodeHead(nn.Cell):
                 raise TypeError(
                     f'{type(self).__name__}: in_channels {in_channels!r} and in_index '
                     f'{in_index!r} must each be one number when input_transform is None; for '
-                    f'several feature maps give one of {list(_TRANSFORMS)}'
+                    "several feature maps give 'resize_concat' or 'multiple_select'"
                 )
             self.in_index = in_index
             self.in_channels = in_channels
         else:
-            if input_transform not in _TRANSFORMS:
-                raise ValueError(
-                    f'{type(self).__name__}: input_transform is {input_transform!r}, expected '
-                    f'None or one of {list(_TRANSFORMS)}.'
-                    f'{did_you_mean(str(input_transform), _TRANSFORMS)}'
-                )
             are_lists = isinstance(in_channels, (list, tuple)) and isinstance(
                 in_index, (list, tuple)
             )
@@ -203,6 +217,11 @@ class BaseDecodeHead(nn.Cell):
     def _set_outputs(
         self, num_classes: int, out_channels: int | None, threshold: float | None
     ) -> None:
+        if num_classes == 1:
+            raise ValueError(
+                f'{type(self).__name__}: num_classes is 1, which leaves nothing to tell apart: the '
+                f'rest is a class, too; {_ONE_CHANNEL}; labels are 0 for the rest, 1 for the class'
+            )
         if out_channels is None:
             out_channels = num_classes
         if out_channels != num_classes and not (out_channels == 1 and num_classes == 2):
@@ -232,21 +251,33 @@ class BaseDecodeHead(nn.Cell):
                 )
 
     def _set_losses(self, loss_decode: Mapping | Sequence[Mapping]) -> None:
-        if not isinstance(loss_decode, (Mapping, list, tuple)):
-            raise TypeError(
-                f'{type(self).__name__}: loss_decode must be a dict or a list of dicts, got '
-                f'{loss_decode!r}'
-            )
         configs = [loss_decode] if isinstance(loss_decode, Mapping) else loss_decode
         losses = [build_loss(config) for config in configs]
         for loss in losses:
-            weights = getattr(loss, 'class_weight', None)
-            if weights is not None and len(weights) != self.out_channels:
-                raise ValueError(
-                    f'{type(self).__name__}: class_weight has {len(weights)} numbers, expected '
-                    f'one for each of {self.out_channels} classes'
-                )
+            self._check_loss(loss)
         self.loss_decode = nn.CellList(losses)
         self.names_of_losses = [loss.loss_name for loss in losses]
+        if len(set(self.names_of_losses)) < len(losses):
+            warn_once(
+                f'{type(self).__name__}: losses of one loss_name are logged as their sum: '
+                f'{self.names_of_losses}; give each a loss_name of its own to see them'
+            )
         # Distinct names in order, then the accuracy.
         self.loss_names = [*dict.fromkeys(self.names_of_losses), 'acc_seg']
+
+    def _check_loss(self, loss: nn.Cell) -> None:
+        """Raise ValueError for a loss that is not for so many channels."""
+        who, count = type(self).__name__, self.out_channels
+        low, high = getattr(loss, 'min_channels', 1), getattr(loss, 'max_channels', None)
+        if not low <= count <= (high or count):
+            raise ValueError(
+                f'{who}: out_channels is {count}, but {type(loss).__name__} as it is set needs '
+                f'{f"at least {low}" if count < low else f"at most {high}"}; {_ONE_CHANNEL}'
+            )
+        for name in ('class_weight', 'alpha'):
+            weights = getattr(loss, name, None)
+            if isinstance(weights, (list, tuple)) and len(weights) != count:
+                raise ValueError(
+                    f'{who}: {name} has {len(weights)} numbers, expected '
+                    f'one for each of {count} classes'
+                )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import mindspore as ms
 from mindspore import nn, ops
@@ -10,6 +10,7 @@ from mindspore import nn, ops
 from msseg.models.builder import HEADS
 from msseg.models.decode_heads.base_decode_head import BaseDecodeHead
 from msseg.models.layers import ConvModule
+from msseg.utils.arguments import Range, checked
 
 
 @HEADS.register_module()
@@ -29,19 +30,15 @@ class FCNHead(BaseDecodeHead):
     Source: Long et al., Fully Convolutional Networks (2015); MMSegmentation 0.30 ``FCNHead``.
     """
 
+    @checked
     def __init__(
         self,
-        num_convs: int = 2,
-        kernel_size: int = 3,
+        num_convs: Annotated[int, Range(0, 100)] = 2,
+        kernel_size: Annotated[int, Range(1, 255)] = 3,
         concat_input: bool = True,
-        dilation: int = 1,
+        dilation: Annotated[int, Range(1, 255)] = 1,
         **kwargs: Any,
     ) -> None:
-        if num_convs < 0 or dilation < 1:
-            raise ValueError(
-                f'FCNHead: got num_convs {num_convs!r} and dilation {dilation!r}, expected at '
-                'least 0 and 1'
-            )
         super().__init__(**kwargs)
         if num_convs == 0 and self.in_channels != self.channels:
             raise ValueError(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import mindspore as ms
 
@@ -10,6 +10,9 @@ from msseg.models.builder import HEADS
 from msseg.models.decode_heads.base_cascade_decode_head import BaseCascadeDecodeHead
 from msseg.models.decode_heads.object_attention import ObjectAttentionBlock, SpatialGatherModule
 from msseg.models.layers import ConvModule
+from msseg.utils.arguments import Channels, Range, checked
+
+Scale = Annotated[int, Range(1, 255)]
 
 
 @HEADS.register_module()
@@ -29,10 +32,9 @@ class OCRHead(BaseCascadeDecodeHead):
     ``OCRHead``, whose parameter names it keeps.
     """
 
-    def __init__(self, ocr_channels: int, scale: int = 1, **kwargs: Any) -> None:
+    @checked
+    def __init__(self, ocr_channels: Channels, scale: Scale = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not isinstance(scale, int) or scale < 1:
-            raise ValueError(f'OCRHead: scale is {scale!r}, expected a whole number from 1')
         options = {
             'conv_cfg': self.conv_cfg,
             'norm_cfg': self.norm_cfg,

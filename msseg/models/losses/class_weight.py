@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import yaml
 
-from msseg.utils.shown import shown
+from msseg.utils.arguments import File, Length, NonNegative, check_value
 from msseg.utils.text_file import read_user_text
 
+Weights = Annotated[Sequence[NonNegative], Length()]
+ClassWeight = Weights | File | None
 
-def read_class_weight(class_weight: Sequence[float] | str | None) -> list[float] | None:
+
+def read_class_weight(class_weight: ClassWeight) -> list[float] | None:
     """Return class weights as a list.
 
     Args:
@@ -22,22 +26,15 @@ def read_class_weight(class_weight: Sequence[float] | str | None) -> list[float]
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file or the value is no list of numbers.
+        ValueError: The file or the value is no list of numbers of at least 0.
     """
     if class_weight is None:
         return None
-    source = 'class_weight'
-    values = class_weight
-    if isinstance(class_weight, str):
-        source = f'class_weight file {class_weight!r}'
-        values = _read(class_weight)
-    try:
-        weights = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        weights = None
-    if weights is None or weights.ndim != 1 or not weights.size:
-        raise ValueError(f'{source}: got {shown(values)}, expected a list of one number per class')
-    return weights.tolist()
+    if not isinstance(class_weight, (str, Path)):
+        return np.asarray(class_weight, np.float64).tolist()
+    weights = _read(str(class_weight))
+    check_value(weights, Weights, 'class_weight', f'file {str(class_weight)!r}')
+    return np.asarray(weights, np.float64).tolist()
 
 
 def _read(name: str) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Literal
 
 import mindspore as ms
 import numpy as np
@@ -10,8 +10,9 @@ from mindspore import nn, ops
 
 from msseg.models.builder import LOSSES
 from msseg.models.layers import LabelLogProb, Softplus
-from msseg.models.losses.class_weight import read_class_weight
-from msseg.models.losses.reduce import check_reduction, reduce_loss
+from msseg.models.losses.class_weight import ClassWeight, read_class_weight
+from msseg.models.losses.reduce import Reduction, reduce_loss
+from msseg.utils.arguments import Name, NonNegative, checked
 
 
 @LOSSES.register_module()
@@ -41,26 +42,26 @@ class CrossEntropyLoss(nn.Cell):
 
     any_size = True  # its graph can leave the labels' size open
 
+    @checked
     def __init__(
         self,
         use_sigmoid: bool = False,
-        use_mask: bool = False,
-        reduction: str = 'mean',
-        class_weight: Sequence[float] | str | None = None,
-        loss_weight: float = 1.0,
-        loss_name: str = 'loss_ce',
+        use_mask: Literal[False] = False,
+        reduction: Reduction = 'mean',
+        class_weight: ClassWeight = None,
+        loss_weight: NonNegative = 1.0,
+        loss_name: Name = 'loss_ce',
         avg_non_ignore: bool = False,
         avg_by_class_weight: bool = False,
     ) -> None:
         super().__init__()
-        if use_mask:
-            raise ValueError('CrossEntropyLoss: use_mask=True is not supported')
         if avg_by_class_weight and use_sigmoid:
             raise ValueError(
                 'CrossEntropyLoss: avg_by_class_weight is for softmax, not use_sigmoid'
             )
         self.use_sigmoid = use_sigmoid
-        self.reduction = check_reduction('CrossEntropyLoss', reduction)
+        self.min_channels = 1 if use_sigmoid else 2
+        self.reduction = reduction
         self.class_weight = read_class_weight(class_weight)
         self.loss_weight = loss_weight
         self.loss_name = loss_name

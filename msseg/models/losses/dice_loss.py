@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import mindspore as ms
 from mindspore import nn, ops
 
 from msseg.models.builder import LOSSES
 from msseg.models.layers import ChannelSoftmax
-from msseg.models.losses.class_weight import read_class_weight
+from msseg.models.losses.class_weight import ClassWeight, read_class_weight
 from msseg.models.losses.overlap import mean_over_classes, overlap_inputs
-from msseg.models.losses.reduce import check_reduction, reduce_loss
+from msseg.models.losses.reduce import Reduction, reduce_loss
+from msseg.utils.arguments import Int32, Name, NonNegative, Positive, checked
 
 
 @LOSSES.register_module()
@@ -39,23 +38,23 @@ class DiceLoss(nn.Cell):
     """
 
     any_size = True  # its graph can leave the labels' size open
+    min_channels = 2
 
+    @checked
     def __init__(
         self,
-        smooth: float = 1,
-        exponent: float = 2,
-        reduction: str = 'mean',
-        class_weight: Sequence[float] | str | None = None,
-        loss_weight: float = 1.0,
-        ignore_index: int | None = 255,
-        loss_name: str = 'loss_dice',
+        smooth: NonNegative = 1,
+        exponent: Positive = 2,
+        reduction: Reduction = 'mean',
+        class_weight: ClassWeight = None,
+        loss_weight: NonNegative = 1.0,
+        ignore_index: Int32 | None = 255,
+        loss_name: Name = 'loss_dice',
     ) -> None:
         super().__init__()
-        if not exponent > 0:
-            raise ValueError(f'DiceLoss: exponent is {exponent!r}, expected a number above 0')
         self.smooth = smooth
         self.exponent = exponent
-        self.reduction = check_reduction('DiceLoss', reduction)
+        self.reduction = reduction
         self.class_weight = read_class_weight(class_weight)
         self.loss_weight = loss_weight
         self.ignore_index = ignore_index

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Real
+from typing import Annotated, Literal
 
 import mindspore as ms
 import numpy as np
@@ -11,9 +11,10 @@ from mindspore import nn, ops
 
 from msseg.models.builder import LOSSES
 from msseg.models.layers import Softplus
-from msseg.models.losses.class_weight import read_class_weight
+from msseg.models.losses.class_weight import ClassWeight, read_class_weight
 from msseg.models.losses.one_hot import one_hot, valid_pixels
-from msseg.models.losses.reduce import check_reduction, reduce_loss
+from msseg.models.losses.reduce import Reduction, reduce_loss
+from msseg.utils.arguments import Length, Name, NonNegative, Probability, checked
 
 
 @LOSSES.register_module()
@@ -42,28 +43,22 @@ class FocalLoss(nn.Cell):
 
     any_size = True  # its graph can leave the labels' size open
 
+    @checked
     def __init__(
         self,
-        use_sigmoid: bool = True,
-        gamma: float = 2.0,
-        alpha: float | Sequence[float] = 0.5,
-        reduction: str = 'mean',
-        class_weight: Sequence[float] | str | None = None,
-        loss_weight: float = 1.0,
-        loss_name: str = 'loss_focal',
+        use_sigmoid: Literal[True] = True,
+        gamma: NonNegative = 2.0,
+        alpha: Probability | Annotated[Sequence[Probability], Length()] = 0.5,
+        reduction: Reduction = 'mean',
+        class_weight: ClassWeight = None,
+        loss_weight: NonNegative = 1.0,
+        loss_name: Name = 'loss_focal',
     ) -> None:
         super().__init__()
-        if use_sigmoid is not True:
-            raise ValueError(
-                f'FocalLoss: use_sigmoid is {use_sigmoid!r}, expected True: only the focal loss by '
-                'sigmoid is supported'
-            )
-        if isinstance(gamma, bool) or not isinstance(gamma, Real) or gamma < 0:
-            raise ValueError(f'FocalLoss: gamma is {gamma!r}, expected a number of at least 0')
         self.gamma = gamma
-        self.alpha = _check_alpha(alpha)
+        self.alpha = alpha
         self.alpha_c = ms.Tensor(np.asarray(self.alpha, np.float32).reshape(1, -1, 1, 1))
-        self.reduction = check_reduction('FocalLoss', reduction)
+        self.reduction = reduction
         self.class_weight = read_class_weight(class_weight)
         self.has_class_weight = self.class_weight is not None
         if self.has_class_weight:
@@ -124,6 +119,7 @@ class _Focal(nn.Cell):
     Left to autodiff it would take twice as long.
     """
 
+    @checked
     def __init__(self, gamma: float) -> None:
         super().__init__()
         self.gamma = gamma
@@ -145,14 +141,3 @@ class _Focal(nn.Cell):
         if self.gamma == 1:
             return wrong
         return ops.pow(wrong, self.gamma)
-
-
-def _check_alpha(alpha: float | Sequence[float]) -> float | list[float]:
-    values = list(alpha) if isinstance(alpha, (list, tuple)) else [alpha]
-    numbers = all(isinstance(a, Real) and not isinstance(a, bool) for a in values)
-    if not values or not numbers or not all(0 <= a <= 1 for a in values):
-        raise ValueError(
-            f'FocalLoss: alpha is {alpha!r}, expected a number from 0 to 1, or a list of one per '
-            'class'
-        )
-    return values if isinstance(alpha, (list, tuple)) else alpha

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated, Literal
 
 import mindspore as ms
 import numpy as np
@@ -10,14 +11,13 @@ from mindspore import nn, ops
 
 from msseg.models.builder import LOSSES
 from msseg.models.layers import ChannelSoftmax
-from msseg.models.losses.class_weight import read_class_weight
+from msseg.models.losses.class_weight import ClassWeight, read_class_weight
 from msseg.models.losses.lovasz_extension import LovaszExtension
 from msseg.models.losses.one_hot import valid_pixels
-from msseg.models.losses.reduce import check_reduction, reduce_loss
-from msseg.utils.suggest import did_you_mean
+from msseg.models.losses.reduce import Reduction, reduce_loss
+from msseg.utils.arguments import Length, Name, NonNegative, NonNegativeInt, checked
 
-_TYPES = ('binary', 'multi_class')
-_CLASSES = ('present', 'all')
+Classes = Literal['present', 'all'] | Annotated[Sequence[NonNegativeInt], Length()]
 
 
 @LOSSES.register_module()
@@ -46,30 +46,27 @@ class LovaszLoss(nn.Cell):
     arXiv:1705.08790.
     """
 
+    @checked
     def __init__(
         self,
-        loss_type: str = 'multi_class',
-        classes: str | Sequence[int] = 'present',
+        loss_type: Literal['binary', 'multi_class'] = 'multi_class',
+        classes: Classes = 'present',
         per_image: bool = False,
-        reduction: str = 'mean',
-        class_weight: Sequence[float] | str | None = None,
-        loss_weight: float = 1.0,
-        loss_name: str = 'loss_lovasz',
+        reduction: Reduction = 'mean',
+        class_weight: ClassWeight = None,
+        loss_weight: NonNegative = 1.0,
+        loss_name: Name = 'loss_lovasz',
     ) -> None:
         super().__init__()
-        if loss_type not in _TYPES:
-            raise ValueError(
-                f'LovaszLoss: loss_type is {loss_type!r}, expected one of {list(_TYPES)}.'
-                f'{did_you_mean(str(loss_type), _TYPES)}'
-            )
-        self.reduction = check_reduction('LovaszLoss', reduction)
+        self.reduction = reduction
         if not per_image and reduction != 'none':
             raise ValueError(
                 f'LovaszLoss: reduction is {reduction!r}, but the whole batch has one loss: give '
                 "reduction='none', or per_image=True"
             )
         self.binary = loss_type == 'binary'
-        self.classes = _check_classes(classes)
+        self.min_channels, self.max_channels = (1, 1) if self.binary else (2, None)
+        self.classes = classes if isinstance(classes, str) else tuple(classes)
         self.per_image = per_image
         self.class_weight = read_class_weight(class_weight)
         self.loss_weight = loss_weight
@@ -161,15 +158,3 @@ def _check_range(classes: tuple[int, ...], num_classes: int) -> tuple[int, ...]:
             f'LovaszLoss: classes are {list(classes)!r}, but the logits have {num_classes} channels'
         )
     return classes
-
-
-def _check_classes(classes: str | Sequence[int]) -> str | tuple[int, ...]:
-    if classes in _CLASSES:
-        return classes
-    is_list = isinstance(classes, (list, tuple)) and len(classes) > 0
-    if not is_list or not all(type(i) is int and i >= 0 for i in classes):
-        raise ValueError(
-            f'LovaszLoss: classes is {classes!r}, expected one of {list(_CLASSES)} or a list of '
-            f'class numbers.{did_you_mean(str(classes), _CLASSES)}'
-        )
-    return tuple(classes)

@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import mindspore as ms
 import numpy as np
 
-from msseg.utils.suggest import did_you_mean
-
 EPS = float(np.finfo(np.float32).eps)
-_REDUCTIONS = ('none', 'mean', 'sum')
-
-
-def check_reduction(owner: str, reduction: str) -> str:
-    """Return `reduction` if it is one.
-
-    Args:
-        owner: Class name for the message.
-        reduction: ``'mean'``, ``'sum'`` or ``'none'``.
-
-    Raises:
-        ValueError: It is none of those.
-    """
-    if reduction not in _REDUCTIONS:
-        raise ValueError(
-            f'{owner}: reduction is {reduction!r}, expected one of {list(_REDUCTIONS)}.'
-            f'{did_you_mean(str(reduction), _REDUCTIONS)}'
-        )
-    return reduction
+Reduction = Literal['none', 'mean', 'sum']
 
 
 def reduce_loss(losses: ms.Tensor, reduction: str, avg_factor: float | None = None) -> ms.Tensor:

@@ -18,21 +18,10 @@ class RegionInformation(nn.Cell):
             corners aligned (probabilities).
         pool_size: Shrinks by this factor.
         jitter: Added to the covariances' diagonals.
-
-    Raises:
-        ValueError: A value out of range.
     """
 
     def __init__(self, radius: int, pool_way: int, pool_size: int, jitter: float) -> None:
         super().__init__()
-        if radius not in range(1, 11):
-            raise ValueError(f'RMILoss: rmi_radius is {radius!r}, expected 1 to 10')
-        if pool_way not in (0, 1, 2):
-            raise ValueError(f'RMILoss: rmi_pool_way is {pool_way!r}, expected 0, 1 or 2')
-        if not isinstance(pool_size, int) or pool_size < 1:
-            raise ValueError(f'RMILoss: rmi_pool_size is {pool_size!r}, expected 1 or more')
-        if not jitter > 0:
-            raise ValueError(f'RMILoss: jitter is {jitter!r}, expected a number above 0')
         self.radius = radius
         self.pool_way = pool_way
         self.pool_size = pool_size

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
 import mindspore as ms
 from mindspore import nn, ops
 
@@ -9,6 +11,15 @@ from msseg.models.builder import LOSSES
 from msseg.models.layers import Softplus
 from msseg.models.losses.one_hot import one_hot, valid_pixels
 from msseg.models.losses.region_information import RegionInformation
+from msseg.utils.arguments import (
+    Name,
+    NonNegative,
+    Positive,
+    PositiveInt,
+    Probability,
+    Range,
+    checked,
+)
 
 _CLIP_MIN = 1e-6
 
@@ -45,18 +56,21 @@ class RMILoss(nn.Cell):
     float64, as there. The number of classes is the logits'.
     """
 
+    min_channels = 2
+
+    @checked
     def __init__(
         self,
-        rmi_radius: int = 3,
-        rmi_pool_way: int = 1,
-        rmi_pool_size: int = 4,
-        rmi_pool_stride: int = 4,
-        loss_weight_lambda: float = 0.5,
-        lambda_way: int = 1,
-        jitter: float = 5e-4,
+        rmi_radius: Annotated[int, Range(1, 10)] = 3,
+        rmi_pool_way: Literal[0, 1, 2] = 1,
+        rmi_pool_size: PositiveInt = 4,
+        rmi_pool_stride: PositiveInt = 4,
+        loss_weight_lambda: Probability = 0.5,
+        lambda_way: Literal[0, 1] = 1,
+        jitter: Positive = 5e-4,
         do_rmi: bool = True,
-        loss_weight: float = 1.0,
-        loss_name: str = 'loss_rmi',
+        loss_weight: NonNegative = 1.0,
+        loss_name: Name = 'loss_rmi',
     ) -> None:
         super().__init__()
         if rmi_pool_size != rmi_pool_stride:
@@ -64,8 +78,6 @@ class RMILoss(nn.Cell):
                 f'RMILoss: rmi_pool_size is {rmi_pool_size!r} and rmi_pool_stride '
                 f'{rmi_pool_stride!r}, expected the same number'
             )
-        if lambda_way not in (0, 1):
-            raise ValueError(f'RMILoss: lambda_way is {lambda_way!r}, expected 0 or 1')
         self.loss_weight_lambda = loss_weight_lambda
         self.lambda_way = lambda_way
         self.do_rmi = do_rmi

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import mindspore as ms
 from mindspore import nn
 
 from msseg.models.builder import LOSSES
 from msseg.models.layers import ChannelSoftmax
-from msseg.models.losses.class_weight import read_class_weight
+from msseg.models.losses.class_weight import ClassWeight, read_class_weight
 from msseg.models.losses.overlap import mean_over_classes, overlap_inputs
+from msseg.utils.arguments import Int32, Name, NonNegative, Probability, checked
 
 
 @LOSSES.register_module()
@@ -37,16 +37,18 @@ class TverskyLoss(nn.Cell):
     """
 
     any_size = True  # its graph can leave the labels' size open
+    min_channels = 2
 
+    @checked
     def __init__(
         self,
-        smooth: float = 1,
-        class_weight: Sequence[float] | str | None = None,
-        loss_weight: float = 1.0,
-        ignore_index: int | None = 255,
-        alpha: float = 0.3,
-        beta: float = 0.7,
-        loss_name: str = 'loss_tversky',
+        smooth: NonNegative = 1,
+        class_weight: ClassWeight = None,
+        loss_weight: NonNegative = 1.0,
+        ignore_index: Int32 | None = 255,
+        alpha: Probability = 0.3,
+        beta: Probability = 0.7,
+        loss_name: Name = 'loss_tversky',
     ) -> None:
         super().__init__()
         if not math.isclose(alpha + beta, 1.0):

@@ -138,12 +138,12 @@ FAULTS = [
     ),
     Fault(
         'ignore_index of the data sets',
-        '_own = dict(ignore_index=0)\n'
-        '_train = dict(ignore_index=0, pipeline={3: _own, 6: dict(seg_pad_val=0)})\n'
+        '_own = dict(ignore_index=100)\n'
+        '_train = dict(ignore_index=100, pipeline={3: _own, 6: dict(seg_pad_val=100)})\n'
         'data = dict(train=_train, val=_own, test=_own)',
         'ignore_index',
         ['model.decode_head[0].ignore_index', 'model.decode_head[1].ignore_index'],
-        ['255, but data.train.ignore_index is 0 ('],
+        ['255, but data.train.ignore_index is 100 ('],
     ),
     Fault(
         'ignore_index of a loss',
@@ -369,7 +369,7 @@ FAULTS = [
         'model = dict(decode_head={0: dict(num_convs=-1), 1: dict(scale=0)})',
         'refused',
         ['model.decode_head[0]', 'model.decode_head[1]'],
-        ['FCNHead: got num_convs -1', 'OCRHead: scale is 0'],
+        ['FCNHead: num_convs is -1', 'OCRHead: scale is 0'],
     ),
     Fault(
         'too few heads',
