@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor, nn
 
+from msseg.deploy.logits import most_probable
 from msseg.models.layers.resize import resize
 from msseg.models.segmentors import SegmentorForTest
 from msseg.models.segmentors.inference_options import test_cfg
@@ -51,9 +52,12 @@ class Segmenter:
         self.order_flipped = np.arange(channels) if options.swap_seg_labels else None
         for pair in options.swap_seg_labels:
             self.order_flipped[list(pair)] = self.order_flipped[list(reversed(pair))]
-        self.align_corners = segmentor.align_corners
-        self.threshold = segmentor.threshold
-        self.in_channels = segmentor.in_channels
+        self.spec = segmentor.output_spec
+        if self.merge == 'exp_logits' and self.spec.kind != 'logits':
+            raise ValueError(
+                "model.test_cfg: merge is 'exp_logits', but the decode head gives probabilities; "
+                "set merge='softmax'"
+            )
         self._logits = SegmentorForTest(segmentor, 'logits')
         self._labels = SegmentorForTest(segmentor, 'labels')
         self._is_compiled = False
@@ -81,9 +85,7 @@ class Segmenter:
 
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
         """Return the labels (h, w) that `probabilities` mean."""
-        if len(probabilities) == 1:
-            return (probabilities[0] > self.threshold).astype(np.uint8)
-        return probabilities.argmax(axis=0).astype(np.int32)
+        return most_probable(probabilities, self.spec.threshold)
 
     def probabilities(self, imgs: Sequence[np.ndarray], metas: Sequence[dict]) -> np.ndarray:
         """Return class probabilities over all scales and flips.
@@ -121,10 +123,10 @@ class Segmenter:
         self._is_compiled = True
 
     def _check_channels(self, img: np.ndarray) -> None:
-        if len(img) != self.in_channels:
+        if len(img) != self.spec.in_channels:
             raise ValueError(
                 f'the test pipeline gives an image of {len(img)} channels, but the network takes '
-                f'{self.in_channels} (in_channels of the backbone): let color_type of '
+                f'{self.spec.in_channels} (in_channels of the backbone): let color_type of '
                 'LoadImageFromFile, mean and std of Normalize and in_channels agree'
             )
 
@@ -137,10 +139,8 @@ class Segmenter:
         logits = self._whole(img[None]) if self.mode == 'whole' else self._slide(img)
         size = tuple(meta['ori_shape'][:2])
         if logits.shape[2:] != size:
-            logits = resize(logits, size, self.align_corners)
-        is_binary = logits.shape[1] == 1
-        result = (ops.sigmoid(logits) if is_binary else ops.softmax(logits, axis=1)).asnumpy()[0]
-        return self._upright(result, meta)
+            logits = resize(logits, size, self.spec.align_corners)
+        return self._upright(self.spec.probabilities(logits).asnumpy()[0], meta)
 
     def _exponentials_of_scale(self, group: Sequence[tuple[np.ndarray, dict]]) -> np.ndarray:
         """Return exp(logits), (c, h, w) at the original size, for the flips of one scale."""
@@ -160,7 +160,7 @@ class Segmenter:
         merged = total / count
         if size == ori_size:
             return merged
-        return resize(Tensor(merged[None]), ori_size, self.align_corners).asnumpy()[0]
+        return resize(Tensor(merged[None]), ori_size, self.spec.align_corners).asnumpy()[0]
 
     def _upright(self, scores: np.ndarray, meta: dict) -> np.ndarray:
         """Turn a flipped image's scores (c, h, w) back."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor, nn
 
 from msseg.apis.segment import Segmenter
 from msseg.datasets.loader import TestSample
@@ -33,7 +33,6 @@ class LossSegmenter(Segmenter):
         self._positions = [segmentor.loss_names.index(name) for name in self.names]
         self._all_logits = HeadLogits(segmentor)
         self._losses = HeadLosses(segmentor)
-        self._argmax = ops.Argmax(axis=1)
         self._merged: _WindowMeans | None = None
 
     def labels(self, imgs: Sequence[np.ndarray], metas: Sequence[dict]) -> np.ndarray:
@@ -57,10 +56,7 @@ class LossSegmenter(Segmenter):
         return np.array([float(values[i].asnumpy()) for i in self._positions])
 
     def _plain_labels(self, img: np.ndarray) -> np.ndarray:
-        logits = self._whole(img[None])
-        if logits.shape[1] == 1:
-            return (ops.sigmoid(logits)[:, 0] > self.threshold).asnumpy()[0].astype(np.int32)
-        return self._argmax(logits).asnumpy()[0]
+        return self.spec.labels(self._whole(img[None])).asnumpy()[0]
 
     def _whole(self, img: np.ndarray) -> Tensor:
         self._all_logits.set_train(False)

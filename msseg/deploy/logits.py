@@ -43,9 +43,19 @@ def labels_of(logits: np.ndarray, threshold: float | None) -> np.ndarray:
         logits: One channel, or as many as classes.
         threshold: For one channel: the probability above which a pixel is class 1.
     """
-    if len(logits) == 1:
-        return (probabilities_of(logits)[0] > threshold).astype(np.int32)
-    return logits.argmax(axis=0).astype(np.int32)
+    return most_probable(probabilities_of(logits) if len(logits) == 1 else logits, threshold)
+
+
+def most_probable(probabilities: np.ndarray, threshold: float | None) -> np.ndarray:
+    """Return the most probable class, int32 (h, w), of probabilities (c, h, w).
+
+    Args:
+        probabilities: One channel, that of class 1, or as many as classes.
+        threshold: For one channel: the probability above which a pixel is class 1.
+    """
+    if len(probabilities) == 1:
+        return (probabilities[0] > threshold).astype(np.int32)
+    return probabilities.argmax(axis=0).astype(np.int32)
 
 
 def _keep_corners(plane: np.ndarray, count: int) -> np.ndarray:

@@ -6,6 +6,7 @@ import pytest
 from mindspore import nn, ops
 
 from msseg.apis.segment import Segmenter, sliding_windows
+from msseg.models.output_spec import OutputSpec
 
 
 class Averages(nn.Cell):
@@ -16,10 +17,8 @@ class Averages(nn.Cell):
     def __init__(self, test_cfg=None, out_channels=3, align_corners=False):
         super().__init__()
         self.test_cfg = test_cfg
-        self.align_corners = align_corners
         self.out_channels = out_channels
-        self.threshold = 0.6
-        self.in_channels = 3
+        self.output_spec = OutputSpec(3, max(2, out_channels), out_channels, 0.6, align_corners)
         self.weight = ms.Tensor(self.MIXTURES[:out_channels].reshape(out_channels, 3, 1, 1))
         self.conv = ops.Conv2D(out_channels, 1)
         self.pool = ops.AvgPool(2, 2)

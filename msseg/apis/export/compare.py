@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from msseg.deploy.logits import labels_of
+
 LEAST_EQUAL = 0.9999
 # Sums of float32 in another order differ by some 1e-6 of the largest logit.
 _TOLERANCE = 1e-3
@@ -114,9 +116,8 @@ def compare(
 
 def _decide(logits: np.ndarray, threshold: float | None) -> tuple[np.ndarray, np.ndarray]:
     """Return labels and by how much they are decided, (n, h, w) each."""
+    labels = np.stack([labels_of(each, threshold) for each in logits])
     if logits.shape[1] == 1:
-        above = logits[:, 0] - math.log(threshold / (1 - threshold))
-        return (above > 0).astype(np.int32), np.abs(above)
-    labels = logits.argmax(axis=1)
+        return labels, np.abs(logits[:, 0] - math.log(threshold / (1 - threshold)))
     best = np.partition(logits, -2, axis=1)[:, -2:]
     return labels, best[:, 1] - best[:, 0]

@@ -62,15 +62,21 @@ def export_model(
     preprocessing = describe_preprocessing(cfg, options.include_preprocessing)
     images = images or find_images(cfg, options.size)
     model, meta = _load(cfg, checkpoint)
+    spec = model.output_spec
+    if spec.kind != 'logits':
+        raise ValueError(
+            f'the decode head of {cfg.filename!r} gives {spec.kind}: only networks that give '
+            'logits can be exported'
+        )
     classes, palette = find_classes(model, meta, cfg)
     metadata = Metadata(
         input=input_port(options, len(preprocessing.mean)),
-        output=output_port(options, model.out_channels),
+        output=output_port(options, spec.out_channels),
         preprocessing=preprocessing,
         classes=tuple(classes),
         palette=tuple(palette),
-        align_corners=model.align_corners,
-        threshold=model.threshold,
+        align_corners=spec.align_corners,
+        threshold=spec.threshold,
         toolbox_version=__version__,
         origin={
             'config': str(cfg.filename),
@@ -82,7 +88,7 @@ def export_model(
     with tempfile.TemporaryDirectory(prefix='.export-', dir=out.parent) as folder:
         written = Path(folder) / f'model.{options.file_format}'
         run = WRITERS[options.file_format](model, metadata, written)
-        agreement = compare(run, cases, len(images), model.threshold)
+        agreement = compare(run, cases, len(images), spec.threshold)
         agreement.check(str(out))
         for source, target in ((sidecar(written), sidecar(out)), (written, out)):
             with atomic_path(target) as temporary:

@@ -11,6 +11,7 @@ from mindspore import nn, ops
 from msseg.models.builder import build_loss, build_pixel_sampler
 from msseg.models.layers import Conv2d, Dropout2d, apply_init_cfg, resize
 from msseg.models.layers.activation import RELU
+from msseg.models.output_spec import ScoreKind, to_labels
 from msseg.utils.arguments import (
     Channels,
     Int32,
@@ -34,6 +35,7 @@ _INIT = {'type': 'Normal', 'std': 0.01, 'override': {'name': 'conv_seg'}}
 class BaseDecodeHead(nn.Cell):
     """Base of decode heads. A subclass writes ``construct`` and ends it with `cls_seg`.
 
+    One whose scores are probabilities sets ``score_kind = 'probabilities'``, as do its losses.
     Heads of a cascade after the first derive from `BaseCascadeDecodeHead`.
 
     Args:
@@ -67,6 +69,7 @@ class BaseDecodeHead(nn.Cell):
     """
 
     is_cascade = False
+    score_kind: ScoreKind = 'logits'
 
     @checked
     def __init__(
@@ -173,10 +176,7 @@ class BaseDecodeHead(nn.Cell):
     def _accuracy(self, logits: ms.Tensor, labels: ms.Tensor) -> ms.Tensor:
         """Share of the valid pixels that are right, in per cent."""
         logits = ops.stop_gradient(logits)
-        if self.out_channels == 1:
-            guess = (ops.sigmoid(logits) > self.threshold).astype(ms.int32).reshape(labels.shape)
-        else:
-            guess = ops.Argmax(axis=1, output_type=ms.int32)(logits)
+        guess = to_labels(logits, self.out_channels, self.threshold, self.score_kind)
         right = ops.equal(guess, labels).astype(ms.float32)
         if self.ignore_index is None:
             return 100.0 * right.mean()
@@ -268,6 +268,12 @@ class BaseDecodeHead(nn.Cell):
     def _check_loss(self, loss: nn.Cell) -> None:
         """Raise ValueError for a loss that is not for so many channels."""
         who, count = type(self).__name__, self.out_channels
+        expected = getattr(loss, 'score_kind', 'logits')
+        if expected != self.score_kind:
+            raise ValueError(
+                f'{who}: it gives {self.score_kind}, but {type(loss).__name__} expects {expected}: '
+                'choose another loss in loss_decode'
+            )
         low, high = getattr(loss, 'min_channels', 1), getattr(loss, 'max_channels', None)
         if not low <= count <= (high or count):
             raise ValueError(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import get_args
 
 import mindspore as ms
 from mindspore import nn
 
 from msseg.models.builder import SEGMENTORS, build_backbone, build_head, build_neck
 from msseg.models.layers import apply_init_cfg
+from msseg.models.output_spec import OutputSpec, ScoreKind
 from msseg.models.segmentors import inference_options as options
 from msseg.models.segmentors.check_heads import check_head_inputs
 from msseg.registry import call_with_cfg
@@ -78,6 +80,18 @@ class EncoderDecoder(nn.Cell):
         return [('decode', self.decode_head), *self._auxiliary_heads()]
 
     @property
+    def output_spec(self) -> OutputSpec:
+        """What the network takes, and what the scores of `predict` mean."""
+        return OutputSpec(
+            self.in_channels,
+            self.num_classes,
+            self.out_channels,
+            self.threshold,
+            self.align_corners,
+            self.score_kind,
+        )
+
+    @property
     def in_channels(self) -> int:
         """Channels of the images: the backbone's ``in_channels``, else its first convolution's.
 
@@ -105,7 +119,7 @@ class EncoderDecoder(nn.Cell):
         return self._run_decode_heads(features) + self._run_auxiliary_heads(features)
 
     def predict(self, img: ms.Tensor) -> ms.Tensor:
-        """Give the last decode head's logits, at its own size; auxiliary heads do not run."""
+        """Give the last decode head's scores, at its own size; auxiliary heads do not run."""
         return self._run_decode_heads(self.extract_feat(img))[-1]
 
     def extract_feat(self, img: ms.Tensor) -> tuple[ms.Tensor, ...]:
@@ -174,6 +188,12 @@ class EncoderDecoder(nn.Cell):
         self.num_classes = head.num_classes
         self.out_channels = head.out_channels
         self.threshold = head.threshold
+        self.score_kind = getattr(head, 'score_kind', 'logits')
+        if self.score_kind not in get_args(ScoreKind):
+            raise ValueError(
+                f'{type(head).__name__}: score_kind is {self.score_kind!r}, expected one of '
+                f'{list(get_args(ScoreKind))}'
+            )
 
     def _make_auxiliary_head(self, config: Mapping | Sequence[Mapping] | None) -> None:
         self.has_many_auxiliary_heads = isinstance(config, (list, tuple))

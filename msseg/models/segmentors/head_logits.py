@@ -12,7 +12,7 @@ class HeadLogits(nn.Cell):
     """Gives the logits of all heads at the image's size; one graph serves images of all sizes.
 
     Args:
-        segmentor: A segmentor with ``heads`` and ``in_channels``.
+        segmentor: A segmentor with ``heads`` and ``output_spec``.
 
     Attributes:
         predicting: Which of the heads gives the prediction: the last decode head.
@@ -25,7 +25,7 @@ class HeadLogits(nn.Cell):
         prefixes = [prefix for prefix, _ in segmentor.heads]
         self.predicting = max(i for i, name in enumerate(prefixes) if name.startswith('decode'))
         self.set_train(False)
-        shape = [None, segmentor.in_channels, None, None]
+        shape = [None, segmentor.output_spec.in_channels, None, None]
         self.set_inputs(ms.Tensor(shape=shape, dtype=ms.float32))
 
     def construct(self, img: ms.Tensor) -> tuple[ms.Tensor, ...]:

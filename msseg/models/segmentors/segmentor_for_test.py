@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import mindspore as ms
-from mindspore import nn, ops
+from mindspore import nn
 
 from msseg.models.layers import resize
+from msseg.models.output_spec import to_labels, to_probabilities
 from msseg.utils.suggest import did_you_mean
 
 _OUTPUTS = ('logits', 'probabilities', 'labels')
@@ -17,7 +18,7 @@ class SegmentorForTest(nn.Cell):
     One compiled graph serves images of all sizes.
 
     Args:
-        segmentor: A segmentor with ``predict`` and ``in_channels``.
+        segmentor: A segmentor with ``predict`` and ``output_spec``.
         output: ``'logits'``, ``'probabilities'`` or ``'labels'``.
         dynamic: Whether one graph is to serve all sizes; False compiles one per size, each
             somewhat faster.
@@ -35,13 +36,12 @@ class SegmentorForTest(nn.Cell):
             )
         self.segmentor = segmentor
         self.output = output
-        self.align_corners = segmentor.align_corners
-        self.threshold = segmentor.threshold
-        self.is_binary = segmentor.out_channels == 1
-        self.argmax = ops.Argmax(axis=1, output_type=ms.int32)
+        spec = segmentor.output_spec
+        self.align_corners = spec.align_corners
+        self.out_channels, self.threshold, self.kind = spec.out_channels, spec.threshold, spec.kind
         self.set_train(False)
         if dynamic:
-            shape = [None, segmentor.in_channels, None, None]
+            shape = [None, spec.in_channels, None, None]
             self.set_inputs(ms.Tensor(shape=shape, dtype=ms.float32))
 
     def construct(self, img: ms.Tensor) -> ms.Tensor:
@@ -62,11 +62,6 @@ class SegmentorForTest(nn.Cell):
         logits = resize(logits.astype(ms.float32), size, self.align_corners)
         if self.output == 'logits':
             return logits
-        if self.is_binary:
-            probabilities = ops.sigmoid(logits)
-            if self.output == 'probabilities':
-                return probabilities
-            return (probabilities[:, 0] > self.threshold).astype(ms.int32)
         if self.output == 'probabilities':
-            return ops.softmax(logits, axis=1)
-        return self.argmax(logits)
+            return to_probabilities(logits, self.out_channels, self.kind)
+        return to_labels(logits, self.out_channels, self.threshold, self.kind)
