@@ -8,6 +8,11 @@ import sys
 from collections.abc import Sequence
 from types import ModuleType
 
+from msseg.utils.foreign_imports import (
+    OPENMMLAB,
+    explain_foreign_import,
+    find_foreign_imports,
+)
 from msseg.utils.logging import get_logger
 from msseg.utils.user_code import describe_failure
 
@@ -51,10 +56,9 @@ def _import(name: str, allow_failed: bool, folders: Sequence[str]) -> ModuleType
     try:
         module = importlib.import_module(name)
     except ImportError as error:
-        places = f" (looked in Python's path and {', '.join(folders)})" if folders else ''
-        message = f'custom_imports: {name!r} failed to import{places}: {error}'
+        message = f'custom_imports: {name!r} failed to import{_describe(error, name, folders)}'
         if not allow_failed:
-            raise ImportError(f'{message}; put the folder of {name} on PYTHONPATH') from error
+            raise ImportError(message) from error
         get_logger().warning('%s; ignored, as allow_failed_imports says', message)
         return None
     except KeyboardInterrupt:
@@ -62,7 +66,31 @@ def _import(name: str, allow_failed: bool, folders: Sequence[str]) -> ModuleType
     except BaseException as error:  # the module is a program, which may raise or end as it likes
         raise ImportError(f'custom_imports: {name!r}{describe_failure(error)}') from error
     _check_not_hidden(name, module, folders)
+    _warn_of_other_registries(module)
     return module
+
+
+def _describe(error: ImportError, name: str, folders: Sequence[str]) -> str:
+    if foreign := explain_foreign_import(error):
+        return f': {foreign}'
+    missing = getattr(error, 'name', None)
+    if missing is None or not f'{name}.'.startswith(f'{missing}.'):
+        where = describe_failure(error)
+        return f'{where}; install {missing}' if missing else where
+    places = f" (looked in Python's path and {', '.join(folders)})" if folders else ''
+    return f'{places}: {error}; put the folder of {name} on PYTHONPATH'
+
+
+def _warn_of_other_registries(module: ModuleType) -> None:
+    file = getattr(module, '__file__', None)
+    if file is None or not any(root in sys.modules for root in OPENMMLAB):
+        return
+    if found := find_foreign_imports(file, OPENMMLAB):
+        get_logger().warning(
+            '%s uses packages whose registries and base classes are not those of msseg: %s',
+            file,
+            '; '.join(map(str, found)),
+        )
 
 
 def _check_not_hidden(name: str, module: ModuleType, folders: Sequence[str]) -> None:

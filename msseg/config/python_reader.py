@@ -10,6 +10,7 @@ from typing import Any
 
 from msseg.config.config_dict import ConfigDict
 from msseg.config.variables import BaseVariables
+from msseg.utils.foreign_imports import explain_foreign_import
 from msseg.utils.user_code import describe_failure
 
 BASE_KEY = '_base_'
@@ -95,7 +96,9 @@ def _run(
         raise
     except BaseException as error:  # a config is a program, which may raise or end as it likes
         kind = ImportError if isinstance(error, ImportError) else ValueError
-        raise kind(f'{variables.where}{describe_failure(error, filename)}') from error
+        foreign = explain_foreign_import(error)
+        text = f': {foreign}' if foreign else describe_failure(error, filename)
+        raise kind(f'{variables.where}{text}') from error
 
 
 class _PlaceholdersInStrings(ast.NodeTransformer):

@@ -12,8 +12,8 @@ import numpy as np
 from msseg.datasets import file_lists
 from msseg.datasets.builder import DATASETS
 from msseg.datasets.classes import choose_classes
+from msseg.datasets.file_client import open_disk
 from msseg.datasets.pipelines import Compose, LoadAnnotations
-from msseg.datasets.pipelines.arguments import check_disk_backend
 from msseg.datasets.pipelines.label_file import parse_label_map
 from msseg.datasets.result_files import outputs_of, sample_names, write_label_file
 from msseg.datasets.sample_rng import current_rng
@@ -88,7 +88,8 @@ class CustomDataset:
         file_client_args: dict | None = None,
     ) -> None:
         who = type(self).__name__
-        check_disk_backend(who, file_client_args)
+        self.file_client_args = dict(file_client_args or {'backend': 'disk'})
+        self.file_client = open_disk(who, file_client_args)
         _check_texts(who, img_dir=img_dir, ann_dir=ann_dir, split=split, data_root=data_root)
         self.pipeline = Compose(pipeline)
         self.img_suffix = img_suffix

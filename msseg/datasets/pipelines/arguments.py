@@ -40,12 +40,3 @@ def check_size(who: str, name: str, value: Any, order: str = '(h, w)') -> tuple[
     if not is_pair(value) or any(v <= 0 or int(v) != v for v in value):
         raise ValueError(f'{who}: {name}={value!r}; expected two positive whole numbers {order}')
     return int(value[0]), int(value[1])
-
-
-def check_disk_backend(who: str, file_client_args: dict | None) -> None:
-    """Raise ValueError for any storage other than the local disk."""
-    if file_client_args is not None and dict(file_client_args) != {'backend': 'disk'}:
-        raise ValueError(
-            f'{who}: file_client_args={dict(file_client_args)!r} is not supported; files are '
-            "read from the local disk: leave the argument out, or give dict(backend='disk')"
-        )

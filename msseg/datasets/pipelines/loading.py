@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from msseg.datasets.builder import PIPELINES
-from msseg.datasets.pipelines.arguments import check_choice, check_disk_backend
+from msseg.datasets.file_client import open_disk
+from msseg.datasets.pipelines.arguments import check_choice
 from msseg.datasets.pipelines.label_check import check_label_values
 from msseg.datasets.pipelines.label_file import map_values, read_label
 from msseg.utils.image_file import BACKENDS, COLOR_TYPES, decode_image, read_bytes
@@ -76,7 +77,8 @@ class LoadImageFromFile:
     ) -> None:
         check_choice('LoadImageFromFile', 'color_type', color_type, tuple(COLOR_TYPES))
         check_choice('LoadImageFromFile', 'imdecode_backend', imdecode_backend, BACKENDS)
-        check_disk_backend('LoadImageFromFile', file_client_args)
+        self.file_client_args = dict(file_client_args or {'backend': 'disk'})
+        self.file_client = open_disk('LoadImageFromFile', file_client_args)
         self.to_float32 = to_float32
         self.color_type = color_type
         self.imdecode_backend = imdecode_backend
@@ -169,7 +171,8 @@ class LoadAnnotations:
         imdecode_backend: str = 'pillow',
     ) -> None:
         check_choice('LoadAnnotations', 'imdecode_backend', imdecode_backend, BACKENDS)
-        check_disk_backend('LoadAnnotations', file_client_args)
+        self.file_client_args = dict(file_client_args or {'backend': 'disk'})
+        self.file_client = open_disk('LoadAnnotations', file_client_args)
         self.reduce_zero_label = reduce_zero_label
         self.imdecode_backend = imdecode_backend
 

@@ -1,0 +1,121 @@
+"""What is said of imports of PyTorch, MMCV and MMSegmentation."""
+
+import importlib
+import sys
+import types
+
+import pytest
+
+from msseg.config import Config, import_modules_from_strings
+from msseg.utils import foreign_imports
+from msseg.utils.foreign_imports import find_foreign_imports
+
+HEAD = """import os.path as osp
+
+import mmcv
+import torch
+import torch.nn.functional as F
+from mmcv.cnn import ConvModule as Block, build_norm_layer
+from mmseg.models.builder import HEADS
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.models.decode_heads import ASPPHead
+from torch import nn
+
+
+@HEADS.register_module()
+class MyHead(BaseDecodeHead):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.blocks = nn.Sequential(nn.ModuleList([Block()]), nn.Unheard())
+        self.mean = mmcv.imread('a.png').mean() + mmcv.Config.fromfile('b.py').c
+
+    def forward(self, x):
+        return F.interpolate(torch.cat([x, x]), 2)
+"""
+
+
+def test_each_name_has_its_line_and_counterpart(tmp_path):
+    file = tmp_path / 'my_head.py'
+    file.write_text(HEAD)
+    found = {each.name: (each.line, each.advice) for each in find_foreign_imports(file)}
+    assert {name: line for name, (line, _) in found.items()} == {
+        'torch.nn.functional': 5,
+        'mmcv.cnn.ConvModule': 6,
+        'mmcv.cnn.build_norm_layer': 6,
+        'mmseg.models.builder.HEADS': 7,
+        'mmseg.models.decode_heads.decode_head.BaseDecodeHead': 8,
+        'mmseg.models.decode_heads.ASPPHead': 9,
+        'torch.nn': 10,
+        'torch.nn.Sequential': 17,
+        'torch.nn.ModuleList': 17,
+        'mmcv.imread': 18,
+        'mmcv.Config': 18,
+        'torch.cat': 21,
+        'torch.nn.functional.interpolate': 21,
+    }
+    advice = {name: text for name, (_, text) in found.items()}
+    assert advice['mmcv.cnn.ConvModule'] == 'msseg.models.layers.ConvModule'
+    assert advice['torch.nn.Sequential'] == 'mindspore.nn.SequentialCell'
+    assert advice['mmseg.models.decode_heads.ASPPHead'] == 'nothing in msseg'
+    assert advice['mmcv.imread'] == 'cv2.imread'
+
+
+def test_what_cannot_be_read_has_none(tmp_path):
+    (tmp_path / 'a.py').write_text('import (')
+    assert find_foreign_imports(tmp_path / 'a.py') == []
+    assert find_foreign_imports(tmp_path / 'absent.py') == []
+
+
+@pytest.mark.parametrize('name', sorted(foreign_imports._HERE))
+def test_what_is_to_be_imported_is_there(name):
+    module, _, attribute = foreign_imports._HERE[name].rpartition('.')
+    assert hasattr(importlib.import_module(module), attribute)
+
+
+@pytest.mark.parametrize('name', sorted(foreign_imports._TORCH))
+def test_advice_on_pytorch_names_what_is_there(name):
+    path = foreign_imports._TORCH[name].partition(',')[0].partition(' ')[0]
+    module, _, attribute = path.rpartition('.')
+    if path.startswith(('mindspore', 'msseg')) and module:
+        try:
+            importlib.import_module(path)
+        except ImportError:
+            assert hasattr(importlib.import_module(module), attribute)
+
+
+def test_a_module_of_ones_own_is_told_all_at_once(tmp_path, monkeypatch):
+    for name in ('mmcv', 'torch'):
+        monkeypatch.setitem(sys.modules, name, None)
+    (tmp_path / 'old_head_1.py').write_text(HEAD)
+    (tmp_path / 'old_head_2.py').write_text('import old_head_1')
+    for name in ('old_head_1', 'old_head_2'):
+        with pytest.raises(ImportError) as raised:
+            import_modules_from_strings(name, folders=[str(tmp_path)])
+        message = str(raised.value)
+        lead = f"custom_imports: '{name}' failed to import: {tmp_path}/old_head_1.py is written"
+        assert message.startswith(lead)
+        assert 'line 6: mmcv.cnn.ConvModule -> msseg.models.layers.ConvModule; ' in message
+        assert message.endswith('; and 5 more. docs/porting.md ports such files')
+        assert 'PYTHONPATH' not in message and '\n' not in message
+
+
+def test_a_config_of_1x_that_imports_is_told(tmp_path):
+    (tmp_path / 'new.py').write_text('from mmengine.config import read_base\n')
+    with pytest.raises(ImportError, match='line 1: mmengine.config.read_base -> .*1.x: take'):
+        Config.fromfile(tmp_path / 'new.py')
+
+
+def test_another_missing_package_is_named_and_no_folder(tmp_path):
+    (tmp_path / 'needs_more.py').write_text('import os\nimport no_such_package_x')
+    with pytest.raises(ImportError, match=r'more.py, line 2.*no_such_package_x.*; install no_s'):
+        import_modules_from_strings('needs_more', folders=[str(tmp_path)])
+
+
+def test_registries_of_an_installed_mmsegmentation_are_warned_of(tmp_path, monkeypatch, caplog):
+    for name, values in (('mmseg', {}), ('mmseg.models', {'HEADS': {}})):
+        module = types.ModuleType(name)
+        vars(module).update(values)
+        monkeypatch.setitem(sys.modules, name, module)
+    (tmp_path / 'other_registry.py').write_text('from mmseg.models import HEADS')
+    import_modules_from_strings('other_registry', folders=[str(tmp_path)])
+    assert 'line 1: mmseg.models.HEADS -> msseg.models.builder.HEADS' in caplog.text
