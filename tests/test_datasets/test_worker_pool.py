@@ -169,16 +169,17 @@ import numpy as np
 from msseg.datasets.worker_pool import WorkerPool
 
 def load(number):
-    time.sleep(0.3 if number > 4 else 0)  # so that the pool is closed while MindSpore waits
+    time.sleep(3 if number > 4 else 0)  # so that the pool is closed while MindSpore waits
     return (np.zeros((64, 64), np.float32),)
 
 if __name__ == '__main__':
-    for _ in range(2):
-        pool = WorkerPool(load, 1, None, 2, lambda row, place: '')
-        for number, _ in enumerate(pool):
-            if number == 5:
-                pool.close()
-                break
+    pool = WorkerPool(load, 1, None, 2, lambda row, place: '')
+    for number, _ in enumerate(pool):
+        if number == 4:
+            time.sleep(0.5)
+            pool.close()
+            time.sleep(0.5)
+            break
 """
     (tmp_path / 'program.py').write_text(program)
     (tmp_path / 'temporary').mkdir()
