@@ -103,6 +103,24 @@ def test_interrupted_evaluation_is_done_first_when_the_run_goes_on(make_run, tmp
     assert_left_nothing(run)
 
 
+@pytest.mark.parametrize('more', ['', WORKERS], ids=['loading here', 'in workers'])
+def test_evaluation_whose_loading_hangs_is_interrupted_by_a_signal(make_run, tmp_path, more):
+    run = make_run(
+        'runner["max_iters"] = 4\ncheckpoint_config["interval"] = 100\n'
+        'evaluation = dict(interval=2, by_epoch=False)\n' + more + trap(tmp_path, 'val', 'hang')
+    )
+    process = run.start()
+    run.wait_for(lambda: 'Iter [2/4]' in run.output, process)
+    time.sleep(3)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(20) == 143, run.output
+    assert 'evaluation interrupted' in run.output and run.checkpoints() == ['iter_2.ckpt']
+    (tmp_path / 'armed').unlink()
+    assert run.train('--auto-resume') == 0
+    assert len(scores(run)) == 2
+    assert_left_nothing(run)
+
+
 def scores(run):
     return [line.split('\t')[1] for line in run.output.splitlines() if 'Iter(val)' in line]
 

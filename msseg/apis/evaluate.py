@@ -35,6 +35,7 @@ from msseg.utils.dist import get_rank, get_world_size, keep_together, sum_over_r
 from msseg.utils.logging import get_logger
 from msseg.utils.progress_bar import progress_bar
 from msseg.utils.rank_status import note
+from msseg.utils.stop_signals import LeftLoading
 
 ResultHandler = Callable[[TestSample, np.ndarray], None]
 
@@ -254,15 +255,19 @@ def predict_all(
     loader = TestLoader(dataset, workers_per_gpu, rank, world_size, with_labels, worker_timeout)
     num_rounds = len(dataset) // world_size  # in which every process has an image
     bar = progress_bar(loader, len(loader), desc='evaluating', unit='img')
-    for round_index, sample in enumerate(bar):
-        note(f'segmenting image {sample.index}')
-        prediction = segmenter.labels(sample.imgs, sample.metas)
-        for handle in handlers:
-            handle(sample, prediction)
-        if world_size == 1 and is_over():
-            bar.close()
-            loader.close()
-            return False
-        if round_index < num_rounds:
-            keep_together()
+    try:
+        for round_index, sample in enumerate(bar):
+            note(f'segmenting image {sample.index}')
+            prediction = segmenter.labels(sample.imgs, sample.metas)
+            for handle in handlers:
+                handle(sample, prediction)
+            if world_size == 1 and is_over():
+                return False
+            if round_index < num_rounds:
+                keep_together()
+    except LeftLoading:
+        return False
+    finally:
+        bar.close()
+        loader.close()
     return True

@@ -148,7 +148,7 @@ def train_segmentor(
     check_ignore_index(model, dataset)
     runner = build_runner(model, dataset, cfg, work_dir)
     runner.timestamp = timestamp or runner.timestamp
-    signals = StopSignals()
+    signals = StopSignals(leaves_loading=get_world_size() == 1)
     val = build_split(cfg, 'val') if validate else None
     if get_rank() == 0:
         check_at_start(dataset, val, get_logger())

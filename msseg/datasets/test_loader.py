@@ -11,6 +11,7 @@ from msseg.datasets.sample_rng import get_filename, load_sample, name_sample
 from msseg.datasets.train_loader import check_count, check_timeout
 from msseg.datasets.transport import pack, unpack
 from msseg.datasets.worker_pool import HANG_AFTER_S, WorkerPool, usable_workers
+from msseg.utils.stop_signals import leave_when_stuck
 
 _NO_LABEL = np.zeros(0, np.uint8)
 
@@ -71,7 +72,9 @@ class TestLoader:
     def __iter__(self) -> Iterator[TestSample]:
         if self.num_workers == 0 or len(self) < 2:
             for index in self._indices:
-                yield self.load(index)
+                with leave_when_stuck():
+                    sample = self.load(index)
+                yield sample
             return
         pool = WorkerPool(
             self._load_row,

@@ -12,6 +12,7 @@ from msseg.datasets.sample_rng import get_filename, load_sample
 from msseg.datasets.sampler import BatchPlan, BatchSampler
 from msseg.datasets.worker_pool import HANG_AFTER_S, WorkerPool, usable_workers
 from msseg.utils.logging import warn_once
+from msseg.utils.stop_signals import leave_when_stuck
 
 _SHAPE_ADVICE = (
     'samples of a batch must be of one size: end the pipeline with RandomCrop(crop_size=…) and '
@@ -107,7 +108,9 @@ class TrainLoader:
         if self.num_workers == 0:
             iteration = start_iter
             while True:
-                yield self._batch(iteration, *self.load(iteration))
+                with leave_when_stuck():
+                    img, gt = self.load(iteration)
+                yield self._batch(iteration, img, gt)
                 iteration += 1
         pool = WorkerPool(
             lambda row: self.load(start_iter + row),

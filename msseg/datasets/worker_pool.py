@@ -20,6 +20,7 @@ from msseg.datasets.row_source import NOTHING, RowSource
 from msseg.datasets.transport import raise_packed
 from msseg.datasets.worker_watch import WorkerWatch, undo_death_signal
 from msseg.utils.logging import warn_once
+from msseg.utils.stop_signals import leave_when_stuck
 
 # With one worker MindSpore loads in a thread of this process instead of a process.
 _MIN_WORKERS = 2
@@ -185,7 +186,8 @@ class WorkerPool:
     def _next_row(self) -> tuple[np.ndarray, ...]:
         self._watch.waiting_since = time.monotonic()
         try:
-            *columns, error = next(self._iterator)
+            with leave_when_stuck(self._end_workers):
+                *columns, error = next(self._iterator)
         except (RuntimeError, StopIteration) as stopped:
             # errors of `load` come as rows, so this is the end of a worker
             failure = self._watch.find_failure(_PATIENCE_S)

@@ -27,6 +27,7 @@ from msseg.runner.optimizer import get_lr
 from msseg.runner.train_step import TrainStep
 from msseg.utils.dist import get_rank, get_world_size
 from msseg.utils.rank_status import note, note_together
+from msseg.utils.stop_signals import LeftLoading
 
 
 class Loader(Protocol):
@@ -280,17 +281,23 @@ class Runner:
         """Train from the current iteration to the last one."""
         self.call_hook('before_run')
         try:
-            batches = self.loader.batches(self.iter)
-            while self.iter < self.max_iters and self.stop_reason is None:
-                if self.inner_iter == 0:
-                    self.call_hook('before_train_epoch')
-                self._iterate(batches)
-                if self.inner_iter == 0:
-                    self.call_hook('after_train_epoch')
+            try:
+                self._iterate_to_the_end()
+            except LeftLoading as reason:  # nothing of the iteration was done
+                self.stop(str(reason))
             if self.stop_reason is not None:
                 self.logger.info('stopped after iteration %d: %s', self.iter, self.stop_reason)
         finally:
             self.call_hook('after_run')
+
+    def _iterate_to_the_end(self) -> None:
+        batches = self.loader.batches(self.iter)
+        while self.iter < self.max_iters and self.stop_reason is None:
+            if self.inner_iter == 0:
+                self.call_hook('before_train_epoch')
+            self._iterate(batches)
+            if self.inner_iter == 0:
+                self.call_hook('after_train_epoch')
 
     def _iterate(self, batches: Any) -> None:
         self.iter_start_s = time.perf_counter()

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from msseg.datasets import row_source, worker_pool, worker_watch
 from msseg.datasets.heartbeat import note_sample
 from msseg.datasets.transport import WorkerTraceback
 from msseg.datasets.worker_pool import WorkerPool
+from msseg.utils.stop_signals import LeftLoading, StopSignals
 
 
 class OwnError(Exception):
@@ -204,6 +206,16 @@ def test_hanging_worker_ends_the_wait():
     with pytest.raises(TimeoutError, match=r'busy for \d+ s with file5_0.png'):
         take(make_pool(load, hang_after_s=6.0))
     assert time.monotonic() - started < 40
+
+
+def test_stop_signal_ends_the_wait_for_workers_that_hang():
+    """The main thread waits in C++ then, where Python's handlers do not run."""
+    threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGTERM)).start()
+    started = time.monotonic()
+    with StopSignals() as signals, pytest.raises(LeftLoading, match=r'SIGTERM \(loading did'):
+        take(make_pool(lambda number: time.sleep(60) if number > 2 else row(number)))
+    assert 3 < time.monotonic() - started < 12
+    assert signals.received is signal.SIGTERM
 
 
 def test_time_counts_from_the_sample_in_hand_which_is_named():

@@ -47,6 +47,23 @@ def test_second_signal_stops_at_once(make_run):
     assert run.checkpoints() == []
 
 
+def test_signal_while_loading_hangs_saves_what_is_done(make_run, tmp_path):
+    run = make_run(LONG + PAUSE.format(0) + trap(tmp_path, 'train', 'hang'))
+    (tmp_path / 'armed').unlink()
+    process = run.start()
+    run.wait_for(lambda: len(run.done) > 3, process)
+    (tmp_path / 'armed').touch()
+    time.sleep(1)
+    started = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 143, run.output
+    assert time.monotonic() - started < 15
+    stopped_at = run.done[-1]
+    assert f'stopped after iteration {stopped_at}: SIGTERM (loading did not end)' in run.output
+    assert run.checkpoints() == [f'iter_{stopped_at}.ckpt']
+    assert_left_nothing(run)
+
+
 def test_worker_that_hangs_ends_the_run_with_its_sample(make_run, tmp_path):
     run = make_run(WORKERS + 'data["worker_timeout"] = 5\n' + trap(tmp_path, 'train', 'hang'))
     assert run.train() == 1, run.output

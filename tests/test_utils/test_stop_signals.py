@@ -127,6 +127,36 @@ def test_interrupt_before_the_run_is_pythons_own(start):
     assert 'KeyboardInterrupt' in process.communicate(timeout=20)[1]
 
 
+@pytest.mark.parametrize(
+    'work', ['time.sleep(60)', 'open(fifo)'], ids=['in Python', 'in a system call']
+)
+def test_loading_that_does_not_end_is_left_seconds_after_the_first_one(start, tmp_path, work):
+    os.mkfifo(tmp_path / 'fifo')
+    program = PROGRAM.replace(
+        '{wait}',
+        """
+        from msseg.utils.stop_signals import LeftLoading, leave_when_stuck
+        fifo = {fifo!r}
+        try:
+            with leave_when_stuck():
+                try:
+                    {work}
+                except Exception:  # a transform that goes on after any error
+                    pass
+        except LeftLoading as left:
+            print(left, flush=True)
+            sys.exit(7)""",
+    )
+    program = program.replace('{fifo!r}', repr(str(tmp_path / 'fifo'))).replace('{work}', work)
+    process = start('', 'pass', program)
+    started = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (7, 'SIGTERM (loading did not end)\n'), err
+    assert err == 'SIGTERM: ending soon, at once with a second one\n'
+    assert 2.5 < time.monotonic() - started < 10
+
+
 def test_handlers_are_restored():
     before = [signal.getsignal(number) for number in STOP_SIGNALS]
     with StopSignals():

@@ -64,6 +64,7 @@ class CheckpointHook(Hook):
     def before_run(self, runner: Runner) -> None:
         """Make the folder; remove what killed processes left of the files they were writing."""
         self.folder = Path(self.out_dir) if self.out_dir else runner.work_dir
+        self.last_saved_iter = runner.iter
         if runner.rank == 0:
             self.folder.mkdir(parents=True, exist_ok=True)
             for path in remove_abandoned(self.folder):
@@ -82,6 +83,12 @@ class CheckpointHook(Hook):
             if try_save(runner, path, self.meta, self.save_optimizer):
                 self._keep(runner, path)
 
+    def after_run(self, runner: Runner) -> None:
+        """Save a run that was stopped while it loaded the next batch."""
+        is_stopped = runner.stop_reason is not None and runner.iter != self.last_saved_iter
+        if runner.rank == 0 and is_stopped:
+            self._save_last(runner)
+
     def _is_due(self, runner: Runner) -> bool:
         if self.by_epoch:
             return runner.inner_iter == 0 and self.every_n_epochs(runner, self.interval)
@@ -89,6 +96,7 @@ class CheckpointHook(Hook):
 
     def _save_last(self, runner: Runner) -> None:
         path = self._path(runner)
+        self.last_saved_iter = runner.iter  # or was tried
         try:
             runner.save(path, self.meta, self.save_optimizer)
         except OSError as error:
@@ -105,6 +113,7 @@ class CheckpointHook(Hook):
 
     def _keep(self, runner: Runner, path: Path) -> None:
         """Name a saved checkpoint as the newest, and remove the oldest."""
+        self.last_saved_iter = runner.iter
         runner.logger.info('saved %s', path)
         try:
             name_last(path)
