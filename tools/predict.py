@@ -13,7 +13,7 @@ from msseg.utils.cli import (
     parse_model_arguments,
     run_main,
 )
-from msseg.utils.interrupts import hear_interrupts
+from msseg.utils.interrupts import ending_by_sigterm, hear_interrupts
 
 
 def parse_args() -> argparse.Namespace:
@@ -56,12 +56,13 @@ def main() -> None:
     args = parse_args()
     hear_interrupts()
     announce(f'labelling with {args.checkpoint}')
-    from msseg.apis.inference import init_segmentor
-    from msseg.apis.model_source import find_model
-    from msseg.apis.prediction import PredictOptions, predict_files
-    from msseg.apis.prediction.inputs import find_inputs
-    from msseg.apis.prediction.predict import prepare_folder
-    from msseg.utils.logging import setup_logging
+    with ending_by_sigterm():
+        from msseg.apis.inference import init_segmentor
+        from msseg.apis.model_source import find_model
+        from msseg.apis.prediction import PredictOptions, predict_files
+        from msseg.apis.prediction.inputs import find_inputs
+        from msseg.apis.prediction.predict import prepare_folder
+        from msseg.utils.logging import setup_logging
 
     options = PredictOptions(
         tuple(args.tile),

@@ -13,7 +13,7 @@ from msseg.utils.cli import (
     parse_model_arguments,
     run_main,
 )
-from msseg.utils.interrupts import hear_interrupts
+from msseg.utils.interrupts import ending_by_sigterm, hear_interrupts
 
 
 def parse_args() -> argparse.Namespace:
@@ -59,9 +59,10 @@ def main() -> None:
     args = parse_args()
     hear_interrupts()
     announce(f'testing {args.checkpoint}')
-    from msseg.apis import test_from_config
-    from msseg.apis.model_source import find_model, work_dir_of
-    from msseg.apis.modelarts import Urls, local_copies
+    with ending_by_sigterm():
+        from msseg.apis import test_from_config
+        from msseg.apis.model_source import find_model, work_dir_of
+        from msseg.apis.modelarts import Urls, local_copies
 
     outputs = (args.out, args.show_dir, args.format_only, args.report)
     metrics = args.eval or ([] if any(outputs) else ['mIoU'])

@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from msseg.utils.cli import add_device_options, add_job_options, announce, run_main
-from msseg.utils.interrupts import hear_interrupts
+from msseg.utils.interrupts import ending_by_sigterm, hear_interrupts
 from msseg.utils.stop_signals import exit_status
 
 
@@ -49,8 +49,9 @@ def main() -> None:
     args = parse_args()
     hear_interrupts()
     announce(f'training {args.config}')
-    from msseg.apis import load_config, train_from_config
-    from msseg.apis.modelarts import Urls, local_copies
+    with ending_by_sigterm():
+        from msseg.apis import load_config, train_from_config
+        from msseg.apis.modelarts import Urls, local_copies
 
     cfg = load_config(args.config, args.cfg_options)
     if args.load_from is not None:

@@ -1,4 +1,4 @@
-"""Ctrl-C in a program whose framework makes something else of it."""
+"""Signals to a program before it does anything, and Ctrl-C where the framework changes it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ import ctypes
 import os
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from msseg.utils.say import STDERR, say
 
 
 def hear_interrupts() -> None:
@@ -33,3 +38,22 @@ def _wait() -> None:
         os.kill(os.getpid(), signal.SIGINT)
     _thread.interrupt_main()
     threading.Event().wait()  # or no thread would be left to take the second one
+
+
+@contextmanager
+def ending_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the process with a line and status 143, as it does later while it trains.
+
+    For the imports at a program's start. Later a handler of Python's would run late, while the
+    framework computes; there SIGTERM ends the process as the system does it, or see `StopSignals`.
+    """
+    before = signal.signal(signal.SIGTERM, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    say('SIGTERM: ended before anything was begun', STDERR)
+    os._exit(128 + number)

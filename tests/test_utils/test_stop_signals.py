@@ -157,6 +157,17 @@ def test_loading_that_does_not_end_is_left_seconds_after_the_first_one(start, tm
     assert 2.5 < time.monotonic() - started < 10
 
 
+def test_sigterm_at_the_start_ends_the_process_with_a_line(start):
+    program = PROGRAM.replace(
+        'with StopSignals() as signals:',
+        'from msseg.utils.interrupts import ending_by_sigterm\nwith ending_by_sigterm():',
+    )
+    process = start('time.sleep(60)', 'pass', program)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (143, 'SIGTERM: ended before anything was begun\n')
+
+
 def test_handlers_are_restored():
     before = [signal.getsignal(number) for number in STOP_SIGNALS]
     with StopSignals():
