@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 
 from msseg.utils.extras import import_extra
 from msseg.utils.image_header import ImageHeader, opened_by_pillow, read_header
-from msseg.utils.image_values import ValueScale, as_color_type, check_colours
+from msseg.utils.image_values import ImageSettingError, ValueScale, as_color_type, check_colours
 from msseg.utils.regular_file import check_regular
 
 COLOR_TYPES = {
@@ -98,13 +98,27 @@ def pixel_limit() -> int:
 
 
 def check_pixels(size: tuple[int, int], path: str | Path) -> None:
-    """Raise ValueError for an image of more pixels than `pixel_limit`, before it is decoded."""
+    """Raise ImageSettingError for more pixels than `pixel_limit`; nothing is decoded."""
     h, w = size
     limit = pixel_limit()
     if h * w > limit:
-        raise ValueError(
+        raise ImageSettingError(
             f'{path}: the image is of {h}x{w} pixels, {h * w} in all, more than the limit of '
             f'{limit}; set the environment variable {PIXEL_LIMIT_VARIABLE}={h * w} to read it'
+        )
+
+
+def check_settings(header: ImageHeader, color_type: str, is_scaled: bool, path: str | Path) -> None:
+    """Raise ImageSettingError for a file that `decode_image` would refuse though it is whole."""
+    check_pixels(header.size, path)
+    if color_type == 'unchanged':
+        return
+    check_colours(header, path)
+    if header.bits > 8 and header.dtype != 'uint16' and not is_scaled:
+        raise ImageSettingError(
+            f'{path}: holds {header.bits}-bit numbers ({header.dtype}), which have no fixed scale: '
+            'give LoadImageFromFile max_value, the value to show as white, or percentiles=(1, 99), '
+            "or load them as they are with color_type='unchanged'"
         )
 
 
@@ -138,17 +152,9 @@ def decode_image(
     """
     header = header or read_header(data)
     if header is not None:
-        check_pixels(header.size, path)
-        if color_type != 'unchanged':
-            check_colours(header, path)
+        check_settings(header, color_type, scale is not None, path)
     is_deep = header is not None and header.bits > 8
     is_unchanged = color_type == 'unchanged'
-    if is_deep and scale is None and not is_unchanged and header.dtype != 'uint16':
-        raise ValueError(
-            f'{path}: holds {header.bits}-bit numbers ({header.dtype}), which have no fixed scale: '
-            'give LoadImageFromFile max_value, the value to show as white, or percentiles=(1, 99), '
-            "or load them as they are with color_type='unchanged'"
-        )
     if header is not None and (is_deep or header.kind == 'NPY'):
         is_array = header.kind == 'NPY'
         img = _load_array(data, path) if is_array else _decode_unchanged(data, path, header)

@@ -16,6 +16,10 @@ _NO_COLOUR_CHANNELS = ('CMYK', 'P')  # which decoders turn into colours
 _USUAL_LARGEST = (1.0, 255.0, 1023.0, 4095.0, 16383.0, 65535.0)
 
 
+class ImageSettingError(ValueError):
+    """An image file that is whole needs another setting; the message names file and setting."""
+
+
 class ValueScale:
     """Brings an image's values to the scale of bytes, 0 to 255, without rounding them.
 
@@ -143,7 +147,7 @@ def check_colours(header: ImageHeader, path: str | Path) -> None:
     """Raise ValueError for a file whose channels are no colours: its first ones mean nothing."""
     is_unnamed = header.kind == 'TIFF' and not header.mode and header.channels > 1
     if header.channels > 4 or is_unnamed:
-        raise ValueError(
+        raise ImageSettingError(
             f'{path}: holds {header.channels} channels that it does not call colours; load it with '
             f"color_type='unchanged', and set in_channels={header.channels} of the backbone"
         )

@@ -30,4 +30,4 @@ def check_regular(path: str | Path) -> None:
         raise FileNotFoundError(f'{path}: there is no such file') from None
     if not stat.S_ISREG(mode):
         kind = next((name for test, name in _KINDS if test(mode)), 'no regular file')
-        raise ValueError(f'{path}: is {kind}, expected a file; remove it from the list or folder')
+        raise ValueError(f'{path}: is {kind}, expected a file')

@@ -16,6 +16,7 @@ _FILE_KINDS = {
     'empty': 'empty_file',
     'truncated': 'truncated_image',
     'unreadable': 'unreadable_file',
+    'setting': 'needs_setting',
 }
 # At most one in ten is an exception; more are a second kind of image.
 _EXCEPTION = 0.1
@@ -42,6 +43,10 @@ def add_image_findings(
             findings.add(kind, source.split, task.image, scan.image.detail)
         else:
             _add_geometry(findings, source.split, task, scan)
+            for unused in scan.image.unused:
+                note = f'holds {unused.holds}, {unused.taken}'
+                note += f'; {scan.image.largest}' if unused.kind == 'bits' else ''
+                findings.add(f'unused_{unused.kind}', source.split, task.image, note)
     _add_grey(findings, source, scans)
 
 

@@ -86,6 +86,32 @@ KINDS = {
         'It is damaged, of another format than images have, or may not be read.',
         'Copy it again, save it as PNG or JPEG, or correct its permissions.',
     ),
+    'needs_setting': Kind(
+        'error',
+        'file that needs a setting',
+        _STOPS,
+        'Do what it says.',
+    ),
+    'unused_bits': Kind(
+        'warning',
+        'image of more bits than are used',
+        'Its values are cut to the upper 8 of 16 bits: of 12 bits, 16 grey levels are left.',
+        'Set max_value of LoadImageFromFile to the largest value that occurs, or '
+        'percentiles=(1, 99); in all pipelines.',
+    ),
+    'unused_channels': Kind(
+        'warning',
+        'image of more channels than are used',
+        'The others are left out.',
+        "Set color_type='unchanged' of LoadImageFromFile, in_channels of the backbone to their "
+        'number, and as many numbers in mean and std of Normalize; unless they are transparency.',
+    ),
+    'unused_pages': Kind(
+        'warning',
+        'image of several pages',
+        'Only the first is used.',
+        'Save the pages as files of their own, each with its label.',
+    ),
     'size_mismatch': Kind(
         'error',
         'image and label of different size',

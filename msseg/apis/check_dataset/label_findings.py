@@ -16,6 +16,7 @@ _FILE_KINDS = {
     'empty': 'empty_file',
     'truncated': 'truncated_label',
     'unreadable': 'unreadable_file',
+    'setting': 'needs_setting',
     'jpeg': 'jpeg_label',
     'mode': 'label_mode',
 }

@@ -64,6 +64,8 @@ def _source(dataset: Any, split: str) -> Source:
                 label=_label_path(dataset, info, split),
                 color_type=color_type,
                 backend=getattr(load, 'imdecode_backend', 'cv2'),
+                max_value=getattr(load, 'max_value', None),
+                percentiles=tuple(getattr(load, 'percentiles', None) or ()) or None,
             )
             for info in dataset.img_infos
             if 'filename' in info

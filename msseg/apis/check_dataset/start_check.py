@@ -26,8 +26,7 @@ from msseg.apis.check_dataset.statistics import Statistics
 from msseg.apis.check_dataset.value_findings import add_absent_classes
 from msseg.apis.findings import count
 from msseg.datasets.file_scan import PairScan, PairTask, scan_pair
-from msseg.datasets.file_scan.file_content import read_content
-from msseg.datasets.file_scan.header import read_header
+from msseg.utils.image_header import read_header
 
 _NAMES = {'train': 'training', 'val': 'validation'}
 _MOST_SAMPLES = {'train': 128, 'val': 64}
@@ -140,7 +139,7 @@ def _num_bytes(path: str | None) -> int:
 def _is_too_large(task: PairTask) -> bool:
     if max(_num_bytes(task.image), _num_bytes(task.label)) > _MOST_BYTES:
         return True
-    header = read_header(read_content(task.label).data) if task.label else None
+    header = read_header(task.label) if task.label and os.path.isfile(task.label) else None
     return header is not None and header.size[0] * header.size[1] > _MOST_PIXELS
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from msseg.utils.image_file import is_whole
+from msseg.utils.regular_file import check_regular
 
-Problem = Literal['missing', 'empty', 'truncated', 'unreadable', 'jpeg', 'mode']
+Problem = Literal['missing', 'empty', 'truncated', 'unreadable', 'setting', 'jpeg', 'mode']
 
 
 class FileContent(NamedTuple):
@@ -25,11 +26,15 @@ class FileContent(NamedTuple):
 
 
 def read_content(path: str) -> FileContent:
-    """Read a file that may be missing, unreadable, empty or without its end."""
+    """Read a file that may be missing, unreadable, empty, no file, or without its end."""
     try:
+        check_regular(path)
         data = Path(path).read_bytes()
     except FileNotFoundError:
         return FileContent(b'', 'missing', 'there is no such file')
+    except (ValueError, MemoryError) as error:
+        reason = str(error) or 'it is larger than memory'
+        return FileContent(b'', 'unreadable', reason.removeprefix(f'{path}: '))
     except OSError as error:
         return FileContent(b'', 'unreadable', f'it cannot be read ({error.strerror})')
     if not data:

@@ -8,9 +8,17 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from msseg.datasets.file_scan.damage import find_damage
 from msseg.datasets.file_scan.file_content import Problem, problem_of, read_content
-from msseg.datasets.file_scan.header import Header, find_damage, read_header
-from msseg.utils.image_file import decode_image
+from msseg.utils.image_file import check_settings, decode_image
+from msseg.utils.image_header import ImageHeader, read_header
+from msseg.utils.image_values import (
+    ImageSettingError,
+    Unused,
+    ValueScale,
+    find_unused,
+    largest_value,
+)
 
 _DIGEST_BYTES = 16
 _FIRST_QUARTER_TURN = 5  # of EXIF's orientations
@@ -32,6 +40,8 @@ class ImageScan:
         digest: Of the loaded pixels; of the file's content when no pixels were decoded.
         mean: Of each loaded channel (colours in BGR order); empty when no pixels were decoded.
         variance: Likewise.
+        unused: What the file holds and is not taken.
+        largest: Of a file whose bits are cut, up to where its values go.
     """
 
     problem: Problem | None = None
@@ -44,10 +54,16 @@ class ImageScan:
     digest: bytes = b''
     mean: tuple[float, ...] = ()
     variance: tuple[float, ...] = ()
+    unused: tuple[Unused, ...] = ()
+    largest: str = ''
 
 
 def scan_image(
-    path: str, color_type: str = 'color', backend: str = 'cv2', decode: bool = True
+    path: str,
+    color_type: str = 'color',
+    backend: str = 'cv2',
+    scale: ValueScale | None = None,
+    decode: bool = True,
 ) -> ImageScan:
     """Look at an image.
 
@@ -55,21 +71,28 @@ def scan_image(
         path: The file.
         color_type: As `LoadImageFromFile` has it.
         backend: Likewise.
-        decode: Decode the pixels; False reads the header only, where Pillow knows the format.
+        scale: What its ``max_value`` or ``percentiles`` stand for.
+        decode: Decode the pixels; False reads the header only, where the format is known.
     """
     content = read_content(path)
     if content.problem:
         return ImageScan(content.problem, content.detail)
     header = read_header(content.data)
-    if header and not decode:
-        return _describe_header(header, content.data, color_type)
-    damage = header and find_damage(content.data, header.kind)
-    if damage:
-        return ImageScan(problem_of(damage), damage)
     try:
-        img = decode_image(content.data, path, color_type, backend)
-    except ValueError as error:
-        return ImageScan('unreadable', str(error).removeprefix(f'{path}: '))
+        if header is not None:
+            check_settings(header, color_type, scale is not None, path)
+            if not decode:
+                return _describe_header(header, content.data, color_type, scale is not None)
+            damage = find_damage(content.data, header.kind)
+            if damage:
+                return ImageScan(problem_of(damage), damage)
+        img = decode_image(content.data, path, color_type, backend, scale, header)
+    except (ValueError, ImportError) as error:
+        is_whole = isinstance(error, (ImageSettingError, ImportError))
+        problem = 'setting' if is_whole else 'unreadable'
+        return ImageScan(problem, str(error).removeprefix(f'{path}: '))
+    unused = tuple(find_unused(header, color_type, scale is not None)) if header else ()
+    is_cut = any(each.kind == 'bits' for each in unused)
     mean, deviation = cv2.meanStdDev(img)
     mean, variance = tuple(mean.ravel().tolist()), tuple((deviation.ravel() ** 2).tolist())
     size = img.shape[:2]
@@ -82,10 +105,16 @@ def scan_image(
         digest=_digest(img),
         mean=mean,
         variance=variance,
+        unused=unused,
+        largest=largest_value(decode_image(content.data, path, 'unchanged', backend))
+        if is_cut
+        else '',
     )
 
 
-def _describe_header(header: Header, data: bytes, color_type: str) -> ImageScan:
+def _describe_header(
+    header: ImageHeader, data: bytes, color_type: str, is_scaled: bool
+) -> ImageScan:
     turns = header.orientation >= _FIRST_QUARTER_TURN and turns_images(color_type)
     return ImageScan(
         size=header.size[::-1] if turns else header.size,
@@ -94,6 +123,7 @@ def _describe_header(header: Header, data: bytes, color_type: str) -> ImageScan:
         orientation=header.orientation,
         is_grey=header.mode.split(';')[0] in _GREY_MODES,
         digest=hashlib.blake2b(data, digest_size=_DIGEST_BYTES).digest(),
+        unused=tuple(find_unused(header, color_type, is_scaled)),
     )
 
 
@@ -102,7 +132,7 @@ def turns_images(color_type: str) -> bool:
     return color_type in ('color', 'grayscale')
 
 
-def _is_grey(img: np.ndarray, header: Header | None, mean: tuple[float, ...]) -> bool:
+def _is_grey(img: np.ndarray, header: ImageHeader | None, mean: tuple[float, ...]) -> bool:
     if img.ndim == 2 or (header and header.mode.split(';')[0] in _GREY_MODES):
         return True
     if img.shape[2] < 3 or not mean[0] == mean[1] == mean[2]:

@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from msseg.datasets.file_scan.damage import find_damage
 from msseg.datasets.file_scan.file_content import Problem, problem_of, read_content
-from msseg.datasets.file_scan.header import find_damage, read_header
 from msseg.datasets.file_scan.value_counts import count_values
 from msseg.datasets.pipelines.label_file import decode_label
+from msseg.utils.image_file import check_pixels
+from msseg.utils.image_header import read_header
+from msseg.utils.image_values import ImageSettingError
 
 _COLOUR_MODE = 'RGB'
 _INDEX_MODES = ('1', 'L', 'P', 'I')
@@ -50,11 +53,14 @@ def scan_label(path: str) -> LabelScan:
     header = read_header(content.data)
     if header is None:
         return LabelScan('unreadable', f'it is no image: it begins with {content.data[:8]!r}')
-    damage = find_damage(content.data, header.kind)
-    if damage:
-        return LabelScan(problem_of(damage), damage)
     try:
+        check_pixels(header.size, path)
+        damage = find_damage(content.data, header.kind)
+        if damage:
+            return LabelScan(problem_of(damage), damage)
         raw = decode_label(content.data, path)
+    except ImageSettingError as error:
+        return LabelScan('setting', str(error).removeprefix(f'{path}: '))
     except ValueError as error:
         return LabelScan(
             _why_refused(header.kind, header.mode, str(error)),

@@ -9,6 +9,7 @@ import cv2
 
 from msseg.datasets.file_scan.image_scan import ImageScan, scan_image
 from msseg.datasets.file_scan.label_scan import LabelScan, scan_label
+from msseg.utils.image_values import ValueScale
 
 
 class PairTask(NamedTuple):
@@ -20,12 +21,16 @@ class PairTask(NamedTuple):
         color_type: As `LoadImageFromFile` has it; None for an image that a transform of the
             user's own loads, which is not looked at.
         backend: Likewise.
+        max_value: Likewise.
+        percentiles: Likewise.
     """
 
     image: str
     label: str | None
     color_type: str | None = 'color'
     backend: str = 'cv2'
+    max_value: float | None = None
+    percentiles: tuple[float, float] | None = None
 
 
 class PairScan(NamedTuple):
@@ -37,9 +42,11 @@ class PairScan(NamedTuple):
 
 def scan_pair(task: PairTask, decode_image: bool = True) -> PairScan:
     """Look at an image (at its header alone, if `decode_image` is False) and its label."""
-    image = None
+    image = scale = None
+    if task.max_value is not None or task.percentiles is not None:
+        scale = ValueScale(task.max_value, task.percentiles)
     if task.color_type is not None:
-        image = scan_image(task.image, task.color_type, task.backend, decode_image)
+        image = scan_image(task.image, task.color_type, task.backend, scale, decode_image)
     return PairScan(image, None if task.label is None else scan_label(task.label))
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
-from msseg.utils.image_file import read_bytes
+from msseg.utils.image_file import check_pixels, read_bytes
+from msseg.utils.image_header import opened_by_pillow, read_header
 
 _PNG_GREY, _PNG_PALETTE = 0, 3
 _INDEX_MODES = ('L', 'P', '1', 'I', 'I;16', 'I;16B', 'I;16L')
@@ -95,6 +96,14 @@ def decode_label(data: bytes, path: str | Path) -> np.ndarray:
     Raises:
         ValueError: It cannot be decoded, or holds neither.
     """
+    header = read_header(data)
+    if header is not None:
+        check_pixels(header.size, path)
+        if header.pages > 1:
+            raise ValueError(
+                f'{path}: the label holds {header.pages} pages, of which only the first would be '
+                'used; save each as a file of its own'
+            )
     png = data[:8] == b'\x89PNG\r\n\x1a\n' and len(data) >= _HEADER_BYTES
     if png and data[25] == _PNG_GREY and data[24] >= 8:
         # the fast way; cv2 may not read palette files, of which it returns the colours
@@ -102,8 +111,8 @@ def decode_label(data: bytes, path: str | Path) -> np.ndarray:
         if label is not None and label.ndim == 2:
             return label
     try:
-        img = Image.open(io.BytesIO(data))
-        img.load()
+        with opened_by_pillow(io.BytesIO(data)) as img:
+            img.load()
     except Exception as error:
         is_unknown = isinstance(error, UnidentifiedImageError)
         reason = f'its first bytes are {data[:8]!r}' if is_unknown else error
@@ -120,11 +129,11 @@ def decode_label(data: bytes, path: str | Path) -> np.ndarray:
         if png and data[25] == _PNG_GREY and data[24] < 8:  # Pillow stretches these to 0..255
             return label // (255 // (2 ** data[24] - 1))
         return label
-    if img.mode == 'RGB':
+    if img.mode == 'RGB' and header is not None and header.bits <= 8:
         return np.array(img)
     raise ValueError(
-        f'{path}: the label has mode {img.mode!r} (Pillow); expected one channel of whole numbers, '
-        'a palette, or RGB with label_map. Save it as single-channel PNG'
+        f'{path}: the label is {header.form if header else img.mode}; expected one channel of '
+        'whole numbers, a palette, or RGB of 8 bits with label_map. Save it as single-channel PNG'
     )
 
 

@@ -6,6 +6,7 @@ found as, the file that is to be named, and a phrase of what is to be said.
 
 import shutil
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -182,7 +183,7 @@ def jpeg_label(root, pair):
 @fault
 def label_with_transparency(root, pair):
     Image.open(pair.label).convert('RGBA').save(pair.label)
-    return 'label_mode', pair.label, "mode 'RGBA'"
+    return 'label_mode', pair.label, 'PNG RGBA, 8 bits'
 
 
 def set_palette(pair, *colours):
@@ -329,6 +330,40 @@ def grey_image_among_colour_ones(root, pair):
 def grey_image_stored_in_colours(root, pair):
     Image.open(pair.image).convert('L').convert('RGB').save(pair.image)
     return 'grey_among_colour', pair.image, 'JPEG RGB, 8 bits; the other 11 have colours'
+
+
+# the config says .jpg and .png; what is in a file counts
+
+
+@fault
+def image_of_16_bits(root, pair):
+    deep = np.array(Image.open(pair.image))[..., ::-1].astype(np.uint16) * 16
+    pair.image.write_bytes(cv2.imencode('.png', deep)[1].tobytes())
+    return (
+        'unused_bits',
+        pair.image,
+        f'16 bits a channel, the upper 8 bits are taken; values to {deep.max()}',
+    )
+
+
+@fault
+def image_of_4_channels(root, pair):
+    Image.open(pair.image).convert('RGBA').save(pair.image, format='PNG')
+    return 'unused_channels', pair.image, 'holds 4 channels (RGBA), 3 are taken'
+
+
+@fault
+def image_of_3_pages(root, pair):
+    img = Image.open(pair.image).convert('RGB')
+    img.save(pair.image, format='TIFF', save_all=True, append_images=[img] * 2)
+    return 'unused_pages', pair.image, 'holds 3 pages, the first is taken'
+
+
+@fault
+def image_of_real_numbers(root, pair):
+    values = Image.fromarray(np.array(Image.open(pair.image).convert('L'), np.float32))
+    values.save(pair.image, format='TIFF')
+    return 'needs_setting', pair.image, 'max_value'
 
 
 def tag(pair, orientation):

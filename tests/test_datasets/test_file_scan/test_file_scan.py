@@ -1,13 +1,18 @@
 """One file at a time: what it is, and what is wrong with it."""
 
+import os
+
 import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
 from msseg.datasets.file_scan import scan_image, scan_label
-from msseg.datasets.file_scan.header import find_damage, read_header
+from msseg.datasets.file_scan.damage import find_damage
 from msseg.datasets.file_scan.value_counts import count_values
+from msseg.utils.image_header import read_header
+from msseg.utils.image_values import ValueScale
+from tests.tiff_bands import write_band_tiff
 
 RNG = np.random.default_rng(0)
 PICTURE = RNG.integers(0, 256, (12, 17, 3), np.uint8)
@@ -81,7 +86,7 @@ def test_orientation_is_read_and_followed(tmp_path, orientation):
 def test_files_that_cannot_be_read(tmp_path, scan):
     assert scan(str(tmp_path / 'none.png')).problem == 'missing'
     folder = scan(str(tmp_path))
-    assert (folder.problem, folder.detail) == ('unreadable', 'it cannot be read (Is a directory)')
+    assert (folder.problem, folder.detail) == ('unreadable', 'is a folder, expected a file')
 
 
 def test_wrong_checksum(tmp_path):
@@ -97,11 +102,96 @@ def test_wrong_checksum(tmp_path):
 def test_formats_that_pillow_does_not_know_are_left_to_opencv(tmp_path):
     path = str(tmp_path / 'a.tif')
     cv2.imwrite(path, PICTURE.astype(np.float32))
-    header = read_header((tmp_path / 'a.tif').read_bytes())
+    with pytest.raises(OSError, match='cannot identify'):
+        Image.open(path)
     scan = scan_image(path, 'unchanged')
-    assert header is None and scan.form == 'unknown to Pillow'
+    assert scan.form == 'TIFF RGB, 32 bits float'
     read = cv2.imread(path, cv2.IMREAD_UNCHANGED)
     np.testing.assert_allclose(scan.mean, read.reshape(-1, 3).mean(axis=0, dtype=float))
+
+
+GREY_16 = PICTURE[..., 0].astype(np.uint16) * 16
+
+
+@pytest.mark.parametrize(
+    ('name', 'array', 'form', 'channels'),
+    [
+        ('a.png', PICTURE.astype(np.uint16), 'PNG RGB, 16 bits', 3),
+        ('a.tif', PICTURE.astype(np.uint16), 'TIFF RGB, 16 bits', 3),
+        ('a.tif', np.dstack([PICTURE, PICTURE[..., 0]]).astype(np.uint16), 'TIFF RGBA, 16 bits', 4),
+        ('a.tif', GREY_16, 'TIFF I;16, 16 bits', 1),
+        ('a.tif', GREY_16.astype(np.float64), 'TIFF, 1 channel, 64 bits float', 1),
+        ('a.pgm', GREY_16, 'PPM I, 16 bits', 1),
+        ('a.ppm', PICTURE.astype(np.uint16) * 16, 'PPM RGB, 16 bits', 3),
+        ('a.hdr', PICTURE.astype(np.float32), 'HDR RGB, 32 bits float', 3),
+        ('a.webp', PICTURE, 'WEBP RGB, 8 bits', 3),
+    ],
+)
+def test_a_header_tells_the_true_depth_and_channels(tmp_path, name, array, form, channels):
+    path = tmp_path / name
+    assert cv2.imwrite(str(path), array)
+    for source in (path, path.read_bytes()):
+        header = read_header(source)
+        assert (header.form, header.channels, header.size) == (form, channels, (12, 17))
+
+
+def test_a_header_of_bands_pages_and_arrays(tmp_path):
+    write_band_tiff(tmp_path / 'a.tif', *[np.zeros((4, 5, 12), np.uint16)] * 3, reduced=[1])
+    assert read_header(tmp_path / 'a.tif').form == 'TIFF, 12 channels, 16 bits, 2 pages'
+    np.save(tmp_path / 'a.npy', np.zeros((4, 5, 7), np.float32))
+    header = read_header(tmp_path / 'a.npy')
+    assert (header.form, header.size) == ('NPY, 7 channels, 32 bits float', (4, 5))
+    frames = [Image.fromarray(PICTURE), Image.fromarray(PICTURE[::-1])]
+    for name in ('a.gif', 'a.png', 'a.webp'):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+        assert read_header(tmp_path / name).pages == 2
+    for deep in (True, False):  # JPEG 2000 as Pillow writes it
+        img = Image.fromarray(GREY_16 if deep else PICTURE[..., 0])
+        img.save(tmp_path / 'a.jp2')
+        assert read_header(tmp_path / 'a.jp2').bits == (16 if deep else 8)
+    (tmp_path / 'a.txt').write_text('no image')
+    assert read_header(tmp_path / 'a.txt') is None
+
+
+def test_what_is_in_a_file_and_not_taken_is_noted(tmp_path):
+    path = str(tmp_path / 'a.tif')
+    cv2.imwrite(path, np.dstack([PICTURE, PICTURE[..., 0]]).astype(np.uint16) * 16)
+    scan = scan_image(path)
+    assert [each.kind for each in scan.unused] == ['bits', 'channels']
+    largest = 16 * int(PICTURE.max())
+    assert scan.largest == f'values to {largest}, so max_value=4095'
+    scaled = scan_image(path, scale=ValueScale(max_value=16 * 255))
+    assert [each.kind for each in scaled.unused] == ['channels']
+    np.testing.assert_allclose(scaled.mean, PICTURE.reshape(-1, 3).mean(axis=0), rtol=1e-5)
+    assert scan_image(path, 'unchanged').unused == ()
+    write_band_tiff(tmp_path / 'b.tif', np.zeros((4, 5, 12), np.uint8))
+    scan = scan_image(str(tmp_path / 'b.tif'))
+    assert scan.problem == 'setting' and 'holds 12 channels' in scan.detail
+    write_band_tiff(tmp_path / 'b.tif', *[np.zeros((4, 5, 1), np.uint8)] * 3)
+    assert [each.kind for each in scan_image(str(tmp_path / 'b.tif')).unused] == ['pages']
+    label = scan_label(str(tmp_path / 'b.tif'))
+    assert label.problem and 'holds 3 pages' in label.detail
+
+
+@pytest.mark.parametrize('scan', [scan_image, scan_label])
+def test_odd_files_are_not_waited_for(tmp_path, scan):
+    os.mkfifo(tmp_path / 'pipe.png')
+    (tmp_path / 'zero.png').symlink_to('/dev/zero')
+    for name, words in (('pipe.png', 'is a named pipe'), ('zero.png', 'is a device')):
+        found = scan(str(tmp_path / name))
+        assert found.problem == 'unreadable' and words in found.detail
+
+
+@pytest.mark.parametrize('scan', [scan_image, scan_label])
+def test_a_file_beyond_the_limit_of_pixels_needs_a_setting(tmp_path, monkeypatch, scan):
+    path = str(tmp_path / 'a.png')
+    Image.new('1', (300, 200)).save(path)
+    monkeypatch.setenv('MSSEG_MAX_IMAGE_PIXELS', '59999')
+    found = scan(path)
+    assert found.problem == 'setting'
+    assert 'is of 200x300 pixels' in found.detail and 'MSSEG_MAX_IMAGE_PIXELS=60000' in found.detail
+    monkeypatch.setenv('MSSEG_MAX_IMAGE_PIXELS', '60000')
+    assert scan(path).problem is None
 
 
 def test_labels_are_counted_as_they_are(tmp_path):

@@ -101,8 +101,8 @@ def test_what_cannot_be_a_label(tmp_path):
 
     for name, message in (
         ('a.jpg', 'JPEG changes label values; save labels as single-channel PNG'),
-        ('alpha.png', "mode 'RGBA'.*Save it as single-channel PNG"),
-        ('real.tif', "mode 'F'.*Save it as single-channel PNG"),
+        ('alpha.png', 'the label is PNG RGBA, 8 bits.*Save it as single-channel PNG'),
+        ('real.tif', 'the label is TIFF F, 32 bits float.*Save it as single-channel PNG'),
         ('text.png', 'cannot be decoded as a label image'),
         ('cut.png', 'the image is truncated'),
     ):
