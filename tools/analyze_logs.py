@@ -6,12 +6,12 @@ import argparse
 
 from msseg.apis.compare_runs import draw_runs, find_logs, time_table
 from msseg.apis.report import draw_curve
-from msseg.utils.cli import run_main
+from msseg.utils.cli import CommandParser, run_main
 
 
 def parse_args() -> argparse.Namespace:
     """Returns the command line's arguments."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         description='Draw loss and score of one or several runs; print where their time went.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 
 from msseg.apis.benchmark import conversion, inference, losses, metric, pipeline, step
-from msseg.utils.cli import run_main
+from msseg.utils.cli import CommandParser, run_main
 
 SUBCOMMANDS = {
     'pipeline': pipeline,
@@ -23,7 +23,7 @@ SUBCOMMANDS = {
 
 def parse_args() -> argparse.Namespace:
     """Returns the command line's arguments."""
-    parser = argparse.ArgumentParser(description='Speed, as ratios measured within one run.')
+    parser = CommandParser(description='Speed, as ratios measured within one run.')
     subparsers = parser.add_subparsers(dest='subcommand', required=True)
     for name, module in SUBCOMMANDS.items():
         subparser = subparsers.add_parser(

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from msseg.utils.cli import add_picture_options, run_main
+from msseg.utils.cli import CommandParser, add_picture_options, run_main
 
 
 def parse_args() -> argparse.Namespace:
     """Return the command line's arguments."""
     from msseg.config import add_cfg_options
 
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         description='Write a page of training samples as the network gets them.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

@@ -6,14 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from msseg.utils.cli import add_device_options, run_main
+from msseg.utils.cli import CommandParser, add_device_options, run_main
 
 
 def parse_args() -> argparse.Namespace:
     """Return the command line's arguments."""
     from msseg.config import add_cfg_options
 
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         description='Say what is wrong with a config and what to do about it: compare its settings '
         'with each other, build model, data sets, optimizer, schedule and hooks, and train one '
         'step on a part of a batch. Exit status 1 when there are errors, 0 with warnings only.'

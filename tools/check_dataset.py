@@ -6,14 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from msseg.utils.cli import run_main
+from msseg.utils.cli import CommandParser, run_main
 
 
 def parse_args() -> argparse.Namespace:
     """Return the command line's arguments."""
     from msseg.config import add_cfg_options
 
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         description='Look at every file of the data sets of a config: say what is wrong and what '
         'to do about it, count classes, and give class weights, mean and standard deviation. '
         'Exit status 1 when there are errors, 0 with warnings only.'

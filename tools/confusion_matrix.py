@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from msseg.utils.cli import run_main
+from msseg.utils.cli import CommandParser, run_main
 
 
 def parse_args() -> argparse.Namespace:
     """Return the command line's arguments."""
     from msseg.config import add_cfg_options
 
-    parser = argparse.ArgumentParser(description="Draw the confusion matrix of a test's results.")
+    parser = CommandParser(description="Draw the confusion matrix of a test's results.")
     parser.add_argument('config', help='config file')
     parser.add_argument('labels', help='what tools/test.py --out wrote (.npz)')
     parser.add_argument('--out', default='confusion.png', help='the PNG to write')

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import argparse
 
-from msseg.utils.cli import run_main
+from msseg.utils.cli import CommandParser, run_main
 
 
 def parse_args() -> argparse.Namespace:
     """Return the command line's arguments."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         description='Convert a checkpoint of PyTorch, or of the MindSpore model zoo, to one with '
         "msseg's names. PyTorch is not needed, and nothing in the file is run."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from msseg.utils.cli import run_main
+from msseg.utils.cli import CommandParser, run_main
 from msseg.utils.device_name import DEVICE_HELP
 from msseg.utils.interrupts import hear_interrupts
 
@@ -13,9 +13,7 @@ def parse_args() -> argparse.Namespace:
     """Return the command line's arguments."""
     from msseg.config import add_cfg_options
 
-    parser = argparse.ArgumentParser(
-        description='Score an exported file on the test images of a config.'
-    )
+    parser = CommandParser(description='Score an exported file on the test images of a config.')
     parser.add_argument('file', help='what tools/export.py wrote: .mindir, .onnx or .ms')
     parser.add_argument('config', help='config file, for its data.test')
     parser.add_argument(

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from msseg.utils.cli import run_main
+from msseg.utils.cli import CommandParser, run_main
 
 TOOLS = Path(__file__).parent
 LAUNCHERS = ('msrun', 'ranktable')
@@ -16,7 +16,7 @@ LAUNCHERS = ('msrun', 'ranktable')
 
 def parse_args() -> argparse.Namespace:
     """Return the command line's arguments."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         description='Start several processes of tools/train.py or tools/test.py and watch over '
         'them. In the environment: NNODES, NODE_RANK, MASTER_ADDR and PORT for several machines.'
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from msseg.utils.cli import add_model_arguments, parse_model_arguments, run_main
+from msseg.utils.cli import CommandParser, add_model_arguments, parse_model_arguments, run_main
 from msseg.utils.device_name import DEVICE_HELP
 from msseg.utils.interrupts import hear_interrupts
 
@@ -14,7 +14,7 @@ def parse_args() -> argparse.Namespace:
     """Return the command line's arguments."""
     from msseg.config import add_cfg_options
 
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         description='Export a trained network to a file that runs without its training code.'
     )
     add_model_arguments(parser)

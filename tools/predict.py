@@ -6,6 +6,7 @@ import argparse
 import sys
 
 from msseg.utils.cli import (
+    CommandParser,
     add_device_options,
     add_model_arguments,
     add_picture_options,
@@ -20,7 +21,7 @@ def parse_args() -> argparse.Namespace:
     """Return the command line's arguments."""
     from msseg.config import add_cfg_options
 
-    parser = argparse.ArgumentParser(description='Label images and videos with a segmentor.')
+    parser = CommandParser(description='Label images and videos with a segmentor.')
     add_model_arguments(
         parser, "images, videos, folders of them, or quoted patterns such as 'in/**/*.png'"
     )

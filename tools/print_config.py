@@ -9,13 +9,13 @@ import argparse
 
 from msseg.config import Config, ConfigDict, add_cfg_options
 from msseg.config.writer import find_unwritable
-from msseg.utils.cli import run_main
+from msseg.utils.cli import CommandParser, run_main
 from msseg.utils.shown import shown
 
 
 def parse_args() -> argparse.Namespace:
     """Return the command line's arguments."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         description='Print a config with its inheritance resolved, or which file set a key.'
     )
     parser.add_argument('config', help='config file')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from msseg.utils.cli import (
+    CommandParser,
     add_device_options,
     add_job_options,
     add_model_arguments,
@@ -20,7 +21,7 @@ def parse_args() -> argparse.Namespace:
     """Return the command line's arguments."""
     from msseg.config import add_cfg_options
 
-    parser = argparse.ArgumentParser(description='Test a segmentor.')
+    parser = CommandParser(description='Test a segmentor.')
     add_model_arguments(parser)
     parser.add_argument(
         '--eval',

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from msseg.utils.cli import add_device_options, add_job_options, announce, run_main
+from msseg.utils.cli import CommandParser, add_device_options, add_job_options, announce, run_main
 from msseg.utils.interrupts import ending_by_sigterm, hear_interrupts
 from msseg.utils.stop_signals import exit_status
 
@@ -14,7 +14,7 @@ def parse_args() -> argparse.Namespace:
     """Return the command line's arguments."""
     from msseg.config import add_cfg_options
 
-    parser = argparse.ArgumentParser(description='Train a segmentor.')
+    parser = CommandParser(description='Train a segmentor.')
     parser.add_argument('config', help='config file')
     parser.add_argument('--work-dir', help='folder for logs and checkpoints')
     parser.add_argument('--load-from', help='checkpoint whose weights to start from')

@@ -5,10 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn
 
 from msseg.utils.device_name import DEVICE_HELP
 from msseg.utils.say import say
+from msseg.utils.shown import shorten, shown
+from msseg.utils.suggest import did_you_mean
 from msseg.version import __version__
 
 CONFIG_ENDINGS = ('.py', '.json', '.yaml', '.yml')
@@ -21,6 +24,58 @@ USER_ERRORS = (
     ImportError,
     FloatingPointError,
 )
+_MAX_LINE = 800
+# MindSpore rules a line before the stacks of its own code.
+_CALL_STACK = '\n----'
+# Options that other toolboxes have for what an option does here.
+_ELSEWHERE = {
+    '--options': '--cfg-options',
+    '--cfg': '--cfg-options',
+    '--gpu-id': '--device-id',
+    '--gpu-ids': '--device-id',
+    '--gpus': '--device-id',
+    '--resume': '--resume-from',
+    '--output-dir': '--out',
+    '--show': '--show-dir',
+}
+
+
+class CommandParser(argparse.ArgumentParser):
+    """A parser of a command line, whose errors are one line with a suggestion.
+
+    Source: `argparse`, which prints the usage before each error and suggests nothing.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._known: list[str] = []
+        super().__init__(*args, **kwargs)
+
+    def add_argument(self, *names: str, **kwargs: Any) -> argparse.Action:
+        self._known += [name for name in names if name.startswith('--')]
+        return super().add_argument(*names, **kwargs)
+
+    def parse_known_args(
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Refuse unknown options, here where those of a subcommand are known."""
+        known, unknown = super().parse_known_args(args, namespace)
+        for word in unknown:
+            name = word.partition('=')[0]
+            self.error(f'unrecognized argument {shown(word)}.{self._hint(name)}')
+        return known, unknown
+
+    def _hint(self, name: str) -> str:
+        plain = name.replace('_', '-').lower()
+        if not name.startswith('-'):
+            return ' A value with spaces needs quotes.'
+        if _ELSEWHERE.get(plain) in self._known:
+            return f' Did you mean {_ELSEWHERE[plain]!r}?'
+        return did_you_mean(f'--{plain.lstrip("-")}', self._known)
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2."""
+        line = shorten(message, _MAX_LINE)
+        self.exit(2, f'{self.prog}: error: {line} (--help lists the options)\n')
 
 
 def run_main(main: Callable[[], object]) -> None:
@@ -154,7 +209,10 @@ def add_job_options(parser: argparse.ArgumentParser, script: str) -> None:
 
 
 def one_line(error: BaseException) -> str:
-    """Return an exception's message on one line, without KeyError's quotes."""
+    """Return an exception's message on one line of at most 800 characters.
+
+    Without KeyError's quotes, MindSpore's C++ call stack, and characters that control a terminal.
+    """
     bare_key = isinstance(error, KeyError) and len(error.args) == 1
     message = str(error.args[0]) if bare_key else str(error)
-    return ' '.join(message.split()) or type(error).__name__
+    return shorten(message.partition(_CALL_STACK)[0], _MAX_LINE) or type(error).__name__

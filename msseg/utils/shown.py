@@ -37,8 +37,11 @@ def shorten(text: str, limit: int) -> str:
     if len(text) > 20 * limit:
         text = text[: 10 * limit] + text[-10 * limit :]
     text = _CONTROL.sub(lambda match: ascii(match[0])[1:-1], ' '.join(text.split()))
+    if len(text) <= limit:
+        return text
     head = 2 * limit // 3
-    return text if len(text) <= limit else f'{text[:head]} … {text[head + 3 - limit :]}'
+    tail = max(0, limit - head - 3)
+    return f'{text[:head]} … {text[len(text) - tail :]}'
 
 
 def is_environment(value: Any) -> bool:

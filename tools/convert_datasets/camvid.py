@@ -10,12 +10,12 @@ import argparse
 from pathlib import Path
 
 from msseg.apis.convert_camvid import convert_camvid
-from msseg.utils.cli import run_main
+from msseg.utils.cli import CommandParser, run_main
 
 
 def parse_args() -> argparse.Namespace:
     """Return the command line's arguments."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         description='Make images/SPLIT and annotations/SPLIT with 11 classes (255: none of them) '
         'from a CamVid download: the original one, or the SegNet tutorial copy of it.'
     )

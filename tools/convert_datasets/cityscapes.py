@@ -10,12 +10,12 @@ import argparse
 from pathlib import Path
 
 from msseg.apis.convert_cityscapes import convert_cityscapes
-from msseg.utils.cli import run_main
+from msseg.utils.cli import CommandParser, run_main
 
 
 def parse_args() -> argparse.Namespace:
     """Return the command line's arguments."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         description='Make *_labelTrainIds.png from *_labelIds.png, and the lists of the splits.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )

@@ -10,12 +10,12 @@ import argparse
 from pathlib import Path
 
 from msseg.apis.synthetic_cityscapes import write_synthetic_cityscapes
-from msseg.utils.cli import run_main
+from msseg.utils.cli import CommandParser, run_main
 
 
 def parse_args() -> argparse.Namespace:
     """Returns the command line's arguments."""
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         description='Draw streets with the 19 Cityscapes classes: images, labelIds, '
         'labelTrainIds, train.lst and val.lst.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import argparse
 
-from msseg.utils.cli import run_main
+from msseg.utils.cli import CommandParser, run_main
 
 
 def parse_args() -> argparse.Namespace:
     """Return the command line's arguments."""
     from msseg.config import add_cfg_options
 
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         description="Score the outputs of msseg_infer for preprocess.py's inputs, as tools/test.py."
     )
     parser.add_argument('config', help='config file, the one of preprocess.py')

@@ -32,7 +32,6 @@ from msseg.utils.device import set_seed
 _MOST_IMAGES = 2
 _LONGEST = 128
 _RUN_ERRORS = (RuntimeError, AttributeError, *USER_ERRORS)  # components of users raise any of them
-_RULE = '----'  # MindSpore draws it between its message and its tracebacks
 
 
 @dataclass(frozen=True)
@@ -145,5 +144,5 @@ def _test(
 def _note_failure(error: Exception, key: str, findings: Findings) -> None:
     if os.environ.get('MSSEG_DEBUG') == '1':
         raise error
-    text = one_line(error).partition(_RULE)[0].strip()
+    text = one_line(error)
     findings.add('does_not_run', key, f'{type(error).__name__}: {text}')

@@ -1,0 +1,124 @@
+"""The frame of command lines: one line for each mistake."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from msseg.registry import Registry
+from msseg.utils.cli import CommandParser, one_line, run_main
+from msseg.utils.shown import shorten, shown
+
+
+@pytest.fixture
+def parser():
+    parser = CommandParser(prog='train.py')
+    for name in ('--work-dir', '--cfg-options', '--device-id', '--resume-from', '--show-dir'):
+        parser.add_argument(name)
+    return parser
+
+
+@pytest.fixture
+def commands():
+    parser = CommandParser(prog='benchmark.py')
+    parser.add_subparsers(dest='command').add_parser('step').add_argument('--iters', type=int)
+    return parser
+
+
+@pytest.mark.parametrize(
+    ('line', 'message'),
+    [
+        ('--work_dir x', "'--work_dir'. Did you mean '--work-dir'?"),
+        ('--work_dir=x', "'--work_dir=x'. Did you mean '--work-dir'?"),
+        ('--Work-Dirs x', "Did you mean '--work-dir'?"),
+        ('-work-dir x', "Did you mean '--work-dir'?"),
+        ('--options a=1', "'--options'. Did you mean '--cfg-options'?"),
+        ('--gpu-ids 0', "'--gpu-ids'. Did you mean '--device-id'?"),
+        ('--gpu_ids 0', "'--gpu_ids'. Did you mean '--device-id'?"),
+        ('--zzz', "unrecognized argument '--zzz'. (--help lists the options)"),
+        ('two', 'A value with spaces needs quotes'),
+        ('--work-dir', 'expected one argument'),
+        ('--\x1b[31m', "unrecognized argument '--\\x1b[31m'"),
+    ],
+)
+def test_wrong_options_are_one_line_with_a_suggestion(parser, capsys, line, message):
+    with pytest.raises(SystemExit) as end:
+        parser.parse_args(line.split())
+    text = capsys.readouterr().err
+    assert end.value.code == 2 and text.startswith('train.py') and message in text
+    assert text.count('\n') == 1
+
+
+def test_options_of_subcommands(commands, capsys):
+    assert commands.parse_args(['step', '--iters', '3']).iters == 3
+    for line, message in {
+        'step --iter_s 3': "step: error: unrecognized argument '--iter_s'. Did you mean '--iters'?",
+        'step --iters x': "step: error: argument --iters: invalid int value: 'x'",
+        'stop': "invalid choice: 'stop'",
+    }.items():
+        with pytest.raises(SystemExit):
+            commands.parse_args(line.split())
+        assert message in capsys.readouterr().err
+
+
+def test_right_options_are_taken_and_may_be_shortened(parser):
+    assert parser.parse_args(['--work', 'x']).work_dir == 'x'
+
+
+def test_a_line_has_no_control_characters_and_an_end():
+    text = one_line(ValueError('\x1b[31mred\r\n\u202ename\udce4 ' + 'x' * 10_000 + ' end'))
+    assert text.startswith('\\x1b[31mred \\u202ename\\udce4 xxx') and text.endswith('xxx end')
+    assert len(text) == 800 and text.isprintable()
+
+
+def test_stacks_of_the_framework_are_cut_away():
+    stack = '-' * 60 + '\n- C++ Call Stack: (For framework developers)\n' + '-' * 60 + '\nmind.cc:1'
+    assert one_line(ValueError(f"For 'Add', x is wrong.\n\n{stack}")) == "For 'Add', x is wrong."
+    assert one_line(KeyError('a ---- b')) == 'a ---- b'
+    assert one_line(ValueError()) == 'ValueError'
+
+
+def test_values_are_shown_short_and_the_environment_never(monkeypatch):
+    monkeypatch.setenv('TOKEN', 'the secret')
+    for value in (os.environ, dict(os.environ), {'a': [{**os.environ, 'b': 1}]}):
+        assert 'secret' not in shown(value) and '<the environment>' in shown(value)
+    assert shown({'a': [1, 2.5, None, 'x']}) == "{'a': [1, 2.5, None, 'x']}"
+    assert len(shown(list(range(10**6)))) <= 200 and len(shown('x' * 10**6)) <= 200
+    assert shown(10**5000) == '<a whole number of 16610 bits>'
+    assert shown(object()) == '<builtins.object object>' and shown(len) == '<builtins.len>'
+    assert shorten('abcdefghij', 6) == 'abcd … '
+
+
+PARTS = Registry('part')
+
+
+@PARTS.register_module()
+class Part:
+    """Runs into what its values make of it."""
+
+    def __init__(self, kind, value):
+        self.value = kind(value)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'value', 'message'),
+    [
+        (int, float('inf'), r'OverflowError: cannot convert float infinity'),
+        (lambda value: 1 // value, 0, r'ZeroDivisionError'),
+        (lambda value: value[1], (0.9,), r'IndexError: tuple index out of range'),
+        (lambda value: value.items(), 5, r"AttributeError: 'int' object has no attribute 'items'"),
+        (bytearray, 10**15, r'MemoryError'),
+    ],
+)
+def test_what_constructors_run_into_names_values_and_place(kind, value, message):
+    expected = rf'Part cannot be made of .*value.*test_cli.py, line \d+: {message}'
+    with pytest.raises(ValueError, match=expected):
+        PARTS.build(dict(type='Part', kind=kind, value=value))
+
+
+def test_the_command_ends_with_one_line(capsys):
+    with pytest.raises(SystemExit) as end:
+        run_main(lambda: PARTS.build(dict(type='Part', kind=int, value=float('nan') * 0 or 'x\n')))
+    error = capsys.readouterr().err
+    assert end.value.code == 1 and error.startswith('error: ') and error.count('\n') == 1
