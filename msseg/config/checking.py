@@ -160,11 +160,8 @@ def _find_no_dict(
     """Yield a value that is no dict, list of dicts or None but has a rule of one."""
     name, value = '.'.join(path), parent[key]
     has_rule = name in schema.by_path and name not in schema.plain
-    if name in schema.lists and isinstance(value, (list, tuple)):
-        fits = all(isinstance(child, (dict, list, tuple)) for child in value)
-    else:
-        fits = isinstance(value, (dict, type(None)))
-    if has_rule and not fits:
+    kinds = (dict, list, tuple) if name in schema.lists else dict
+    if has_rule and value is not None and not isinstance(value, kinds):
         expected = 'a dict, or a list of them' if name in schema.lists else 'a dict'
         error = TypeError(f'{name} is {shown(value)}{_set_in(parent, key)}, expected {expected}')
         yield Problem('value', parent, key, error)

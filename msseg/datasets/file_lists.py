@@ -51,8 +51,23 @@ def list_folder(
 def files_below(folder: str) -> list[str]:
     """Return the names of all files in a folder, to any depth, sorted; hidden ones left out."""
     names = []
-    for inside, _, files in os.walk(folder, followlinks=True):
-        names += [osp.relpath(osp.join(inside, f), folder) for f in files if f[0] != '.']
+    folders: list[tuple[str, tuple]] = [('', ())]
+    while folders:
+        inside, above = folders.pop()
+        path = osp.join(folder, inside)
+        try:
+            place = os.stat(path)
+            entries = list(os.scandir(path))
+        except OSError:
+            continue  # not ours to read
+        if (place.st_dev, place.st_ino) in above:
+            continue  # a link to a folder that holds it
+        for entry in entries:
+            name = osp.join(inside, entry.name)
+            if entry.is_dir():
+                folders.append((name, (*above, (place.st_dev, place.st_ino))))
+            elif entry.name[0] != '.':
+                names.append(name)
     return sorted(names)
 
 
@@ -224,9 +239,18 @@ def check_labels(img_infos: Sequence[dict], ann_dir: str | None, who: str) -> No
 
 
 def check_folder(folder: str, argument: str, who: str) -> None:
-    """Raise FileNotFoundError unless a folder is there; says which part of it is missing."""
+    """Raise FileNotFoundError unless a folder is there; says which part of it is missing.
+
+    The root of the file system, which takes hours to look through, is refused, too.
+    """
+    if folder and osp.dirname(osp.abspath(folder)) == osp.abspath(folder):
+        raise FileNotFoundError(
+            f'{who}: {argument}={folder!r} is the root of all files: name a folder'
+        )
     if osp.isdir(folder):
         return
+    if not folder:
+        raise FileNotFoundError(f'{who}: {argument} and data_root are empty: name a folder')
     if osp.exists(folder):
         raise FileNotFoundError(f'{who}: {argument}={folder!r} is a file; expected a folder')
     there = Path(folder)

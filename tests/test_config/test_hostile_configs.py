@@ -189,7 +189,7 @@ def test_the_file_named_is_the_one_that_set_the_value(load):
         ('log_config = [1]', 'log_config is'),
         ('fp16 = 5', 'fp16 is 5'),
         ('auto_scale_lr = [dict()]', 'auto_scale_lr is'),
-        ('custom_hooks = [1]', 'custom_hooks is .*, expected a dict, or a list of them'),
+        ('custom_hooks = 1', 'custom_hooks is .*, expected a dict, or a list of them'),
     ],
 )
 def test_no_dict_where_one_belongs(write, text, message):

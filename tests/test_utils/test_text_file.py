@@ -114,3 +114,22 @@ def test_class_weight_files(tmp_path):
     np.save(tmp_path / 'h.npy', np.array([object()]), allow_pickle=True)
     with pytest.raises(ValueError, match=r"h.npy' cannot be read: Object arrays cannot be loaded"):
         read_class_weight(str(tmp_path / 'h.npy'))
+
+
+def test_folders_that_are_empty_names_or_the_root(folder):
+    with pytest.raises(FileNotFoundError, match='_dir and data_root are empty'):
+        build(img_dir='', ann_dir='')
+    for root in ('/', '//', '/tmp/..'):
+        with pytest.raises(FileNotFoundError, match=r"img_dir='.*' is the root of all files"):
+            build(img_dir=root)
+
+
+def test_links_in_a_circle_end(folder):
+    for name in 'bcde':
+        (folder / 'images' / name).mkdir()
+    for one in 'bcde':
+        for other in 'bcde':
+            (folder / 'images' / one / f'to_{other}').symlink_to(folder / 'images' / other)
+        (folder / 'images' / one / 'up').symlink_to(folder / 'images')
+    names = [info['filename'] for info in build(ann_dir=None, test_mode=True).img_infos]
+    assert names == ['a.png', 'b c.png']

@@ -58,15 +58,20 @@ def read_config(
 
 
 def check_keys(cfg: Config, findings: Findings) -> None:
-    """Find keys that nothing takes, types that name nothing, and keys that are missing."""
-    for kind, node, key, error in find_problems(cfg, get_schema()):
+    """Find keys that nothing takes, types that name nothing, and keys that are missing.
+
+    What is no dict where one belongs is taken out of the config: the checks after this rely on it.
+    """
+    for kind, node, key, error in list(find_problems(cfg, get_schema())):
         where, origin = config_path(node), config_file(node, key) or ''
         text = one_line(error).removeprefix(f'{where}: ').replace(f' (set in {origin})', '')
         findings.add(_KINDS[kind], f'{where}.{key}' if where else key, text, origin)
+        if kind == 'value':
+            del node[key]
     for key in _NEEDED:
         node: Any = cfg
         for name in key.split('.'):
             node = node.get(name) if isinstance(node, Mapping | Config) else None
         outer = key.rpartition('.')[0]
-        if node is None and not (outer and findings.hinders(outer)):
+        if node is None and not (findings.hinders(key) or outer and findings.hinders(outer)):
             findings.add('missing_key', key, 'is not said')
