@@ -48,29 +48,42 @@ class CommandParser(argparse.ArgumentParser):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._known: list[str] = []
+        self._commands: Any = None
         super().__init__(*args, **kwargs)
 
     def add_argument(self, *names: str, **kwargs: Any) -> argparse.Action:
         self._known += [name for name in names if name.startswith('--')]
         return super().add_argument(*names, **kwargs)
 
-    def parse_known_args(
+    def add_subparsers(self, **kwargs: Any) -> Any:
+        self._commands = super().add_subparsers(**kwargs)
+        return self._commands
+
+    def parse_args(
         self, args: Sequence[str] | None = None, namespace: Any = None
-    ) -> tuple[argparse.Namespace, list[str]]:
-        """Refuse unknown options, here where those of a subcommand are known."""
-        known, unknown = super().parse_known_args(args, namespace)
-        for word in unknown:
-            name = word.partition('=')[0]
-            self.error(f'unrecognized argument {shown(word)}.{self._hint(name)}')
-        return known, unknown
+    ) -> argparse.Namespace:
+        return self._without_rest(*self.parse_known_args(args, namespace))
+
+    def parse_intermixed_args(
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> argparse.Namespace:
+        return self._without_rest(*self.parse_known_intermixed_args(args, namespace))
+
+    def _without_rest(self, known: argparse.Namespace, rest: list[str]) -> argparse.Namespace:
+        if rest:
+            hint = self._hint(rest[0].partition('=')[0])
+            self.error(f'unrecognized argument {shown(rest[0])}.{hint}')
+        return known
 
     def _hint(self, name: str) -> str:
         plain = name.replace('_', '-').lower()
         if not name.startswith('-'):
             return ' A value with spaces needs quotes.'
-        if _ELSEWHERE.get(plain) in self._known:
+        commands = self._commands.choices.values() if self._commands else ()
+        known = [*self._known, *(name for command in commands for name in command._known)]
+        if _ELSEWHERE.get(plain) in known:
             return f' Did you mean {_ELSEWHERE[plain]!r}?'
-        return did_you_mean(f'--{plain.lstrip("-")}', self._known)
+        return did_you_mean(f'--{plain.lstrip("-")}', known)
 
     def error(self, message: str) -> NoReturn:
         """End with status 2."""

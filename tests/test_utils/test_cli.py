@@ -53,7 +53,7 @@ def test_wrong_options_are_one_line_with_a_suggestion(parser, capsys, line, mess
 def test_options_of_subcommands(commands, capsys):
     assert commands.parse_args(['step', '--iters', '3']).iters == 3
     for line, message in {
-        'step --iter_s 3': "step: error: unrecognized argument '--iter_s'. Did you mean '--iters'?",
+        'step --iter_s 3': "unrecognized argument '--iter_s'. Did you mean '--iters'?",
         'step --iters x': "step: error: argument --iters: invalid int value: 'x'",
         'stop': "invalid choice: 'stop'",
     }.items():
