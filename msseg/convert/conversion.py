@@ -103,7 +103,7 @@ def convert(
         style = _detect(list(stripped.values()), wanted if part else None)
     if wanted is not None:
         wanted = {name: shape for name, shape in wanted.items() if name.startswith(part)}
-    renamed = rename_layers(list(stripped.values()), style)
+    renamed = rename_layers(list(stripped.values()), style, wanted or ())
     conversion = Conversion(style)
     found: dict[str, str] = {}
     for source, inner in stripped.items():
@@ -130,7 +130,7 @@ def convert(
 def _detect(names: list[str], wanted: Mapping[str, Shape] | None) -> str:
     style = detect_style(names)
     if style is None and wanted is not None:
-        prefixed = rename_layers(names, 'backbone').values()
+        prefixed = rename_layers(names, 'backbone', wanted).values()
         style = 'backbone' if any(name in wanted for name in prefixed) else None
     if style is None:
         examples = [name[:60] for name in names[:3]]

@@ -20,6 +20,13 @@ _NORM_LEAVES = {
     'running_mean': 'moving_mean',
     'running_var': 'moving_variance',
 }
+# What MindSpore's layers call what PyTorch's call weight and so on.
+_OWN_LEAVES = {
+    'weight': ('gamma', 'embedding_table', 'w'),
+    'bias': ('beta',),
+    'running_mean': ('moving_mean',),
+    'running_var': ('moving_variance',),
+}
 _HRNET = re.compile(r'(conv[12]|bn[12]|layer1|transition[123]|stage[234])\.')
 _OCR_ROOTS = ('conv3x3_ocr.', 'ocr_distri_head.', 'aux_head.', 'cls_head.')
 _MMSEG_ROOTS = ('backbone.', 'neck.', 'decode_head.', 'auxiliary_head.')
@@ -117,13 +124,17 @@ def check_style(style: str) -> None:
         )
 
 
-def rename_layers(names: Collection[str], style: str) -> dict[str, str | LeftAside | None]:
+def rename_layers(
+    names: Collection[str], style: str, wanted: Collection[str] = ()
+) -> dict[str, str | LeftAside | None]:
     """Return msseg's name for each name, without wrappers.
 
     Args:
-        names: All of a file's names: normalisation layers show by their running statistics.
+        names: All of a file's names.
         style: One of ``STYLES``; ``'msseg'`` for names that are msseg's already, ``'backbone'``
             for any backbone's own.
+        wanted: The model's names, which tell what its layers call their parameters. Without
+            them, only norms with running statistics are known as norms.
 
     Returns:
         Name to name; to `LeftAside` for what no segmentation model has; to None when unknown.
@@ -140,10 +151,20 @@ def rename_layers(names: Collection[str], style: str) -> dict[str, str | LeftAsi
         try:
             if leaf == 'num_batches_tracked':
                 raise LeftAside('a counter that PyTorch keeps')
-            renamed[name] = _RULES[style](f'{layer}.{new_leaf}' if layer else name)
+            target = _RULES[style](f'{layer}.{new_leaf}' if layer else name)
+            renamed[name] = _as_in_model(target, leaf, wanted)
         except LeftAside as reason:
             renamed[name] = reason
     return renamed
+
+
+def _as_in_model(target: str | None, leaf: str, wanted: Collection[str]) -> str | None:
+    """Return the name that the model's layer has for a parameter of PyTorch's layer."""
+    if target is None or target in wanted:
+        return target
+    layer = target.rpartition('.')[0]
+    names = (f'{layer}.{own}' if layer else own for own in _OWN_LEAVES.get(leaf, ()))
+    return next((name for name in names if name in wanted), target)
 
 
 def _rename_official(name: str) -> str | None:

@@ -174,6 +174,32 @@ def test_wrapper_of_a_few_names_is_no_wrapper():
     assert strip_wrappers(names) == {name: name for name in names}
 
 
+def test_the_model_tells_what_its_layers_call_their_parameters():
+    """Norms without running statistics, embeddings and learnt slopes show only by the model."""
+    wanted = {
+        'backbone.norm.gamma': (4,),
+        'backbone.norm.beta': (4,),
+        'backbone.words.embedding_table': (7, 4),
+        'backbone.act.w': (1,),
+        'decode_head.conv_seg.weight': (2, 4, 1, 1),
+    }
+    file = {
+        'backbone.norm.weight': (4,),
+        'backbone.norm.bias': (4,),
+        'backbone.words.weight': (7, 4),
+        'backbone.act.weight': (1,),
+        'decode_head.conv_seg.weight': (2, 4, 1, 1),
+    }
+    conversion = convert(zeros(file), wanted=wanted)
+    assert set(conversion.weights) == set(wanted)
+    assert [entry.kind for entry in conversion.entries] == ['converted'] * 4 + ['matched']
+    backbone = {name.removeprefix('backbone.'): shape for name, shape in file.items()}
+    del backbone['decode_head.conv_seg.weight']
+    assert set(convert(zeros(backbone), 'auto', wanted, 'backbone.').weights) == set(wanted) - {
+        'decode_head.conv_seg.weight'
+    }
+
+
 def test_foreign_networks_are_refused():
     message = r"these 1 names, such as \['encoder.weight'\], are in none of the styles"
     with pytest.raises(ValueError, match=message):
