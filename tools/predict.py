@@ -32,6 +32,11 @@ def parse_args() -> argparse.Namespace:
         help='also write class probabilities, uint8 (h, w, classes), 255 is 1',
     )
     parser.add_argument(
+        '--csv',
+        action='store_true',
+        help='also write how much of each image each class takes, and in how many parts',
+    )
+    parser.add_argument(
         '--tile',
         nargs=2,
         type=int,
@@ -72,11 +77,12 @@ def main() -> None:
         args.opacity,
         args.legend,
         args.tint_background,
+        args.csv,
     )
     # what can be wrong with these is said before the model is built
     options.check()
     inputs = find_inputs(args.inputs, without=args.out)
-    prepare_folder(args.out, options)
+    prepare_folder(args.out, options, inputs)
     setup_logging(level='INFO' if sys.stderr.isatty() else 'WARNING')
     cfg, checkpoint = find_model(args.config, args.checkpoint, args.cfg_options)
     if str(checkpoint) != args.checkpoint:

@@ -17,8 +17,14 @@ PNG_MARK_CHUNK = (
 )
 HTML_MARK = '<meta name="generator" content="msseg">'
 CSV_HEAD = 'image,mIoU,aAcc,pixels'
+AREAS_HEAD = 'image,class_index,class,pixels,share,components'
+AREA_SUMS_HEAD = 'class_index,class,pixels,share,components,images'
 # how the first bytes of a file tell that msseg has written it; other kinds come beside one of these
-_MARKS = {'.png': _PNG_MARK, '.html': HTML_MARK.encode(), '.csv': CSV_HEAD.encode()}
+_MARKS = {
+    '.png': [_PNG_MARK],
+    '.html': [HTML_MARK.encode()],
+    '.csv': [head.encode() for head in (CSV_HEAD, AREAS_HEAD, AREA_SUMS_HEAD)],
+}
 _HEAD_BYTES = 512
 _PNG_HEADER_BYTES = 33
 
@@ -211,11 +217,12 @@ def _is_own(path: Path) -> bool:
     if path.is_dir():
         files = [file for file in path.rglob('*') if not file.is_dir()]
         return all(file.suffix in ('.png', '.npy') and _is_own(file) for file in files)
-    mark = _MARKS.get(path.suffix.lower())
-    if mark is None:
+    marks = _MARKS.get(path.suffix.lower())
+    if marks is None:
         return True
     try:
         with path.open('rb') as file:
-            return mark in file.read(_HEAD_BYTES)
+            head = file.read(_HEAD_BYTES)
     except FileNotFoundError:  # a link that leads nowhere
         return True
+    return any(mark in head for mark in marks)

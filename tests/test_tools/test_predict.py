@@ -1,5 +1,6 @@
 """tools/predict.py: what it writes, what it skips, what it refuses."""
 
+import csv
 import os
 import runpy
 import shutil
@@ -326,3 +327,36 @@ def test_a_folder_that_cannot_be_made_is_told_first(tiny, predict, tmp_path):
 def test_defaults_fit_cityscapes():
     PredictOptions().check()
     assert PredictOptions().tile == (1024, 2048)
+
+
+def test_areas_are_those_of_the_label_files(tiny, predict, tmp_path):
+    folder, _, _, model = tiny
+    (tmp_path / 'in').mkdir()
+    for name in ('disc_0.png', 'disc_1.png'):
+        shutil.copy(folder / 'images' / name, tmp_path / 'in' / name)
+    scene = np.tile(cv2.imread(str(folder / 'images' / 'disc_0.png')), (3, 3, 1))
+    cv2.imwrite(str(tmp_path / 'in' / 'scene.png'), scene)
+    write_video(tmp_path / 'in' / 'clip.mp4', count=2)
+    for _ in range(2):  # the second run replaces the first one's results
+        status, _, errors = predict(tmp_path / 'in', '--out', tmp_path / 'out', '--csv', *TILE)
+        assert status == 0, errors
+    with open(tmp_path / 'out' / 'areas.csv', newline='') as file:
+        rows = list(csv.DictReader(file))
+    names = ['clip/000000', 'clip/000001', 'disc_0', 'disc_1', 'scene']
+    assert [row['image'] for row in rows] == [name for name in names for _ in range(2)]
+    for row in rows:
+        index = int(row['class_index'])
+        mask = read(tmp_path / 'out' / 'labels' / f'{row["image"]}.png') == index
+        assert row['class'] == model.CLASSES[index]
+        assert int(row['pixels']) == mask.sum()
+        assert float(row['share']) == pytest.approx(mask.mean(), abs=1e-6)
+        assert int(row['components']) == cv2.connectedComponents(mask.astype(np.uint8))[0] - 1
+    with open(tmp_path / 'out' / 'areas_by_class.csv', newline='') as file:
+        sums = list(csv.DictReader(file))
+    for index, row in enumerate(sums):
+        assert int(row['pixels']) == sum(int(r['pixels']) for r in rows[index::2])
+    # a table of the user's own is not replaced
+    (tmp_path / 'out' / 'areas.csv').write_text('my,own,table\n')
+    status, _, errors = predict(tmp_path / 'in', '--out', tmp_path / 'out', '--csv', *TILE)
+    assert status == 1
+    assert 'areas.csv' in errors and 'was not written by msseg' in errors

@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,13 @@ from mindspore import nn
 from tqdm import tqdm
 
 from msseg.apis.inference import segmenter_of
+from msseg.apis.prediction.areas import (
+    AREA_SUMS,
+    AREAS,
+    AreaCounter,
+    AreaTables,
+    writing_areas,
+)
 from msseg.apis.prediction.inputs import Input, find_inputs
 from msseg.apis.prediction.png_rows import PngRows
 from msseg.apis.prediction.raster import Raster, UnreadableInputError, count_pages, reading
@@ -35,6 +42,7 @@ from msseg.apis.prediction.tiles import (
 from msseg.apis.prediction.video import VideoFrames, writing_video
 from msseg.apis.preparation import Preparation, Prepared
 from msseg.apis.visualize import OverlayStyle
+from msseg.utils.outputs import Outputs
 from msseg.utils.progress_bar import progress_bar
 
 # Rows of an image, their labels, and uint8 probabilities (h, w, channels) if asked for.
@@ -52,6 +60,7 @@ class PredictOptions:
         opacity: Of the labels in the overlays, in (0, 1].
         legend: Add class names and colours below the overlays.
         tint_background: Colour classes that are named as a background, too.
+        areas: Write how much of each image each class takes, as CSV.
     """
 
     tile: tuple[int, int] = (1024, 2048)
@@ -60,6 +69,7 @@ class PredictOptions:
     opacity: float = 0.5
     legend: bool = True
     tint_background: bool = False
+    areas: bool = False
 
     def check(self) -> None:
         """Raise ValueError for values that cannot be."""
@@ -80,7 +90,7 @@ def predict_files(
         model: From `init_segmentor`.
         inputs: See `find_inputs`; or what it gave.
         out: The folder to write to: ``labels`` and ``overlays`` (of a video a folder of labels by
-            frame and an MP4), ``probabilities`` if asked for.
+            frame and an MP4), ``probabilities`` and the CSV files of areas if asked for.
         options: See there.
 
     Returns:
@@ -94,22 +104,27 @@ def predict_files(
     options.check()
     out = Path(out)
     found = [i for i in inputs if isinstance(i, Input)] or find_inputs(inputs, without=out)
-    prepare_folder(out, options)
-    predictor = _Predictor(model, out, options)
+    prepare_folder(out, options, found)
     problems = []
-    for each in progress_bar(found, unit='file'):
-        try:
-            predictor.video(each) if each.is_video else predictor.image(each)
-        except UnreadableInputError as error:
-            problems.append(' '.join(str(error).split()))
-            tqdm.write(f'skipped: {problems[-1]}', file=sys.stderr)
+    with ExitStack() as stack:
+        areas = None
+        if options.areas:
+            areas = stack.enter_context(writing_areas(out / AREAS, out / AREA_SUMS, model.CLASSES))
+        predictor = _Predictor(model, out, options, areas)
+        for each in progress_bar(found, unit='file'):
+            try:
+                predictor.video(each) if each.is_video else predictor.image(each)
+            except UnreadableInputError as error:
+                problems.append(' '.join(str(error).split()))
+                tqdm.write(f'skipped: {problems[-1]}', file=sys.stderr)
     return problems
 
 
-def prepare_folder(out: str | Path, options: PredictOptions) -> None:
-    """Make the folders for results.
+def prepare_folder(out: str | Path, options: PredictOptions, inputs: Sequence[Input] = ()) -> None:
+    """Make the folders for results, and check where those of all `inputs` go.
 
     Raises:
+        ValueError: See `Outputs.files`.
         OSError: They cannot be made, or not be written to.
     """
     for kind in (LABELS, OVERLAYS, *([PROBABILITIES] if options.probabilities else [])):
@@ -117,16 +132,20 @@ def prepare_folder(out: str | Path, options: PredictOptions) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):
             raise PermissionError(f'folder {str(folder)!r} cannot be written to')
+    if options.areas:
+        Outputs(each.path for each in inputs).files(out, [AREAS, AREA_SUMS], '--csv')
 
 
 class _Predictor:
-    def __init__(self, model: nn.Cell, out: Path, options: PredictOptions) -> None:
+    def __init__(
+        self, model: nn.Cell, out: Path, options: PredictOptions, areas: AreaTables | None
+    ) -> None:
         self.segmenter = segmenter_of(model)
         self.prepare = Preparation(model.cfg)
         self.style = OverlayStyle(
             model.CLASSES, model.PALETTE, options.opacity, options.legend, options.tint_background
         )
-        self.out, self.options = out, options
+        self.out, self.options, self.areas = out, options, areas
         self.label_type = np.uint8 if model.num_classes <= 256 else np.uint16
         self.num_channels = model.out_channels if options.probabilities else None
 
@@ -144,15 +163,21 @@ class _Predictor:
         tile = self.options.tile
         raster = Raster(each.path, self.prepare, tile[0] * tile[1], page)
         files = ResultFiles(self.out, each.name, raster.size, self.style, self.num_channels)
+        counter = AreaCounter(len(self.style.classes))
         with files:
             for rows, labels, values in self._labelled(raster.rows, raster.size, each.path):
                 files.write(raster.rows(rows.start, rows.stop), labels, values)
+                if self.areas is not None:
+                    counter.add(labels)
+        if self.areas is not None:
+            self.areas.add(each.name, counter)
 
     def video(self, each: Input) -> None:
         """Label a video."""
         frames = VideoFrames(each.path)
         path = self.out / OVERLAYS / f'{each.name}.mp4'
         height = frames.size[0] + len(self.style.legend(frames.size))
+        counters = []
         with (
             _new_folder(self.out / LABELS / each.name) as labels_folder,
             _new_folder(self.out / PROBABILITIES / each.name, self.num_channels) as values_folder,
@@ -168,6 +193,11 @@ class _Predictor:
                 with PngRows(picture, frames.size, self.style.palette) as png:
                     png.write(labels)
                 video.write(self.style.draw(frame, labels))
+                if self.areas is not None:
+                    counters.append(AreaCounter(len(self.style.classes)))
+                    counters[-1].add(labels)
+        for index, counter in enumerate(counters):
+            self.areas.add(f'{each.name}/{index:06d}', counter)
 
     def _labelled_frame(self, frame: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray | None]:
         parts = [
