@@ -32,12 +32,14 @@ class Registry:
 
     Args:
         name: What the entries are, in the singular and as errors should call them.
+        check: Raises TypeError for a class or function that cannot be one of them.
 
     Source: MMCV 1.7 ``mmcv.utils.Registry``, without scopes and parents.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, check: Callable[[Any], None] | None = None) -> None:
         self._name = name
+        self._check = check
         self._module_dict: dict[str, Callable] = {}
 
     @property
@@ -109,9 +111,15 @@ class Registry:
 
         return decorator
 
+    def check(self, module: Callable) -> None:
+        """Raise TypeError for a class or function that cannot be an entry."""
+        if self._check is not None:
+            self._check(module)
+
     def _register(self, module: Callable, name: str | Sequence[str] | None, force: bool) -> None:
         if not (inspect.isclass(module) or inspect.isfunction(module)):
             raise TypeError(f'module must be a class or a function, but got {type(module)}')
+        self.check(module)
         names = [module.__name__] if name is None else [name] if isinstance(name, str) else name
         for each in names:
             if each in self._module_dict and not force:
@@ -285,6 +293,7 @@ def _look_up(kind: Any, registry: Registry) -> Callable:
             raise KeyError(describe_unknown(kind, registry))
         return entry
     if inspect.isclass(kind) or inspect.isfunction(kind):
+        registry.check(kind)
         return kind
     raise TypeError(f'type must be a str or valid type, but got {type(kind)}')
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from msseg.registry import Registry, build_from_cfg
+from msseg.utils.renamed_methods import OF_DATASETS, OF_TRANSFORMS, check_methods
 
-DATASETS = Registry('dataset')
-PIPELINES = Registry('pipeline')
+DATASETS = Registry('dataset', check_methods(OF_DATASETS))
+PIPELINES = Registry('pipeline', check_methods(OF_TRANSFORMS))
 
 _PER_FOLDER = ('img_dir', 'ann_dir', 'split')
 

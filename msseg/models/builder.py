@@ -8,17 +8,19 @@ from mindspore import nn
 
 from msseg.models.layers.init_cfg import apply_init_cfg
 from msseg.registry import Registry
+from msseg.utils.renamed_methods import OF_CELLS, check_methods
 
-BACKBONES = Registry('backbone')
-NECKS = Registry('neck')
-HEADS = Registry('head')
-LOSSES = Registry('loss')
-SEGMENTORS = Registry('segmentor')
+_check = check_methods(OF_CELLS)
+BACKBONES = Registry('backbone', _check)
+NECKS = Registry('neck', _check)
+HEADS = Registry('head', _check)
+LOSSES = Registry('loss', _check)
+SEGMENTORS = Registry('segmentor', _check)
 PIXEL_SAMPLERS = Registry('pixel sampler')
 
 
 def build_backbone(cfg: dict) -> nn.Cell:
-    """Build a backbone, and initialise it as its ``init_cfg`` says.
+    """Build a backbone, and initialise it as its ``init_cfg`` says, then by its ``init_weights``.
 
     A rule of type ``Pretrained`` sets its ``pretrained``, which training loads.
 
@@ -35,16 +37,16 @@ def build_backbone(cfg: dict) -> nn.Cell:
                 'not both'
             )
         backbone.pretrained = checkpoint
-    return backbone
+    return _with_own_weights(backbone)
 
 
 def build_neck(cfg: dict) -> nn.Cell:
-    """Build a neck, and initialise it as its ``init_cfg`` says."""
+    """Build a neck, initialised as by `build_backbone`."""
     return _initialised(NECKS.build(cfg))
 
 
 def build_head(cfg: dict) -> nn.Cell:
-    """Build a decode or auxiliary head, and initialise it as its ``init_cfg`` says."""
+    """Build a decode or auxiliary head, initialised as by `build_backbone`."""
     return _initialised(HEADS.build(cfg))
 
 
@@ -54,6 +56,13 @@ def _initialised(part: nn.Cell) -> nn.Cell:
             f'{type(part).__name__}: init_cfg of type Pretrained loads a backbone; for weights of '
             "the whole model give the config's load_from"
         )
+    return _with_own_weights(part)
+
+
+def _with_own_weights(part: nn.Cell) -> nn.Cell:
+    # what a part of a user's own does after init_cfg, as in MMSegmentation
+    if hasattr(part, 'init_weights'):
+        part.init_weights()
     return part
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from msseg.registry import Registry
+from msseg.utils.renamed_methods import check_hook
 
 RUNNERS = Registry('runner')
-HOOKS = Registry('hook')
+HOOKS = Registry('hook', check_hook)
 OPTIMIZERS = Registry('optimizer')

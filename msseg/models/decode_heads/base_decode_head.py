@@ -138,6 +138,11 @@ class BaseDecodeHead(nn.Cell):
             resized = resized + (resize(x, size, self.align_corners),)
         return ops.concat(resized, axis=1)
 
+    _transform_inputs = transform_inputs  # its name in MMSegmentation
+
+    def init_weights(self) -> None:
+        """Called once when the head is built, after its init_cfg: override it to do more."""
+
     def losses(self, logits: ms.Tensor, labels: ms.Tensor) -> tuple[ms.Tensor, ...]:
         """Compute the head's losses and its accuracy.
 
