@@ -52,13 +52,35 @@ class Preparation:
         """
         return self.loader(_sample(dict(filename=str(path))))
 
-    def __call__(self, image: str | Path | np.ndarray | Image, name: str = '') -> Prepared:
+    def scale(self, image: np.ndarray, name: str = '') -> np.ndarray:
+        """Return an array with its values on the scale that the first step gives a file's.
+
+        Raises:
+            ValueError: It has more than 8 bits, and the first step has no scale for them.
+        """
+        loader = self.reads_files
+        if loader is None:
+            return image
+        if loader.scale is not None:
+            return loader.scale(image)
+        if image.dtype.kind != 'f' and image.dtype != np.uint8 and loader.color_type != 'unchanged':
+            raise ValueError(
+                f'{name or "an array"} is {image.dtype}, which holds more than 8 bits: give '
+                'LoadImageFromFile of the test pipeline max_value, the value to show as white, or '
+                'percentiles=(1, 99)'
+            )
+        return image
+
+    def __call__(
+        self, image: str | Path | np.ndarray | Image, name: str = '', is_loaded: bool = False
+    ) -> Prepared:
         """Prepare an image.
 
         Args:
             image: A file, a Pillow image, or an array as cv2 gives it: (h, w, 3) in BGR order, or
                 (h, w).
             name: What to call an array in errors.
+            is_loaded: An array is what the first step gave, so its values have their scale.
 
         Returns:
             For each scale and flip the network's input, float32 (c, h, w), and what is known of it.
@@ -69,23 +91,26 @@ class Preparation:
             ValueError: It cannot be read, or the pipeline gives no image.
         """
         with seeded_sample(0, 0, 0) as rng:
-            results = self.start(image, name)
+            results = self.start(image, name, is_loaded)
             results['rng'] = rng
             data = self._rest(results)
         return collected_views(data, self._where, name or None, name or None)
 
-    def start(self, image: str | Path | np.ndarray | Image, name: str = '') -> dict:
+    def start(
+        self, image: str | Path | np.ndarray | Image, name: str = '', is_loaded: bool = False
+    ) -> dict:
         """Return what the pipeline's first step makes of an image; see `__call__`."""
         if isinstance(image, (str, Path)):
             return self.load(image)
         if isinstance(image, Image):
-            image = self._decode(image)
+            image, is_loaded = self._decode(image), True
         if not isinstance(image, np.ndarray) or image.ndim not in (2, 3) or 0 in image.shape:
             got = f'of shape {image.shape}' if isinstance(image, np.ndarray) else repr(image)
             raise TypeError(
                 f'an image is {got} ({type(image).__name__}), expected the path of a file, an '
                 'array (h, w, 3) in BGR order or (h, w) as cv2.imread gives them, or a Pillow image'
             )
+        image = image if is_loaded else self.scale(image, name)
         is_float = getattr(self.loader, 'to_float32', False)
         image = image.astype(np.float32) if is_float else image
         name = name or None

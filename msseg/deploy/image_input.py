@@ -8,8 +8,10 @@ import cv2
 import numpy as np
 
 from msseg.deploy.metadata import Metadata
-from msseg.utils.image_file import decode_image, read_bytes
+from msseg.utils.image_file import decode_image, read_bytes, warn_of_unused
+from msseg.utils.image_header import read_header
 from msseg.utils.image_size import rescaled_size, scaled_wh
+from msseg.utils.image_values import ValueScale
 from msseg.utils.normalization import Normalization
 
 Image = str | Path | np.ndarray
@@ -27,31 +29,48 @@ class ImageInput:
         self.metadata = metadata
         self.who = who
         steps = metadata.preprocessing
+        self._scale = None
+        if steps.max_value is not None or steps.percentiles is not None:
+            self._scale = ValueScale(steps.max_value, steps.percentiles)
         self._normalization = Normalization(steps.mean, steps.std, steps.to_rgb, who)
 
     def load(self, image: Image) -> np.ndarray:
-        """Return an image as uint8 (h, w, 3) in BGR order.
+        """Return an image as the metadata say: by default as uint8 (h, w, 3) in BGR order.
 
         Args:
-            image: A file, or an array as ``cv2.imread`` gives it.
+            image: A file, or an array as ``cv2.imread`` gives it; for other channels (h, w, c), or
+                (h, w) for one; where values are scaled, of any type.
 
         Raises:
             FileNotFoundError: There is no such file.
             TypeError: It is neither a file nor such an array.
             ValueError: It cannot be read.
         """
+        color_type, channels = self.metadata.preprocessing.color_type, len(self._normalization.mean)
         if isinstance(image, (str, Path)):
-            return decode_image(read_bytes(image), image, 'color', 'cv2')
-        is_image = isinstance(image, np.ndarray) and image.ndim == 3 and 0 not in image.shape
-        if not is_image or image.shape[2] != 3 or image.dtype != np.uint8:
-            got = (
-                f'{image.dtype} of shape {image.shape}' if isinstance(image, np.ndarray) else image
-            )
-            raise TypeError(
-                f'an image is {got} ({type(image).__name__}), expected the path of a file, or a '
-                'uint8 array (h, w, 3) in BGR order, as cv2.imread gives it'
-            )
-        return image
+            data = read_bytes(image)
+            header = read_header(data)
+            decoded = decode_image(data, image, color_type, 'cv2', self._scale, header)
+            if header is not None:
+                is_scaled = self._scale is not None
+                warn_of_unused(header, image, color_type, is_scaled, self.who, data)
+            if (1 if decoded.ndim == 2 else decoded.shape[2]) != channels:
+                raise ValueError(
+                    f'{image}: is loaded as {decoded.shape}, but {self.who} takes {channels} '
+                    'channels'
+                )
+            return decoded
+        is_image = isinstance(image, np.ndarray) and image.ndim in (2, 3) and 0 not in image.shape
+        is_image = is_image and (1 if image.ndim == 2 else image.shape[2]) == channels
+        any_type = self._scale is not None or color_type == 'unchanged'
+        if is_image and (any_type or image.dtype == np.uint8):
+            return image if self._scale is None else self._scale(image)
+        got = f'{image.dtype} of shape {image.shape}' if isinstance(image, np.ndarray) else image
+        colours = ' in BGR order' if channels == 3 else ''
+        raise TypeError(
+            f'an image is {got} ({type(image).__name__}), expected the path of a file, or a uint8 '
+            f'array (h, w, {channels}){colours}, as cv2.imread gives it'
+        )
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
         """Return the network's input for a loaded image, without the axis of the batch.
@@ -67,7 +86,12 @@ class ImageInput:
                 f'{size[0]}x{size[1]}; resize the image, or export with --dynamic for any size'
             )
         if self.metadata.preprocessing.included:
-            return np.ascontiguousarray(image)
+            if image.dtype != np.uint8:
+                raise ValueError(
+                    f'{self.who}: takes bytes, got {image.dtype}; export without '
+                    '--include-preprocessing for images of more bits'
+                )
+            return np.ascontiguousarray(image.reshape(*image.shape[:2], -1))
         return self._normalization(image)
 
     def resize(self, image: np.ndarray) -> np.ndarray:

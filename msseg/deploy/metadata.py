@@ -8,6 +8,10 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 FORMAT_VERSION = 1
+# Of files whose images are loaded otherwise than as three bytes a pixel, which older programs would
+# take for such.
+OTHER_IMAGES_VERSION = 2
+_OTHER_IMAGES = {'color_type': 'color', 'max_value': None, 'percentiles': None}  # and defaults
 MEANINGS = ('logits', 'labels')
 
 
@@ -47,7 +51,7 @@ class Port:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What is to be done to an image as ``cv2.imread`` gives it (BGR, uint8).
+    """What is to be done to an image as ``cv2.imread`` gives it (BGR, uint8) or as said here.
 
     Attributes:
         included: Whether the file normalises by itself: it then takes the image as it is.
@@ -57,6 +61,9 @@ class Preprocessing:
         scale: The (w, h) that the image is first resized into; None keeps its size.
         ratio: The factor that it is first resized by, when `scale` is None.
         keep_ratio: Whether resizing keeps the aspect ratio.
+        color_type: As `LoadImageFromFile` has it: which channels of a file are taken.
+        max_value: Likewise: which value becomes 255.
+        percentiles: Likewise.
     """
 
     included: bool
@@ -66,6 +73,15 @@ class Preprocessing:
     scale: tuple[int, int] | None = None
     ratio: float = 1.0
     keep_ratio: bool = True
+    color_type: str = 'color'
+    max_value: float | None = None
+    percentiles: tuple[float, float] | None = None
+
+    @property
+    def format_version(self) -> int:
+        """Version of the metadata that say it."""
+        others = (getattr(self, name) != usual for name, usual in _OTHER_IMAGES.items())
+        return OTHER_IMAGES_VERSION if any(others) else FORMAT_VERSION
 
 
 @dataclass(frozen=True)
@@ -100,11 +116,18 @@ class Metadata:
 
     def to_json(self) -> str:
         """Return all of it as JSON text."""
-        return json.dumps(asdict(self), indent=2) + '\n'
+        return json.dumps(self._plain(), indent=2) + '\n'
 
     def to_properties(self) -> dict[str, str]:
         """Return all of it as texts by name, each JSON: ONNX's ``metadata_props``."""
-        return {name: json.dumps(value) for name, value in asdict(self).items()}
+        return {name: json.dumps(value) for name, value in self._plain().items()}
+
+    def _plain(self) -> dict[str, Any]:
+        content = asdict(self)
+        if self.format_version == FORMAT_VERSION:  # as programs read it that know no other
+            for name in _OTHER_IMAGES:
+                del content['preprocessing'][name]
+        return content
 
     @classmethod
     def from_json(cls, text: str, who: str) -> Metadata:
@@ -149,10 +172,10 @@ class Metadata:
                 f'{who}: does not say what its input and output mean; a file for Predictor is '
                 'made by tools/export.py'
             )
-        if version != FORMAT_VERSION:
+        if version not in (FORMAT_VERSION, OTHER_IMAGES_VERSION):
             raise ValueError(
-                f'{who}: its metadata are of version {version!r}, this msseg reads version '
-                f'{FORMAT_VERSION}; export the model again'
+                f'{who}: its metadata are of version {version!r}, this msseg reads versions '
+                f'{FORMAT_VERSION} and {OTHER_IMAGES_VERSION}; export the model again'
             )
         try:
             optional = {'file_bytes': None, 'origin': {}}

@@ -13,7 +13,15 @@ from PIL import Image, ImageOps
 
 from msseg.utils.extras import import_extra
 from msseg.utils.image_header import ImageHeader, opened_by_pillow, read_header
-from msseg.utils.image_values import ImageSettingError, ValueScale, as_color_type, check_colours
+from msseg.utils.image_values import (
+    ImageSettingError,
+    ValueScale,
+    as_color_type,
+    check_colours,
+    find_unused,
+    largest_value,
+)
+from msseg.utils.logging import get_logger, is_first
 from msseg.utils.regular_file import check_regular
 
 COLOR_TYPES = {
@@ -171,6 +179,33 @@ def decode_image(
     else:
         img = _decode_with_pillow(data, path, color_type)
     return img if scale is None else scale(img)
+
+
+def warn_of_unused(
+    header: ImageHeader,
+    path: str | Path,
+    color_type: str,
+    is_scaled: bool,
+    who: str,
+    data: bytes | None = None,
+) -> None:
+    """Log once what files hold and loading leaves out.
+
+    Args:
+        header: A file's.
+        path: The file.
+        color_type: As it is decoded.
+        is_scaled: Whether values are scaled.
+        who: Whose files: a data set or a model, for which each kind is said once.
+        data: The file's content, to look for its largest value.
+    """
+    for unused in find_unused(header, color_type, is_scaled):
+        if is_first(f'{unused.kind} {who} {color_type}'):
+            text = f'{path}: {unused}'
+            if unused.kind == 'bits' and data is not None:
+                values = decode_image(data, path, 'unchanged', 'cv2', header=header)
+                text = f'{text}. This one has {largest_value(values)}'
+            get_logger().warning('%s', text)
 
 
 def _decode_with_cv2(data: bytes, path: str | Path, flags: int) -> np.ndarray:

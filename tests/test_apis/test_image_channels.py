@@ -16,10 +16,13 @@ from msseg.apis import (
 from msseg.apis.browse import browse_dataset
 from msseg.apis.check_config import check_config, format_report
 from msseg.apis.complexity import count_complexity
+from msseg.apis.export import ExportOptions, export_model
 from msseg.apis.prediction import predict_files
 from msseg.datasets.builder import PIPELINES
+from msseg.deploy import Predictor
 from msseg.models import build_segmentor
 from msseg.models.builder import BACKBONES
+from msseg.runner.checkpoint import save_checkpoint
 from tests.tiny import write_config, write_discs
 
 
@@ -82,7 +85,7 @@ def write_data(folder, channels):
     return root, write_config(folder, root, more)
 
 
-@pytest.mark.parametrize('channels', [1, 4])
+@pytest.mark.parametrize('channels', [1, 4, 12])
 def test_any_number_of_channels_goes_from_training_to_pictures(tmp_path, channels):
     root, config = write_data(tmp_path, channels)
     report = check_config(config)
@@ -150,3 +153,59 @@ def test_an_array_of_other_channels_is_refused_in_words(tmp_path):
     model.cfg = load_config(config)
     with pytest.raises(ValueError, match='mean has 1 numbers, but the image has 3'):
         inference_segmentor(model, np.zeros((48, 64, 3), np.uint8))
+
+
+def export(config, out, **options):
+    model = build_model(load_config(config))
+    checkpoint = out.parent / 'random.ckpt'
+    save_checkpoint(checkpoint, model, meta={'CLASSES': ['ground', 'disc']})
+    chosen = ExportOptions(out.suffix[1:], (48, 64), **options)
+    export_model(load_config(config), checkpoint, out, chosen, device='CPU')
+    return init_segmentor(config, checkpoint, 'CPU')
+
+
+@pytest.mark.parametrize(
+    ('channels', 'name', 'included'),
+    [
+        (1, 'net.onnx', False),
+        (1, 'net.mindir', True),
+        (4, 'net.onnx', True),
+        (4, 'net.mindir', False),
+    ],
+)
+def test_an_exported_file_loads_images_as_the_pipeline_does(tmp_path, channels, name, included):
+    root, config = write_data(tmp_path, channels)
+    model = export(config, tmp_path / name, include_preprocessing=included)
+    predictor = Predictor(tmp_path / name)
+    path = root / 'images' / 'disc_1.png'
+    _, (expected,) = inference_segmentor(model, str(path), with_probabilities=True)
+    array = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    for image in (path, array):
+        np.testing.assert_allclose(predictor.probabilities(image), expected, atol=1e-5)
+    with pytest.raises(TypeError, match=rf'array \(h, w, {channels}\)'):
+        predictor(np.zeros((48, 64, 3), np.uint8))
+
+
+def test_an_exported_file_scales_deep_images(tmp_path):
+    root, config = write_data(tmp_path, 1)
+    config.write_text(config.read_text() + "test_pipeline[0]['max_value'] = 4080\n")
+    model = export(config, tmp_path / 'net.onnx')
+    eight = cv2.imread(str(root / 'images' / 'disc_0.png'), cv2.IMREAD_UNCHANGED)
+    deep = eight.astype(np.uint16) * 16
+    cv2.imwrite(str(tmp_path / 'deep.tif'), deep)
+    predictor = Predictor(tmp_path / 'net.onnx')
+    expected = predictor.probabilities(eight)
+    for image in (tmp_path / 'deep.tif', deep):
+        np.testing.assert_allclose(predictor.probabilities(image), expected, atol=1e-4)
+        found = inference_segmentor(model, image, with_probabilities=True)[1][0]
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+    text = (tmp_path / 'net.onnx.json').read_text()
+    assert '"format_version": 2' in text and '"max_value": 4080' in text
+
+
+def test_a_deep_array_without_a_scale_is_refused(tmp_path):
+    _, config = write_data(tmp_path, 1)
+    model = build_model(load_config(config))
+    model.cfg = load_config(config)
+    with pytest.raises(ValueError, match='is uint16, which holds more than 8 bits.*max_value'):
+        inference_segmentor(model, np.zeros((48, 64), np.uint16))

@@ -14,6 +14,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr int kFormatVersion = 1;
+constexpr int kOtherImagesVersion = 2;
 
 // Reads protobuf's encoding as far as needed to find the texts that an ONNX file carries, without
 // the classes of ONNX: numbered fields, each a number or bytes with their length before them.
@@ -114,6 +115,11 @@ Metadata FromContent(const json &content) {
   if (!content.is_object() || !content.contains("format_version")) {
     throw std::runtime_error(
         "does not say what its input and output mean; tools/export.py makes files that do");
+  }
+  if (content.at("format_version") == kOtherImagesVersion) {
+    throw std::runtime_error(
+        "takes images of other channels than three, or of more than 8 bits, which this program "
+        "does not load: use Predictor of msseg.deploy in Python");
   }
   if (content.at("format_version") != kFormatVersion) {
     throw std::runtime_error("its metadata are of version " + content.at("format_version").dump() +

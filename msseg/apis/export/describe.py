@@ -30,7 +30,18 @@ def describe_preprocessing(cfg: Config, included: bool) -> Preprocessing:
     for step in _steps(test_pipeline(cfg), cfg, found):
         kind = step['type']
         if kind == 'LoadImageFromFile':
-            _check(step, {'color_type': 'color', 'imdecode_backend': 'cv2'}, cfg)
+            _check(step, {'imdecode_backend': 'cv2'}, cfg)
+            for name in ('color_type', 'max_value', 'percentiles'):
+                if step.get(name) is not None:
+                    value = step[name]
+                    found[name] = tuple(value) if isinstance(value, list) else value
+            is_scaled = 'max_value' in found or 'percentiles' in found
+            if included and is_scaled:
+                raise ValueError(
+                    f'config {cfg.filename!r}: LoadImageFromFile of data.test.pipeline scales '
+                    'images of more than 8 bits; a file that takes bytes cannot: leave '
+                    '--include-preprocessing away'
+                )
         elif kind == 'Resize':
             _check(step, {'ratio_range': None, 'min_size': None}, cfg)
             if step.get('img_scale') is not None:

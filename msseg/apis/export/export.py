@@ -62,6 +62,11 @@ def export_model(
     preprocessing = describe_preprocessing(cfg, options.include_preprocessing)
     images = images or find_images(cfg, options.size)
     model, meta = _load(cfg, checkpoint)
+    if model.in_channels != len(preprocessing.mean):
+        raise ValueError(
+            f'config {cfg.filename!r}: Normalize of data.test.pipeline is for '
+            f'{len(preprocessing.mean)} channels, but the network takes {model.in_channels}'
+        )
     spec = model.output_spec
     if spec.kind != 'logits':
         raise ValueError(
@@ -78,6 +83,7 @@ def export_model(
         align_corners=spec.align_corners,
         threshold=spec.threshold,
         toolbox_version=__version__,
+        format_version=preprocessing.format_version,
         origin={
             'config': str(cfg.filename),
             'checkpoint': str(checkpoint),

@@ -81,13 +81,18 @@ def make_cases(
             for each in (normalized, _with_other_last_bits(normalized))
         )
         rounding = float(np.abs(changed - logits).max())
-        cases.append(Case(np.stack(batch) if steps.included else normalized, logits, rounding))
+        cases.append(Case(_as_input(batch) if steps.included else normalized, logits, rounding))
     return cases
 
 
 def _with_other_last_bits(array: np.ndarray) -> np.ndarray:
     directions = np.random.default_rng(0).choice(np.float32([-np.inf, np.inf]), array.shape)
     return np.nextafter(array, directions)
+
+
+def _as_input(batch: Sequence[np.ndarray]) -> np.ndarray:
+    """Return images as (n, h, w, c)."""
+    return np.stack([image.reshape(*image.shape[:2], -1) for image in batch])
 
 
 def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -200,6 +200,7 @@ class _Predictor:
             self.areas.add(f'{each.name}/{index:06d}', counter)
 
     def _labelled_frame(self, frame: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray | None]:
+        frame = self.prepare.scale(frame)
         parts = [
             (labels.copy(), None if values is None else values.copy())
             for _, labels, values in self._labelled(
@@ -258,7 +259,7 @@ class _Predictor:
 
     def _prepared(self, image: np.ndarray, name: str | Path) -> Prepared:
         with reading(Path(name)):
-            return self.prepare(np.ascontiguousarray(image), str(name))
+            return self.prepare(np.ascontiguousarray(image), str(name), is_loaded=True)
 
 
 @contextmanager

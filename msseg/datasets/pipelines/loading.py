@@ -12,10 +12,15 @@ from msseg.datasets.file_client import open_disk
 from msseg.datasets.pipelines.arguments import check_choice
 from msseg.datasets.pipelines.label_check import check_label_values
 from msseg.datasets.pipelines.label_file import map_values, read_label
-from msseg.utils.image_file import BACKENDS, COLOR_TYPES, decode_image, read_bytes
+from msseg.utils.image_file import (
+    BACKENDS,
+    COLOR_TYPES,
+    decode_image,
+    read_bytes,
+    warn_of_unused,
+)
 from msseg.utils.image_header import ImageHeader, read_header
-from msseg.utils.image_values import ValueScale, find_unused, largest_value
-from msseg.utils.logging import get_logger, is_first
+from msseg.utils.image_values import ValueScale
 
 
 def describe_image(img: np.ndarray, filename: str | None, name: str | None) -> dict:
@@ -122,14 +127,8 @@ class LoadImageFromFile:
             prefix: The data set's folder.
             data: The file's content, to look for its largest value.
         """
-        for unused in find_unused(header, self.color_type, self.scale is not None):
-            about = f'{unused.kind} {prefix} {self.color_type}'
-            if is_first(about):
-                text = f'{path}: {unused}'
-                if unused.kind == 'bits' and data is not None:
-                    whole = decode_image(data, path, 'unchanged', self.imdecode_backend)
-                    text = f'{text}. This one has {largest_value(whole)}'
-                get_logger().warning('%s', text)
+        is_scaled = self.scale is not None
+        warn_of_unused(header, path, self.color_type, is_scaled, str(prefix), data)
 
     def __repr__(self) -> str:
         return (

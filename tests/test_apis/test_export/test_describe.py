@@ -44,7 +44,6 @@ def test_resizing_and_normalising_are_described(steps, expected):
     [
         ([LOAD], 'has no Normalize'),
         ([LOAD, NORMALIZE, dict(type='Pad', size_divisor=32)], 'has Pad, which programs that run'),
-        ([dict(LOAD, color_type='grayscale'), NORMALIZE], "has color_type='grayscale'; .*'color'"),
         ([dict(LOAD, imdecode_backend='pillow'), NORMALIZE], "imdecode_backend='pillow'"),
         ([LOAD, dict(type='Resize', min_size=9), NORMALIZE], 'min_size=9'),
         ([LOAD, augmented(NORMALIZE, img_ratios=[1.0, 2.0])], 'averages over scales or flips'),
@@ -55,3 +54,23 @@ def test_resizing_and_normalising_are_described(steps, expected):
 def test_what_exported_files_cannot_is_told(steps, message):
     with pytest.raises(ValueError, match=message):
         describe(*steps)
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(color_type='grayscale'),
+        dict(color_type='unchanged', max_value=4095),
+        dict(percentiles=(1, 99)),
+    ],
+)
+def test_how_images_are_loaded_is_described(options):
+    found = describe(dict(LOAD, **options), NORMALIZE)
+    assert found == Preprocessing(**NUMBERS, **options)
+    assert (found.format_version, describe(LOAD, NORMALIZE).format_version) == (2, 1)
+
+
+def test_a_file_of_bytes_takes_no_scaled_values():
+    steps = [dict(LOAD, max_value=4095), NORMALIZE]
+    with pytest.raises(ValueError, match='leave --include-preprocessing away'):
+        describe_preprocessing(Config({'data': {'test': {'pipeline': steps}}}), True)
