@@ -141,6 +141,12 @@ def format_finding(
     return '\n'.join([*parts, f'  {finding.why}', f'  {finding.todo}'])
 
 
+def format_line(finding: FindingOfKind, places: Sequence[str]) -> str:
+    """Return a finding in one line, with the first of its places."""
+    more = f' and {len(places) - 1} more' if len(places) > 1 else ''
+    return f'{finding.title}: {places[0]}{more}. {finding.why} {finding.todo}'
+
+
 def count(number: int, what: str) -> str:
     """Return ``1 image``, ``2 images``."""
     return f'{number} {what}' if number == 1 else f'{number} {what}s'

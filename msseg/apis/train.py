@@ -151,6 +151,10 @@ def train_segmentor(
     signals = StopSignals(leaves_loading=get_world_size() == 1)
     val = build_split(cfg, 'val') if validate else None
     if get_rank() == 0:
+        # check_config trains a step by what is in this module
+        from msseg.apis.check_config.check import warn_of_settings
+
+        warn_of_settings(cfg, get_logger())
         check_at_start(dataset, val, get_logger())
     register_hooks(runner, cfg, evaluation_of(model, cfg, signals.came, val) if validate else None)
     runner.register_hook(StopSignalHook(signals), _AFTER_EVALUATION)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,10 @@ from msseg.apis.check_config.report import ConfigReport, ModelSummary, SplitSumm
 from msseg.apis.check_config.schedule import check_schedule, run_length
 from msseg.apis.check_config.scores import check_scores
 from msseg.apis.check_config.sizes import check_sizes
+from msseg.apis.check_config.text import format_place
 from msseg.apis.check_config.trial import try_step
 from msseg.apis.config_schema import get_schema
+from msseg.apis.findings import format_line
 from msseg.config import Config
 from msseg.config.checking import drop_meaningless
 
@@ -57,7 +60,7 @@ def check_config(
     check_keys(cfg, findings)
     drop_meaningless(cfg, get_schema())
     classes = named_classes(cfg)
-    _check_settings(cfg, classes, findings)
+    check_settings(cfg, classes, findings)
     if with_files:
         check_paths(cfg, findings)
     model, datasets, num_iters = _build(cfg, classes, with_files, findings)
@@ -74,8 +77,28 @@ def check_config(
     )
 
 
-def _check_settings(cfg: Config, classes: Mapping[str, list[str]], findings: Findings) -> None:
-    """Do what needs the config alone."""
+def warn_of_settings(cfg: Config, logger: logging.Logger) -> None:
+    """Log a warning for each finding that needs the config alone, before training starts.
+
+    Args:
+        cfg: The config, without keys that mean nothing.
+        logger: Where to.
+    """
+    findings = Findings()
+    check_settings(cfg, named_classes(cfg), findings)
+    for finding in findings.sorted():
+        places = [format_place(place) for place in finding.places.values()]
+        logger.warning('%s', format_line(finding, places))
+
+
+def check_settings(cfg: Config, classes: Mapping[str, list[str]], findings: Findings) -> None:
+    """Compare settings; nothing is built and no file is read.
+
+    Args:
+        cfg: The config.
+        classes: The names of each split's classes, as far as they are known.
+        findings: Where to note what is wrong.
+    """
     check_classes(cfg, classes, findings)
     check_ignored(cfg, findings)
     check_sizes(cfg, findings)

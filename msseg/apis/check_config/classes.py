@@ -49,7 +49,9 @@ def check_classes(cfg: Config, classes: Mapping[str, Sequence[str]], findings: F
             named = _describe(cfg, trained, classes[trained])
             findings.add('num_classes', said, f'{said.value}, but {named}')
     for split, names in classes.items():
-        if len(names) != count:
+        # other names may mean the same; the same names in another order do not
+        is_mixed = list(names) != list(classes[trained]) and set(names) == set(classes[trained])
+        if len(names) != count or is_mixed:
             here, there = _describe(cfg, split, names), _describe(cfg, trained, classes[trained])
             findings.add('classes_differ', f'data.{split}', f'{here}; {there}')
 

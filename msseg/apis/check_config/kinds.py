@@ -49,8 +49,9 @@ KINDS = {
     'classes_differ': Kind(
         'error',
         'data sets of different classes',
-        'Another data set than the one trained on cannot be predicted.',
-        'Give all of them the same classes.',
+        'A data set of other classes than the one trained on cannot be predicted; with the same '
+        'ones in another order, all are confused.',
+        'Give all of them the same classes in the same order.',
     ),
     'in_index': Kind(
         'error',

@@ -19,11 +19,12 @@ def format_report(report: ConfigReport) -> str:
 
 
 def _format_finding(finding: Finding) -> str:
-    lines = [_format_place(place) for place in finding.places.values()]
+    lines = [format_place(place) for place in finding.places.values()]
     return format_finding(finding, str(len(lines)), lines, _MOST_PLACES)
 
 
-def _format_place(place: Place) -> str:
+def format_place(place: Place) -> str:
+    """Return a place as a line."""
     origin = f' ({place.origin})' if place.origin else ''
     return f'{place.key}{origin}: {place.note}'
 

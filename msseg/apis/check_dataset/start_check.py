@@ -24,7 +24,7 @@ from msseg.apis.check_dataset.source import Source
 from msseg.apis.check_dataset.sources import sources_of
 from msseg.apis.check_dataset.statistics import Statistics
 from msseg.apis.check_dataset.value_findings import add_absent_classes
-from msseg.apis.findings import count
+from msseg.apis.findings import count, format_line
 from msseg.datasets.file_scan import PairScan, PairTask, scan_pair
 from msseg.utils.image_header import read_header
 
@@ -168,6 +168,5 @@ def _find(splits: Mapping[str, Sequence[Source]], scans: Mapping[PairTask, PairS
 
 def _format_line(finding: Finding) -> str:
     files = [f'{path} ({note})' if note else path for path, note in finding.files.items()]
-    more = f' and {len(files) - 1} more' if len(files) > 1 else ''
     where = ', '.join(f'data.{split}' for split in finding.splits)
-    return f'{where}: {finding.title}: {files[0]}{more}. {finding.why} {finding.todo}'
+    return f'{where}: {format_line(finding, files)}'

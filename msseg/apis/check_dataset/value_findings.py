@@ -75,23 +75,31 @@ def add_absent_classes(
     if not num_labels or findings.num_files(_MISREAD, split) > _FEW * num_labels:
         return
     last = len(rules.classes or ()) - 1
-    if not any(statistics.pixels[index] for index in range(last + 1)):
+    if 0 <= rules.ignore_index <= last:
+        name = f'class {rules.ignore_index} {rules.classes[rules.ignore_index]!r}'
+        todo = 'Set ignore_index to a value that is no class, such as 255, unless that is meant.'
+        why = 'Its pixels are left out: it is neither learnt nor measured.'
+        note = f'ignore_index is {rules.ignore_index}'
+        findings.add('class_never_occurs', split, name, note, why, todo)
+    classes = [index for index in range(last + 1) if index != rules.ignore_index]
+    if not any(statistics.pixels[index] for index in classes):
         return  # all is ignored, which is a finding already
     found = dict(sorted(statistics.values.items()))
-    for index, name in enumerate(rules.classes or ()):
+    for index in classes:
         if statistics.pixels[index]:
             continue
         note = f'the labels hold {_values(found)} only' if len(found) <= _MOST_NAMED else ''
         todo, why = None, None
         if is_sample:
             why = f'It is in none of the {num_labels} labels looked at: it is rare, or is misread.'
-
         if index == last and rules.reduce_zero_label and 0 in found:
             todo = (
                 'reduce_zero_label=True leaves out value 0 and counts classes from value 1: if 0 '
                 'is a class, set reduce_zero_label=False.'
             )
-        findings.add('class_never_occurs', split, f'class {index} {name!r}', note, why, todo)
+        findings.add(
+            'class_never_occurs', split, f'class {index} {rules.classes[index]!r}', note, why, todo
+        )
 
 
 def _is_right(value: int, label: LabelScan, rules: LabelRules) -> bool:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import logging
 from pathlib import Path
 
 import pytest
 from mindspore import Tensor, nn
 
-from msseg.apis import build_model
+from msseg.apis import build_model, load_config
 from msseg.apis.check_config import check_config, format_report
+from msseg.apis.check_config.check import warn_of_settings
 from msseg.models.builder import BACKBONES
 from tests.test_apis.test_check_config.nuclei_config import ROOT, write_configs
 
@@ -45,6 +47,21 @@ def test_nothing_is_wrong_with_a_sound_config_and_one_step_is_done(tmp_path):
     assert sorted(tmp_path.rglob('*')) == before
     report.write_json(tmp_path / 'found.json')
     assert json.loads((tmp_path / 'found.json').read_text())['trial']['computed'] == [2, 3, 32, 32]
+
+
+def test_training_warns_of_settings_that_do_not_fit(tmp_path, caplog):
+    path = write_configs(tmp_path, 'data = dict(val=dict(ignore_index=7))')
+    cfg = load_config(path, {'data.val.pipeline.1.transforms.2.std': [1, 1, 1]})
+    warn_of_settings(cfg, logging.getLogger('msseg'))
+    ignored, norm = [record.message for record in caplog.records]
+    assert ignored.startswith('ignore_index that differs: model.decode_head[0].ignore_index')
+    assert '255, but data.val.ignore_index is 7' in ignored and ' and 1 more. ' in ignored
+    assert norm.startswith('img_norm_cfg that differs: ') and 'std' in norm
+    assert {record.levelname for record in caplog.records} == {'WARNING'}
+
+    caplog.clear()
+    warn_of_settings(load_config(write_configs(tmp_path)), logging.getLogger('msseg'))
+    assert not caplog.records
 
 
 @pytest.fixture(scope='module')

@@ -307,6 +307,14 @@ FAULTS = [
         ['has 1 classes: nucleus; data.train (NucleiDataset) has 2 classes'],
     ),
     Fault(
+        'classes of validation in another order',
+        "data = dict(train=dict(classes=['background', 'nucleus']), "
+        "val=dict(classes=['nucleus', 'background']))",
+        'classes_differ',
+        ['data.val'],
+        ['has 2 classes: nucleus, background; data.train', 'in another order, all are confused'],
+    ),
+    Fault(
         'grey images',
         '_grey = dict(mean=[127.5], std=[64.0], to_rgb=False)\n'
         '_load = {0: dict(color_type="grayscale")}\n'

@@ -66,7 +66,7 @@ def test_progress_bar_is_for_terminals(tasks, monkeypatch):
     for stream, shown in ((Terminal(), True), (io.StringIO(), False)):
         monkeypatch.setattr(sys, 'stderr', stream)
         scan_all(tasks, workers=0)
-        assert ('9/9' in stream.getvalue()) is shown
+        assert ('/9 ' in stream.getvalue()) is shown
 
 
 def test_memory_does_not_grow_with_the_images(tmp_path):
