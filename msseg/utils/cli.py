@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from msseg.utils.device_name import DEVICE_HELP
-from msseg.utils.say import say
+from msseg.utils.say import STDERR, say
 from msseg.utils.shown import shorten, shown
 from msseg.utils.suggest import did_you_mean
 from msseg.version import __version__
@@ -27,17 +27,20 @@ USER_ERRORS = (
 _MAX_LINE = 800
 # MindSpore rules a line before the stacks of its own code.
 _CALL_STACK = '\n----'
-# Options that other toolboxes have for what an option does here.
-_ELSEWHERE = {
+# MMSegmentation's options for what an option does here.
+_SAME = {
     '--options': '--cfg-options',
-    '--cfg': '--cfg-options',
     '--gpu-id': '--device-id',
     '--gpu-ids': '--device-id',
-    '--gpus': '--device-id',
-    '--resume': '--resume-from',
     '--output-dir': '--out',
-    '--show': '--show-dir',
+    '--tta': '--aug-test',
 }
+# Options of MMSegmentation's tools that need nothing here: how many values they take, and which
+# option the tool here has.
+_NEEDLESS = {'--gpu-collect': (0, '--aug-test'), '--tmpdir': (1, '--aug-test'),
+             '--not-show': (0, '--draws')}  # fmt: skip
+_CARDS = ('--gpu-ids', '--gpus')
+_SCRIPTS = 'tools/dist_train.sh CONFIG N or tools/dist_test.sh CONFIG CHECKPOINT N'
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -62,12 +65,41 @@ class CommandParser(argparse.ArgumentParser):
     def parse_args(
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> argparse.Namespace:
-        return self._without_rest(*self.parse_known_args(args, namespace))
+        return self._without_rest(*self.parse_known_args(self._renamed(args), namespace))
 
     def parse_intermixed_args(
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> argparse.Namespace:
+        args = self._renamed(args)
         return self._without_rest(*self.parse_known_intermixed_args(args, namespace))
+
+    def _renamed(self, args: Sequence[str] | None) -> list[str]:
+        """Return the arguments with MMSegmentation's spellings replaced, each with a note."""
+        rest = list(sys.argv[1:] if args is None else args)
+        done: list[str] = []
+        while rest and rest[0] != '--':
+            word = rest.pop(0)
+            name, equals, value = word.partition('=')
+            plain = name.replace('_', '-')
+            new = plain if plain in self._known else _SAME.get(plain)
+            num_values, marker = _NEEDLESS.get(plain, (0, None))
+            if not name.startswith('--') or name in self._known:
+                done.append(word)
+            elif plain in _CARDS and '--device-id' in self._known and self._is_many(plain, rest):
+                self.error(f'{name}: for several cards use {_SCRIPTS}')
+            elif new in self._known:
+                say(f'note: {name} is {new} here', STDERR)
+                done.append(f'{new}{equals}{value}')
+            elif marker in self._known:
+                say(f'note: {name} has no effect: it is not needed here', STDERR)
+                del rest[: 0 if equals else num_values]
+            else:
+                done.append(word)
+        return done + rest
+
+    @staticmethod
+    def _is_many(name: str, rest: Sequence[str]) -> bool:
+        return name == '--gpus' or all(word.isdecimal() for word in rest[:2]) and len(rest) > 1
 
     def _without_rest(self, known: argparse.Namespace, rest: list[str]) -> argparse.Namespace:
         if rest:
@@ -81,8 +113,6 @@ class CommandParser(argparse.ArgumentParser):
             return ' A value with spaces needs quotes.'
         commands = self._commands.choices.values() if self._commands else ()
         known = [*self._known, *(name for command in commands for name in command._known)]
-        if _ELSEWHERE.get(plain) in known:
-            return f' Did you mean {_ELSEWHERE[plain]!r}?'
         return did_you_mean(f'--{plain.lstrip("-")}', known)
 
     def error(self, message: str) -> NoReturn:

@@ -29,13 +29,13 @@ def commands():
 @pytest.mark.parametrize(
     ('line', 'message'),
     [
-        ('--work_dir x', "'--work_dir'. Did you mean '--work-dir'?"),
-        ('--work_dir=x', "'--work_dir=x'. Did you mean '--work-dir'?"),
+        ('--work_dri x', "'--work_dri'. Did you mean '--work-dir'?"),
+        ('--work_dri=x', "'--work_dri=x'. Did you mean '--work-dir'?"),
         ('--Work-Dirs x', "Did you mean '--work-dir'?"),
         ('-work-dir x', "Did you mean '--work-dir'?"),
-        ('--options a=1', "'--options'. Did you mean '--cfg-options'?"),
-        ('--gpu-ids 0', "'--gpu-ids'. Did you mean '--device-id'?"),
-        ('--gpu_ids 0', "'--gpu_ids'. Did you mean '--device-id'?"),
+        ('--gpu-ids 0 1', '--gpu-ids: for several cards use tools/dist_train.sh CONFIG N'),
+        ('--gpus 2', '--gpus: for several cards use tools/dist_train.sh CONFIG N'),
+        ('--output-dir x', "unrecognized argument '--output-dir'"),
         ('--zzz', "unrecognized argument '--zzz'. (--help lists the options)"),
         ('two', 'A value with spaces needs quotes'),
         ('--work-dir', 'expected one argument'),
@@ -48,6 +48,37 @@ def test_wrong_options_are_one_line_with_a_suggestion(parser, capsys, line, mess
     text = capsys.readouterr().err
     assert end.value.code == 2 and text.startswith('train.py') and message in text
     assert text.count('\n') == 1
+
+
+@pytest.mark.parametrize(
+    ('line', 'expected', 'note'),
+    [
+        ('--work_dir x', {'work_dir': 'x'}, 'note: --work_dir is --work-dir here\n'),
+        ('--work_dir=x', {'work_dir': 'x'}, 'note: --work_dir is --work-dir here\n'),
+        ('--options a=1', {'cfg_options': 'a=1'}, 'note: --options is --cfg-options here\n'),
+        ('--gpu-ids 0', {'device_id': '0'}, 'note: --gpu-ids is --device-id here\n'),
+        ('--gpu_id 1', {'device_id': '1'}, 'note: --gpu_id is --device-id here\n'),
+        ('--show-dir x', {'show_dir': 'x'}, ''),
+    ],
+)
+def test_old_spellings_are_taken_with_a_note(parser, capfd, line, expected, note):
+    found = vars(parser.parse_args(line.split()))
+    assert {key: value for key, value in found.items() if value is not None} == expected
+    assert capfd.readouterr().err == note
+
+
+def test_options_that_need_nothing_here_are_dropped_with_a_note(capfd):
+    parser = CommandParser(prog='test.py')
+    parser.add_argument('--aug-test', action='store_true')
+    parser.add_argument('files', nargs='*')
+    args = parser.parse_intermixed_args(['a', '--gpu-collect', '--tmpdir', 'x', 'b', '--tta'])
+    assert (args.files, args.aug_test) == (['a', 'b'], True)
+    notes = capfd.readouterr().err.splitlines()
+    assert [line.partition(' ')[2].partition(' ')[0] for line in notes] == [
+        '--gpu-collect',
+        '--tmpdir',
+        '--tta',
+    ]
 
 
 def test_options_of_subcommands(commands, capsys):
