@@ -75,17 +75,10 @@ def add_absent_classes(
     if not num_labels or findings.num_files(_MISREAD, split) > _FEW * num_labels:
         return
     last = len(rules.classes or ()) - 1
-    if 0 <= rules.ignore_index <= last:
-        name = f'class {rules.ignore_index} {rules.classes[rules.ignore_index]!r}'
-        todo = 'Set ignore_index to a value that is no class, such as 255, unless that is meant.'
-        why = 'Its pixels are left out: it is neither learnt nor measured.'
-        note = f'ignore_index is {rules.ignore_index}'
-        findings.add('class_never_occurs', split, name, note, why, todo)
-    classes = [index for index in range(last + 1) if index != rules.ignore_index]
-    if not any(statistics.pixels[index] for index in classes):
+    if not any(statistics.pixels[index] for index in range(last + 1)):
         return  # all is ignored, which is a finding already
     found = dict(sorted(statistics.values.items()))
-    for index in classes:
+    for index in range(last + 1):
         if statistics.pixels[index]:
             continue
         note = f'the labels hold {_values(found)} only' if len(found) <= _MOST_NAMED else ''

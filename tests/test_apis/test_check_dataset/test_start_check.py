@@ -61,7 +61,6 @@ CASES = {
     'a third class': (lambda x: x, {'classes': ('a', 'b', 'c')}, ("class 2 'c'", 'hold 0, 1 only')),
     'more values than classes': (lambda x: x * 5, {'classes': list('abc')}, ('5 (', 'label_map=')),
     'all ignored': (lambda x: x * 0 + 7, {'ignore_index': 7}, ('all-ignored', 'holds 7 only')),
-    'ignored class': (lambda x: x, {'ignore_index': 0}, ("class 0 'ground'", 'ignore_index is 0')),
     'colours': (
         lambda x: np.stack([x * 200, x * 0, x * 0], -1), {}, ('RGB label', '(200, 0, 0)'),
     ),
