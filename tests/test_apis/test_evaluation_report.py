@@ -70,6 +70,21 @@ def tested(tmp_path_factory):
     return folder / 'out', report, guesses
 
 
+def test_the_page_warns_of_classes_without_a_pixel(tested, tmp_path):
+    folder, report, guesses = tested
+    dataset = build_dataset(
+        {**report.cfg.data.test, 'label_map': {1: 255}, 'num_samples': 2}, {'test_mode': True}
+    )
+    assert 'no labelled pixel' not in (folder / 'report.html').read_text()
+    partial = EvaluationReport(tmp_path / 'out', dataset, report.cfg, tmp_path / 'none.ckpt')
+    for sample in TestLoader(dataset, 0):
+        partial.add(sample, guesses.of(sample.index))
+    partial.gather()
+    partial.write(guesses)
+    page = (tmp_path / 'out' / 'report.html').read_text()
+    assert 'The scores are over 1 of 2 classes: disc has no labelled pixel.' in page
+
+
 def truth_and_guess(tested, index):
     dataset = tested[1].dataset
     return dataset.get_gt_seg_map(index), tested[2].of(index)

@@ -26,13 +26,13 @@ from msseg.apis.check_dataset.statistics import Statistics
 from msseg.apis.check_dataset.value_findings import add_absent_classes
 from msseg.apis.findings import count, format_line
 from msseg.datasets.file_scan import PairScan, PairTask, scan_pair
+from msseg.datasets.file_scan.image_scan import LARGE_BYTES
 from msseg.utils.image_header import read_header
 
 _NAMES = {'train': 'training', 'val': 'validation'}
 _MOST_SAMPLES = {'train': 128, 'val': 64}
-# No file is begun after this time, and none is read that takes longer than a second.
+# No file is begun after this time, and labels that would take longer than a second are left out.
 _BUDGET_S = 3.5
-_MOST_BYTES = 1 << 26
 _MOST_PIXELS = 1 << 26
 # Validation images of equal size in bytes as a training image are read to compare their content.
 _MOST_COMPARED = 16
@@ -101,8 +101,9 @@ def _scan_sample(
     for task in chain(in_turn, _likely_copies(tasks, in_turn, is_over)):
         if is_over():
             break
-        if task not in scans and not _is_too_large(task):
-            scans[task] = scan_pair(task, decode_image=False)
+        if task not in scans:
+            label = None if _is_too_large(task.label) else task.label
+            scans[task] = scan_pair(task._replace(label=label), decode_image=False)
     return scans
 
 
@@ -136,10 +137,10 @@ def _num_bytes(path: str | None) -> int:
         return 0
 
 
-def _is_too_large(task: PairTask) -> bool:
-    if max(_num_bytes(task.image), _num_bytes(task.label)) > _MOST_BYTES:
+def _is_too_large(label: str | None) -> bool:
+    if _num_bytes(label) > LARGE_BYTES:
         return True
-    header = read_header(task.label) if task.label and os.path.isfile(task.label) else None
+    header = read_header(label) if label and os.path.isfile(label) else None
     return header is not None and header.size[0] * header.size[1] > _MOST_PIXELS
 
 
@@ -158,7 +159,10 @@ def _find(splits: Mapping[str, Sequence[Source]], scans: Mapping[PairTask, PairS
                 if scan.label is not None:
                     statistics.add_label(scan.label, source.rules)
         rules = sources[0].rules
-        is_whole = all(task in scans for task in _tasks(sources))
+        is_whole = all(
+            task in scans and (task.label is None or scans[task].label is not None)
+            for task in _tasks(sources)
+        )
         if is_whole or len(rules.classes or ()) <= _MANY_CLASSES:
             add_absent_classes(findings, split, rules, statistics, not is_whole)
     add_duplicates(findings, seen, scans)

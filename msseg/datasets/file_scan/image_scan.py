@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 
 import cv2
@@ -20,6 +21,8 @@ from msseg.utils.image_values import (
     largest_value,
 )
 
+# Larger files are not read whole where the header alone is asked for.
+LARGE_BYTES = 1 << 26
 _DIGEST_BYTES = 16
 _FIRST_QUARTER_TURN = 5  # of EXIF's orientations
 _GREY_MODES = ('1', 'L', 'LA', 'I', 'F')
@@ -64,7 +67,7 @@ def scan_image(
     backend: str = 'cv2',
     scale: ValueScale | None = None,
     decode: bool = True,
-) -> ImageScan:
+) -> ImageScan | None:
     """Look at an image.
 
     Args:
@@ -73,7 +76,13 @@ def scan_image(
         backend: Likewise.
         scale: What its ``max_value`` or ``percentiles`` stand for.
         decode: Decode the pixels; False reads the header only, where the format is known.
+
+    Returns:
+        What was found; None for a large file of unknown format that is not to be decoded.
     """
+    if not decode and os.path.isfile(path) and os.path.getsize(path) > LARGE_BYTES:
+        header = read_header(path)
+        return _describe_header(header, b'', color_type, scale is not None) if header else None
     content = read_content(path)
     if content.problem:
         return ImageScan(content.problem, content.detail)
@@ -122,7 +131,7 @@ def _describe_header(
         form=header.form,
         orientation=header.orientation,
         is_grey=header.mode.split(';')[0] in _GREY_MODES,
-        digest=hashlib.blake2b(data, digest_size=_DIGEST_BYTES).digest(),
+        digest=hashlib.blake2b(data, digest_size=_DIGEST_BYTES).digest() if data else b'',
         unused=tuple(find_unused(header, color_type, is_scaled)),
     )
 

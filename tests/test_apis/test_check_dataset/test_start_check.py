@@ -100,6 +100,24 @@ def test_sizes_turned_photographs_and_labels_of_others_are_named(tmp_path, caplo
     assert 'labels/disc_3.png' in warnings[2]
 
 
+def test_what_images_hold_and_is_not_used_is_named_with_the_setting(tmp_path, caplog):
+    write_discs(tmp_path)
+    images = tmp_path / 'images'
+    deep = cv2.imread(str(images / 'disc_0.png')).astype(np.uint16) * 16
+    cv2.imwrite(str(images / 'disc_0.png'), deep)
+    Image.open(images / 'disc_1.png').convert('RGBA').save(images / 'disc_1.png')
+    pages = [Image.open(images / f'disc_{i}.png') for i in (2, 3)]
+    pages[0].save(images / 'disc_2.png', 'TIFF', save_all=True, append_images=pages[1:])
+    found = '\n'.join(check(caplog, discs(tmp_path))[0])
+    for file, holds, cure in (
+        ('disc_0.png', '16 bits a channel', 'max_value'),
+        ('disc_1.png', '4 channels', "color_type='unchanged'"),
+        ('disc_2.png', '2 pages', 'files of their own'),
+    ):
+        (line,) = [line for line in found.splitlines() if file in line]
+        assert holds in line and cure in line and '; )' not in line
+
+
 def test_pairs_of_a_list_with_the_names_of_other_images_are_found(tmp_path, caplog):
     write_discs(tmp_path)
     lines = [f'images/disc_{i}.png labels/disc_{(i + 1) % 6}.png' for i in range(6)]
@@ -185,9 +203,11 @@ def test_it_ends_in_time_and_says_how_much_it_has_seen(tmp_path, caplog):
     assert 'checked 4 of 6 training samples' in last
     huge = Image.new('1', (10_000, 10_000))
     huge.save(tmp_path / 'labels' / 'disc_2.png')
+    Image.new('RGBA', (6000, 3000)).save(tmp_path / 'images' / 'disc_2.png', 'TIFF')
     start = time.monotonic()
-    _, last = check(caplog, discs(tmp_path))
-    assert 'checked 5 of 6' in last and time.monotonic() - start < 5
+    (channels,), _ = check(caplog, discs(tmp_path))
+    assert 'disc_2.png (holds 4 channels' in channels, 'of the header; the label is too large'
+    assert time.monotonic() - start < 5
 
 
 def test_nothing_random_is_drawn(tmp_path, caplog):
