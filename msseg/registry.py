@@ -12,19 +12,7 @@ from msseg.utils.shown import shown
 from msseg.utils.signature import accepted_arguments, constructors
 from msseg.utils.suggest import did_you_mean
 from msseg.utils.upstream_names import explain_upstream_name
-from msseg.utils.user_code import describe_failure
-
-# What constructors run into with values that they do not check. Error classes of their own for
-# users' mistakes, such as ValueError, are not among these.
-_VALUE_ERRORS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    IndexError,
-    MemoryError,
-    NameError,
-    RuntimeError,
-)
+from msseg.utils.user_code import RUN_ERRORS, describe_failure
 
 
 class Registry:
@@ -210,7 +198,7 @@ def _call(entry: Callable, name: str, arguments: dict, cfg: dict) -> Any:
         if file and getattr(error, 'config_path', None) is None:
             error.args = (f'{error.args[0]} (set in {file})',)
         raise
-    except _VALUE_ERRORS as error:
+    except RUN_ERRORS as error:
         values = shown({name: value for name, value in cfg.items() if name != 'type'})
         text = f'{entry.__name__} cannot be made of {values}{describe_failure(error)}'
         raise ValueError(text) from error

@@ -131,7 +131,7 @@ def graph_settings(cfg: Config) -> str:
     for key in ('work_dir', 'load_from', 'resume_from', 'seed', 'log_config', 'checkpoint_config'):
         settings.pop(key, None)
     for key in ('workers_per_gpu', 'worker_timeout'):
-        settings.get('data', {}).pop(key, None)
+        (settings.get('data') or {}).pop(key, None)
     imports = (cfg.get('custom_imports') or {}).get('imports') or []
     names = [imports] if isinstance(imports, str) else imports
     files = [getattr(sys.modules.get(name), '__file__', None) for name in names]

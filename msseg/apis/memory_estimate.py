@@ -14,6 +14,7 @@ from msseg.runner import Runner
 from msseg.runner.hooks import Hook
 from msseg.utils.dist import get_rank
 from msseg.utils.memory import available_memory, resident_memory
+from msseg.utils.user_code import running
 
 # The walk is done on an image of at most so many pixels; what layers keep grows with the pixels.
 _MOST_PIXELS = 128 * 128
@@ -97,7 +98,7 @@ def estimate_memory(
     was_training = model.training
     model.set_train(False)
     try:
-        with walking(walk.observe):
+        with walking(walk.observe), running('the network failed on an image of zeros'):
             logits = model(ops.zeros((1, c, probe_h, probe_w), ms.float32))
     finally:
         model.set_train(was_training)

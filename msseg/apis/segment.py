@@ -13,6 +13,7 @@ from msseg.models.segmentors import SegmentorForTest
 from msseg.models.segmentors.inference_options import test_cfg
 from msseg.registry import call_with_cfg
 from msseg.utils.logging import get_logger
+from msseg.utils.user_code import running
 
 _MOST_LOGIT = 80.0  # exp of more is too much for float32
 
@@ -172,7 +173,8 @@ class Segmenter:
 
     def _whole(self, img: np.ndarray) -> Tensor:
         self._logits.set_train(False)
-        return self._logits(Tensor(np.ascontiguousarray(img)))
+        with running('the network failed on an image'):
+            return self._logits(Tensor(np.ascontiguousarray(img)))
 
     def _windows(self, size: tuple[int, int]) -> list[tuple[slice, slice]]:
         if self.mode == 'whole':

@@ -11,6 +11,7 @@ from msseg.apis.segment import Segmenter
 from msseg.datasets.loader import TestSample
 from msseg.models.segmentors import HeadLogits, HeadLosses
 from msseg.utils.dist import sum_over_ranks
+from msseg.utils.user_code import running
 
 
 class LossSegmenter(Segmenter):
@@ -60,7 +61,8 @@ class LossSegmenter(Segmenter):
 
     def _whole(self, img: np.ndarray) -> Tensor:
         self._all_logits.set_train(False)
-        logits = self._all_logits(Tensor(np.ascontiguousarray(img)))
+        with running('the network failed on an image'):
+            logits = self._all_logits(Tensor(np.ascontiguousarray(img)))
         self._merged.add(logits)
         return logits[self._all_logits.predicting]
 

@@ -28,6 +28,7 @@ from msseg.runner.train_step import TrainStep
 from msseg.utils.dist import get_rank, get_world_size
 from msseg.utils.rank_status import note, note_together
 from msseg.utils.stop_signals import LeftLoading
+from msseg.utils.user_code import running
 
 
 class Loader(Protocol):
@@ -312,7 +313,8 @@ class Runner:
         if self.train_step.cumulative_iters > 1:
             inputs.append(Tensor(self._is_update()))
         note_together(f'computing iteration {self.iter + 1}')
-        values = self.train_step(*inputs)
+        with running('the training step failed'):
+            values = self.train_step(*inputs)
         self.outputs = dict(zip(self.train_step.value_names, values, strict=True))
         self.iter_values.update(self.outputs)
         self.iter += 1

@@ -2,7 +2,34 @@
 
 from __future__ import annotations
 
+import contextlib
 import traceback
+from collections.abc import Iterator
+
+# What parts of a network, or constructors, run into with values that they do not check. Error
+# classes for users' mistakes, such as ValueError, are not among these.
+RUN_ERRORS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    IndexError,
+    MemoryError,
+    NameError,
+    RuntimeError,
+)
+
+
+@contextlib.contextmanager
+def running(what: str) -> Iterator[None]:
+    """Raise ValueError for what a network or a function that a config describes runs into.
+
+    Args:
+        what: Leads the message.
+    """
+    try:
+        yield
+    except RUN_ERRORS as error:
+        raise ValueError(f'{what}{describe_failure(error)}') from error
 
 
 def describe_failure(error: BaseException, filename: str | None = None) -> str:

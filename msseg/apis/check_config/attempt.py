@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from msseg.apis.check_config.finding import Findings
 from msseg.utils.cli import USER_ERRORS, one_line
+from msseg.utils.user_code import RUN_ERRORS, describe_failure
 
 T = TypeVar('T')
 
@@ -26,7 +27,9 @@ def attempt(
         return build()
     except USER_ERRORS as error:
         note_refusal(findings, key, error, kind)
-        return None
+    except RUN_ERRORS as error:
+        note_refusal(findings, key, ValueError(describe_failure(error).lstrip(', :')), kind)
+    return None
 
 
 def note_refusal(findings: Findings, key: str, error: Exception, kind: str = 'refused') -> None:

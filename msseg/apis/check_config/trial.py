@@ -26,12 +26,12 @@ from msseg.datasets.loader import TestSample
 from msseg.runner import Runner
 from msseg.utils.cli import USER_ERRORS, one_line
 from msseg.utils.device import set_seed
+from msseg.utils.user_code import RUN_ERRORS
 
 # What is computed of a batch: enough for statistics of several images, and of each lowest
 # resolution several pixels.
 _MOST_IMAGES = 2
 _LONGEST = 128
-_RUN_ERRORS = (RuntimeError, AttributeError, *USER_ERRORS)  # components of users raise any of them
 
 
 @dataclass(frozen=True)
@@ -100,14 +100,14 @@ def _build(cfg: Config, datasets: Mapping[str, Any], folder: str) -> Runner:
 def _train(runner: Runner, img: np.ndarray, gt: np.ndarray, findings: Findings) -> Trial | None:
     small, labels = (x[:_MOST_IMAGES, ..., :_LONGEST, :_LONGEST] for x in (img, gt))
     inputs = [ms.Tensor(np.ascontiguousarray(x)) for x in (small, labels)]
-    memory = estimate_memory(runner.model, img.shape, runner.state_parameters().values())
     step = runner.train_step
     if step.cumulative_iters > 1:
         inputs.append(ms.Tensor(True))
-    step.set_train()
     try:
+        memory = estimate_memory(runner.model, img.shape, runner.state_parameters().values())
+        step.set_train()
         values = step(*inputs)
-    except _RUN_ERRORS as error:
+    except (*RUN_ERRORS, *USER_ERRORS) as error:
         _note_failure(error, 'model', findings)
         return None
     named = dict(zip(step.value_names, (float(v.asnumpy()) for v in values), strict=True))
@@ -135,7 +135,7 @@ def _test(
         segmenter.labels(imgs, metas)
         if with_loss and gt is not None:
             segmenter.last_losses(gt)
-    except _RUN_ERRORS as error:
+    except (*RUN_ERRORS, *USER_ERRORS) as error:
         _note_failure(error, f'data.{split}', findings)
     finally:
         ms.set_context(mode=mode)

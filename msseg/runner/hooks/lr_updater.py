@@ -10,6 +10,7 @@ from msseg.runner.optimizer import set_lr
 from msseg.runner.schedules import WARMUPS, get_policy, warmup_factor
 from msseg.utils.signature import accepted_arguments
 from msseg.utils.suggest import did_you_mean
+from msseg.utils.user_code import running
 
 if TYPE_CHECKING:
     from msseg.runner.runner import Runner
@@ -74,7 +75,8 @@ class LrUpdaterHook(Hook):
 
     def before_run(self, runner: Runner) -> None:
         """Try the schedule once, so that a wrong argument ends the run before it starts."""
-        self.lrs(runner)
+        with running('lr_config'):
+            self.lrs(runner)
 
     def before_train_iter(self, runner: Runner) -> None:
         """Set the rates for the coming iteration."""
