@@ -26,7 +26,7 @@ from msseg.apis.check_dataset.scan_all import scan_all
 from msseg.apis.check_dataset.source import Source
 from msseg.apis.check_dataset.sources import list_sources
 from msseg.apis.check_dataset.statistics import Statistics
-from msseg.apis.check_dataset.value_findings import add_absent_classes
+from msseg.apis.check_dataset.value_findings import add_absent_classes, add_rule_differences
 from msseg.config import Config
 from msseg.datasets.file_scan import PairScan, PairTask
 
@@ -72,6 +72,7 @@ def check_dataset(
         add_absent_classes(findings, split, own[0].rules, reports[-1].statistics)
     add_duplicates(findings, sources, scans)
     add_shared(findings, sources)
+    add_rule_differences(findings, sources)
     return DatasetReport(
         str(cfg.filename), findings.sorted(), reports, _same_files(splits, sources)
     )

@@ -214,6 +214,12 @@ KINDS = {
         'Set label_map={255: 1}.',
     ),
     'value_out_of_range': Kind('error', 'label value out of range', _STOPS, ''),
+    'rules_differ': Kind(
+        'warning',
+        'labels that are read otherwise than in training',
+        'The same label value means another class there.',
+        'Give all splits the same label_map and reduce_zero_label, unless their files differ.',
+    ),
     'all_ignored': Kind(
         'warning',
         'all-ignored label',

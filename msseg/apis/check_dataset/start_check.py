@@ -23,7 +23,7 @@ from msseg.apis.check_dataset.label_findings import add_label_findings
 from msseg.apis.check_dataset.source import Source
 from msseg.apis.check_dataset.sources import sources_of
 from msseg.apis.check_dataset.statistics import Statistics
-from msseg.apis.check_dataset.value_findings import add_absent_classes
+from msseg.apis.check_dataset.value_findings import add_absent_classes, add_rule_differences
 from msseg.apis.findings import count, format_line
 from msseg.datasets.file_scan import PairScan, PairTask, scan_pair
 from msseg.datasets.file_scan.image_scan import LARGE_BYTES
@@ -166,7 +166,9 @@ def _find(splits: Mapping[str, Sequence[Source]], scans: Mapping[PairTask, PairS
         if is_whole or len(rules.classes or ()) <= _MANY_CLASSES:
             add_absent_classes(findings, split, rules, statistics, not is_whole)
     add_duplicates(findings, seen, scans)
-    add_shared(findings, [source for sources in splits.values() for source in sources])
+    every = [source for sources in splits.values() for source in sources]
+    add_shared(findings, every)
+    add_rule_differences(findings, every)
     return findings
 
 

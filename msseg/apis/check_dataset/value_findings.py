@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from msseg.apis.check_dataset.finding import Findings
 from msseg.apis.check_dataset.label_rules import LabelRules
@@ -78,9 +78,8 @@ def add_absent_classes(
     if not any(statistics.pixels[index] for index in range(last + 1)):
         return  # all is ignored, which is a finding already
     found = dict(sorted(statistics.values.items()))
-    for index in range(last + 1):
-        if statistics.pixels[index]:
-            continue
+    absent = [index for index in range(last + 1) if not statistics.pixels[index]]
+    for index in absent:
         note = f'the labels hold {_values(found)} only' if len(found) <= _MOST_NAMED else ''
         todo, why = None, None
         if is_sample:
@@ -90,9 +89,27 @@ def add_absent_classes(
                 'reduce_zero_label=True leaves out value 0 and counts classes from value 1: if 0 '
                 'is a class, set reduce_zero_label=False.'
             )
+        elif len(absent) == 1 and rules.ignore_index in found and not rules.label_map:
+            todo = (
+                f'If {rules.ignore_index}, the ignore_index, marks this class, set '
+                f'label_map={{{rules.ignore_index}: {index}}}; else look for its label value, add '
+                'images of it, or remove it from the classes.'
+            )
         findings.add(
             'class_never_occurs', split, f'class {index} {rules.classes[index]!r}', note, why, todo
         )
+
+
+def add_rule_differences(findings: Findings, sources: Sequence[Source]) -> None:
+    """Find data sets that read label files in another way than the same kind of set in training."""
+    for source in sources:
+        same = [s.rules for s in sources if s.split == 'train' and s.who == source.who]
+        for name in ('label_map', 'reduce_zero_label'):
+            trained = [getattr(rules, name) for rules in same]
+            value = getattr(source.rules, name)
+            if trained and value not in trained:
+                note = f'is {value!r}, but {trained[0]!r} in data.train'
+                findings.add('rules_differ', source.split, f'{name} of {source.who}', note)
 
 
 def _is_right(value: int, label: LabelScan, rules: LabelRules) -> bool:

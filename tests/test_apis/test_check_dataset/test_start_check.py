@@ -60,6 +60,9 @@ CASES = {
     'only class 1': (lambda x: x * 0 + 1, {}, ("class 0 'ground'", 'the labels hold 1 only')),
     'a third class': (lambda x: x, {'classes': ('a', 'b', 'c')}, ("class 2 'c'", 'hold 0, 1 only')),
     'more values than classes': (lambda x: x * 5, {'classes': list('abc')}, ('5 (', 'label_map=')),
+    'a class stored as the ignore_index': (
+        lambda x: np.where(x, x, 255).astype(np.uint8), {}, ("class 0 'ground'", '{255: 0}'),
+    ),
     'all ignored': (lambda x: x * 0 + 7, {'ignore_index': 7}, ('all-ignored', 'holds 7 only')),
     'colours': (
         lambda x: np.stack([x * 200, x * 0, x * 0], -1), {}, ('RGB label', '(200, 0, 0)'),
@@ -155,6 +158,19 @@ def test_images_of_training_among_those_of_validation_are_warned_of(tmp_path, ca
     number = {'same': 'and 5 more', 'overlap': 'and 1 more', 'link': 'and 5 more', 'copy': ''}
     assert number[how] in warning
     assert not check(caplog, train, discs(tmp_path / 'other', num_samples=6, test_mode=True))[0]
+
+
+def test_labels_that_validation_reads_otherwise_are_named(tmp_path, caplog):
+    write_labels(tmp_path / 'train', lambda x: x + 1)
+    write_labels(tmp_path / 'val', lambda x: x * 0 + 1)
+    for path in (tmp_path / 'val' / 'images').iterdir():
+        cv2.imwrite(str(path), 255 - cv2.imread(str(path)))
+    train = discs(tmp_path / 'train', reduce_zero_label=True)
+    warnings, _ = check(caplog, train, discs(tmp_path / 'val', test_mode=True))
+    (warning,) = [text for text in warnings if 'reduce_zero_label of CustomDataset' in text]
+    assert 'is False, but True in data.train' in warning
+    val = discs(tmp_path / 'val', test_mode=True, reduce_zero_label=True)
+    assert 'read otherwise' not in ' '.join(check(caplog, train, val)[0])
 
 
 def test_a_copy_is_found_among_many(tmp_path, caplog):
