@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from msseg.utils.extras import import_extra
-from msseg.utils.image_header import ImageHeader, opened_by_pillow, read_header
+from msseg.utils.image_header import PILLOW_ERRORS, ImageHeader, opened_by_pillow, read_header
 from msseg.utils.image_values import (
     ImageSettingError,
     ValueScale,
@@ -42,6 +42,7 @@ _JPEG_END = b'\xff\xd9'
 # A marker, where stuffed and restart bytes of the coded data are none.
 _JPEG_MARKER = re.compile(rb'\xff[^\x00\xff\xd0-\xd7]')
 _OPENCV_TYPES = ('uint8', 'uint16', 'int16', 'float32')  # of those that OpenCV resizes
+_EXTRA_SAMPLES, _UNASSOCIATED = 338, 2  # a tag of TIFF, and one of its values
 _MEAN_COLOUR = (124, 117, 104)  # behind transparent pixels, as MMCV has it
 
 
@@ -163,7 +164,7 @@ def decode_image(
         check_settings(header, color_type, scale is not None, path)
     is_deep = header is not None and header.bits > 8
     is_unchanged = color_type == 'unchanged'
-    if header is not None and (is_deep or header.kind == 'NPY'):
+    if header is not None and (is_deep or header.kind == 'NPY' or _is_rgba_tiff(header)):
         is_array = header.kind == 'NPY'
         img = _load_array(data, path) if is_array else _decode_unchanged(data, path, header)
         if img.dtype.name not in _OPENCV_TYPES:
@@ -172,7 +173,9 @@ def decode_image(
             img = as_color_type(img, header, color_type)
             if scale is None and img.dtype == np.uint16:
                 img = (img >> 8).astype(np.uint8)
-    elif is_unchanged and header is not None and header.kind == 'TIFF' and not header.mode:
+    elif (
+        is_unchanged and header is not None and header.kind == 'TIFF' and header.mode in ('', 'LA')
+    ):
         img = _decode_unchanged(data, path, header)
     elif backend == 'cv2':
         img = _decode_with_cv2(data, path, COLOR_TYPES[color_type])
@@ -222,7 +225,10 @@ def _decode_unchanged(data: bytes, path: str | Path, header: ImageHeader) -> np.
     """Decode what OpenCV reads in the file's own type; colours in BGR order."""
     img = None
     has_colours = header.channels == 1 or header.mode != ''  # else OpenCV drops or swaps channels
-    if header.kind != 'TIFF' or (has_colours and header.channels <= 4):
+    if _is_rgba_tiff(header) and header.bits == 8 and _has_separate_alpha(data):
+        # OpenCV multiplies the colours by it
+        img = _decode_with_pillow(data, path, 'unchanged')
+    elif header.kind != 'TIFF' or (has_colours and header.channels <= 4):
         try:
             img = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         except cv2.error:
@@ -233,6 +239,19 @@ def _decode_unchanged(data: bytes, path: str | Path, header: ImageHeader) -> np.
     if img is None:
         raise ValueError(_undecodable(path, data))
     return img
+
+
+def _is_rgba_tiff(header: ImageHeader) -> bool:
+    return header.kind == 'TIFF' and header.mode == 'RGBA'
+
+
+def _has_separate_alpha(data: bytes) -> bool:
+    """Whether the colours of a TIFF are not multiplied by its fourth channel yet."""
+    try:
+        with opened_by_pillow(io.BytesIO(data)) as img:
+            return img.tag_v2.get(_EXTRA_SAMPLES) == (_UNASSOCIATED,)
+    except PILLOW_ERRORS:
+        return False
 
 
 def _decode_with_tifffile(data: bytes, path: str | Path, header: ImageHeader) -> np.ndarray:

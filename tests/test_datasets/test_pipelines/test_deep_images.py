@@ -189,3 +189,30 @@ def test_cutout_fills_any_number_of_channels():
     assert each(dict(img=img, rng=np.random.default_rng(0)))['img'].max() == 11
     with pytest.raises(ValueError, match='fill_in=.*but the image has 12 channels'):
         Compose([{**step, 'fill_in': (0, 0, 0)}])(dict(img=img, rng=np.random.default_rng(0)))
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+@pytest.mark.parametrize('fourth', ['unassalpha', 'assocalpha', 'unspecified'])
+def test_colours_of_a_tiff_are_not_multiplied_by_its_fourth_channel(tmp_path, fourth, backend):
+    tifffile = pytest.importorskip('tifffile')
+    bands = np.random.default_rng(2).integers(0, 256, (20, 30, 4)).astype(np.uint8)
+    bands[..., 3] //= 3
+    path = tmp_path / 'a.tif'
+    tifffile.imwrite(path, bands, photometric='rgb', extrasamples=[fourth])
+    bgr = bands[..., 2::-1]
+    np.testing.assert_array_equal(load(path, imdecode_backend=backend), bgr)
+    np.testing.assert_array_equal(
+        load(path, imdecode_backend=backend, color_type='unchanged'),
+        np.dstack([bgr, bands[..., 3]]),
+    )
+    np.testing.assert_array_equal(
+        load(path, imdecode_backend=backend, color_type='grayscale'),
+        cv2.cvtColor(np.ascontiguousarray(bgr), cv2.COLOR_BGR2GRAY),
+    )
+
+
+def test_two_channels_of_a_tiff_are_both_there(tmp_path):
+    tifffile = pytest.importorskip('tifffile')
+    bands = np.random.default_rng(2).integers(0, 256, (20, 30, 2)).astype(np.uint8)
+    tifffile.imwrite(tmp_path / 'a.tif', bands, photometric='minisblack', planarconfig='contig')
+    np.testing.assert_array_equal(load(tmp_path / 'a.tif', color_type='unchanged'), bands)
