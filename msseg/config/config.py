@@ -10,6 +10,7 @@ from typing import Any
 from msseg.config.config_dict import ConfigDict
 from msseg.config.custom_imports import import_modules_from_strings
 from msseg.config.inheritance import load_file, load_text
+from msseg.config.limits import MAX_DEPTH, count_values
 from msseg.config.merge import merge_dicts
 from msseg.config.provenance import put, set_file, set_paths, split_key
 from msseg.config.writer import to_python, to_text
@@ -174,6 +175,9 @@ class Config:
         tree = ConfigDict()
         for key, value in options.items():
             *parents, last = split_key(key)
+            if len(parents) >= MAX_DEPTH:
+                raise KeyError(f'{key}: a key has at most {MAX_DEPTH} parts')
+            count_values(value, f'{source} {key}')
             node = tree
             for part in parents:
                 node = node.setdefault(part, ConfigDict())

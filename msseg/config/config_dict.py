@@ -145,7 +145,9 @@ def _adopt(value: Any, cls: type, path: str | None = None, copy_all: bool = Fals
         adopted = [_adopt(v, cls, join_index(path, i), copy_all) for i, v in enumerate(value)]
         if copy_all or any(new is not old for new, old in zip(adopted, value, strict=True)):
             return _like(value, adopted)
-    return value
+    # numpy's numbers are none of Python's: an int64 is no int to what checks its arguments
+    is_number = type(value).__module__ == 'numpy' and getattr(value, 'ndim', None) == 0
+    return value.item() if is_number else value
 
 
 def _like(sequence: list | tuple, items: list) -> list | tuple:

@@ -47,6 +47,8 @@ class DictAction(argparse.Action):
                 options[key] = parse_value(text)
             except ValueError as error:
                 raise argparse.ArgumentError(self, f'{key}: {error}') from error
+            except RecursionError as error:
+                raise argparse.ArgumentError(self, f'{key}: nested too deeply') from error
         setattr(namespace, self.dest, options)
 
 

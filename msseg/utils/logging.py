@@ -9,6 +9,7 @@ from pathlib import Path
 
 from msseg.utils.dist import get_rank
 from msseg.utils.log_file import FILE_ONLY, Console, PatientFileHandler
+from msseg.utils.shown import escape_controls
 from msseg.utils.suggest import did_you_mean
 
 _FORMAT = '%(asctime)s - %(name)s - %(levelname)s - %(message)s'
@@ -16,6 +17,13 @@ _LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
 _warned: set[str] = set()
 # Shared with the worker processes that are forked from this one.
 _said = mmap.mmap(-1, 1 << 16)
+
+
+class _Formatter(logging.Formatter):
+    """Messages hold names of files and errors, which must not control a terminal."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return escape_controls(super().format(record))
 
 
 def get_logger() -> logging.Logger:
@@ -43,7 +51,7 @@ def setup_logging(log_file: str | Path | None = None, level: str | int = 'INFO')
     if log_file is not None and get_rank() == 0:
         handlers.append(PatientFileHandler(log_file))
     for handler in handlers:
-        handler.setFormatter(logging.Formatter(_FORMAT))
+        handler.setFormatter(_Formatter(_FORMAT))
         logger.addHandler(handler)
     logger.setLevel(level if get_rank() == 0 else logging.ERROR)
     logger.propagate = False

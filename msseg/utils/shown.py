@@ -12,7 +12,7 @@ from typing import Any
 
 _LIMIT = 200
 _MAX_BITS = 200
-_CONTROL = re.compile(r'[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]')
+_CONTROL = re.compile(r'[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]')
 _PLAIN = (int, float, complex, bytes, range, PurePath, type(None), type(...))
 
 
@@ -36,12 +36,17 @@ def shorten(text: str, limit: int) -> str:
     """Return a text on one line, its middle left out when it is long, controls as escapes."""
     if len(text) > 20 * limit:
         text = text[: 10 * limit] + text[-10 * limit :]
-    text = _CONTROL.sub(lambda match: ascii(match[0])[1:-1], ' '.join(text.split()))
+    text = escape_controls(' '.join(text.split()))
     if len(text) <= limit:
         return text
     head = 2 * limit // 3
     tail = max(0, limit - head - 3)
     return f'{text[:head]} … {text[len(text) - tail :]}'
+
+
+def escape_controls(text: str) -> str:
+    """Return a text with escape sequences in place of what controls a terminal, but line ends."""
+    return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 def is_environment(value: Any) -> bool:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import argparse
 import copy
 import json
 import os
 import time
 
+import numpy as np
 import pytest
 
 from msseg.apis.config_schema import get_schema, load_config
-from msseg.config import Config
+from msseg.config import Config, add_cfg_options
 from msseg.config.checking import drop_variables
 from msseg.config.limits import MAX_DEPTH, count_values
 
@@ -217,3 +219,24 @@ def test_configs_of_msseg_are_bases_from_anywhere(load):
         load("_base_ = 'msseg::../setup.py'")
     with pytest.raises(FileNotFoundError, match="'msseg::demo/ocrnet_nuclei.py' names a config"):
         load("_base_ = 'elsewhere/zzz.py'")
+
+
+def test_options_of_the_command_line_are_bounded(load):
+    cfg = load('a = 1')
+    with pytest.raises(KeyError, match='a key has at most 64 parts'):
+        cfg.merge_from_dict({'.'.join('a' * 5000): 1})
+    with pytest.raises(ValueError, match='--cfg-options b is nested more than 64 deep'):
+        cfg.merge_from_dict({'b': eval('[' * 90 + ']' * 90)})
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add_cfg_options(parser)
+    with pytest.raises(argparse.ArgumentError, match='a: nested too deeply'):
+        parser.parse_args(['--cfg-options', 'a=' + '[' * 50_000])
+
+
+def test_numbers_of_numpy_are_numbers(load):
+    cfg = load(
+        'import numpy as np\na = np.int64(3)\nb = [dict(c=np.bool_(True), d=(np.float32(0.5),))]\n'
+        'e = np.arange(2)'
+    )
+    assert type(cfg.a) is int and type(cfg.b[0].c) is bool and type(cfg.b[0].d[0]) is float
+    assert isinstance(cfg.e, np.ndarray) and cfg.pretty_text.endswith('e = [0, 1]\n')

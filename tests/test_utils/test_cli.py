@@ -8,6 +8,7 @@ import pytest
 
 from msseg.registry import Registry
 from msseg.utils.cli import CommandParser, one_line, run_main
+from msseg.utils.logging import close_logging, setup_logging
 from msseg.utils.shown import shorten, shown
 
 
@@ -153,3 +154,11 @@ def test_the_command_ends_with_one_line(capsys):
         run_main(lambda: PARTS.build(dict(type='Part', kind=int, value=float('nan') * 0 or 'x\n')))
     error = capsys.readouterr().err
     assert end.value.code == 1 and error.startswith('error: ') and error.count('\n') == 1
+
+
+def test_log_lines_do_not_control_a_terminal(tmp_path):
+    logger = setup_logging(tmp_path / 'a.log')
+    logger.warning('skipped %s\n  two lines', '\x1b[31mred\r')
+    close_logging()
+    text = (tmp_path / 'a.log').read_text()
+    assert 'skipped \\x1b[31mred\\r\n  two lines' in text and '\x1b' not in text
