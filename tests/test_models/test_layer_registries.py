@@ -147,7 +147,12 @@ class TestConvolutions:
         assert run(layer).shape[2:] == (-(-5 // stride), -(-7 // stride))
 
     @pytest.mark.parametrize(
-        'options', [dict(kernel_size=2, stride=2), dict(kernel_size=3, stride=2, padding=1)]
+        'options',
+        [
+            dict(kernel_size=2, stride=2),
+            dict(kernel_size=3, stride=2, padding=1),
+            dict(kernel_size=3, stride=2, padding=1, output_padding=1),
+        ],
     )
     def test_transposed_convolution_spreads_each_pixel(self, options):
         layer = build_upsample_layer(dict(type='deconv', bias=False, **options), 6, 4)
@@ -159,8 +164,8 @@ class TestConvolutions:
             for x in range(w):
                 spread = np.einsum('ni,iokl->nokl', X[:, :, y, x], weight)
                 full[:, :, y * stride : y * stride + size, x * stride : x * stride + size] += spread
-        rows = slice(padding, full.shape[2] - padding)
-        columns = slice(padding, full.shape[3] - padding)
+        cut = padding - options.get('output_padding', 0)
+        rows, columns = (slice(padding, full.shape[axis] - cut) for axis in (2, 3))
         np.testing.assert_allclose(run(layer), full[:, :, rows, columns], atol=1e-5)
 
     def test_nearest_repeats_pixels(self):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from msseg.apis.export import onnx_layers  # noqa: F401, registers translations
 from msseg.apis.export.graph import Graph
 from msseg.apis.export.onnx_builder import OnnxBuilder
 from msseg.apis.export.onnx_operators import translate

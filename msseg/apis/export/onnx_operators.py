@@ -24,35 +24,38 @@ _SAME = {
 }  # fmt: skip
 
 
+_FIRST_RESULT_ONLY = ('BatchNorm', 'LayerNorm', 'GroupNorm', 'MaxPool')
 _TRANSLATIONS: dict[str, Translation] = {}
 
 
-def translates(*operators: str, force: bool = False) -> Callable[[Translation], Translation]:
+def translates(*operators: str) -> Callable[[Translation], Translation]:
     """Return a decorator that registers a function as the translation of operators.
 
     The function takes the builder and a node of the graph, adds ONNX nodes with `OnnxBuilder.emit`
-    and returns the name of the last one's output.
+    and returns the name of the last one's output. A node of an operator with several results
+    stands for one of them: ``node.attributes['item']`` is its number.
+
+    A translation of a user's takes the place of msseg's own.
 
     Args:
         *operators: MindSpore's names of the operators, such as ``'LayerNorm'``.
-        force: Replace a translation that exists.
 
     Raises:
-        KeyError: An operator has a translation, and `force` is False.
+        KeyError: An operator has a translation that is not msseg's own.
 
     Examples:
-        >>> @translates('Square')
-        ... def square(builder, node):
-        ...     x = builder.read(node.inputs[0])
-        ...     return builder.emit('Mul', [x, x])
+        >>> @translates('Cosh')
+        ... def cosh(builder, node):
+        ...     return builder.emit('Cosh', [builder.read(node.inputs[0])])
     """
 
     def register(translation: Translation) -> Translation:
         for operator in operators:
-            if not force and (operator in _SAME or operator in _TRANSLATIONS):
+            known = _TRANSLATIONS.get(operator)
+            if known is not None and not known.__module__.startswith('msseg.'):
                 raise KeyError(
-                    f'the operator {operator!r} has an ONNX translation already; pass force=True '
-                    'to replace it'
+                    f'the operator {operator!r} has an ONNX translation already, by '
+                    f'{known.__module__}.{known.__name__}: keep one of them'
                 )
             _TRANSLATIONS[operator] = translation
         return translation
@@ -68,6 +71,8 @@ def translate(builder: OnnxBuilder, node: Node) -> None:
     """
     if node.op == 'MakeTuple':  # whoever reads it reads its elements
         return
+    if node.attributes.get('item') and node.op in _FIRST_RESULT_ONLY:
+        raise ValueError(f'{node.op}: only its first result can be exported')
     if node.op in _TRANSLATIONS:
         name = _TRANSLATIONS[node.op](builder, node)
     elif node.op in _SAME:
@@ -212,17 +217,6 @@ def _transpose(builder: OnnxBuilder, node: Node) -> str:
     return builder.emit('Transpose', [builder.read(node.inputs[0])], perm=order)
 
 
-def _reduction(op: str) -> Translation:
-    def translation(builder: OnnxBuilder, node: Node) -> str:
-        axes = builder.setting(node, 1, 'axis')
-        axes = [axes] if isinstance(axes, int) else list(axes)
-        if not axes or builder.setting(node, 2, 'keep_dims') is not True:
-            raise ValueError(f'{node.op}: expected axes and keep_dims=True')
-        return builder.emit(op, [builder.read(node.inputs[0])], axes=axes, keepdims=1)
-
-    return translation
-
-
 @translates('MaxPool')
 def _max_pool(builder: OnnxBuilder, node: Node) -> str:
     settings: dict[str, Any] = node.attributes
@@ -258,7 +252,3 @@ def _relu6(builder: OnnxBuilder, node: Node) -> str:
 def _silu(builder: OnnxBuilder, node: Node) -> str:
     x = builder.read(node.inputs[0])
     return builder.emit('Mul', [x, builder.emit('Sigmoid', [x])])
-
-
-for _operator in ('ReduceMax', 'ReduceMean'):
-    translates(_operator)(_reduction(_operator))

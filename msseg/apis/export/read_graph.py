@@ -110,21 +110,23 @@ class _Reader:
         if op in _TRANSPARENT:
             self._same[name] = inputs[0]
         elif op == 'TupleGetItem':
-            self._same[name] = self._item(inputs, _shape(node))
+            self._same[name] = self._item(name, inputs, _shape(node))
         else:
             settings = {each.name: _value(each) for each in operator.attribute}
             self._by_name[name] = Node(op, name, inputs, settings, _shape(node))
             self.nodes.append(self._by_name[name])
 
-    def _item(self, inputs: list[str], shape: tuple[int, ...] | None) -> str:
-        """Return the name of an element of a tuple: of several results only the first counts."""
+    def _item(self, name: str, inputs: list[str], shape: tuple[int, ...] | None) -> str:
+        """Return the name of an element of a tuple; each result of an operator is a node."""
         source, index = self._by_name[inputs[0]], self.values[inputs[1]]
         if source.op == 'MakeTuple':
             return source.inputs[index]
-        if index != 0:
-            raise ValueError(f'{source.op}: only its first result can be exported')
-        source.shape = shape
-        return source.name
+        if index == 0:
+            source.shape = shape
+            return source.name
+        settings = {**source.attributes, 'item': index}
+        self.nodes.append(Node(source.op, name, source.inputs, settings, shape))
+        return name
 
 
 def _shape(node: Any) -> tuple[int, ...] | None:

@@ -1,4 +1,4 @@
-"""Products of matrices, one for each sample."""
+"""Products of matrices, one for each sample or head."""
 
 import mindspore as ms
 from mindspore import nn, ops
@@ -7,7 +7,9 @@ from msseg.utils.layer_traits import register_traits
 
 
 class BatchProduct(nn.Cell):
-    """Multiplies (n, …, …) matrices pairwise; a cell, so that its precision can be set.
+    """Multiplies (…, m, k) and (…, k, n) matrices pairwise, such as those of attention.
+
+    It is a cell, so that its precision can be set.
 
     Args:
         transpose_a: Transpose the first.

@@ -70,7 +70,7 @@ class ConvTranspose2d(nn.Conv2dTranspose):
         kernel_size: Height and width of the kernel.
         stride: Factor of enlargement.
         padding: Pixels that are cut off on each side.
-        output_padding: Rows and columns added at the end, less than `stride`.
+        output_padding: Rows and columns more at the end, at most `padding`.
         bias: Whether to add a bias.
 
     Source: PyTorch ``nn.ConvTranspose2d``, its initialisation too.
@@ -87,9 +87,9 @@ class ConvTranspose2d(nn.Conv2dTranspose):
         output_padding: NonNegativeInt = 0,
         bias: bool = True,
     ) -> None:
-        if output_padding >= stride:
+        if output_padding > padding:
             raise ValueError(
-                f'deconv: output_padding is {output_padding}, expected less than stride ({stride})'
+                f'deconv: output_padding is {output_padding}, expected at most padding ({padding})'
             )
         # PyTorch counts the second axis of the weight, (in, out, h, w), as the fan-in
         law = Uniform(1 / (out_channels * kernel_size**2) ** 0.5)
@@ -99,8 +99,8 @@ class ConvTranspose2d(nn.Conv2dTranspose):
             kernel_size,
             stride=stride,
             pad_mode='pad',
-            padding=padding,
-            output_padding=output_padding,
+            # MindSpore's output_padding appends zeros (2.8); PyTorch's cuts off less
+            padding=(padding, padding - output_padding) * 2,
             has_bias=bias,
             weight_init=law,
             bias_init=law,
