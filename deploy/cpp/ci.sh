@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Builds msseg_infer for the tests: build/cpp with OpenCV's dnn from the distribution's packages,
-# build/cpp-lite also with MindSpore Lite from its wheel. What cannot be installed or downloaded is
-# said, and the tests that need it are skipped; what does not compile is an error.
+# build/cpp-asan the same with the sanitizers of addresses and of undefined behaviour, build/cpp-lite
+# also with MindSpore Lite from its wheel. What cannot be installed or downloaded is said, and the
+# tests that need it are skipped; what does not compile is an error.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -35,6 +36,8 @@ if ! is_installed; then
     exit 0
 fi
 build build/cpp
+build build/cpp-asan -DCMAKE_BUILD_TYPE=RelWithDebInfo \
+    -DCMAKE_CXX_FLAGS='-fsanitize=address,undefined -fno-sanitize-recover=all'
 
 if [ ! -d "$lite" ]; then
     rm -rf "$lite.part"

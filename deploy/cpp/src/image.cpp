@@ -11,6 +11,8 @@
 namespace msseg {
 namespace {
 
+constexpr int64_t kMostPixels = int64_t{1} << 30;  // as cv::imread takes
+
 std::string SizeText(const cv::Size &size) {
   return std::to_string(size.height) + "x" + std::to_string(size.width);
 }
@@ -55,6 +57,11 @@ cv::Mat ReadImage(const std::filesystem::path &path) {
 
 // Throws UnusableInput unless the model takes this size.
 void CheckSize(const std::filesystem::path &path, const cv::Size &size, const Metadata &metadata) {
+  if (static_cast<int64_t>(size.width) * size.height > kMostPixels) {
+    throw UnusableInput("'" + path.string() + "': the model's metadata say to take it at " +
+                        SizeText(size) + " (height x width), more than " +
+                        std::to_string(kMostPixels) + " pixels");
+  }
   const bool is_other_height = metadata.height != 0 && metadata.height != size.height;
   const bool is_other_width = metadata.width != 0 && metadata.width != size.width;
   if (is_other_height || is_other_width) {
@@ -64,19 +71,23 @@ void CheckSize(const std::filesystem::path &path, const cv::Size &size, const Me
   }
 }
 
+// A side keeps at least one pixel, and is no longer than `CheckSize` can judge.
+int RoundedSide(double length) {
+  return static_cast<int>(std::clamp(length + 0.5, 1.0, kLongestSide + 1.0));
+}
+
 // The size that an image is resized to before all else.
 cv::Size SizeFor(const cv::Size &size, const Metadata &metadata) {
   const cv::Size scale = metadata.scale.empty()
-                             ? cv::Size(static_cast<int>(size.width * metadata.ratio),
-                                        static_cast<int>(size.height * metadata.ratio))
+                             ? cv::Size(RoundedSide(std::floor(size.width * metadata.ratio)),
+                                        RoundedSide(std::floor(size.height * metadata.ratio)))
                              : metadata.scale;
   if (!metadata.keep_ratio) return scale;
   const auto [scale_short, scale_long] = std::minmax(scale.width, scale.height);
   const auto [size_short, size_long] = std::minmax(size.width, size.height);
   const double factor = std::min(static_cast<double>(scale_long) / size_long,
                                  static_cast<double>(scale_short) / size_short);
-  return {static_cast<int>(size.width * factor + 0.5),
-          static_cast<int>(size.height * factor + 0.5)};
+  return {RoundedSide(size.width * factor), RoundedSide(size.height * factor)};
 }
 
 // Returns (1, 3, h, w) float32. A byte has 256 values: one table look-up for each.
@@ -156,12 +167,12 @@ Prepared PrepareImage(const std::filesystem::path &path, const Metadata &metadat
   cv::Mat image = ReadImage(path);
   const cv::Size own_size = image.size();
   const cv::Size size = SizeFor(own_size, metadata);
+  CheckSize(path, size, metadata);
   if (size != own_size) {
     cv::Mat resized;
     cv::resize(image, resized, size, 0, 0, cv::INTER_LINEAR);
     image = resized;
   }
-  CheckSize(path, size, metadata);
   if (!metadata.normalizes_itself) return {Normalized(image, metadata), own_size};
   if (metadata.is_nhwc) return {image.reshape(1, {1, image.rows, image.cols, kChannels}), own_size};
   cv::Mat planes({1, kChannels, image.rows, image.cols}, CV_8U);
@@ -179,25 +190,31 @@ Prepared ReadPrepared(const Input &input, const Metadata &metadata) {
         "--include-preprocessing");
   }
   CheckSize(input.path, {input.shape[3], input.shape[2]}, metadata);
+  if (input.shape[1] != kChannels) {
+    throw UnusableInput("'" + input.path.string() + "': the model takes " +
+                        std::to_string(kChannels) + " channels, inputs.json says " +
+                        std::to_string(input.shape[1]));
+  }
   std::vector<unsigned char> bytes;
   try {
     bytes = ReadBytes(input.path);
   } catch (const std::runtime_error &error) {
     throw UnusableInput(error.what());
   }
-  cv::Mat array(input.shape, CV_32F);
-  if (bytes.size() != array.total() * array.elemSize()) {
+  size_t num_bytes = sizeof(float);
+  for (const int length : input.shape) num_bytes *= static_cast<size_t>(length);
+  if (bytes.size() != num_bytes) {
     throw UnusableInput("'" + input.path.string() + "' has " + std::to_string(bytes.size()) +
-                        " bytes, but inputs.json says " +
-                        std::to_string(array.total() * array.elemSize()));
+                        " bytes, but inputs.json says " + std::to_string(num_bytes));
   }
+  cv::Mat array(input.shape, CV_32F);
   std::memcpy(array.data, bytes.data(), bytes.size());
   return {array, {}};
 }
 
 cv::Mat LabelsOf(const cv::Mat &output, const cv::Size &size, const Metadata &metadata) {
   const int wanted_dims = metadata.gives_labels ? 3 : 4;
-  if (output.dims != wanted_dims || output.size[0] != 1) {
+  if (output.dims != wanted_dims || output.size[0] != 1 || output.total() == 0) {
     throw std::runtime_error("the model gave an output of " + std::to_string(output.dims) +
                              " axes for one image, its metadata say " +
                              std::to_string(wanted_dims));

@@ -4,7 +4,6 @@
 #include <cctype>
 #include <fstream>
 #include <iterator>
-#include <map>
 #include <set>
 #include <stdexcept>
 
@@ -25,19 +24,48 @@ bool IsImage(const fs::path &path) {
   return kSuffixes.count(suffix) > 0 && path.filename().string().front() != '.';
 }
 
+// Returns a list's "file", which must be a file in its folder or below.
+fs::path FileOf(const nlohmann::json &entry) {
+  const fs::path file = entry.at("file").get<std::string>();
+  const bool leads_up = std::find(file.begin(), file.end(), "..") != file.end();
+  if (file.is_absolute() || leads_up || file.filename().empty() || file.filename() == ".") {
+    throw std::runtime_error("names the file '" + file.string() +
+                             "': expected a name in its own folder, or below it");
+  }
+  return file;
+}
+
+std::vector<int> ShapeOf(const nlohmann::json &entry) {
+  std::vector<int> shape;
+  for (const nlohmann::json &length : entry.at("shape")) {
+    const bool is_whole = length.is_number_unsigned();
+    if (!is_whole || length.get<uint64_t>() < 1 || length.get<uint64_t>() > kLongestSide) break;
+    shape.push_back(length.get<int>());
+  }
+  if (shape.size() != 4 || entry.at("shape").size() != 4 || shape[0] != 1) {
+    throw std::runtime_error("says that '" + entry.at("file").get<std::string>() +
+                             "' is of shape " + entry.at("shape").dump() +
+                             ": expected [1, channels, height, width], each from 1 to " +
+                             std::to_string(kLongestSide));
+  }
+  return shape;
+}
+
 std::vector<Input> PreparedIn(const fs::path &list) {
   std::vector<Input> found;
   try {
     const nlohmann::json content = nlohmann::json::parse(ReadBytes(list));
     for (const auto &entry : content.at("inputs")) {
-      const fs::path file = entry.at("file").get<std::string>();
+      const fs::path file = FileOf(entry);
       found.push_back({list.parent_path() / file, fs::path(file).replace_extension().string(),
-                       entry.at("shape").get<std::vector<int>>()});
+                       ShapeOf(entry)});
     }
   } catch (const nlohmann::json::exception &error) {
     throw std::runtime_error("'" + list.string() +
                              "' is no list of prepared inputs: write it again with "
                              "tools/deploy/preprocess.py (" + error.what() + ")");
+  } catch (const std::runtime_error &error) {
+    throw std::runtime_error("'" + list.string() + "' " + error.what());
   }
   if (found.empty()) throw std::runtime_error("'" + list.string() + "' lists no input");
   return found;
@@ -72,14 +100,6 @@ std::vector<Input> FindInputs(const std::vector<std::string> &arguments) {
   for (const std::string &argument : arguments) {
     const std::vector<Input> more = Expand(argument);
     found.insert(found.end(), more.begin(), more.end());
-  }
-  std::map<std::string, fs::path> taken;
-  for (const Input &input : found) {
-    const auto [place, is_new] = taken.emplace(input.name, input.path);
-    if (is_new) continue;
-    throw std::runtime_error("the results of '" + place->second.string() + "' and '" +
-                             input.path.string() + "' would both be called '" + input.name +
-                             "': label them in two runs");
   }
   return found;
 }

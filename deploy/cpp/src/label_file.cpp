@@ -1,13 +1,13 @@
 #include "label_file.h"
 
 #include <png.h>
-#include <unistd.h>
 
 #include <cstring>
-#include <fstream>
 #include <stdexcept>
 
 #include <opencv2/imgcodecs.hpp>
+
+#include "outputs.h"
 
 namespace msseg {
 namespace {
@@ -57,22 +57,8 @@ std::vector<uint8_t> Encode(const cv::Mat &labels, int num_classes,
 
 void WriteLabels(const fs::path &path, const cv::Mat &labels, int num_classes,
                  const std::vector<uint8_t> &palette) {
-  const std::vector<uint8_t> file = Encode(labels, num_classes, palette);
+  const std::vector<uint8_t> file = MarkPng(Encode(labels, num_classes, palette));
   WriteBytes(path, file.data(), file.size());
-}
-
-void WriteBytes(const fs::path &path, const void *data, size_t num_bytes) {
-  const fs::path temporary = path.string() + "." + std::to_string(getpid()) + ".tmp";
-  std::error_code ignored;
-  std::ofstream stream(temporary, std::ios::binary);
-  stream.write(static_cast<const char *>(data), static_cast<std::streamsize>(num_bytes));
-  stream.close();
-  if (!stream) {
-    fs::remove(temporary, ignored);
-    throw std::runtime_error("'" + path.string() + "' cannot be written (" +
-                             std::strerror(errno) + ")");
-  }
-  fs::rename(temporary, path);
 }
 
 }  // namespace msseg

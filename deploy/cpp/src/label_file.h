@@ -12,11 +12,8 @@ namespace msseg {
 
 // Writes labels, CV_32S (h, w), as a PNG of indices: with a palette (RGB bytes, three a class), or
 // grey when it is empty; of 16 bits for more than 256 classes. The file appears whole or not at
-// all. Throws std::runtime_error.
+// all. Throws as `WriteBytes`.
 void WriteLabels(const std::filesystem::path &path, const cv::Mat &labels, int num_classes,
                  const std::vector<uint8_t> &palette);
-
-// Writes bytes. The file appears whole or not at all. Throws std::runtime_error.
-void WriteBytes(const std::filesystem::path &path, const void *data, size_t num_bytes);
 
 }  // namespace msseg

@@ -7,6 +7,7 @@
 #include <exception>
 #include <filesystem>
 #include <iostream>
+#include <optional>
 #include <sstream>
 #include <stdexcept>
 
@@ -19,6 +20,7 @@
 #include "label_file.h"
 #include "metadata.h"
 #include "options.h"
+#include "outputs.h"
 
 namespace msseg {
 namespace {
@@ -70,12 +72,10 @@ class BinaryFiles {
     fs::remove(folder_ / "outputs.json");
   }
 
-  void Write(const std::string &name, const cv::Mat &output) {
-    const fs::path path = folder_ / (name + ".bin");
-    MakeFolder(path.parent_path());
+  void Write(const fs::path &path, const cv::Mat &output) {
     WriteBytes(path, output.data, output.total() * output.elemSize());
     const std::vector<int> shape(output.size.p, output.size.p + output.dims);
-    list_.push_back({{"file", name + ".bin"},
+    list_.push_back({{"file", path.lexically_relative(folder_).string()},
                      {"shape", shape},
                      {"dtype", output.depth() == CV_32S ? "int32" : "float32"}});
   }
@@ -97,39 +97,65 @@ std::string OneLine(const std::string &text) {
   return line;
 }
 
+int Skip(const std::exception &error) {
+  std::cerr << "skipped: " << OneLine(error.what()) << std::endl;
+  return 1;
+}
+
+// Returns where each result goes. Throws where prepared inputs are mixed with images.
+std::vector<fs::path> Plan(const Options &options, const std::vector<Input> &inputs,
+                           bool is_binary) {
+  std::vector<fs::path> sources = {options.model, options.model + ".json"};
+  if (!options.metadata.empty()) sources.push_back(options.metadata);
+  for (const std::string &argument : options.inputs) {
+    sources.push_back(fs::path(argument) / "inputs.json");
+  }
+  std::vector<fs::path> paths =
+      PlanResults(options.out, inputs, is_binary ? ".bin" : ".png", sources);
+  for (const Input &input : inputs) {
+    if (input.is_prepared() == inputs.front().is_prepared()) continue;
+    throw std::runtime_error("'" + inputs.front().path.string() + "' and '" + input.path.string() +
+                             "' are an image and a prepared input: run them one after the other");
+  }
+  if (is_binary) PlanResults(options.out, {{"", "outputs", {}}}, ".json", sources);
+  return paths;
+}
+
 int Run(const Options &options) {
   const Metadata metadata = ReadMetadata(options.model, options.metadata);
   const std::vector<Input> inputs = FindInputs(options.inputs);
-  MakeFolder(options.out);
+  const bool is_binary = options.format == Format::kBinary || inputs.front().is_prepared();
+  const fs::path out = options.out;
+  const std::vector<fs::path> paths = Plan(options, inputs, is_binary);
+  MakeFolder(out);
   const auto backend = LoadBackend(options.backend, options.model, options.device);
-  BinaryFiles binary(options.out);
+  std::optional<BinaryFiles> binary;
+  if (is_binary) binary.emplace(out);
   Stopwatch stopwatch;
   int num_skipped = 0;
-  bool has_binary = false;
-  for (const Input &input : inputs) {
-    Prepared prepared;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const Input &input = inputs[i];
     try {
-      prepared = input.is_prepared() ? ReadPrepared(input, metadata)
-                                      : PrepareImage(input.path, metadata);
+      const Prepared prepared = input.is_prepared() ? ReadPrepared(input, metadata)
+                                                    : PrepareImage(input.path, metadata);
+      cv::Mat output = stopwatch.Time(backend.get(), prepared.input);
+      // OpenCV's dnn computes in float throughout
+      if (metadata.gives_labels) output.convertTo(output, CV_32S);
+      MakeFolder(paths[i].parent_path());
+      if (is_binary) {
+        binary->Write(paths[i], output);
+      } else {
+        WriteLabels(paths[i], LabelsOf(output, prepared.size, metadata), metadata.num_classes,
+                    options.format == Format::kPalette ? metadata.palette
+                                                       : std::vector<uint8_t>());
+      }
     } catch (const UnusableInput &error) {
-      std::cerr << "skipped: " << OneLine(error.what()) << std::endl;
-      ++num_skipped;
-      continue;
+      num_skipped += Skip(error);
+    } catch (const NameTooLong &error) {
+      num_skipped += Skip(error);
     }
-    cv::Mat output = stopwatch.Time(backend.get(), prepared.input);
-    // OpenCV's dnn computes in float throughout
-    if (metadata.gives_labels) output.convertTo(output, CV_32S);
-    if (input.is_prepared() || options.format == Format::kBinary) {
-      binary.Write(input.name, output);
-      has_binary = true;
-      continue;
-    }
-    const fs::path path = fs::path(options.out) / (input.name + ".png");
-    MakeFolder(path.parent_path());
-    WriteLabels(path, LabelsOf(output, prepared.size, metadata), metadata.num_classes,
-                options.format == Format::kPalette ? metadata.palette : std::vector<uint8_t>());
   }
-  if (has_binary) binary.Finish();
+  if (is_binary && inputs.size() > static_cast<size_t>(num_skipped)) binary->Finish();
   const size_t num_done = inputs.size() - num_skipped;
   std::cout << "ran " << num_done << " of " << inputs.size() << " inputs, results in "
             << options.out << "\n";

@@ -1,5 +1,6 @@
 #include "metadata.h"
 
+#include <cmath>
 #include <filesystem>
 #include <stdexcept>
 
@@ -15,6 +16,11 @@ using nlohmann::json;
 
 constexpr int kFormatVersion = 1;
 constexpr int kOtherImagesVersion = 2;
+constexpr size_t kMostClasses = 65536;  // what a PNG of 16 bits holds
+constexpr double kLargestNumber = 1e6;
+constexpr double kSmallestStd = 1e-6;
+constexpr double kSmallestRatio = 1e-3;
+constexpr double kLargestRatio = 1e3;
 
 // Reads protobuf's encoding as far as needed to find the texts that an ONNX file carries, without
 // the classes of ONNX: numbered fields, each a number or bytes with their length before them.
@@ -109,7 +115,61 @@ json FromSidecar(const std::string &model) {
   return content;
 }
 
-int FixedOr0(const json &number) { return number.is_null() ? 0 : number.get<int>(); }
+[[noreturn]] void Refuse(const std::string &key, const json &value, const std::string &expected) {
+  throw std::runtime_error("its metadata say that '" + key + "' is " + value.dump() +
+                           ", expected " + expected + "; export the model again");
+}
+
+// Returns a length in pixels.
+int SideOf(const json &value, const std::string &key) {
+  if (!value.is_number_unsigned() || value.get<uint64_t>() < 1 ||
+      value.get<uint64_t>() > static_cast<uint64_t>(kLongestSide)) {
+    Refuse(key, value, "a whole number from 1 to " + std::to_string(kLongestSide));
+  }
+  return value.get<int>();
+}
+
+int FixedOr0(const json &number) {
+  return number.is_null() ? 0 : SideOf(number, "input.shape");
+}
+
+double NumberOf(const json &value, const std::string &key, double lowest, double highest) {
+  const double number = value.is_number() ? value.get<double>() : std::nan("");
+  if (!(lowest <= number && number <= highest)) {
+    Refuse(key, value, "a number from " + json(lowest).dump() + " to " + json(highest).dump());
+  }
+  return number;
+}
+
+std::array<float, 3> ChannelsOf(const json &values, const std::string &key, double lowest) {
+  if (!values.is_array() || values.size() != 3) {
+    Refuse(key, values, "a number for each of the three channels of an image");
+  }
+  std::array<float, 3> numbers;
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    numbers[i] = static_cast<float>(NumberOf(values[i], key, lowest, kLargestNumber));
+  }
+  return numbers;
+}
+
+std::vector<uint8_t> PaletteOf(const json &palette, int num_classes) {
+  std::vector<uint8_t> bytes;
+  for (const json &colour : palette) {
+    for (const json &part : colour) {
+      if (!part.is_number_unsigned() || part.get<uint64_t>() > 255) {
+        Refuse("palette", colour, "three whole numbers from 0 to 255");
+      }
+      bytes.push_back(part.get<uint8_t>());
+    }
+  }
+  const size_t wanted = 3 * static_cast<size_t>(num_classes);
+  if (!bytes.empty() && bytes.size() < wanted) {
+    Refuse("palette", palette, "three numbers for each of " + std::to_string(num_classes) +
+                                   " classes");
+  }
+  if (!bytes.empty()) bytes.resize(wanted);
+  return bytes;
+}
 
 Metadata FromContent(const json &content) {
   if (!content.is_object() || !content.contains("format_version")) {
@@ -137,23 +197,27 @@ Metadata FromContent(const json &content) {
   const json &steps = content.at("preprocessing");
   metadata.normalizes_itself = steps.at("included");
   metadata.to_rgb = steps.at("to_rgb");
-  metadata.mean = steps.at("mean");
-  metadata.std = steps.at("std");
+  metadata.mean = ChannelsOf(steps.at("mean"), "mean", -kLargestNumber);
+  metadata.std = ChannelsOf(steps.at("std"), "std", kSmallestStd);
   if (const json &scale = steps.at("scale"); !scale.is_null()) {
-    metadata.scale = {scale.at(0).get<int>(), scale.at(1).get<int>()};
+    metadata.scale = {SideOf(scale.at(0), "scale"), SideOf(scale.at(1), "scale")};
   }
-  metadata.ratio = steps.at("ratio");
+  metadata.ratio = NumberOf(steps.at("ratio"), "ratio", kSmallestRatio, kLargestRatio);
   metadata.keep_ratio = steps.at("keep_ratio");
 
   metadata.gives_labels = content.at("output").at("meaning") == "labels";
   metadata.align_corners = content.at("align_corners");
   if (const json &threshold = content.at("threshold"); !threshold.is_null()) {
-    metadata.threshold = threshold;
+    metadata.threshold = static_cast<float>(NumberOf(threshold, "threshold", 0, 1));
   }
-  metadata.num_classes = static_cast<int>(content.at("classes").size());
-  for (const json &colour : content.at("palette")) {
-    for (const json &part : colour) metadata.palette.push_back(part);
+  const json &classes = content.at("classes");
+  if (!classes.is_array() || classes.empty() || classes.size() > kMostClasses) {
+    throw std::runtime_error("its metadata name " + std::to_string(classes.size()) +
+                             " classes, expected 1 to " + std::to_string(kMostClasses) +
+                             "; export the model again");
   }
+  metadata.num_classes = static_cast<int>(classes.size());
+  metadata.palette = PaletteOf(content.at("palette"), metadata.num_classes);
   return metadata;
 }
 
