@@ -82,9 +82,9 @@ def main() -> None:
     # what can be wrong with these is said before the model is built
     options.check()
     inputs = find_inputs(args.inputs, without=args.out)
-    prepare_folder(args.out, options, inputs)
     setup_logging(level='INFO' if sys.stderr.isatty() else 'WARNING')
     cfg, checkpoint = find_model(args.config, args.checkpoint, args.cfg_options)
+    prepare_folder(args.out, options, inputs, [args.config, checkpoint])
     if str(checkpoint) != args.checkpoint:
         print(f'checkpoint: {checkpoint}')
     model = init_segmentor(cfg, checkpoint, args.device, device_id=args.device_id)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import glob
 import os
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from msseg.utils.outputs import unique_names
+
+LABELS, OVERLAYS, PROBABILITIES = 'labels', 'overlays', 'probabilities'
 IMAGE_SUFFIXES = frozenset(
     ['.bmp', '.jp2', '.jpeg', '.jpg', '.pbm', '.pgm', '.png', '.pnm', '.ppm', '.tif', '.tiff']
     + ['.webp']
@@ -35,6 +37,11 @@ class Input:
         """Whether it has a video's suffix."""
         return self.path.suffix.lower() in VIDEO_SUFFIXES
 
+    @property
+    def has_parts(self) -> bool:
+        """Whether it may hold several pictures, whose results have a folder of its name."""
+        return self.is_video or self.path.suffix.lower() in ('.tif', '.tiff')
+
 
 def find_inputs(arguments: Sequence[str | Path], without: str | Path | None = None) -> list[Input]:
     """List the images and videos that a command line names.
@@ -42,8 +49,8 @@ def find_inputs(arguments: Sequence[str | Path], without: str | Path | None = No
     Args:
         arguments: Files; folders, searched to any depth; patterns with ``*``, ``?``, ``[…]`` or
             ``**``, for a shell that leaves them alone.
-        without: A folder to leave out, such as that of earlier results; files named one by one
-            may be inside.
+        without: The folder for results, whose images are left out, unless they are named one by
+            one; where it holds the arguments, only its folders of earlier results are.
 
     Returns:
         Each file once, in the order of the arguments, those of a folder or pattern sorted. Names
@@ -55,21 +62,41 @@ def find_inputs(arguments: Sequence[str | Path], without: str | Path | None = No
     """
     files: dict[Path, None] = {}
     roots = []
-    left_out = None if without is None else Path(without).resolve()
     for argument in arguments:
         root, found = _expand(str(argument))
         roots.append(root)
+        left_out = _folders_to_leave_out(root, without)
         for path in found:
             path = Path(os.path.abspath(path))
             is_asked_for = str(path) == os.path.abspath(argument)
-            if is_asked_for or left_out is None or left_out not in path.parents:
+            if is_asked_for or left_out.isdisjoint(path.parents):
                 files[path] = None
     if not files:
         raise FileNotFoundError(
             f'there is no image or video in {", ".join(map(str, arguments)) or "nothing"}'
         )
-    common = Path(os.path.commonpath(roots))
-    return [Input(path, name) for path, name in zip(files, _names(files, common), strict=True)]
+    return _named([*files], roots)
+
+
+def _named(files: Sequence[Path], roots: Sequence[str]) -> list[Input]:
+    names = unique_names(files, roots)
+    folders = {parent.as_posix() for name in names for parent in Path(name).parents}
+    whole = unique_names([f'{path}.' for path in files], roots)
+    inputs = []
+    for path, name, full in zip(files, names, whole, strict=True):
+        # frames and pages have a folder of this name, where no other file's results may lie
+        is_taken = name in folders and Input(path, name).has_parts
+        inputs.append(Input(path, full if is_taken else name))
+    return inputs
+
+
+def _folders_to_leave_out(root: str, without: str | Path | None) -> set[Path]:
+    if without is None:
+        return set()
+    folder = Path(without).resolve()
+    # where images lie in the folder for results, or below it, only these are left out
+    is_inside = folder in (Path(root).resolve(), *Path(root).resolve().parents)
+    return {folder / kind for kind in (LABELS, OVERLAYS, PROBABILITIES)} if is_inside else {folder}
 
 
 def _expand(argument: str) -> tuple[str, list[str]]:
@@ -99,15 +126,3 @@ def _expand(argument: str) -> tuple[str, list[str]]:
 
 def _is_known(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES
-
-
-def _names(files: Iterable[Path], common: Path) -> list[str]:
-    whole = [path.relative_to(common).as_posix() for path in files]
-    names = [os.path.splitext(name)[0] for name in whole]
-    while True:
-        count = Counter(name.lower() for name in names)  # as file systems without case see them
-        twice = [count[name.lower()] > 1 for name in names]
-        longer = [w if again else n for w, n, again in zip(whole, names, twice, strict=True)]
-        if longer == names:
-            return names
-        names = longer

@@ -10,6 +10,8 @@ from types import TracebackType
 
 import numpy as np
 
+from msseg.utils.outputs import PNG_MARK_CHUNK
+
 # Colour types of the PNG specification.
 _GREY, _RGB, _PALETTE = 0, 2, 3
 _SIGNATURE = b'\x89PNG\r\n\x1a\n'
@@ -47,6 +49,7 @@ class PngRows:
         header = struct.pack('>IIBBBBB', self.width, self.height, bits, self._type, 0, 0, 0)
         self._file.write(_SIGNATURE)
         self._chunk(b'IHDR', header)
+        self._file.write(PNG_MARK_CHUNK)
         if self._type == _PALETTE:
             self._chunk(b'PLTE', np.asarray(self._palette, np.uint8).tobytes())
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
@@ -22,16 +23,10 @@ from msseg.apis.prediction.areas import (
     AreaTables,
     writing_areas,
 )
-from msseg.apis.prediction.inputs import Input, find_inputs
+from msseg.apis.prediction.inputs import LABELS, OVERLAYS, PROBABILITIES, Input, find_inputs
 from msseg.apis.prediction.png_rows import PngRows
 from msseg.apis.prediction.raster import Raster, UnreadableInputError, count_pages, reading
-from msseg.apis.prediction.results import (
-    LABELS,
-    OVERLAYS,
-    PROBABILITIES,
-    ResultFiles,
-    as_uint8,
-)
+from msseg.apis.prediction.results import ResultFiles, as_uint8
 from msseg.apis.prediction.tiles import (
     ReadRows,
     blended_rows,
@@ -42,6 +37,7 @@ from msseg.apis.prediction.tiles import (
 from msseg.apis.prediction.video import VideoFrames, writing_video
 from msseg.apis.preparation import Preparation, Prepared
 from msseg.apis.visualize import OverlayStyle
+from msseg.utils.atomic import temporary_path
 from msseg.utils.outputs import Outputs
 from msseg.utils.progress_bar import progress_bar
 
@@ -98,7 +94,7 @@ def predict_files(
 
     Raises:
         FileNotFoundError: An input names nothing.
-        OSError: A result cannot be written.
+        ValueError, OSError: See `prepare_folder`; or a result cannot be written.
     """
     options = options or PredictOptions()
     options.check()
@@ -116,24 +112,62 @@ def predict_files(
                 predictor.video(each) if each.is_video else predictor.image(each)
             except UnreadableInputError as error:
                 problems.append(' '.join(str(error).split()))
-                tqdm.write(f'skipped: {problems[-1]}', file=sys.stderr)
+            except OSError as error:
+                if error.errno != errno.ENAMETOOLONG:
+                    raise
+                problems.append(
+                    f'{each.path}: no file can be called {each.name!r}: rename the input'
+                )
+            else:
+                continue
+            tqdm.write(f'skipped: {problems[-1]}', file=sys.stderr)
     return problems
 
 
-def prepare_folder(out: str | Path, options: PredictOptions, inputs: Sequence[Input] = ()) -> None:
-    """Make the folders for results, and check where those of all `inputs` go.
+def prepare_folder(
+    out: str | Path,
+    options: PredictOptions,
+    inputs: Sequence[Input],
+    sources: Sequence[str | Path | None] = (),
+) -> None:
+    """Make the folders for results, and see that these replace nothing of the user's.
+
+    Args:
+        out: The folder to write to.
+        options: What is written.
+        inputs: What is labelled.
+        sources: More files that are read, such as the checkpoint.
 
     Raises:
-        ValueError: See `Outputs.files`.
-        OSError: They cannot be made, or not be written to.
+        ValueError, OSError: See `Outputs.files`; or the folders cannot be made or written to.
     """
-    for kind in (LABELS, OVERLAYS, *([PROBABILITIES] if options.probabilities else [])):
+    outputs = Outputs([*sources, *(each.path for each in inputs)])
+    kinds = {LABELS: '.png', OVERLAYS: '.png'}
+    if options.probabilities:
+        kinds[PROBABILITIES] = '.npy'
+    for kind, suffix in kinds.items():
         folder = Path(out) / kind
+        names = [f'{kind}/{each.name}{suffix}' for each in inputs if not each.is_video]
+        names += [
+            f'{kind}/{each.name}'
+            for each in inputs
+            if each.has_parts and (folder / each.name).is_dir()
+        ]
+        outputs.files(out, names, '--out')
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):
             raise PermissionError(f'folder {str(folder)!r} cannot be written to')
     if options.areas:
-        Outputs(each.path for each in inputs).files(out, [AREAS, AREA_SUMS], '--csv')
+        outputs.files(out, [AREAS, AREA_SUMS], '--csv')
+    videos = [each.name for each in inputs if each.is_video]
+    overlays = outputs.files(out, [f'{OVERLAYS}/{name}.mp4' for name in videos], '--out')
+    for name, path in zip(videos, overlays, strict=True):
+        # a video holds no mark: it comes with the labels of its frames
+        if path.exists() and not (Path(out) / LABELS / name).is_dir():
+            raise FileExistsError(
+                f'--out: {str(path)!r} is there already and was not written by msseg: name another '
+                'folder, or move it away'
+            )
 
 
 class _Predictor:
@@ -268,7 +302,7 @@ def _new_folder(path: Path, is_wanted: object = True) -> Iterator[Path]:
     if is_wanted is None:
         yield path
         return
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    temporary = temporary_path(path, f'.{os.getpid()}.tmp')
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:

@@ -9,11 +9,11 @@ from types import TracebackType
 import numpy as np
 
 from msseg.apis.inference import as_bgr
+from msseg.apis.prediction.inputs import LABELS, OVERLAYS, PROBABILITIES
 from msseg.apis.prediction.png_rows import PngRows
 from msseg.apis.visualize import OverlayStyle, count_pixels
 from msseg.utils.atomic import atomic_path
 
-LABELS, OVERLAYS, PROBABILITIES = 'labels', 'overlays', 'probabilities'
 _ROWS_AT_ONCE = 128
 
 

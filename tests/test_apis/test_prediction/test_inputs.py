@@ -93,3 +93,22 @@ def test_only_earlier_results_are_nothing(files):
     files('in/out/a.png')
     with pytest.raises(FileNotFoundError, match='there is no image or video in in'):
         find_inputs(['in'], without='in/out')
+
+
+def test_frames_and_pages_have_a_folder_of_their_own(files):
+    files('in/scan.tif', 'in/scan/000.png', 'in/clip.mp4', 'in/clip/000000.png', 'in/plain.tif')
+    names = names_of('in')
+    assert names['scan.tif'] == 'scan.tif' and names['000.png'] == 'scan/000'
+    assert names['clip.mp4'] == 'clip.mp4' and names['000000.png'] == 'clip/000000'
+    assert names['plain.tif'] == 'plain'
+
+
+def test_names_that_differ_only_in_case_are_told_apart(files):
+    files('in/a.png', 'in/A.png')
+    assert [i.name.lower() for i in find_inputs(['in'])] == ['a.png', 'a.png~2']
+
+
+def test_images_in_the_folder_for_results_are_found(files):
+    files('data/images/a.png', 'data/labels/a.png', 'data/overlays/a.png', 'data/b.png')
+    assert names_of('data/images', without='data') == {'a.png': 'a'}
+    assert names_of('data', without='data') == {'a.png': 'images/a', 'b.png': 'b'}
