@@ -3,7 +3,7 @@
 A page's blocks run from top to bottom in one namespace, in an empty folder that shows the
 repository's folders. Comments before a block change that:
 
-- `<!-- file: NAME -->`: the block is written to that file instead.
+- `<!-- file: NAME -->`: the block is written to that file instead; of a `diff` what it leads to.
 - `<!-- notest -->`: the block only has its commands and options checked; for what takes long or
   needs data that is not here. Keep these few.
 - `<!-- test with: OPTIONS -->`: the block's `python tools/…` commands get these options too, as
@@ -67,7 +67,10 @@ def blocks_of(page: Path) -> list[Block]:
     for match in _FENCE.finditer(text):
         line = text.count('\n', 0, match.start('language')) + 1
         comments = dict(_COMMENT.findall(match['comments']))
-        found.append(Block(page, line, match['language'], match['code'], comments))
+        code = match['code']
+        if match['language'] == 'diff':
+            code = re.sub(r'^[+ ]', '', re.sub(r'^-.*\n', '', code, flags=re.M), flags=re.M)
+        found.append(Block(page, line, match['language'], code, comments))
     return found
 
 
@@ -253,10 +256,17 @@ def test_script_writes_runs_and_skips_as_the_comments_say(tmp_path):
         ```python
         value = 3
         ```
+        <!-- file: sub/new.py -->
+        ```diff
+        -import torch
+        +if True:
+             other = 4
+        ```
         ```python
         import sys
         sys.path.insert(0, 'sub')
         from name import value
+        from new import other
         ```
         <!-- notest -->
         ```bash
@@ -269,7 +279,7 @@ def test_script_writes_runs_and_skips_as_the_comments_say(tmp_path):
         not code
         ```
         ```python
-        assert value == 3 and Path('out.txt').read_text() == 'started\\n'
+        assert (value, other) == (3, 4) and Path('out.txt').read_text() == 'started\\n'
         Path('done').touch()
         ```
         """)

@@ -53,6 +53,7 @@ def import_modules_from_strings(
 
 
 def _import(name: str, allow_failed: bool, folders: Sequence[str]) -> ModuleType | None:
+    _check_parent_is_no_file(name, folders)
     try:
         module = importlib.import_module(name)
     except ImportError as error:
@@ -91,6 +92,18 @@ def _warn_of_other_registries(module: ModuleType) -> None:
             file,
             '; '.join(map(str, found)),
         )
+
+
+def _check_parent_is_no_file(name: str, folders: Sequence[str]) -> None:
+    parent = name.partition('.')[0]
+    for folder in folders if '.' in name else ():
+        stem = os.path.join(folder, parent)
+        is_plain_folder = os.path.isdir(stem) and not os.path.isfile(f'{stem}/__init__.py')
+        if is_plain_folder and os.path.isfile(f'{stem}.py'):
+            raise ImportError(
+                f'custom_imports: {name!r} is in the folder {stem}, but Python takes {parent!r} to '
+                f'be the file {stem}.py; rename one of them, or put an __init__.py in the folder'
+            )
 
 
 def _check_not_hidden(name: str, module: ModuleType, folders: Sequence[str]) -> None:

@@ -1,8 +1,10 @@
 """What is said of imports of PyTorch, MMCV and MMSegmentation."""
 
 import importlib
+import re
 import sys
 import types
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +12,7 @@ from msseg.config import Config, import_modules_from_strings
 from msseg.utils import foreign_imports
 from msseg.utils.foreign_imports import find_foreign_imports
 
+PAGE = Path(__file__).parents[2] / 'docs' / 'porting.md'
 HEAD = """import os.path as osp
 
 import mmcv
@@ -58,6 +61,16 @@ def test_each_name_has_its_line_and_counterpart(tmp_path):
     assert advice['torch.nn.Sequential'] == 'mindspore.nn.SequentialCell'
     assert advice['mmseg.models.decode_heads.ASPPHead'] == 'nothing in msseg'
     assert advice['mmcv.imread'] == 'cv2.imread'
+
+
+def test_all_that_the_porting_page_replaces_has_a_counterpart(tmp_path):
+    blocks = re.findall(r'```diff\n(.*?)```', PAGE.read_text(encoding='utf-8'), re.DOTALL)
+    assert len(blocks) == 4
+    for block in blocks:
+        lines = [line[1:] for line in block.splitlines() if not line.startswith('+')]
+        (tmp_path / 'old.py').write_text('\n'.join(lines))
+        found = find_foreign_imports(tmp_path / 'old.py')
+        assert found and not [each for each in found if each.advice == 'nothing in msseg']
 
 
 def test_what_cannot_be_read_has_none(tmp_path):
@@ -109,6 +122,18 @@ def test_another_missing_package_is_named_and_no_folder(tmp_path):
     (tmp_path / 'needs_more.py').write_text('import os\nimport no_such_package_x')
     with pytest.raises(ImportError, match=r'more.py, line 2.*no_such_package_x.*; install no_s'):
         import_modules_from_strings('needs_more', folders=[str(tmp_path)])
+
+
+def test_a_folder_that_a_file_hides_is_told(tmp_path):
+    (tmp_path / 'hidden_parts').mkdir()
+    (tmp_path / 'hidden_parts' / 'head.py').write_text('')
+    (tmp_path / 'hidden_parts.py').write_text('')
+    with pytest.raises(
+        ImportError, match=r"takes 'hidden_parts' to be the file .*parts.py; rename"
+    ):
+        import_modules_from_strings('hidden_parts.head', folders=[str(tmp_path)])
+    (tmp_path / 'hidden_parts' / '__init__.py').write_text('')
+    import_modules_from_strings('hidden_parts.head', folders=[str(tmp_path)])
 
 
 def test_registries_of_an_installed_mmsegmentation_are_warned_of(tmp_path, monkeypatch, caplog):
