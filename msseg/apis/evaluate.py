@@ -22,6 +22,7 @@ from msseg.apis.segment import Segmenter
 from msseg.apis.validation_loss import LossCounter, LossSegmenter
 from msseg.datasets import ConcatDataset, CustomDataset, TestLoader, check_labels
 from msseg.datasets.loader import TestSample
+from msseg.datasets.sample_rng import name_sample
 from msseg.datasets.worker_pool import HANG_AFTER_S
 from msseg.evaluation import (
     Scores,
@@ -258,7 +259,11 @@ def predict_all(
     try:
         for round_index, sample in enumerate(bar):
             note(f'segmenting image {sample.index}')
-            prediction = segmenter.labels(sample.imgs, sample.metas)
+            try:
+                prediction = segmenter.labels(sample.imgs, sample.metas)
+            except (ValueError, RuntimeError) as error:
+                name_sample(error, dataset, sample.index)
+                raise
             for handle in handlers:
                 handle(sample, prediction)
             if world_size == 1 and is_over():

@@ -45,11 +45,8 @@ def add_image_findings(
             _add_geometry(findings, source.split, task, scan)
             for unused in scan.image.unused:
                 note = f'holds {unused.holds}, {unused.taken}'
-                note += (
-                    f'; {scan.image.largest}'
-                    if scan.image.largest and unused.kind == 'bits'
-                    else ''
-                )
+                if unused.kind == 'bits' and scan.image.largest:
+                    note += f'; {scan.image.largest}'
                 findings.add(f'unused_{unused.kind}', source.split, task.image, note)
     _add_grey(findings, source, scans)
 

@@ -93,7 +93,6 @@ def count_pages(path: Path, prepare: Preparation) -> int:
         loader = prepare.reads_files
         if header is None or loader is None:
             return 1
-        loader.warn_of_unused(header._replace(pages=1), path)
         if header.pages > 1 and header.kind != 'TIFF':
             raise ValueError(
                 f'holds {header.pages} frames, of which only the first would be labelled: save '
@@ -118,7 +117,9 @@ def _parts(
         parts = _WholePage(path, loader, page)
     if page is None:
         is_large = parts.height * parts.width > pixels_at_once
-        return parts if is_large and parts.decodes and parts.has_small_pieces else None
+        if not (is_large and parts.decodes and parts.has_small_pieces):
+            return None
+    loader.warn_of_unused(header._replace(pages=1), path)
     if not parts.decodes:
         raise ValueError(
             f'page {page} of {header.pages} is compressed or turned so that it cannot be read by '
