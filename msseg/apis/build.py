@@ -135,4 +135,6 @@ def graph_settings(cfg: Config) -> str:
     imports = (cfg.get('custom_imports') or {}).get('imports') or []
     names = [imports] if isinstance(imports, str) else imports
     files = [getattr(sys.modules.get(name), '__file__', None) for name in names]
-    return '\n'.join([repr(settings), *(Path(file).read_text() for file in files if file)])
+    return '\n'.join(
+        [repr(settings), *(Path(file).read_text(errors='replace') for file in files if file)]
+    )

@@ -45,6 +45,15 @@ class _YamlLoader(yaml.SafeLoader):
         self._depth -= 1
         return node
 
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        """Return a dict; of a key that stands twice, PyYAML would silently take the last."""
+        scalars = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        if (place := _find_double([(key.tag, key.value) for key in scalars])) is not None:
+            line = scalars[place].start_mark.line + 1
+            problem = f'the key {scalars[place].value!r} stands twice (line {line})'
+            raise yaml.MarkedYAMLError(problem=problem)
+        return super().construct_mapping(node, deep)
+
     def tuple(self, node: yaml.SequenceNode) -> tuple:
         """Return the elements of a sequence."""
         return tuple(self.construct_sequence(node, deep=True))
@@ -152,10 +161,10 @@ def read_settings(
 def _parse(text: str, file_format: str, where: str) -> Any:
     if file_format == '.json':
         try:
-            return json.loads(text)
+            return json.loads(text, object_pairs_hook=_without_doubles)
         except json.JSONDecodeError as error:
             raise ValueError(f'{where}, line {error.lineno}: no JSON: {error.msg}') from error
-        except ValueError as error:  # a number of thousands of digits
+        except ValueError as error:  # a key that stands twice, a number of thousands of digits
             raise ValueError(f'{where}: no JSON: {error}') from error
     try:
         return yaml.load(text, _YamlLoader) or {}
@@ -172,3 +181,20 @@ def _parse(text: str, file_format: str, where: str) -> Any:
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         # what PyYAML's constructors raise: a day of 99, a number of thousands of digits, !!int x
         raise ValueError(f'{where}: no YAML: {error}') from error
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    place = _find_double([key for key, _ in pairs])
+    if place is not None:
+        raise ValueError(f'the key {pairs[place][0]!r} stands twice')
+    return dict(pairs)
+
+
+def _find_double(values: list[Any]) -> int | None:
+    """Return the place of the first value that stands before it, too."""
+    seen = set()
+    for place, value in enumerate(values):
+        if value in seen:
+            return place
+        seen.add(value)
+    return None

@@ -49,7 +49,7 @@ _TYPES = {
     'UInt8': '<u1', 'UInt16': '<u2', 'UInt32': '<u4', 'UInt64': '<u8',
 }  # fmt: skip
 _META_KINDS = {
-    **dict.fromkeys(('iter', 'epoch', 'seed', 'world_size'), int),
+    **dict.fromkeys(('iter', 'epoch', 'iters_per_epoch', 'seed', 'world_size'), int),
     **dict.fromkeys(('best_scores', 'hooks', 'data'), dict),
     **dict.fromkeys(('CLASSES', 'PALETTE'), list),
     'config': str,
@@ -266,6 +266,9 @@ def _parse_meta(content: bytes) -> dict[str, Any]:
             raise ValueError(f'its description says {key}={shown}, expected {kind.__name__}')
     if not all(isinstance(name, str) for name in meta.get('CLASSES') or ()):
         raise ValueError('its description has CLASSES that are no names')
+    scores = (meta.get('best_scores') or {}).values()
+    if not all(isinstance(score, list) and len(score) == 2 for score in scores):
+        raise ValueError('its description has best_scores that are no pairs')
     return meta
 
 

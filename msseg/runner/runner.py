@@ -28,7 +28,7 @@ from msseg.runner.train_step import TrainStep
 from msseg.utils.dist import get_rank, get_world_size
 from msseg.utils.rank_status import note, note_together
 from msseg.utils.stop_signals import LeftLoading
-from msseg.utils.user_code import running
+from msseg.utils.user_code import RUN_ERRORS, describe_failure, running
 
 
 class Loader(Protocol):
@@ -227,13 +227,19 @@ class Runner:
         load_weights(self.model, checkpoint)
         load_state(self.state_parameters(), checkpoint)
         self.iter = self._completed(checkpoint.meta)
-        self.best_scores = {
-            key: (score, name) for key, (score, name) in checkpoint.meta['best_scores'].items()
-        }
-        states = checkpoint.meta.get('hooks', {})
+        scores = checkpoint.meta.get('best_scores') or {}
+        self.best_scores = {key: (score, name) for key, (score, name) in scores.items()}
+        states = checkpoint.meta.get('hooks') or {}
         for hook in self.hooks:
-            if type(hook).__name__ in states:
-                hook.load_state(states[type(hook).__name__])
+            kind = type(hook).__name__
+            try:
+                if kind in states:
+                    hook.load_state(states[kind])
+            except (*RUN_ERRORS, KeyError, TypeError, ValueError) as error:
+                raise ValueError(
+                    f'checkpoint {str(path)!r} cannot be resumed: what it holds for {kind} does '
+                    f'not fit{describe_failure(error)}'
+                ) from error
         self.logger.info('resumed %s at iteration %d', path, self.iter)
         self._report_nothing_left()
 

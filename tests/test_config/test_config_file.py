@@ -242,3 +242,8 @@ def test_json_and_yaml_take_no_function_from_a_python_base(write, name, text):
     write('base.py', 'import shutil\ntools = dict(remove=shutil.rmtree)')
     with pytest.raises(ValueError, match=r'_base_.tools.remove }} is a class or function'):
         Config.fromfile(write(name, text))
+
+
+def test_yaml_merges_keys(write):
+    text = 'base: &b {lr: 1, x: 2}\na:\n  <<: *b\n  lr: 3'
+    assert Config.fromfile(write('x.yaml', text)).a == dict(lr=3, x=2)

@@ -93,6 +93,7 @@ def test_slices_of_one_tensor_are_joined_and_other_repetitions_refused(tmp_path)
         ('{"iter": -1}', 'iter=-1'),
         ('{"iter": ' + '9' * 400 + '}', 'iter=999'),
         ('{"hooks": []}', 'hooks='),
+        ('{"best_scores": {"mIoU": 5}}', 'best_scores that are no pairs'),
         ('{"CLASSES": [1]}', 'CLASSES'),
         ('{"iter": ' + '9' * 5000 + '}', 'no JSON'),
     ],
