@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 
 from msseg.utils.foreign_imports import (
@@ -15,6 +17,8 @@ from msseg.utils.foreign_imports import (
 )
 from msseg.utils.logging import get_logger
 from msseg.utils.user_code import describe_failure
+
+_PACKAGE = str(Path(__file__).parents[1])
 
 
 def import_modules_from_strings(
@@ -65,7 +69,7 @@ def _import(name: str, allow_failed: bool, folders: Sequence[str]) -> ModuleType
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # the module is a program, which may raise or end as it likes
-        raise ImportError(f'custom_imports: {name!r}{describe_failure(error)}') from error
+        raise ImportError(f'custom_imports: {name!r}{_failure(error)}') from error
     _check_not_hidden(name, module, folders)
     _warn_of_other_registries(module)
     return module
@@ -76,10 +80,24 @@ def _describe(error: ImportError, name: str, folders: Sequence[str]) -> str:
         return f': {foreign}'
     missing = getattr(error, 'name', None)
     if missing is None or not f'{name}.'.startswith(f'{missing}.'):
-        where = describe_failure(error)
-        return f'{where}; install {missing}' if missing else where
+        where = _failure(error)
+        is_package = isinstance(error, ModuleNotFoundError) and not f'{missing}.'.startswith(
+            'msseg.'
+        )
+        return f'{where}; install {missing}' if is_package else where
     places = f" (looked in Python's path and {', '.join(folders)})" if folders else ''
     return f'{places}: {error}; put the folder of {name} on PYTHONPATH'
+
+
+def _failure(error: BaseException) -> str:
+    """Describe an error by the user's line that led to it, not by one of msseg."""
+    files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    theirs = [file for file in files if not file.startswith((_PACKAGE, '<frozen'))]
+    return (
+        f': {theirs[-1]}{describe_failure(error, theirs[-1])}'
+        if theirs
+        else describe_failure(error)
+    )
 
 
 def _warn_of_other_registries(module: ModuleType) -> None:

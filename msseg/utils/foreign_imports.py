@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -134,19 +135,23 @@ def explain_foreign_import(error: BaseException) -> str:
         error: What importing or running the file raised.
     """
     name = getattr(error, 'name', None) if isinstance(error, ImportError) else None
-    if name is None or name.partition('.')[0] not in ROOTS:
+    if name is None or _root(name) not in (*ROOTS, 'msseg'):
         return ''
     frames = traceback.extract_tb(error.__traceback__)
     files = [frame.filename for frame in frames if Path(frame.filename).suffix == '.py']
     for file in reversed(files):
         found = find_foreign_imports(file)
         if found:
-            return f'{file} is written for another framework: {_join(found)}'
+            return f'{file} imports what is not here: {_join(found)}'
     return ''
 
 
-def find_foreign_imports(file: str | Path, roots: tuple[str, ...] = ROOTS) -> list[ForeignImport]:
+def find_foreign_imports(
+    file: str | Path, roots: tuple[str, ...] = (*ROOTS, 'msseg')
+) -> list[ForeignImport]:
     """Return the names of other frameworks that a Python file imports or uses.
+
+    Among them are those that the file looks for in the wrong module of msseg.
 
     Args:
         file: The file; one that cannot be read or parsed has none.
@@ -167,7 +172,7 @@ def find_foreign_imports(file: str | Path, roots: tuple[str, ...] = ROOTS) -> li
             lines.setdefault(name, line)
     for line, name in uses:
         lines.setdefault(name, line)
-    found = sorted((line, name) for name, line in lines.items())
+    found = sorted((line, name) for name, line in lines.items() if not _is_here(name))
     return [ForeignImport(line, name, _find(name) or _no_counterpart(name)) for line, name in found]
 
 
@@ -194,6 +199,17 @@ def _uses_of(node: ast.AST, bound: dict[str, str]) -> Iterator[tuple[int, str]]:
         name = '.'.join([bound[value.id], *reversed(parts)])
         if _find(name):
             yield node.lineno, name
+
+
+def _is_here(name: str) -> bool:
+    """Whether a name of msseg is right, or not known to be somewhere else in it."""
+    if _root(name) != 'msseg':
+        return False
+    module, _, attribute = name.rpartition('.')
+    try:
+        return hasattr(importlib.import_module(module or name), attribute) or _find(name) is None
+    except ImportError:
+        return _find(name) is None
 
 
 def _root(name: str) -> str:

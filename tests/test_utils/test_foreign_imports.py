@@ -105,7 +105,7 @@ def test_a_module_of_ones_own_is_told_all_at_once(tmp_path, monkeypatch):
         with pytest.raises(ImportError) as raised:
             import_modules_from_strings(name, folders=[str(tmp_path)])
         message = str(raised.value)
-        lead = f"custom_imports: '{name}' failed to import: {tmp_path}/old_head_1.py is written"
+        lead = f"custom_imports: '{name}' failed to import: {tmp_path}/old_head_1.py imports"
         assert message.startswith(lead)
         assert 'line 6: mmcv.cnn.ConvModule -> msseg.models.layers.ConvModule; ' in message
         assert message.endswith('; and 5 more. docs/porting.md ports such files')
@@ -122,6 +122,36 @@ def test_another_missing_package_is_named_and_no_folder(tmp_path):
     (tmp_path / 'needs_more.py').write_text('import os\nimport no_such_package_x')
     with pytest.raises(ImportError, match=r'more.py, line 2.*no_such_package_x.*; install no_s'):
         import_modules_from_strings('needs_more', folders=[str(tmp_path)])
+
+
+def test_a_name_that_is_in_another_module_of_msseg_is_told(tmp_path):
+    (tmp_path / 'renamed_head.py').write_text(
+        'import msseg\n'
+        'from msseg.models import HEADS\n'
+        'from msseg.models.decode_heads.decode_head import BaseDecodeHead\n'
+    )
+    with pytest.raises(ImportError) as raised:
+        import_modules_from_strings('renamed_head', folders=[str(tmp_path)])
+    assert str(raised.value).endswith(
+        'imports what is not here: line 3: msseg.models.decode_heads.decode_head.BaseDecodeHead -> '
+        'msseg.models.decode_heads.BaseDecodeHead. docs/porting.md ports such files'
+    )
+    (tmp_path / 'wrong_name.py').write_text('from msseg.models import Nothing')
+    with pytest.raises(ImportError, match='wrong_name.py, line 1: .*Nothing') as raised:
+        import_modules_from_strings('wrong_name', folders=[str(tmp_path)])
+    assert 'install' not in str(raised.value)
+
+
+def test_an_error_of_msseg_names_the_users_line_that_led_to_it(tmp_path):
+    (tmp_path / 'forward_head.py').write_text(
+        'from msseg.models.builder import HEADS\n'
+        'class Mine:\n'
+        '    def forward(self): ...\n'
+        'HEADS.register_module(module=Mine)\n'
+    )
+    message = r"'forward_head': \S*forward_head.py, line 4: TypeError: Mine defines forward"
+    with pytest.raises(ImportError, match=message):
+        import_modules_from_strings('forward_head', folders=[str(tmp_path)])
 
 
 def test_a_folder_that_a_file_hides_is_told(tmp_path):
