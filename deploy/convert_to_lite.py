@@ -30,6 +30,11 @@ def convert(source: Path, target: Path) -> None:
     """
     if source.suffix != '.onnx' or target.suffix not in _SAVE_TYPES:
         raise ValueError(f'expected IN.onnx and OUT.mindir or OUT.ms, got {source} and {target}')
+    described = Path(f'{target}.json')
+    for path in (target, described):
+        for read in (source, Path(f'{source}.json')):
+            if path.exists() and read.exists() and path.samefile(read):
+                raise ValueError(f'{path} is {read}, which is read: give another name')
     metadata = json.loads(Path(f'{source}.json').read_text(encoding='utf-8'))
     os.environ.setdefault('GLOG_v', '4')  # or it writes a line for each node
     import mindspore_lite as lite
@@ -42,14 +47,16 @@ def convert(source: Path, target: Path) -> None:
     try:
         converter.convert(lite.FmkType.ONNX, str(source), str(part))
         metadata['file_bytes'] = written.stat().st_size
-        Path(f'{target}.json').write_text(json.dumps(metadata, indent=2) + '\n', encoding='utf-8')
+        part.write_text(json.dumps(metadata, indent=2) + '\n', encoding='utf-8')
+        part.replace(described)
         written.chmod(0o644)
         written.replace(target)
     except RuntimeError as error:
         raise ValueError(f'{source}: MindSpore Lite cannot convert it ({error})') from None
     finally:
-        if written.exists():
-            written.unlink()
+        for path in (part, written):
+            if path.exists():
+                path.unlink()
 
 
 def main() -> None:

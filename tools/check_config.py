@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from msseg.utils.cli import CommandParser, add_device_options, run_main
+from msseg.utils.outputs import Outputs
 
 
 def parse_args() -> argparse.Namespace:
@@ -34,6 +35,8 @@ def main() -> None:
     args = parse_args()
     if args.json and not Path(args.json).absolute().parent.is_dir():
         raise FileNotFoundError(f'--json {args.json}: there is no such folder')
+    if args.json:
+        Outputs([args.config]).file(args.json, '--json', '.json')
 
     from msseg.apis.check_config import check_config, format_report
     from msseg.utils.device import setup_device

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from msseg.utils.cli import CommandParser, run_main
+from msseg.utils.outputs import Outputs
 
 
 def parse_args() -> argparse.Namespace:
@@ -41,6 +42,8 @@ def main() -> None:
     args = parse_args()
     if args.json and not Path(args.json).absolute().parent.is_dir():
         raise FileNotFoundError(f'--json {args.json}: there is no such folder')
+    if args.json:
+        Outputs([args.config]).file(args.json, '--json', '.json')
 
     from msseg.apis import load_config
     from msseg.apis.check_dataset import check_dataset, format_report

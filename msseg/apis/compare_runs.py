@@ -11,10 +11,10 @@ from terminaltables import AsciiTable
 
 from msseg.apis.fonts import drawable_names, fonts_for
 from msseg.apis.report import read_log, run_places
-from msseg.utils.atomic import atomic_path
+from msseg.apis.visualize import write_figure
+from msseg.utils.outputs import Outputs
 
 _STYLES = ('-', '--', ':', '-.')
-_DPI = 120
 
 
 def find_logs(arguments: Sequence[str | Path]) -> dict[str, Path]:
@@ -54,16 +54,15 @@ def draw_runs(
 
     Raises:
         KeyError: No run has such a value.
+        ValueError, OSError: See `Outputs.file`.
     """
+    Outputs(logs.values()).file(out, '--out')
     read = {name: read_log(path) for name, path in logs.items()}
     _check_keys(read, score, keys)
     names = drawable_names(list(logs), 'run')
     with fonts_for([*names, score, *keys]):
         figure = _figure(list(zip(names, read.values(), strict=True)), score, keys)
-        out = Path(out)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(out) as temporary:
-            figure.savefig(temporary, format='png', dpi=_DPI)
+        write_figure(out, figure)
 
 
 def _figure(

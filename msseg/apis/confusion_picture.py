@@ -13,13 +13,12 @@ from matplotlib.figure import Figure
 
 from msseg.apis.fonts import drawable_names, fonts_for
 from msseg.apis.page.matrix import MOST_NUMBERS, row_shares
+from msseg.apis.visualize import write_figure
 from msseg.datasets import CustomDataset, check_labels
 from msseg.datasets.result_files import outputs_of, sample_names
 from msseg.evaluation import confusion_matrix
-from msseg.utils.atomic import atomic_path
 from msseg.utils.progress_bar import progress_bar
 
-_DPI = 120
 _UNKNOWN = '0.93'  # grey
 
 
@@ -91,10 +90,7 @@ def draw_confusion(
     names = drawable_names(classes)
     with fonts_for(names):
         figure = _figure(row_shares(matrix), names, title, colours)
-        out = Path(out)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(out) as temporary:
-            figure.savefig(temporary, format='png', dpi=_DPI)
+        write_figure(out, figure)
 
 
 def _figure(shares: np.ndarray, classes: Sequence[str], title: str, colours: str) -> Figure:

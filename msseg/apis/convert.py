@@ -16,6 +16,7 @@ from msseg.convert import (
 )
 from msseg.runner.checkpoint import Checkpoint, load_checkpoint, save_weights
 from msseg.runner.load_weights import needed_shapes
+from msseg.utils.outputs import Outputs
 
 _BACKBONE = 'backbone.'
 
@@ -49,6 +50,10 @@ def convert_checkpoint(
     check_style(style)
     source, destination = Path(source), Path(destination)
     _check_paths(source, destination)
+    outputs = Outputs([source, None if cfg is None else cfg.filename])
+    outputs.file(destination, 'destination')
+    if report is not None:
+        outputs.file(report, '--report')
     checkpoint = load_checkpoint(source)
     wanted = None if cfg is None else needed_shapes(build_model(cfg), checkpoint)
     conversion = _convert(checkpoint, style, wanted)

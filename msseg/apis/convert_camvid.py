@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import filecmp
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 from PIL import Image
 
 from msseg.datasets.camvid import CamVidDataset
 from msseg.datasets.pipelines.label_file import read_label
+from msseg.datasets.result_files import write_label_file
 from msseg.utils.atomic import atomic_path
+from msseg.utils.outputs import Outputs
 from msseg.utils.progress_bar import progress_bar
 
 IGNORED = 255
@@ -106,9 +108,10 @@ def convert_camvid(root: Path, out: Path) -> dict[str, int]:
             f'{root}: there are no CamVid labels in it: neither train and trainannot, nor train '
             'and train_labels, nor files called NAME_L.png'
         )
+    images, labels = _plan(frames, out)
     counts = dict.fromkeys(SPLITS, 0)
-    for frame in progress_bar(frames):
-        _convert_frame(frame, out)
+    for frame, image, label in progress_bar(list(zip(frames, images, labels, strict=True))):
+        _convert_frame(frame, image, label)
         counts[frame.split] += 1
     return {split: count for split, count in counts.items() if count}
 
@@ -161,16 +164,29 @@ def _image_of(label: Path, images: Path) -> Path:
     raise FileNotFoundError(f'{label} has no image: there is no {images / stem}.png')
 
 
-def _convert_frame(frame: Frame, out: Path) -> None:
-    label = _read_frame_label(frame.label)
-    image = out / 'images' / frame.split / frame.image.name
-    target = out / 'annotations' / frame.split / f'{frame.image.stem}.png'
-    for path in (image, target):
-        path.parent.mkdir(parents=True, exist_ok=True)
+def _plan(frames: Sequence[Frame], out: Path) -> tuple[list[Path], list[Path]]:
+    """Return where each frame's image and label go; nothing of the user's is replaced."""
+    outputs = Outputs(path for frame in frames for path in (frame.image, frame.label))
+    names = [f'images/{frame.split}/{frame.image.name}' for frame in frames]
+    # copies bear no mark: what is there already must be the same
+    same = [
+        (out / name).is_file()
+        and filecmp.cmp(out / name, frame.image, shallow=False)
+        and not (out / name).samefile(frame.image)
+        for name, frame in zip(names, frames, strict=True)
+    ]
+    new = [name for name, is_there in zip(names, same, strict=True) if not is_there]
+    outputs.files(out, new, '--out')
+    labels = [f'annotations/{frame.split}/{frame.image.stem}.png' for frame in frames]
+    return [out / name for name in names], outputs.files(out, labels, '--out')
+
+
+def _convert_frame(frame: Frame, image: Path, label: Path) -> None:
+    values = _read_frame_label(frame.label)
+    image.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(image) as temporary:
         shutil.copyfile(frame.image, temporary)
-    with atomic_path(target) as temporary:
-        temporary.write_bytes(cv2.imencode('.png', label)[1].tobytes())
+    write_label_file(label, values)
 
 
 def _read_frame_label(file: Path) -> np.ndarray:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
 from pathlib import Path
-
-import cv2
-import numpy as np
 
 from msseg.datasets.cityscapes import LABEL_ID_MAP
 from msseg.datasets.pipelines.label_file import read_label
-from msseg.utils.atomic import atomic_path, atomic_write_text
+from msseg.datasets.result_files import write_label_file
+from msseg.utils.atomic import atomic_write_text
+from msseg.utils.outputs import Outputs
 from msseg.utils.progress_bar import progress_bar
 
 _LABEL_IDS = '_labelIds.png'
@@ -36,6 +34,7 @@ def convert_cityscapes(
     Raises:
         FileNotFoundError: The folder, or every labelIds file, is missing.
         ValueError: A file is no label of one channel; the message names it.
+        FileExistsError: A file to write is there that msseg has not written.
     """
     labels = root / gt_dir
     if not labels.is_dir():
@@ -49,32 +48,52 @@ def convert_cityscapes(
             f'{labels}: there is no *{_LABEL_IDS} in it; unpack {gt_dir}_trainvaltest.zip there'
         )
     out = root if out_dir is None else out_dir
-    convert = partial(_convert_file, root=root, out=out)
+    outputs = Outputs(files)
+    # `gt_dir` itself may be a link to where the labels lie
+    targets = outputs.files(
+        out / gt_dir,
+        [
+            (file.relative_to(labels).as_posix().removesuffix(_LABEL_IDS) + _TRAIN_IDS)
+            for file in files
+        ],
+        'labelTrainIds',
+    )
+    lists = _split_lists(labels, files, gt_dir)
+    for path in outputs.files(out, [f'{split}.txt' for split in lists], 'lists of the splits'):
+        _check_list(path, lists[path.stem])
     if num_processes > 1:
         with ProcessPoolExecutor(num_processes) as pool:
-            list(progress_bar(pool.map(convert, files, chunksize=8), len(files)))
+            done = pool.map(_convert_file, files, targets, chunksize=8)
+            list(progress_bar(done, len(files)))
     else:
-        for file in progress_bar(files):
-            convert(file)
-    return {split: n for split in _SPLITS if (n := _write_split(labels, files, split, gt_dir, out))}
-
-
-def _convert_file(file: Path, root: Path, out: Path) -> None:
-    label = read_label(file, LABEL_ID_MAP)
-    name = file.name.removesuffix(_LABEL_IDS) + _TRAIN_IDS
-    target = out / file.parent.relative_to(root) / name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with atomic_path(target) as temporary:
-        temporary.write_bytes(cv2.imencode('.png', label.astype(np.uint8))[1].tobytes())
-
-
-def _write_split(labels: Path, files: list[Path], split: str, gt_dir: str, out: Path) -> int:
-    folder = labels / split
-    names = [
-        file.relative_to(folder).as_posix().removesuffix(f'_{gt_dir}{_LABEL_IDS}')
-        for file in files
-        if folder in file.parents
-    ]
-    if names:
+        for file, target in progress_bar(list(zip(files, targets, strict=True))):
+            _convert_file(file, target)
+    for split, names in lists.items():
         atomic_write_text(out / f'{split}.txt', '\n'.join(names) + '\n')
-    return len(names)
+    return {split: len(names) for split, names in lists.items()}
+
+
+def _convert_file(file: Path, target: Path) -> None:
+    write_label_file(target, read_label(file, LABEL_ID_MAP))
+
+
+def _split_lists(labels: Path, files: list[Path], gt_dir: str) -> dict[str, list[str]]:
+    """Return the names of each split's labels, without suffix; splits without any are left out."""
+    lists = {
+        split: [
+            file.relative_to(labels / split).as_posix().removesuffix(f'_{gt_dir}{_LABEL_IDS}')
+            for file in files
+            if labels / split in file.parents
+        ]
+        for split in _SPLITS
+    }
+    return {split: names for split, names in lists.items() if names}
+
+
+def _check_list(path: Path, names: list[str]) -> None:
+    """Raise FileExistsError when a list is there that holds other names: it may be the user's."""
+    if path.exists() and not set(path.read_text(encoding='utf-8').split('\n')) <= {*names, ''}:
+        raise FileExistsError(
+            f'{str(path)!r} is there already and lists other names: move it away, or name another '
+            'folder with --out-dir'
+        )

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple, TypeVar
 
 from msseg.utils.atomic import atomic_write_text
+from msseg.utils.outputs import Outputs
 
 Severity = Literal['error', 'warning']
 
@@ -113,7 +114,12 @@ class Report:
         }
 
     def write_json(self, path: str | Path) -> None:
-        """Write it to a file, whole or not at all."""
+        """Write it to a file, whole or not at all; never over the config or what is no JSON file.
+
+        Raises:
+            ValueError, OSError: See `Outputs.file`.
+        """
+        path = Outputs([self.config]).file(path, '--json', '.json')
         atomic_write_text(path, json.dumps(self.as_dict(), indent=2, ensure_ascii=False) + '\n')
 
     def summary(self) -> str:

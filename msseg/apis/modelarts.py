@@ -63,7 +63,14 @@ class LocalFolders:
 
     def output(self, path: str | None) -> str | None:
         """Return where to write something, which is below `work_dir` to be copied with it."""
-        return path if path is None or self.root is None else str(self.work_dir / path)
+        if path is None or self.root is None:
+            return path
+        if os.path.isabs(path) or '..' in Path(path).parts:
+            raise ValueError(
+                f'{path!r}: with --modelarts results lie below the work dir, which is copied to '
+                '--train-url; give a relative path without ..'
+            )
+        return str(self.work_dir / path)
 
     def find_checkpoint(self, name: str | None) -> str | None:
         """Return the local copy of a checkpoint; the name itself when there is none.

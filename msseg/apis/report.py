@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 
 from msseg.apis.fonts import drawable_names, fonts_for
 from msseg.apis.results import load_shown
-from msseg.apis.visualize import OverlayStyle, side_by_side, write_image
+from msseg.apis.visualize import OverlayStyle, side_by_side, write_figure, write_image
 from msseg.datasets import CustomDataset
 from msseg.datasets.loader import TestSample
 from msseg.datasets.result_files import outputs_of, sample_names
-from msseg.utils.atomic import atomic_path
+from msseg.utils.outputs import Outputs
 
 _LOSS_COLOUR, _SCORE_COLOUR = 'tab:blue', 'tab:orange'
 _GRID = {'alpha': 0.3, 'linewidth': 0.6}
@@ -65,7 +65,9 @@ def draw_curve(log: str | Path, out: str | Path, score: str = 'mIoU') -> None:
 
     Raises:
         KeyError: The score was never reported.
+        ValueError, OSError: See `Outputs.file`.
     """
+    Outputs([log]).file(out, '--out')
     train, val = read_log(log)
     reported = sorted({key for entry in val for key in entry} - {'mode', 'epoch', 'iter', 'lr'})
     if val and score not in reported:
@@ -73,10 +75,7 @@ def draw_curve(log: str | Path, out: str | Path, score: str = 'mIoU') -> None:
     shown = drawable_names([score], 'score')[0]
     with fonts_for([shown]):
         figure = _curve(train, val, [entry.get(score) for entry in val], shown)
-        out = Path(out)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(out) as temporary:
-            figure.savefig(temporary, format='png', dpi=120)
+        write_figure(out, figure)
 
 
 def _curve(train: list[dict], val: list[dict], scores: Sequence[float | None], name: str) -> Figure:

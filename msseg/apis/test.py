@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import time
@@ -233,5 +234,9 @@ def _write_scores(folder: Path, cfg: Config, checkpoint: str | Path, scores: Eva
             key: None if math.isnan(value) else value for key, value in scores.as_dict().items()
         },
     }
-    path = folder / f'eval_{time.strftime("%Y%m%d_%H%M%S")}.json'
+    stem = f'eval_{time.strftime("%Y%m%d_%H%M%S")}'
+    numbers = itertools.count(2)
+    path = folder / f'{stem}.json'
+    while path.exists():  # of another test in the same second
+        path = folder / f'{stem}_{next(numbers)}.json'
     atomic_write_text(path, json.dumps(content, indent=2) + '\n')

@@ -13,11 +13,13 @@ from msseg.apis.build import build_model, build_split, check_classes, loader_opt
 from msseg.apis.evaluate import Evaluation, ScoreCounter
 from msseg.config import Config
 from msseg.datasets.loader import TestLoader, TestSample
+from msseg.datasets.result_files import outputs_of
 from msseg.deploy.logits import labels_of, resize_logits
-from msseg.utils.atomic import atomic_write_text
+from msseg.utils.atomic import atomic_path, atomic_write_text
 from msseg.utils.progress_bar import progress_bar
 
 INPUTS, OUTPUTS = 'inputs.json', 'outputs.json'
+_NAME_LENGTH = 60
 
 
 def write_inputs(cfg: Config, folder: str | Path) -> int:
@@ -34,7 +36,7 @@ def write_inputs(cfg: Config, folder: str | Path) -> int:
 
     Raises:
         ValueError: The config averages over scales, flips or windows, which takes more than one
-            run of the network for an image.
+            run of the network for an image; or see `Outputs.files`.
     """
     test_cfg = required(cfg, 'model').get('test_cfg') or {}
     if test_cfg.get('mode', 'whole') != 'whole':
@@ -44,6 +46,14 @@ def write_inputs(cfg: Config, folder: str | Path) -> int:
         )
     dataset = build_split(cfg, 'test')
     folder = Path(folder)
+    # a part of the image's name is enough: the number tells files apart
+    names = [
+        f'{index:06d}_{Path(dataset.get_filename(index)).stem[:_NAME_LENGTH]}.bin'
+        for index in range(len(dataset))
+    ]
+    outputs_of(dataset, cfg.filename).files(folder, [INPUTS, *names], '--out')
+    if (folder / INPUTS).exists():
+        _read_list(folder / INPUTS, 'inputs', 'tools/deploy/preprocess.py')  # or it is not replaced
     folder.mkdir(parents=True, exist_ok=True)
     (folder / INPUTS).unlink(missing_ok=True)  # no list of an earlier run beside files of this one
     loading = loader_options(cfg, 'test')
@@ -57,9 +67,10 @@ def write_inputs(cfg: Config, folder: str | Path) -> int:
                 f'{image}: data.test.pipeline gives it in {len(sample.imgs)} scales and flips; an '
                 'exported network is run once for an image: leave one scale and no flip'
             )
-        name = f'{sample.index:06d}_{Path(image).stem}.bin'
+        name = names[sample.index]
         array = np.ascontiguousarray(sample.imgs[0][None])
-        array.tofile(folder / name)
+        with atomic_path(folder / name) as temporary:
+            array.tofile(temporary)
         entries.append(
             {
                 'file': name,

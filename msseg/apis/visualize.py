@@ -16,10 +16,11 @@ from matplotlib.figure import Figure
 from msseg.apis.fonts import drawable_names, fonts_for
 from msseg.datasets.palette import background_classes, default_palette
 from msseg.utils.atomic import atomic_path
-from msseg.utils.outputs import mark_png
+from msseg.utils.outputs import FIGURE_MARK, mark_png
 
 _IGNORED = (255, 255, 255)
 _FRAME = 128
+_FIGURE_DPI = 120
 _GAP = 4
 # A legend's text in pixels: a share of the image's longer side, within limits.
 _TEXT_SHARE, _SMALLEST_TEXT, _LARGEST_TEXT = 1 / 64, 12, 48
@@ -255,3 +256,15 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
         ) from error
     with atomic_path(path) as temporary:
         temporary.write_bytes(mark_png(content) if path.suffix.lower() == '.png' else content)
+
+
+def write_figure(path: str | Path, figure: Figure) -> None:
+    """Write a figure of matplotlib as PNG, atomically, making its folder.
+
+    Raises:
+        OSError: It cannot be written.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format='png', dpi=_FIGURE_DPI, metadata=FIGURE_MARK)

@@ -15,6 +15,7 @@ _PNG_MARK = b'tEXtSoftware\0msseg'
 PNG_MARK_CHUNK = (
     struct.pack('>I', len(_PNG_MARK) - 4) + _PNG_MARK + struct.pack('>I', zlib.crc32(_PNG_MARK))
 )
+FIGURE_MARK = {'Software': 'msseg'}  # the same, as matplotlib and Pillow take it
 HTML_MARK = '<meta name="generator" content="msseg">'
 CSV_HEAD = 'image,mIoU,aAcc,pixels'
 AREAS_HEAD = 'image,class_index,class,pixels,share,components'
@@ -96,7 +97,7 @@ class Outputs:
     """Gives out the paths of a run's results, or refuses them before anything is computed.
 
     No result lies outside of its folder (by ``..``, an absolute name or a symbolic link), replaces
-    an input or another result of the run, or, below a folder, a file that msseg has not written.
+    an input or another result of the run, or a picture, page or table that msseg has not written.
 
     Args:
         inputs: Files that the run reads.
@@ -107,22 +108,30 @@ class Outputs:
         self._input_ids: dict[tuple[int, int], str | Path] | None = None
         self._claimed: dict[str, str] = {}
 
-    def file(self, path: str | Path, who: str) -> Path:
+    def file(self, path: str | Path, who: str, suffix: str | None = None) -> Path:
         """Return the path of a single file that the user has named.
 
         Args:
             path: The file; it may be there.
             who: The option that names it, for errors.
+            suffix: What a file that is there must end with, such as ``.json``; None for anything.
 
         Raises:
             IsADirectoryError: It is a folder.
             ValueError: It is an input, or another result.
+            FileExistsError: It is there, and of another kind or not written by msseg.
         """
         path = Path(path)
         if path.is_dir():
             raise IsADirectoryError(f'{who} is {str(path)!r}, which is a folder; give a file name')
         self._refuse_input(path, who)
         self._claim(path, who)
+        if path.exists() and suffix is not None and path.suffix.lower() != suffix:
+            raise FileExistsError(
+                f'{who}: {str(path)!r} is there already and is no {suffix} file: give another name'
+            )
+        if os.path.lexists(path) and not _is_own(path):
+            _refuse_foreign(path, who)
         return path
 
     def files(self, folder: str | Path, names: Iterable[str], who: str) -> list[Path]:
@@ -152,10 +161,7 @@ class Outputs:
                 if not _is_own(path):
                     foreign.append(path)
         if foreign:
-            raise FileExistsError(
-                f'{who}: {str(foreign[0])!r} is there already and was not written by msseg '
-                f'({len(foreign)} such files): name another folder, or move it away'
-            )
+            _refuse_foreign(foreign[0], who, f' ({len(foreign)} such files)')
         return paths
 
     def _refuse_outside(self, folder: Path, names: Sequence[str], who: str) -> None:
@@ -208,6 +214,13 @@ def _identified(paths: Iterable[str | Path]) -> Iterator[tuple[tuple[int, int], 
         yield (found.st_dev, found.st_ino), path
 
 
+def _refuse_foreign(path: Path, who: str, more: str = '') -> None:
+    raise FileExistsError(
+        f'{who}: {str(path)!r} is there already and was not written by msseg{more}: name another '
+        'place, or move it away'
+    )
+
+
 def _is_below(path: str, root: str) -> bool:
     return os.path.commonpath([path, root]) == root
 
@@ -218,11 +231,12 @@ def _is_own(path: Path) -> bool:
         files = [file for file in path.rglob('*') if not file.is_dir()]
         return all(file.suffix in ('.png', '.npy') and _is_own(file) for file in files)
     marks = _MARKS.get(path.suffix.lower())
-    if marks is None:
+    if not path.exists():  # a link that leads nowhere
         return True
-    try:
-        with path.open('rb') as file:
-            head = file.read(_HEAD_BYTES)
-    except FileNotFoundError:  # a link that leads nowhere
+    if not path.is_file():  # a pipe or a device, which could be read for ever
+        return False
+    if marks is None or path.stat().st_size == 0:
         return True
+    with path.open('rb') as file:
+        head = file.read(_HEAD_BYTES)
     return any(mark in head for mark in marks)

@@ -73,3 +73,12 @@ def test_mistakes_are_one_line_and_leave_nothing(convert, source, tmp_path, monk
     monkeypatch.setitem(sys.modules, 'mindspore_lite', None)
     assert 'mindspore_lite' in convert(source, tmp_path / 'a.ms')
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize('link', ['out.ms', 'out.ms.json'])
+@pytest.mark.parametrize('read', ['net.onnx', 'net.onnx.json'])
+def test_what_is_read_is_not_replaced(convert, source, tmp_path, link, read):
+    (tmp_path / link).symlink_to(tmp_path / read)
+    before = (tmp_path / read).read_text()
+    assert 'which is read: give another name' in convert(source, tmp_path / 'out.ms')
+    assert (tmp_path / read).read_text() == before

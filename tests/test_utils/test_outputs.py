@@ -107,6 +107,27 @@ def test_folders_and_files_are_not_taken_for_each_other(tmp_path):
         Outputs().file(tmp_path, '--out')
 
 
+def test_a_single_picture_of_the_users_is_kept_too(tmp_path):
+    path = tmp_path / 'a.png'
+    path.write_bytes(GREY)
+    with pytest.raises(FileExistsError, match=r"--out: '.*a\.png' is there already and was not"):
+        Outputs().file(path, '--out')
+    path.write_bytes(b'')  # as tempfile makes them
+    assert Outputs().file(path, '--out') == path
+    path.write_bytes(mark_png(GREY))
+    assert Outputs().file(path, '--out') == path
+    (tmp_path / 'a.jpg').write_bytes(GREY)
+    with pytest.raises(FileExistsError, match=r"--json: '.*a\.jpg' is .* no \.json file"):
+        Outputs().file(tmp_path / 'a.jpg', '--json', '.json')
+    assert Outputs().file(tmp_path / 'new.txt', '--json', '.json') == tmp_path / 'new.txt'
+
+
+def test_a_pipe_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / 'a.png')
+    with pytest.raises(FileExistsError, match='was not written by msseg'):
+        Outputs().files(tmp_path, ['a.png'], '--out')
+
+
 def test_a_marked_picture_is_a_whole_picture(tmp_path):
     path = Path(tmp_path, 'a.png')
     path.write_bytes(mark_png(GREY))

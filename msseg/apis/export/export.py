@@ -28,6 +28,7 @@ from msseg.utils.atomic import atomic_path
 from msseg.utils.compile_cache import switch_off_compile_cache
 from msseg.utils.device import setup_device
 from msseg.utils.logging import get_logger
+from msseg.utils.outputs import Outputs
 from msseg.version import __version__
 
 
@@ -59,6 +60,9 @@ def export_model(
     out = Path(out)
     options.check(out, setup_device(device))
     checkpoint = find_checkpoint(cfg, checkpoint)
+    outputs = Outputs([cfg.filename, checkpoint, *images])
+    for target in (out, sidecar(out)):
+        outputs.file(target, '--out')
     preprocessing = describe_preprocessing(cfg, options.include_preprocessing)
     images = images or find_images(cfg, options.size)
     model, meta = _load(cfg, checkpoint)
