@@ -6,8 +6,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from msseg.utils.arguments import ArgumentError
-from msseg.utils.arguments import check_arguments as check_values
+from msseg.utils.arguments import ArgumentError, check_value, has_bounds, type_hints
 from msseg.utils.shown import shown
 from msseg.utils.signature import accepted_arguments, constructors
 from msseg.utils.suggest import did_you_mean
@@ -190,8 +189,9 @@ def call_with_cfg(entry: Callable, cfg: dict, **default_args: Any) -> Any:
 def _call(entry: Callable, name: str, arguments: dict, cfg: dict) -> Any:
     check_arguments(entry, arguments, cfg, name)
     try:
-        for function in constructors(entry):  # a user's, which may not check its own
-            check_values(function, arguments, name, ranges_only=True)
+        for argument, hint in argument_hints(entry).items():
+            if argument in arguments:
+                check_value(arguments[argument], hint, argument, name)
         return entry(**arguments)
     except ArgumentError as error:
         file = config_file(cfg, error.argument) if error.argument in cfg else None
@@ -224,6 +224,21 @@ def check_arguments(entry: Callable, arguments: dict, cfg: dict, name: str = '')
                 f'{f" (set in {file})" if file else ""}.'
                 f'{did_you_mean(key, accepted) or f" It takes {sorted(accepted)}."}'
             )
+
+
+def argument_hints(entry: Callable) -> dict[str, Any]:
+    """Return the type hints that arguments of a class or function must fit, by their name.
+
+    Of this package's own all are returned, of others' those only that declare ranges.
+    """
+    hints: dict[str, Any] = {}
+    for function in constructors(entry):
+        is_own = (getattr(function, '__module__', None) or '').partition('.')[
+            0
+        ] == __name__.partition('.')[0]
+        found = type_hints(function)
+        hints = {**{k: h for k, h in found.items() if is_own or has_bounds(h)}, **hints}
+    return hints
 
 
 def add_config_path(error: Exception, where: str) -> None:

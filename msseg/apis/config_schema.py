@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from msseg.config import Config
@@ -20,6 +20,8 @@ from msseg.config.checking import (
     takes,
     takes_anything,
 )
+from msseg.registry import argument_hints
+from msseg.utils.arguments import File, PositiveInt, Seed
 from msseg.utils.signature import accepted_arguments, named_arguments
 from msseg.utils.upstream_names import refuse_1x
 
@@ -55,6 +57,15 @@ TOP_LEVEL = {
     'gpu_ids': 'ignored: see --device-id',
     'device': 'ignored: see --device',
     'auto_resume': 'ignored: see --auto-resume',
+}
+_TOP_LEVEL_HINTS = {
+    'work_dir': File | None,
+    'load_from': File | None,
+    'resume_from': File | None,
+    'load_partial_backbone': bool,
+    'seed': Seed | None,
+    'log_level': str | int,
+    'workflow': Sequence | None,
 }
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 _LOADER_ONLY = ('drop_last', 'dist', 'persistent_workers', 'pin_memory', 'prefetch_factor')
@@ -124,37 +135,37 @@ def lay_options(cfg: Config, cfg_options: Mapping[str, Any] | None) -> None:
 @functools.cache
 def get_schema() -> Schema:
     """Return what consumes which dict of a config."""
+    from msseg.datasets import TrainLoader
     from msseg.datasets.builder import DATASETS, PIPELINES
     from msseg.models.builder import BACKBONES, HEADS, LOSSES, NECKS, PIXEL_SAMPLERS, SEGMENTORS
     from msseg.models.layers import ACTIVATION_LAYERS, CONV_LAYERS, NORM_LAYERS, Conv2d
+    from msseg.models.segmentors.inference_options import test_cfg as read_test_cfg
     from msseg.runner import HOOKS, OPTIMIZERS, RUNNERS
 
-    dataset = registered(DATASETS, also=['separate_eval'])
-    hook = registered(HOOKS, also=['priority'])
-    loader = takes(
-        'the data loader', 'samples_per_gpu', 'workers_per_gpu', 'worker_timeout', 'shuffle'
+    # in a config a list of folders stands for a data set of each
+    folders = File | Sequence[File | None] | None
+    dataset = registered(
+        DATASETS, separate_eval=bool, img_dir=folders, ann_dir=folders, split=folders
     )
-    test_cfg = takes('inference', 'mode', 'crop_size', 'stride', 'merge', 'swap_seg_labels')
+    hook = registered(HOOKS, priority=int | str)
+    of_program = ('dataset', 'seed', 'rank', 'world_size')
+    splits = dict.fromkeys(('train', 'val', 'test', *_LOADERS), Any)
+    test_cfg = takes('inference', read_test_cfg, without=['num_channels'])
     return Schema(
         top_level=TOP_LEVEL,
+        hints=_TOP_LEVEL_HINTS,
         by_path={
             'model': registered(SEGMENTORS),
             'model.test_cfg': test_cfg,
             'test_cfg': test_cfg,
-            'data': takes(
-                'data',
-                'samples_per_gpu',
-                'workers_per_gpu',
-                'worker_timeout',
-                'train',
-                'val',
-                'test',
-                *_LOADERS,
-            ),
+            'data': takes('data', TrainLoader, without=[*of_program, 'shuffle'], **splits),
             **{f'data.{split}': dataset for split in ('train', 'val', 'test')},
-            **{f'data.{name}': loader for name in _LOADERS},
+            **{
+                f'data.{name}': takes('the data loader', TrainLoader, without=of_program)
+                for name in _LOADERS
+            },
             **_training_rules(),
-            'optimizer': registered(OPTIMIZERS, also=['paramwise_cfg'], without=['params']),
+            'optimizer': registered(OPTIMIZERS, without=['params'], paramwise_cfg=Mapping | None),
             'runner': registered(RUNNERS, without=_RUNNER_INTERNAL),
             'log_config.hooks': hook,
             'custom_hooks': hook,
@@ -170,8 +181,8 @@ def get_schema() -> Schema:
             'datasets': dataset,
             'pipeline': registered(PIPELINES),
             'transforms': registered(PIPELINES),
-            'norm_cfg': registered(NORM_LAYERS, ['requires_grad'], ['num_features']),
-            'act_cfg': registered(ACTIVATION_LAYERS, ['inplace']),
+            'norm_cfg': registered(NORM_LAYERS, ['num_features'], requires_grad=bool),
+            'act_cfg': registered(ACTIVATION_LAYERS, inplace=bool),
             'conv_cfg': registered(CONV_LAYERS, without=named_arguments(Conv2d)),
         },
         registries=(HEADS, LOSSES, BACKBONES, NECKS, DATASETS, PIPELINES, HOOKS),
@@ -189,29 +200,39 @@ _RUNNER_INTERNAL = ('train_step', 'model', 'loader', 'work_dir', 'logger', 'meta
 def _training_rules() -> dict[str, Rule]:
     from msseg.runner import GradClip
     from msseg.runner.hooks import CheckpointHook, EvalHook
-    from msseg.runner.loss_scaler import LossScaler
+    from msseg.runner.loss_scaler import LossScale, LossScaler
+    from msseg.runner.optimizer import paramwise_settings
 
-    evaluation = accepted_arguments(EvalHook) - {'evaluate', 'reported', 'coverage'}
-    scale = takes('loss_scale', *accepted_arguments(LossScaler))
+    scale = takes('loss_scale', LossScaler)
     return {
-        'evaluation': takes('evaluation', 'metric', 'loss', *evaluation),
-        'checkpoint_config': takes('checkpoint_config', *accepted_arguments(CheckpointHook)),
+        'evaluation': takes(
+            'evaluation',
+            EvalHook,
+            without=['evaluate', 'reported', 'coverage'],
+            metric=str | Sequence[str],
+            loss=bool,
+        ),
+        'checkpoint_config': takes('checkpoint_config', CheckpointHook),
         'lr_config': _lr_config,
         'optimizer_config': takes(
-            'optimizer_config', 'type', 'grad_clip', 'cumulative_iters', 'loss_scale'
+            'optimizer_config',
+            type=str,
+            grad_clip=Mapping | None,
+            cumulative_iters=PositiveInt,
+            loss_scale=LossScale,
         ),
-        'fp16': takes('fp16', 'loss_scale'),
+        'fp16': takes('fp16', loss_scale=LossScale),
         'fp16.loss_scale': scale,
         'optimizer_config.loss_scale': scale,
         'bf16': takes('bf16'),
-        'optimizer_config.grad_clip': takes('grad_clip', *accepted_arguments(GradClip)),
-        'optimizer.paramwise_cfg': takes(
-            'paramwise_cfg', 'custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult'
-        ),
+        'optimizer_config.grad_clip': takes('grad_clip', GradClip),
+        'optimizer.paramwise_cfg': takes('paramwise_cfg', paramwise_settings),
         'optimizer.paramwise_cfg.custom_keys': takes_anything,
-        'log_config': takes('log_config', 'interval', 'hooks'),
-        'auto_scale_lr': takes('auto_scale_lr', 'enable', 'base_batch_size'),
-        'custom_imports': takes('custom_imports', 'imports', 'allow_failed_imports'),
+        'log_config': takes('log_config', interval=PositiveInt, hooks=Any),
+        'auto_scale_lr': takes('auto_scale_lr', enable=bool, base_batch_size=PositiveInt),
+        'custom_imports': takes(
+            'custom_imports', imports=str | Sequence[str], allow_failed_imports=bool
+        ),
     }
 
 
@@ -222,6 +243,8 @@ def _lr_config(node: Mapping[str, Any]) -> Accepts:
     policy = node.get('policy')
     if not isinstance(policy, str):
         raise KeyError(f"lr_config.policy is {policy!r}, expected a name such as 'poly'")
-    arguments = accepted_arguments(get_policy(policy)) - {'base_lr', 'progress', 'total'}
+    schedule = get_policy(policy)
+    arguments = accepted_arguments(schedule) - {'base_lr', 'progress', 'total'}
     own = named_arguments(LrUpdaterHook)
-    return Accepts(f'lr_config with policy {policy!r}', frozenset({*own, *arguments}))
+    hints = {**argument_hints(schedule), **argument_hints(LrUpdaterHook)}
+    return Accepts(f'lr_config with policy {policy!r}', frozenset({*own, *arguments}), hints)

@@ -8,9 +8,11 @@ from msseg.apis.build import loader_options, required
 from msseg.apis.precision import loss_scale_of
 from msseg.config import Config
 from msseg.models import SegmentorWithLoss
+from msseg.registry import call_with_cfg
 from msseg.runner import GradClip, TrainStep, build_optimizer
 from msseg.runner.grad_reducer import GradReducer
 from msseg.runner.loss_scaler import build_loss_scaler
+from msseg.utils.arguments import PositiveInt, check_value
 from msseg.utils.dist import get_world_size
 from msseg.utils.logging import get_logger
 
@@ -30,7 +32,7 @@ def build_train_step(model: nn.Cell, cfg: Config, skip_nonfinite: bool = False) 
     return TrainStep(
         SegmentorWithLoss(model),
         optimizer,
-        GradClip(**clip) if clip else None,
+        call_with_cfg(GradClip, clip) if clip else None,
         build_loss_scaler(scale) if scale is not None else None,
         options.get('cumulative_iters', 1),
         GradReducer(optimizer.parameters) if get_world_size() > 1 else None,
@@ -49,17 +51,18 @@ def scale_lr(cfg: Config) -> dict:
 
     Source: MMDetection 2.x with MMCV 1.7, ``auto_scale_lr`` in ``tools/train.py``.
     """
-    optimizer = dict(required(cfg, 'optimizer'))
+    optimizer = required(cfg, 'optimizer').copy()
     options = cfg.get('auto_scale_lr') or {}
     if not options.get('enable', False) or 'lr' not in optimizer:
         return optimizer
     base = options.get('base_batch_size')
-    if isinstance(base, bool) or not isinstance(base, int) or base < 1:
+    if base is None:
         raise ValueError(
             f'auto_scale_lr.base_batch_size is {base!r}, expected the batch size that '
             f'optimizer.lr={optimizer["lr"]!r} is meant for, as in '
             'auto_scale_lr=dict(enable=True, base_batch_size=16)'
         )
+    check_value(base, PositiveInt, 'base_batch_size', 'auto_scale_lr')
     batch = loader_options(cfg, 'train')['samples_per_gpu'] * get_world_size()
     before, optimizer['lr'] = optimizer['lr'], optimizer['lr'] * batch / base
     get_logger().info(

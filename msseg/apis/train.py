@@ -34,14 +34,12 @@ from msseg.datasets import CustomDataset, TestLoader, TrainLoader
 from msseg.registry import build_from_cfg
 from msseg.runner import RUNNERS, Runner
 from msseg.runner.hooks import (
-    CheckpointHook,
-    EvalHook,
     IterTimerHook,
-    LrUpdaterHook,
     NaNGuardHook,
     ProgressHook,
     StopSignalHook,
 )
+from msseg.utils.arguments import check_value
 from msseg.utils.compile_cache import separate_compile_cache
 from msseg.utils.device import set_seed, setup_device
 from msseg.utils.dist import (
@@ -236,7 +234,7 @@ def register_hooks(runner: Runner, cfg: Config, evaluation: dict | None) -> None
     then the loggers, the evaluation, and last the checkpoint, which so holds the newest best score.
     """
     by_epoch = {'by_epoch': runner.by_epoch}
-    runner.register_hook(LrUpdaterHook(**required(cfg, 'lr_config')), 'VERY_HIGH')
+    runner.register_hook(required(cfg, 'lr_config'), 'VERY_HIGH', type='LrUpdaterHook')
     guards = own_guards(cfg)
     for guard in guards or [NaNGuardHook()]:
         runner.register_hook(guard, 'HIGH')
@@ -249,12 +247,12 @@ def register_hooks(runner: Runner, cfg: Config, evaluation: dict | None) -> None
     log_config = cfg.get('log_config') or {}
     for hook in log_config.get('hooks', [{'type': 'TextLoggerHook'}]):
         interval = {'interval': log_config['interval']} if 'interval' in log_config else {}
-        runner.register_hook({**by_epoch, **interval, **hook}, 'BELOW_NORMAL')
+        runner.register_hook(hook, 'BELOW_NORMAL', **by_epoch, **interval)
     if evaluation is not None:
-        runner.register_hook(EvalHook(**{**by_epoch, **evaluation}), 'LOW')
+        runner.register_hook(evaluation, 'LOW', **by_epoch, type='EvalHook')
     checkpoint = cfg.get('checkpoint_config')
     if checkpoint is not None:
-        runner.register_hook(CheckpointHook(**{**by_epoch, **checkpoint}), 'VERY_LOW')
+        runner.register_hook(checkpoint, 'VERY_LOW', **by_epoch, type='CheckpointHook')
 
 
 def own_guards(cfg: Config) -> list[dict]:
@@ -277,10 +275,9 @@ def evaluation_of(
         is_over: Whether to interrupt an evaluation, asked after each image.
         dataset: The images of ``data.val``; built when they are not given.
     """
-    options = dict(cfg.get('evaluation') or {})
+    options = (cfg.get('evaluation') or {}).copy()
     metrics, with_loss = options.pop('metric', 'mIoU'), options.pop('loss', False)
-    if not isinstance(with_loss, bool):
-        raise ValueError(f'evaluation.loss is {with_loss!r}, expected True or False')
+    check_value(with_loss, bool, 'loss', 'evaluation')
     dataset = build_split(cfg, 'val') if dataset is None else dataset
     check_classes(model, dataset)
     with scoring(dataset, metrics):
@@ -307,9 +304,6 @@ def evaluation_of(
         get_logger().info('%s', scores.table())
         return scores.as_dict()
 
-    return {
-        'evaluate': evaluate_now,
-        'reported': reported,
-        'coverage': lambda key: newest[0].coverage(key),
-        **options,
-    }
+    options['evaluate'], options['reported'] = evaluate_now, reported
+    options['coverage'] = lambda key: newest[0].coverage(key)
+    return options

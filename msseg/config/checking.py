@@ -14,7 +14,8 @@ from msseg.config.config import Config
 from msseg.config.merge import DELETE_KEY
 from msseg.config.provenance import split_key
 from msseg.config.writer import find_unwritable
-from msseg.registry import Registry, config_file, config_path, describe_unknown
+from msseg.registry import Registry, argument_hints, config_file, config_path, describe_unknown
+from msseg.utils.arguments import ArgumentError, check_value
 from msseg.utils.logging import get_logger, warn_once
 from msseg.utils.shown import shown
 from msseg.utils.signature import accepted_arguments
@@ -25,10 +26,17 @@ _NEAR_MISS = 0.85  # similarity from which a top-level name counts as a misspell
 
 @dataclass(frozen=True)
 class Accepts:
-    """Who takes the keys of a dict, and which keys those are; None stands for any."""
+    """What takes the keys of a dict.
+
+    Attributes:
+        who: Its name.
+        keys: The keys, None for any.
+        hints: Type hints that their values must fit, by key.
+    """
 
     who: str
     keys: frozenset[str] | None
+    hints: Mapping[str, Any] = field(default_factory=dict)
 
 
 Rule = Callable[[Mapping[str, Any]], Accepts | None]
@@ -40,6 +48,7 @@ class Schema:
 
     Args:
         top_level: The documented top-level keys, and what each is for.
+        hints: Type hints that values of top-level keys must fit.
         by_path: Rules by dotted path, list indices left out (``data.train``).
         by_key: Rules by the last key of the path, wherever it stands (``backbone``).
         registries: Where a ``type`` is looked up that no rule covers.
@@ -49,6 +58,7 @@ class Schema:
     """
 
     top_level: Mapping[str, str]
+    hints: Mapping[str, Any] = field(default_factory=dict)
     by_path: Mapping[str, Rule] = field(default_factory=dict)
     by_key: Mapping[str, Rule] = field(default_factory=dict)
     registries: tuple[Registry, ...] = ()
@@ -67,9 +77,21 @@ class Schema:
         return None
 
 
-def takes(who: str, *keys: str) -> Rule:
-    """Return the rule of a dict with fixed keys."""
-    accepts = Accepts(who, frozenset(keys))
+def takes(who: str, *entries: Callable | str, without: Iterable[str] = (), **hints: Any) -> Rule:
+    """Return the rule of a dict with fixed keys.
+
+    Args:
+        who: What takes them, for messages.
+        entries: Keys, or classes and functions whose arguments are keys.
+        without: Arguments of these that do not come from configs.
+        **hints: Other keys, with the type hints that their values must fit.
+    """
+    names = {*hints, *(entry for entry in entries if isinstance(entry, str))}
+    for entry in entries:
+        if not isinstance(entry, str):
+            names |= accepted_arguments(entry)
+            hints = {**argument_hints(entry), **hints}
+    accepts = Accepts(who, frozenset(names - {*without}), hints)
     return lambda node: accepts
 
 
@@ -78,13 +100,14 @@ def takes_anything(node: Mapping[str, Any]) -> Accepts:
     return Accepts('anything', None)
 
 
-def registered(registry: Registry, also: Iterable[str] = (), without: Iterable[str] = ()) -> Rule:
+def registered(registry: Registry, without: Iterable[str] = (), **hints: Any) -> Rule:
     """Return the rule of a dict that a registry builds from.
 
     Args:
         registry: Where ``type`` is looked up.
-        also: Keys taken besides ``type`` and the entry's arguments.
         without: Arguments that do not come from configs.
+        **hints: Keys taken besides ``type`` and the entry's arguments, and those whose values
+            may be others in a config, with the type hints that these must fit.
     """
 
     def rule(node: Mapping[str, Any]) -> Accepts | None:
@@ -96,9 +119,10 @@ def registered(registry: Registry, also: Iterable[str] = (), without: Iterable[s
         if not callable(entry):
             return None  # what builds it says what is wrong
         arguments = accepted_arguments(entry)
+        own = {**argument_hints(entry), **hints}
         if arguments is None:
-            return Accepts(entry.__name__, None)
-        return Accepts(entry.__name__, frozenset({'type', *also, *arguments} - {*without}))
+            return Accepts(entry.__name__, None, own)
+        return Accepts(entry.__name__, frozenset({'type', *hints, *arguments} - {*without}), own)
 
     return rule
 
@@ -108,13 +132,14 @@ class Problem(NamedTuple):
 
     Attributes:
         kind: ``'key'``: at the top, and nearly a documented one; ``'type'``: names nothing;
-            ``'argument'``: not taken; ``'value'``: no dict where one belongs.
+            ``'argument'``: not taken; ``'value'``: no dict where one belongs; ``'range'``: of a
+            wrong kind or out of range.
         node: The dict that holds it.
         key: The key.
         error: What to raise of it.
     """
 
-    kind: Literal['key', 'type', 'argument', 'value']
+    kind: Literal['key', 'type', 'argument', 'value', 'range']
     node: Mapping[str, Any]
     key: str
     error: KeyError | TypeError
@@ -131,6 +156,7 @@ def check_config(cfg: Config, schema: Schema, parts: Iterable[str] | None = None
     Raises:
         KeyError: A top-level key that is nearly a documented one, or an unknown ``type``.
         TypeError: A key that what consumes its dict does not take, or no dict where one belongs.
+        ArgumentError: A value of a wrong kind or out of range.
     """
     for problem in find_problems(cfg, schema, parts):
         raise problem.error
@@ -150,7 +176,7 @@ def find_problems(
             yield Problem('key', cfg._cfg_dict, key, error)
     for key in schema.top_level if parts is None else parts:
         if key in cfg:
-            yield from _find_no_dict(cfg._cfg_dict, key, (key,), schema)
+            yield from _find_misfit(cfg._cfg_dict, key, (key,), schema, schema.hints, '')
             yield from _find(cfg[key], (key,), schema)
 
 
@@ -165,6 +191,32 @@ def _find_no_dict(
         expected = 'a dict, or a list of them' if name in schema.lists else 'a dict'
         error = TypeError(f'{name} is {shown(value)}{_set_in(parent, key)}, expected {expected}')
         yield Problem('value', parent, key, error)
+
+
+def _find_misfit(
+    parent: Mapping[str, Any],
+    key: str,
+    path: tuple[str, ...],
+    schema: Schema,
+    hints: Mapping[str, Any],
+    who: str,
+) -> Iterator[Problem]:
+    """Yield a value that is not of the kind or in the range that belongs there."""
+    is_dict = True
+    for problem in _find_no_dict(parent, key, path, schema):
+        is_dict = False
+        yield problem
+    if is_dict and key in hints and '.'.join(path) not in schema.meaningless:
+        try:
+            check_value(parent[key], hints[key], key, who)
+        except ArgumentError as error:
+            where = config_path(parent)
+            error.args = (
+                f'{where}: {error}{_set_in(parent, key)}'
+                if where
+                else str(error) + _set_in(parent, key),
+            )
+            yield Problem('range', parent, key, error)
 
 
 def _find(value: Any, path: tuple[str, ...], schema: Schema) -> Iterator[Problem]:
@@ -187,7 +239,8 @@ def _find(value: Any, path: tuple[str, ...], schema: Schema) -> Iterator[Problem
                 f'{did_you_mean(str(key), accepts.keys) or f" It takes {sorted(accepts.keys)}."}'
             )
             yield Problem('argument', value, key, error)
-        yield from _find_no_dict(value, key, child_path, schema)
+        hints, who = (accepts.hints, accepts.who) if accepts else ({}, '')
+        yield from _find_misfit(value, key, child_path, schema, hints, who)
         yield from _find(child, child_path, schema)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os.path as osp
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -17,9 +17,20 @@ from msseg.datasets.pipelines import Compose, LoadAnnotations
 from msseg.datasets.pipelines.label_file import parse_label_map
 from msseg.datasets.result_files import outputs_of, sample_names, write_label_file
 from msseg.datasets.sample_rng import current_rng
-from msseg.utils.arguments import Range
+from msseg.registry import call_with_cfg
+from msseg.utils.arguments import (
+    File,
+    Int32,
+    NonEmpty,
+    NonNegativeInt,
+    Range,
+    Seed,
+    checked,
+)
 from msseg.utils.logging import get_logger
 from msseg.utils.outputs import are_unique
+
+Byte = Annotated[int, Range(0, 255)]
 
 
 @DATASETS.register_module()
@@ -65,32 +76,32 @@ class CustomDataset:
     CLASSES: Sequence[str] | None = None
     PALETTE: Sequence[Sequence[int]] | None = None
 
+    @checked
     def __init__(
         self,
-        pipeline: Sequence[dict],
-        img_dir: str | None = None,
-        img_suffix: str | Sequence[str] = '.jpg',
-        ann_dir: str | None = None,
+        pipeline: Sequence[Mapping | Callable],
+        img_dir: File | None = None,
+        img_suffix: str | NonEmpty[str] = '.jpg',
+        ann_dir: File | None = None,
         seg_map_suffix: str = '.png',
-        split: str | None = None,
-        data_root: str | None = None,
+        split: File | None = None,
+        data_root: File | None = None,
         test_mode: bool = False,
-        ignore_index: int = 255,
+        ignore_index: Int32 = 255,
         reduce_zero_label: bool = False,
-        classes: str | Sequence[str] | None = None,
-        palette: Sequence[Sequence[int]] | None = None,
-        label_map: dict | None = None,
-        num_samples: int | None = None,
+        classes: File | Sequence[str] | None = None,
+        palette: Sequence[tuple[Byte, Byte, Byte]] | None = None,
+        label_map: Mapping | None = None,
+        num_samples: NonNegativeInt | None = None,
         val_fraction: Annotated[float, Range(0, 1, above=True, below=True)] | None = None,
-        split_seed: int = 0,
+        split_seed: Seed = 0,
         part: Literal['train', 'val'] | None = None,
-        gt_seg_map_loader_cfg: dict | None = None,
-        file_client_args: dict | None = None,
+        gt_seg_map_loader_cfg: Mapping | None = None,
+        file_client_args: Mapping | None = None,
     ) -> None:
         who = type(self).__name__
         self.file_client_args = dict(file_client_args or {'backend': 'disk'})
         self.file_client = open_disk(who, file_client_args)
-        _check_texts(who, img_dir=img_dir, ann_dir=ann_dir, split=split, data_root=data_root)
         self.pipeline = Compose(pipeline)
         self.img_suffix = img_suffix
         self.seg_map_suffix = seg_map_suffix
@@ -113,7 +124,7 @@ class CustomDataset:
             )
         self.custom_classes = classes is not None
         self.class_map = self._with_ignored(choice.class_map)
-        self.gt_seg_map_loader = LoadAnnotations(**(gt_seg_map_loader_cfg or {}))
+        self.gt_seg_map_loader = call_with_cfg(LoadAnnotations, gt_seg_map_loader_cfg or {})
         if test_mode and self.CLASSES is None:
             raise ValueError(f'{who}: the classes are unknown; give classes=[…], their names')
         img_infos = self.load_annotations(
@@ -140,11 +151,6 @@ class CustomDataset:
         return {old: self.ignore_index if new < 0 else new for old, new in class_map.items()}
 
     def _first(self, img_infos: list[dict], num_samples: int | None) -> list[dict]:
-        if num_samples is not None and (not isinstance(num_samples, int) or num_samples < 0):
-            raise ValueError(
-                f'{type(self).__name__}: num_samples={num_samples!r}; expected how many of the '
-                'first images to use, None or 0 for all'
-            )
         return img_infos[: num_samples or None]
 
     def __len__(self) -> int:
@@ -347,14 +353,3 @@ def check_labels(dataset: Any) -> None:
         )
     if hasattr(dataset, 'check_labels'):
         dataset.check_labels()
-
-
-def _check_texts(who: str, **arguments: Any) -> None:
-    for name, value in arguments.items():
-        if value is not None and not isinstance(value, (str, Path)):
-            advice = (
-                'build the data set by build_dataset, which joins one data set for each'
-                if isinstance(value, (list, tuple))
-                else 'give a path'
-            )
-            raise TypeError(f'{who}: {name}={value!r}; {advice}')

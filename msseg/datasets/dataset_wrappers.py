@@ -13,6 +13,7 @@ import numpy as np
 from msseg.datasets.builder import DATASETS
 from msseg.datasets.custom import check_labels
 from msseg.datasets.sample_rng import get_filename
+from msseg.utils.arguments import PositiveInt, checked
 
 
 @DATASETS.register_module()
@@ -29,11 +30,10 @@ class ConcatDataset:
     Source: MMSegmentation 0.30 ``ConcatDataset``.
     """
 
+    @checked
     def __init__(self, datasets: Sequence[Any], separate_eval: bool = True) -> None:
         if not datasets:
             raise ValueError('ConcatDataset: there is no data set to join')
-        if not isinstance(separate_eval, bool):
-            raise TypeError(f'ConcatDataset: separate_eval={separate_eval!r}; expected a boolean')
         first = datasets[0]
         for other in datasets[1:]:
             for name in ('CLASSES', 'ignore_index'):
@@ -125,9 +125,8 @@ class RepeatDataset:
     Source: MMSegmentation 0.30 ``RepeatDataset``.
     """
 
-    def __init__(self, dataset: Any, times: int) -> None:
-        if isinstance(times, bool) or not isinstance(times, int) or times < 1:
-            raise ValueError(f'RepeatDataset: times={times!r}; expected a whole number above 0')
+    @checked
+    def __init__(self, dataset: Any, times: PositiveInt) -> None:
         self.dataset = dataset
         self.times = times
         self.CLASSES = dataset.CLASSES

@@ -8,6 +8,7 @@ from typing import Any
 from msseg.datasets.builder import DATASETS
 from msseg.datasets.custom import CustomDataset
 from msseg.datasets.required_split import required_split
+from msseg.utils.arguments import File
 
 
 @DATASETS.register_module()
@@ -52,7 +53,7 @@ class PascalContextDataset(CustomDataset):
 
     def __init__(
         self,
-        split: str,
+        split: File,
         img_suffix: str | Sequence[str] = '.jpg',
         seg_map_suffix: str = '.png',
         reduce_zero_label: bool = False,
@@ -108,7 +109,7 @@ class PascalContextDataset59(CustomDataset):
 
     def __init__(
         self,
-        split: str,
+        split: File,
         img_suffix: str | Sequence[str] = '.jpg',
         seg_map_suffix: str = '.png',
         reduce_zero_label: bool = True,

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from msseg.datasets.sample_rng import get_filename, load_sample, name_sample
-from msseg.datasets.train_loader import check_count, check_timeout
+from msseg.datasets.train_loader import Timeout, Workers
 from msseg.datasets.transport import pack, unpack
 from msseg.datasets.worker_pool import HANG_AFTER_S, WorkerPool, usable_workers
+from msseg.utils.arguments import checked
 from msseg.utils.stop_signals import leave_when_stuck
 
 _NO_LABEL = np.zeros(0, np.uint8)
@@ -48,17 +49,16 @@ class TestLoader:
 
     __test__ = False
 
+    @checked
     def __init__(
         self,
         dataset: Any,
-        workers_per_gpu: int,
+        workers_per_gpu: Workers,
         rank: int = 0,
         world_size: int = 1,
         with_labels: bool = True,
-        worker_timeout: float = HANG_AFTER_S,
+        worker_timeout: Timeout = HANG_AFTER_S,
     ) -> None:
-        check_count('workers_per_gpu', workers_per_gpu, 0)
-        check_timeout(worker_timeout)
         self.dataset = dataset
         self.num_workers = usable_workers(workers_per_gpu)
         self.with_labels = with_labels

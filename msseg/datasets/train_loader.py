@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
@@ -11,9 +12,12 @@ from msseg.datasets.heartbeat import note_sample
 from msseg.datasets.sample_rng import get_filename, load_sample
 from msseg.datasets.sampler import BatchPlan, BatchSampler
 from msseg.datasets.worker_pool import HANG_AFTER_S, WorkerPool, usable_workers
+from msseg.utils.arguments import Range, Seed, checked
 from msseg.utils.logging import warn_once
 from msseg.utils.stop_signals import leave_when_stuck
 
+Workers = Annotated[int, Range(0, 1024)]
+Timeout = Annotated[float, Range(0, math.inf, above=True)]
 _SHAPE_ADVICE = (
     'samples of a batch must be of one size: end the pipeline with RandomCrop(crop_size=…) and '
     'Pad(size=…) of that size'
@@ -55,21 +59,18 @@ class TrainLoader:
         ValueError: An empty data set or a number out of range.
     """
 
+    @checked
     def __init__(
         self,
         dataset: Any,
-        samples_per_gpu: int,
-        workers_per_gpu: int,
-        seed: int,
+        samples_per_gpu: Annotated[int, Range(1, 2**20)],
+        workers_per_gpu: Workers,
+        seed: Seed,
         shuffle: bool = True,
         rank: int = 0,
         world_size: int = 1,
-        worker_timeout: float = HANG_AFTER_S,
+        worker_timeout: Timeout = HANG_AFTER_S,
     ) -> None:
-        check_count('samples_per_gpu', samples_per_gpu, 1)
-        check_count('workers_per_gpu', workers_per_gpu, 0)
-        check_timeout(worker_timeout)
-        check_count('seed', seed, 0)
         if len(dataset) == 0:
             raise ValueError(f'{type(dataset).__name__} is empty: there is nothing to train on')
         self.dataset = dataset
@@ -162,18 +163,6 @@ class TrainLoader:
         for pool in self._pools:
             pool.close()
         self._pools.clear()
-
-
-def check_count(name: str, value: Any, least: int) -> None:
-    """Raise ValueError unless a value is a whole number of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-        raise ValueError(f'{name}={value!r}; expected a whole number of at least {least}')
-
-
-def check_timeout(seconds: Any) -> None:
-    """Raise ValueError unless a value is a number of seconds above 0."""
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
-        raise ValueError(f'worker_timeout={seconds!r}; expected a number of seconds above 0')
 
 
 def _get(sample: Any, key: str, filename: str) -> np.ndarray:

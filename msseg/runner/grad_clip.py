@@ -1,8 +1,13 @@
 """Gradient norm and clipping."""
 
 import math
+from typing import Annotated, Literal
 
 from mindspore import Tensor, nn, ops
+
+from msseg.utils.arguments import Positive, Range, checked
+
+NormType = Annotated[float, Range(0, math.inf, above=True)] | Literal['inf']
 
 # Maps, not loops: a loop that adds to a tuple makes a graph grow with the square of the number of
 # gradients (MindSpore 2.8).
@@ -74,14 +79,10 @@ class GradClip(nn.Cell):
     Source: PyTorch ``clip_grad_norm_``: the factor is max_norm / (norm + 1e-6), at most 1.
     """
 
-    def __init__(self, max_norm: float, norm_type: float = 2.0) -> None:
+    @checked
+    def __init__(self, max_norm: Positive, norm_type: NormType = 2.0) -> None:
         super().__init__(auto_prefix=False)
         norm_type = float(norm_type)
-        for name, value in (('max_norm', max_norm), ('norm_type', norm_type)):
-            if not value > 0:
-                raise ValueError(
-                    f'optimizer_config.grad_clip.{name} is {value!r}, expected a positive number'
-                )
         self.max_norm = float(max_norm)
         self.norm = GradNorm(norm_type)
         self.map = ops.HyperMap()

@@ -1,9 +1,15 @@
 """Scaling the loss, so that small gradients survive 16-bit floats."""
 
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
 import mindspore as ms
 from mindspore import Parameter, Tensor, nn, ops
 
-_MODES = ('dynamic', 'static')
+from msseg.registry import call_with_cfg
+from msseg.utils.arguments import Positive, PositiveInt, Range, checked
+
+LossScale = Literal['dynamic'] | Positive | Mapping
 
 
 class LossScaler(nn.Cell):
@@ -22,25 +28,16 @@ class LossScaler(nn.Cell):
     Source: PyTorch ``torch.cuda.amp.GradScaler``, its defaults.
     """
 
+    @checked
     def __init__(
         self,
-        init_scale: float = 2.0**16,
-        mode: str = 'dynamic',
-        growth_factor: float = 2.0,
-        backoff_factor: float = 0.5,
-        growth_interval: int = 2000,
+        init_scale: Positive = 2.0**16,
+        mode: Literal['dynamic', 'static'] = 'dynamic',
+        growth_factor: Annotated[float, Range(1, above=True)] = 2.0,
+        backoff_factor: Annotated[float, Range(0, 1, above=True, below=True)] = 0.5,
+        growth_interval: PositiveInt = 2000,
     ) -> None:
         super().__init__(auto_prefix=False)
-        if mode not in _MODES:
-            raise ValueError(f'fp16.loss_scale.mode is {mode!r}, expected one of {list(_MODES)}')
-        for name, value, is_right, expected in (
-            ('init_scale', init_scale, init_scale > 0, 'a positive number'),
-            ('growth_factor', growth_factor, growth_factor > 1, 'a number above 1'),
-            ('backoff_factor', backoff_factor, 0 < backoff_factor < 1, 'a number in (0, 1)'),
-            ('growth_interval', growth_interval, growth_interval >= 1, 'at least 1'),
-        ):
-            if not is_right:
-                raise ValueError(f'fp16.loss_scale.{name} is {value!r}, expected {expected}')
         self.is_dynamic = mode == 'dynamic'
         self.growth_factor = growth_factor
         self.backoff_factor = backoff_factor
@@ -68,22 +65,18 @@ class LossScaler(nn.Cell):
         return used
 
 
-def build_loss_scaler(loss_scale: str | float | dict) -> LossScaler:
+@checked
+def build_loss_scaler(loss_scale: LossScale) -> LossScaler:
     """Build the scaler that ``fp16.loss_scale`` asks for.
 
     Args:
         loss_scale: ``'dynamic'``, a number, or the arguments of `LossScaler`.
 
     Raises:
-        ValueError, TypeError: Anything else.
+        ValueError: Anything else.
     """
     if loss_scale == 'dynamic':
         return LossScaler()
-    if isinstance(loss_scale, dict):
-        return LossScaler(**loss_scale)
-    if isinstance(loss_scale, bool) or not isinstance(loss_scale, (int, float)):
-        raise ValueError(
-            f"fp16.loss_scale is {loss_scale!r}, expected 'dynamic', a number such as 512.0, or a "
-            'dict of init_scale, mode, growth_factor, backoff_factor and growth_interval'
-        )
+    if isinstance(loss_scale, Mapping):
+        return call_with_cfg(LossScaler, loss_scale)
     return LossScaler(float(loss_scale), mode='static')

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore import dtype as mstype
 
-from msseg.registry import build_from_cfg
+from msseg.registry import build_from_cfg, call_with_cfg
 from msseg.runner.builder import OPTIMIZERS
+from msseg.utils.arguments import NonNegative, check_value, checked
 from msseg.utils.layer_traits import traits_of
 from msseg.utils.suggest import did_you_mean
-
-_PARAMWISE_KEYS = ('custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult')
 
 
 def build_optimizer(model: nn.Cell, cfg: dict) -> nn.Cell:
@@ -40,8 +39,9 @@ def build_optimizer(model: nn.Cell, cfg: dict) -> nn.Cell:
     for key in ('betas',):
         if key in cfg:
             cfg[key] = tuple(cfg[key])
-    lr, decay = _number('lr', cfg['lr']), _number('weight_decay', cfg.get('weight_decay', 0.0))
-    cfg['lr'], cfg['weight_decay'] = lr, decay
+    lr, decay = cfg['lr'], cfg.setdefault('weight_decay', 0.0)
+    for name, value in (('lr', lr), ('weight_decay', decay)):
+        check_value(value, NonNegative, name, 'optimizer')
     groups: dict[tuple[float, float], list[Parameter]] = {}
     for parameter, lr_mult, decay_mult in parameter_multipliers(model, paramwise):
         groups.setdefault((lr * lr_mult, decay * decay_mult), []).append(parameter)
@@ -60,27 +60,11 @@ def build_optimizer(model: nn.Cell, cfg: dict) -> nn.Cell:
     return optimizer
 
 
-def _number(key: str, value: float | str) -> float:
-    try:
-        number = float(value)  # YAML takes 1e-3 for a word
-    except (TypeError, ValueError):
-        number = -1.0
-    if not number >= 0:
-        raise ValueError(f'optimizer.{key} is {value!r}, expected a number of at least 0')
-    return number
-
-
 def parameter_multipliers(
     model: nn.Cell, paramwise: dict
 ) -> Iterable[tuple[Parameter, float, float]]:
     """Yield each trainable parameter with its factors on learning rate and weight decay."""
-    for key in paramwise:
-        if key not in _PARAMWISE_KEYS:
-            raise KeyError(
-                f'optimizer.paramwise_cfg has no key {key!r}, expected some of '
-                f'{list(_PARAMWISE_KEYS)}.{did_you_mean(key, _PARAMWISE_KEYS)}'
-            )
-    custom = paramwise.get('custom_keys') or {}
+    custom, others = call_with_cfg(paramwise_settings, paramwise)
     by_length = sorted(sorted(custom), key=len, reverse=True)
     for prefix, cell in model.cells_and_names():
         for local_name, parameter in cell._params.items():
@@ -89,15 +73,59 @@ def parameter_multipliers(
             name = f'{prefix}.{local_name}' if prefix else local_name
             key = next((key for key in by_length if key in name), None)
             if key is not None:
-                settings = custom[key]
-                yield parameter, settings.get('lr_mult', 1.0), settings.get('decay_mult', 1.0)
+                yield parameter, *custom[key]
             elif traits_of(cell).is_norm:
-                yield parameter, 1.0, paramwise.get('norm_decay_mult', 1.0)
+                yield parameter, 1.0, others['norm_decay_mult']
             elif local_name == 'bias':
-                lr_mult = paramwise.get('bias_lr_mult', 1.0)
-                yield parameter, lr_mult, paramwise.get('bias_decay_mult', 1.0)
+                yield parameter, others['bias_lr_mult'], others['bias_decay_mult']
             else:
                 yield parameter, 1.0, 1.0
+
+
+Multipliers = tuple[float, float]
+
+
+@checked
+def paramwise_settings(
+    custom_keys: Mapping[str, Mapping] | None = None,
+    bias_lr_mult: NonNegative = 1.0,
+    bias_decay_mult: NonNegative = 1.0,
+    norm_decay_mult: NonNegative = 1.0,
+) -> tuple[dict[str, Multipliers], dict[str, float]]:
+    """Read a ``paramwise_cfg``.
+
+    Args:
+        custom_keys: Part of a parameter's name to its ``lr_mult`` and ``decay_mult``.
+        bias_lr_mult: Factor on the learning rate of biases.
+        bias_decay_mult: Factor on the weight decay of biases.
+        norm_decay_mult: Factor on the weight decay of normalisations.
+
+    Returns:
+        (lr_mult, decay_mult) by part of a name; the other factors by their name.
+    """
+    custom = {
+        key: call_with_cfg(_multipliers, settings) for key, settings in (custom_keys or {}).items()
+    }
+    return custom, {
+        'bias_lr_mult': bias_lr_mult,
+        'bias_decay_mult': bias_decay_mult,
+        'norm_decay_mult': norm_decay_mult,
+    }
+
+
+@checked
+def _multipliers(lr_mult: NonNegative = 1.0, decay_mult: NonNegative = 1.0) -> Multipliers:
+    return lr_mult, decay_mult
+
+
+def unused_custom_keys(model: nn.Cell, paramwise: Mapping | None) -> dict[str, str]:
+    """Return those of ``custom_keys`` that are in no trainable parameter's name, with a hint."""
+    names = [p.name for p in model.trainable_params()]
+    parts = {part for name in names for part in name.split('.')}
+    custom = (paramwise or {}).get('custom_keys') or {}
+    return {
+        key: did_you_mean(key, parts) for key in custom if not any(key in name for name in names)
+    }
 
 
 def set_lr(optimizer: nn.Cell, lrs: Iterable[float]) -> None:

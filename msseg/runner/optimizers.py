@@ -8,11 +8,16 @@ with a map, which visits each gradient once, with the same operators in the same
 takes dampening where PyTorch takes weight decay.
 """
 
+from typing import Annotated
+
 import mindspore as ms
 from mindspore import Parameter, Tensor, ops
 from mindspore.experimental import optim
 
 from msseg.runner.builder import OPTIMIZERS
+from msseg.utils.arguments import NonNegative, Probability, Range, checked
+
+Momentum = Annotated[float, Range(0, 1, below=True)]
 
 _update_sgd = ops.MultitypeFuncGraph('update_sgd')
 _update_adam = ops.MultitypeFuncGraph('update_adam')
@@ -88,13 +93,14 @@ class SGD(optim.SGD):
         maximize: Climb instead of descending.
     """
 
+    @checked
     def __init__(
         self,
         params: list[dict],
-        lr: float,
-        momentum: float = 0,
-        dampening: float = 0,
-        weight_decay: float = 0.0,
+        lr: NonNegative,
+        momentum: Momentum = 0,
+        dampening: Probability = 0,
+        weight_decay: NonNegative = 0.0,
         nesterov: bool = False,
         *,
         maximize: bool = False,
@@ -149,13 +155,14 @@ class Adam(optim.Adam, _SettingsByGroup):
         maximize: Climb instead of descending.
     """
 
+    @checked
     def __init__(
         self,
         params: list[dict],
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
+        lr: NonNegative = 1e-3,
+        betas: tuple[Momentum, Momentum] = (0.9, 0.999),
+        eps: NonNegative = 1e-8,
+        weight_decay: NonNegative = 0.0,
         *,
         maximize: bool = False,
     ) -> None:
@@ -201,13 +208,14 @@ class AdamW(optim.AdamW, _SettingsByGroup):
         maximize: Climb instead of descending.
     """
 
+    @checked
     def __init__(
         self,
         params: list[dict],
-        lr: float = 1e-3,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 1e-2,
+        lr: NonNegative = 1e-3,
+        betas: tuple[Momentum, Momentum] = (0.9, 0.999),
+        eps: NonNegative = 1e-8,
+        weight_decay: NonNegative = 1e-2,
         amsgrad: bool = False,
         *,
         maximize: bool = False,

@@ -25,6 +25,7 @@ from msseg.runner.hooks.logger import LoggerHook
 from msseg.runner.load_weights import load_weights
 from msseg.runner.optimizer import get_lr
 from msseg.runner.train_step import TrainStep
+from msseg.utils.arguments import PositiveInt, checked
 from msseg.utils.dist import get_rank, get_world_size
 from msseg.utils.rank_status import note, note_together
 from msseg.utils.stop_signals import LeftLoading
@@ -78,6 +79,7 @@ class Runner:
 
     by_epoch: bool
 
+    @checked
     def __init__(
         self,
         train_step: TrainStep,
@@ -86,15 +88,11 @@ class Runner:
         work_dir: str | Path,
         logger: logging.Logger,
         meta: dict | None = None,
-        max_iters: int | None = None,
-        max_epochs: int | None = None,
+        max_iters: PositiveInt | None = None,
+        max_epochs: PositiveInt | None = None,
     ) -> None:
         if (max_iters is None) == (max_epochs is None):
             raise ValueError('exactly one of max_iters and max_epochs must be given')
-        total = max_iters if max_epochs is None else max_epochs
-        if not isinstance(total, int) or total < 1:
-            name = 'max_iters' if max_epochs is None else 'max_epochs'
-            raise ValueError(f'runner.{name} is {total!r}, expected a positive integer')
         self.train_step = train_step
         self.model = model
         self.optimizer = train_step.optimizer
@@ -132,12 +130,15 @@ class Runner:
         """The hooks in the order they are called."""
         return [hook for _, hook in self._hooks]
 
-    def register_hook(self, hook: Hook | dict, priority: int | str = 'NORMAL') -> None:
+    def register_hook(
+        self, hook: Hook | dict, priority: int | str = 'NORMAL', **default_args: Any
+    ) -> None:
         """Add a hook.
 
         Args:
             hook: A hook, or its config, whose ``priority`` counts before the argument.
             priority: When to call it among the others: 0 (first) to 100, or a name.
+            **default_args: Arguments for those that a config does not give.
 
         Raises:
             TypeError: It is no hook.
@@ -146,7 +147,7 @@ class Runner:
         if isinstance(hook, dict):
             hook = hook.copy()
             priority = hook.pop('priority', priority)
-            hook = build_from_cfg(hook, HOOKS)
+            hook = build_from_cfg(hook, HOOKS, default_args)
         if not isinstance(hook, Hook):
             raise TypeError(f'a hook must be a msseg.runner.hooks.Hook, but got {type(hook)}')
         hook.attach(self)

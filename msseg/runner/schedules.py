@@ -9,8 +9,18 @@ from __future__ import annotations
 
 import bisect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from typing import Annotated, Literal
 
+from msseg.utils.arguments import (
+    NonEmpty,
+    NonNegative,
+    NonNegativeInt,
+    Positive,
+    PositiveInt,
+    Probability,
+    Range,
+)
 from msseg.utils.suggest import did_you_mean
 
 
@@ -24,9 +34,9 @@ def step(
     progress: int,
     total: int,
     *,
-    step: int | Sequence[int],
-    gamma: float = 0.1,
-    min_lr: float | None = None,
+    step: PositiveInt | NonEmpty[NonNegativeInt],
+    gamma: Annotated[float, Range(0, 10, above=True)] = 0.1,
+    min_lr: NonNegative | None = None,
 ) -> float:
     """Multiply by `gamma` every `step`, or at each of the given steps."""
     if isinstance(step, int):
@@ -39,13 +49,20 @@ def step(
     return lr if min_lr is None else max(lr, min_lr)
 
 
-def exp(base_lr: float, progress: int, total: int, *, gamma: float) -> float:
+def exp(
+    base_lr: float, progress: int, total: int, *, gamma: Annotated[float, Range(0, 1, above=True)]
+) -> float:
     """Multiply by `gamma` at every step."""
     return base_lr * gamma**progress
 
 
 def poly(
-    base_lr: float, progress: int, total: int, *, power: float = 1.0, min_lr: float = 0.0
+    base_lr: float,
+    progress: int,
+    total: int,
+    *,
+    power: NonNegative = 1.0,
+    min_lr: NonNegative = 0.0,
 ) -> float:
     """Fall to `min_lr` as (1 - progress / total) ** power."""
     return (base_lr - min_lr) * (1 - progress / total) ** power + min_lr
@@ -56,8 +73,8 @@ def cosine(
     progress: int,
     total: int,
     *,
-    min_lr: float | None = None,
-    min_lr_ratio: float | None = None,
+    min_lr: NonNegative | None = None,
+    min_lr_ratio: NonNegative | None = None,
 ) -> float:
     """Fall to `min_lr` (or `min_lr_ratio` of the base) on half a cosine."""
     if (min_lr is None) == (min_lr_ratio is None):
@@ -71,12 +88,12 @@ def one_cycle(
     progress: int,
     total: int,
     *,
-    max_lr: float,
-    total_steps: int | None = None,
-    pct_start: float = 0.3,
-    anneal_strategy: str = 'cos',
-    div_factor: float = 25.0,
-    final_div_factor: float = 1e4,
+    max_lr: NonNegative,
+    total_steps: PositiveInt | None = None,
+    pct_start: Probability = 0.3,
+    anneal_strategy: Literal['cos', 'linear'] = 'cos',
+    div_factor: Positive = 25.0,
+    final_div_factor: Positive = 1e4,
     three_phase: bool = False,
 ) -> float:
     """Rise from max_lr / div_factor to `max_lr`, then fall to that start / final_div_factor.
@@ -84,10 +101,6 @@ def one_cycle(
     Source: Smith and Topin, "Super-Convergence", arXiv:1708.07120; MMCV's OneCycle. The base
     learning rate has no part in it.
     """
-    if anneal_strategy not in ('cos', 'linear'):
-        raise ValueError(
-            f"lr_config.anneal_strategy is {anneal_strategy!r}, expected 'cos' or 'linear'"
-        )
     total = total_steps or total
     start_lr = max_lr / div_factor
     end_lr = start_lr / final_div_factor
@@ -106,7 +119,7 @@ def one_cycle(
     return first + (last - first) * done
 
 
-def gaussian(base_lr: float, progress: int, total: int, *, power: float) -> float:
+def gaussian(base_lr: float, progress: int, total: int, *, power: NonNegative) -> float:
     """Divide by exp(power * progress ** 2), as the model zoo's OCRNet script does."""
     return base_lr / math.exp(min(power * progress**2, 700.0))
 
@@ -126,8 +139,6 @@ def warmup_factor(kind: str, progress: int, warmup: int, ratio: float) -> float:
         return 1 - (1 - progress / warmup) * (1 - ratio)
     return ratio ** (1 - progress / warmup)
 
-
-WARMUPS = ('constant', 'linear', 'exp')
 
 POLICIES: dict[str, Callable[..., float]] = {
     'fixed': fixed,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
-RULES = ('greater', 'less')
+Rule = Literal['greater', 'less'] | None
 
 
 @dataclass(frozen=True)
@@ -15,19 +16,10 @@ class ScoreRule:
     Args:
         key: The key, such as ``mIoU`` or ``loss``.
         rule: ``greater`` or ``less`` is better; None: less for keys with "loss", else greater.
-        option: The setting that `rule` was given by, for the error.
-
-    Raises:
-        ValueError: Another `rule`.
     """
 
     key: str
-    rule: str | None = None
-    option: str = 'rule'
-
-    def __post_init__(self) -> None:
-        if self.rule not in (None, *RULES):
-            raise ValueError(f"{self.option} is {self.rule!r}, expected 'greater', 'less' or None")
+    rule: Rule = None
 
     @property
     def less_is_better(self) -> bool:

@@ -7,6 +7,7 @@ from msseg.runner.accumulator import GradAccumulator
 from msseg.runner.grad_clip import GradClip, GradNorm
 from msseg.runner.grad_reducer import GradReducer
 from msseg.runner.loss_scaler import LossScaler
+from msseg.utils.arguments import PositiveInt, checked
 
 # Maps, not loops: a loop that adds to a tuple makes a graph grow with the square of the number of
 # gradients (MindSpore 2.8).
@@ -55,21 +56,18 @@ class TrainStep(nn.Cell):
         skip_nonfinite: Leave such a step out without a loss scaler, too.
     """
 
+    @checked
     def __init__(
         self,
         network: nn.Cell,
         optimizer: nn.Cell,
         grad_clip: GradClip | None = None,
         loss_scaler: LossScaler | None = None,
-        cumulative_iters: int = 1,
+        cumulative_iters: PositiveInt = 1,
         reducer: GradReducer | None = None,
         skip_nonfinite: bool = False,
     ) -> None:
         super().__init__(auto_prefix=False)
-        if cumulative_iters < 1:
-            raise ValueError(
-                f'optimizer_config.cumulative_iters is {cumulative_iters!r}, expected at least 1'
-            )
         self.network = ScaledLoss(network)
         self.optimizer = optimizer
         self.grad_clip = grad_clip

@@ -104,6 +104,19 @@ class Ordered(Bounds):
         return f'(smallest, largest), {what}'
 
 
+@dataclass(frozen=True)
+class Named(Bounds):
+    """Bounds nothing, but says what the values are, such as ``(h, w)``."""
+
+    name: str
+
+    def __contains__(self, value: Any) -> bool:
+        return True
+
+    def describe(self, what: str) -> str:
+        return f'{self.name}, {what}'
+
+
 Probability = Annotated[float, Range(0, 1)]
 Positive = Annotated[float, Range(0, above=True)]
 NonNegative = Annotated[float, Range(0)]
@@ -112,7 +125,8 @@ NonNegativeInt = Annotated[int, Range(0, _INT32)]
 Int32 = Annotated[int, Range(-_INT32 - 1, _INT32)]
 Channels = Annotated[int, Range(1, 65535)]
 Pixels = Annotated[int, Range(1, 2**20)]
-Size = tuple[Pixels, Pixels]
+Size = Annotated[tuple[Pixels, Pixels], Named('(h, w)')]
+Scale = Annotated[tuple[Pixels, Pixels], Named('(w, h)')]
 Seed = Annotated[int, Range(0, 2**32 - 1)]
 Name = Annotated[str, Length()]
 T = TypeVar('T')
@@ -160,28 +174,14 @@ def checked(function: F) -> F:
             return function(*args, **kwargs)  # whose own message names the function
         who = type(args[0]).__name__ if function.__name__ == '__init__' else ''
         arguments = {n: plain_numbers(v) for n, v in bound.arguments.items() if n != 'self'}
-        check_arguments(function, arguments, who)
+        hints = type_hints(function)
+        for name, value in arguments.items():
+            if name in hints:
+                check_value(value, hints[name], name, who)
         bound.arguments.update(arguments)
         return function(*bound.args, **bound.kwargs)
 
     return wrapper
-
-
-def check_arguments(
-    function: Callable, arguments: Mapping[str, Any], who: str, ranges_only: bool = False
-) -> None:
-    """Raise ArgumentError for the first argument that a function's type hints exclude.
-
-    Args:
-        function: The function.
-        arguments: Values by name; those that the function does not name are passed over.
-        who: What the function belongs to, for the message; '' for nothing.
-        ranges_only: Look only at hints that hold `Bounds`.
-    """
-    hints = type_hints(function)
-    for name, value in arguments.items():
-        if name in hints and (not ranges_only or _has_bounds(hints[name])):
-            check_value(value, hints[name], name, who)
 
 
 def check_value(value: Any, hint: Any, name: str, who: str) -> None:
@@ -332,10 +332,11 @@ def _is_number(value: Any) -> bool:
     return _is_whole(value) or (isinstance(value, (float, np.floating)) and not math.isnan(value))
 
 
-def _has_bounds(hint: Any) -> bool:
+def has_bounds(hint: Any) -> bool:
+    """Whether a type hint holds `Bounds`."""
     if get_origin(hint) is Annotated:
         return any(isinstance(arg, Bounds) for arg in get_args(hint))
-    return any(_has_bounds(arg) for arg in get_args(hint))
+    return any(has_bounds(arg) for arg in get_args(hint))
 
 
 def _words(hint: Any) -> list[str]:

@@ -10,6 +10,7 @@ import tempfile
 import mindspore as ms
 import numpy as np
 
+from msseg.utils.arguments import Seed, checked
 from msseg.utils.device_name import parse_device
 from msseg.utils.launchers import find_place
 from msseg.utils.logging import get_logger
@@ -62,7 +63,8 @@ def setup_device(device: str = 'auto', device_id: int | None = None, launcher: s
     return device
 
 
-def set_seed(seed: int, deterministic: bool = False) -> None:
+@checked
+def set_seed(seed: Seed, deterministic: bool = False) -> None:
     """Seed Python, numpy and the framework.
 
     Args:
@@ -72,9 +74,6 @@ def set_seed(seed: int, deterministic: bool = False) -> None:
     Raises:
         ValueError: No seed.
     """
-    is_whole = isinstance(seed, int) and not isinstance(seed, bool)
-    if not is_whole or not 0 <= seed < 2**32:
-        raise ValueError(f'seed is {seed!r}, expected a whole number from 0 to {2**32 - 1}')
     random.seed(seed)
     np.random.seed(seed)
     ms.set_seed(seed)

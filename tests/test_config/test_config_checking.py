@@ -51,7 +51,7 @@ SCHEMA = Schema(
         'evaluation': takes('evaluation', 'interval', 'save_best', 'clip'),
         'evaluation.clip': takes('clip', 'max_norm'),
         'optimizer.custom_keys': takes_anything,
-        'custom_hooks': registered(HOOKS, also=['priority'], without=['momentum']),
+        'custom_hooks': registered(HOOKS, without=['momentum'], priority=int | str),
     },
     by_key={'decode_head': registered(HEADS), 'norm_cfg': takes('norm_cfg', 'type', 'eps')},
     registries=(HEADS, HOOKS),

@@ -152,13 +152,13 @@ def test_pipeline_that_makes_no_batch(tmp_path, drop, message):
 def test_wrong_numbers(root):
     dataset = build_dataset(config(root))
     for arguments, message in (
-        (dict(samples_per_gpu=0), 'samples_per_gpu=0; expected a whole number of at least 1'),
-        (dict(workers_per_gpu=-1), 'workers_per_gpu=-1'),
-        (dict(seed=-1), 'seed=-1'),
-        (dict(seed=0.5), 'seed=0.5'),
-        (dict(worker_timeout=0), 'worker_timeout=0; expected a number of seconds above 0'),
-        (dict(worker_timeout='1'), "worker_timeout='1'"),
-        (dict(worker_timeout=True), 'worker_timeout=True'),
+        (dict(samples_per_gpu=0), 'samples_per_gpu is 0, expected a whole number from 1'),
+        (dict(workers_per_gpu=-1), 'workers_per_gpu is -1'),
+        (dict(seed=-1), 'seed is -1'),
+        (dict(seed=0.5), 'seed is 0.5'),
+        (dict(worker_timeout=0), 'worker_timeout is 0, expected a number above 0'),
+        (dict(worker_timeout='1'), "worker_timeout is '1'"),
+        (dict(worker_timeout=True), 'worker_timeout is True'),
     ):
         with pytest.raises(ValueError, match=message):
             first_batches(dataset, 1, **arguments)

@@ -100,9 +100,9 @@ def test_a_score_that_will_not_be_known_is_refused_before_training(make_scored, 
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        ({'patience': 0}, 'patience is 0, expected at least 1'),
-        ({'min_delta': -0.1}, r'min_delta is -0\.1, expected at least 0'),
-        ({'rule': 'higher'}, "EarlyStoppingHook: rule is 'higher', expected 'greater'"),
+        ({'patience': 0}, 'patience is 0, expected a whole number of at least 1'),
+        ({'min_delta': -0.1}, r'min_delta is -0\.1, expected a number of at least 0'),
+        ({'rule': 'higher'}, "EarlyStoppingHook: rule is 'higher', expected one of .'greater'"),
     ],
 )
 def test_wrong_arguments(arguments, message):

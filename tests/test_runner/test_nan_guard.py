@@ -247,7 +247,7 @@ def test_an_image_without_a_finite_value_is_described():
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        ({'interval': 0}, 'interval is 0, expected at least 1'),
+        ({'interval': 0}, 'interval is 0, expected a whole number of at least 1'),
         ({'max_consecutive': 1.5}, r'max_consecutive is 1\.5'),
         ({'policy': 'skipp'}, "policy is 'skipp'.*Did you mean 'skip'"),
         ({'policy': 'skip', 'interval': 2}, "interval is 2, expected 1 with policy='skip'"),

@@ -175,9 +175,24 @@ def test_frozen_parameters_are_left_out():
         ({'type': 'SGD', 'lr': 1, 'momentun': 0}, TypeError, "Did you mean 'momentum'"),
         (
             {'type': 'SGD', 'lr': 1, 'paramwise_cfg': {'custom_key': {}}},
-            KeyError,
+            TypeError,
             "Did you mean 'custom_keys'",
         ),
+        (
+            {'type': 'SGD', 'lr': 1, 'paramwise_cfg': {'custom_keys': {'a': {'lr_mul': 1}}}},
+            TypeError,
+            "Did you mean 'lr_mult'",
+        ),
+        (
+            {'type': 'SGD', 'lr': 1, 'paramwise_cfg': {'custom_keys': {'a': {'lr_mult': -1}}}},
+            ValueError,
+            'lr_mult is -1, expected a number of at least 0',
+        ),
+        ({'type': 'SGD', 'lr': float('nan')}, ValueError, 'optimizer: lr is nan'),
+        ({'type': 'SGD', 'lr': 10**400}, ValueError, 'optimizer: lr is <a whole number'),
+        ({'type': 'SGD', 'lr': 1, 'momentum': 2}, ValueError, 'momentum is 2, expected .* below 1'),
+        ({'type': 'AdamW', 'betas': (0.9,)}, ValueError, "'lr' is missing"),
+        ({'type': 'AdamW', 'lr': 1, 'betas': (0.9,)}, ValueError, r'betas is \(0.9,\), expected 2'),
     ],
 )
 def test_wrong_optimizers(cfg, error, message):
@@ -187,5 +202,5 @@ def test_wrong_optimizers(cfg, error, message):
 
 @pytest.mark.parametrize('arguments', [{'max_norm': 0}, {'max_norm': 1, 'norm_type': -2}])
 def test_wrong_clipping(arguments):
-    with pytest.raises(ValueError, match='expected a positive number'):
+    with pytest.raises(ValueError, match='expected a number above 0'):
         GradClip(**arguments)

@@ -2,6 +2,7 @@ import math
 
 import pytest
 
+from msseg.runner.hooks import LrUpdaterHook
 from msseg.runner.schedules import POLICIES, get_policy, warmup_factor
 
 
@@ -67,5 +68,14 @@ def test_unknown_policy():
 def test_wrong_arguments_of_policies():
     with pytest.raises(ValueError, match='either min_lr or min_lr_ratio'):
         get_policy('cosine')(0.1, 0, 100)
-    with pytest.raises(ValueError, match="anneal_strategy is 'sin'"):
-        get_policy('OneCycle')(0.1, 0, 100, max_lr=1.0, anneal_strategy='sin')
+    for policy, arguments, message in (
+        ('OneCycle', dict(max_lr=1.0, anneal_strategy='sin'), "anneal_strategy is 'sin'"),
+        ('OneCycle', dict(max_lr=1.0, pct_start=1.5), 'pct_start is 1.5, expected .* 0 to 1'),
+        ('step', dict(step=0), 'step is 0, expected a whole number of at least 1, or a list'),
+        ('step', dict(step=[2, -1]), r'step is \[2, -1\]'),
+        ('poly', dict(power=-1), 'power is -1, expected a number of at least 0'),
+        ('poly', dict(min_lr=float('nan')), 'min_lr is nan'),
+        ('exp', dict(gamma=2.0), 'gamma is 2.0, expected'),
+    ):
+        with pytest.raises(ValueError, match=f'policy .{policy}.: {message}'):
+            LrUpdaterHook(policy, **arguments)

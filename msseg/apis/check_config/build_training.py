@@ -15,7 +15,7 @@ from msseg.apis.optimization import build_train_step, scale_lr
 from msseg.apis.train import refuse_unsupported
 from msseg.config import Config
 from msseg.models import SegmentorWithLoss
-from msseg.registry import build_from_cfg, config_path
+from msseg.registry import build_from_cfg, call_with_cfg, config_path
 from msseg.runner import RUNNERS, Runner, TrainStep, build_optimizer
 from msseg.runner.hooks import CheckpointHook, EvalHook, LrUpdaterHook
 from msseg.utils.logging import check_level, get_logger
@@ -81,22 +81,20 @@ def _build_step(cfg: Config, findings: Findings) -> TrainStep:
 def _build_hooks(cfg: Config, runner: Runner, findings: Findings) -> None:
     """Build each hook as `register_hooks` does."""
     by_epoch = {'by_epoch': runner.by_epoch}
-    evaluation = {**part(cfg, 'evaluation'), 'evaluate': dict, 'reported': []}
+    evaluation = {'evaluate': dict, 'reported': [], **by_epoch, **part(cfg, 'evaluation')}
     for key in ('metric', 'loss', 'save_best'):
         evaluation.pop(key, None)
-    saving = {**by_epoch, **part(cfg, 'checkpoint_config')}
-    log = part(cfg, 'log_config')
+    saving, log = part(cfg, 'checkpoint_config'), part(cfg, 'log_config')
     interval = {'interval': log['interval']} if 'interval' in log else {}
     builders = {
-        'lr_config': lambda: LrUpdaterHook(**part(cfg, 'lr_config')).lrs(runner),
-        'evaluation': lambda: EvalHook(**{**by_epoch, **evaluation}),
-        'checkpoint_config': lambda: CheckpointHook(**saving),
+        'lr_config': lambda: call_with_cfg(LrUpdaterHook, part(cfg, 'lr_config')).lrs(runner),
+        'evaluation': lambda: call_with_cfg(EvalHook, evaluation),
+        'checkpoint_config': lambda: call_with_cfg(CheckpointHook, saving, **by_epoch),
     }
     for index, hook in enumerate(cfg.get('custom_hooks') or []):
         builders[f'custom_hooks[{index}]'] = lambda h=hook: runner.register_hook(h)
     for hook in each(log.get('hooks')):
-        merged = {**by_epoch, **interval, **hook}
-        builders[config_path(hook)] = lambda m=merged: runner.register_hook(m)
+        builders[config_path(hook)] = lambda h=hook: runner.register_hook(h, **by_epoch, **interval)
     for key, build in builders.items():
         if not findings.hinders(key):
             attempt(findings, key, build)

@@ -39,6 +39,12 @@ KINDS = {
         'Correct its name, or take it out.',
     ),
     'no_dict': Kind('error', 'no dict where one belongs', _STOPS, 'Write dict(…), or None.'),
+    'wrong_value': Kind(
+        'error',
+        'value of a wrong kind or out of range',
+        'What reads it refuses it.',
+        'Correct it.',
+    ),
     'num_classes': Kind(
         'error',
         'wrong num_classes',
@@ -167,4 +173,4 @@ KINDS = {
     ),
 }
 # With one of these at a part of the config, building the part would only say the same again.
-HINDERS_BUILDING = ('missing_key', 'unknown_type', 'misspelt_argument', 'no_dict')
+HINDERS_BUILDING = ('missing_key', 'unknown_type', 'misspelt_argument', 'no_dict', 'wrong_value')

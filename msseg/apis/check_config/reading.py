@@ -21,6 +21,7 @@ _KINDS = {
     'type': 'unknown_type',
     'argument': 'misspelt_argument',
     'value': 'no_dict',
+    'range': 'wrong_value',
 }
 
 

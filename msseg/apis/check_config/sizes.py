@@ -9,7 +9,7 @@ from msseg.apis.check_config.finding import Findings
 from msseg.apis.check_config.settings import Setting, dataset_nodes, setting, transforms_of
 from msseg.config import Config
 from msseg.datasets.pipelines import Pad, RandomCrop
-from msseg.datasets.pipelines.arguments import is_pair
+from msseg.utils.arguments import Size, fits
 
 
 def check_sizes(cfg: Config, findings: Findings) -> None:
@@ -36,5 +36,5 @@ def sample_size(cfg: Config) -> tuple[int, int] | None:
 def last_size(dataset: Mapping[str, Any], kind: type, name: str) -> Setting | None:
     """Return the size (h, w) that the last transform of a class is given; None without one."""
     sizes = [setting(node, name) for node in transforms_of(dataset, kind)]
-    sizes = [said for said in sizes if said is not None and is_pair(said.value)]
+    sizes = [said for said in sizes if said is not None and fits(said.value, Size)]
     return sizes[-1] if sizes else None

@@ -7,6 +7,7 @@ import numpy as np
 
 from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines.image_ops import check_byte_scale
+from msseg.utils.arguments import Positive, checked
 
 
 @PIPELINES.register_module()
@@ -21,9 +22,8 @@ class AdjustGamma:
     Source: MMSegmentation 0.30 ``AdjustGamma``.
     """
 
-    def __init__(self, gamma: float = 1.0) -> None:
-        if isinstance(gamma, bool) or not isinstance(gamma, (int, float)) or gamma <= 0:
-            raise ValueError(f'AdjustGamma: gamma={gamma!r}; expected a number above 0')
+    @checked
+    def __init__(self, gamma: Positive = 1.0) -> None:
         self.gamma = gamma
         self._table = ((np.arange(256) / 255.0) ** (1.0 / gamma) * 255).astype(np.uint8)
 

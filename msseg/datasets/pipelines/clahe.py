@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import cv2
 import numpy as np
 
 from msseg.datasets.builder import PIPELINES
-from msseg.datasets.pipelines.arguments import check_size
 from msseg.datasets.pipelines.image_ops import check_byte_scale
+from msseg.utils.arguments import NonNegative, Range, checked
+
+Tiles = Annotated[int, Range(1, 1024)]
 
 
 @PIPELINES.register_module()
@@ -24,11 +28,12 @@ class CLAHE:
         MMSegmentation 0.30 ``CLAHE``.
     """
 
-    def __init__(self, clip_limit: float = 40.0, tile_grid_size: tuple[int, int] = (8, 8)) -> None:
-        if isinstance(clip_limit, bool) or not isinstance(clip_limit, (int, float)):
-            raise ValueError(f'CLAHE: clip_limit={clip_limit!r}; expected a number')
+    @checked
+    def __init__(
+        self, clip_limit: NonNegative = 40.0, tile_grid_size: tuple[Tiles, Tiles] = (8, 8)
+    ) -> None:
         self.clip_limit = clip_limit
-        self.tile_grid_size = check_size('CLAHE', 'tile_grid_size', tile_grid_size)
+        self.tile_grid_size = tuple(tile_grid_size)
 
     def __call__(self, results: dict) -> dict:
         img = results['img']

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from msseg.datasets.builder import PIPELINES
+from msseg.utils.arguments import NonEmpty, NonNegativeInt
 
 
 @PIPELINES.register_module()
@@ -50,7 +51,7 @@ class Collect:
 
     def __init__(
         self,
-        keys: Sequence[str],
+        keys: NonEmpty[str],
         meta_keys: Sequence[str] = (
             'filename',
             'ori_filename',
@@ -94,7 +95,7 @@ class ImageToTensor:
     Source: MMSegmentation 0.30 ``ImageToTensor``.
     """
 
-    def __init__(self, keys: Sequence[str]) -> None:
+    def __init__(self, keys: NonEmpty[str]) -> None:
         self.keys = keys
 
     def __call__(self, results: dict) -> dict:
@@ -119,7 +120,7 @@ class ToTensor:
     Source: MMSegmentation 0.30 ``ToTensor``, with numpy arrays in place of tensors.
     """
 
-    def __init__(self, keys: Sequence[str]) -> None:
+    def __init__(self, keys: NonEmpty[str]) -> None:
         self.keys = keys
 
     def __call__(self, results: dict) -> dict:
@@ -144,7 +145,7 @@ class Transpose:
     Source: MMSegmentation 0.30 ``Transpose``.
     """
 
-    def __init__(self, keys: Sequence[str], order: Sequence[int]) -> None:
+    def __init__(self, keys: NonEmpty[str], order: NonEmpty[NonNegativeInt]) -> None:
         self.keys = keys
         self.order = order
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os.path as osp
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Annotated, Literal
 
 import numpy as np
 
 from msseg.datasets.builder import PIPELINES
 from msseg.datasets.file_client import open_disk
-from msseg.datasets.pipelines.arguments import check_choice
 from msseg.datasets.pipelines.label_check import check_label_values
 from msseg.datasets.pipelines.label_file import map_values, read_label
+from msseg.utils.arguments import Positive, Range, checked
 from msseg.utils.image_file import (
     BACKENDS,
     COLOR_TYPES,
@@ -21,6 +23,8 @@ from msseg.utils.image_file import (
 )
 from msseg.utils.image_header import ImageHeader, read_header
 from msseg.utils.image_values import ValueScale
+
+Percentile = Annotated[float, Range(0, 100)]
 
 
 def describe_image(img: np.ndarray, filename: str | None, name: str | None) -> dict:
@@ -71,17 +75,16 @@ class LoadImageFromFile:
         ValueError: The image is empty, truncated or cannot be decoded.
     """
 
+    @checked
     def __init__(
         self,
         to_float32: bool = False,
-        color_type: str = 'color',
-        file_client_args: dict | None = None,
-        imdecode_backend: str = 'cv2',
-        max_value: float | None = None,
-        percentiles: tuple[float, float] | None = None,
+        color_type: Literal[tuple(COLOR_TYPES)] = 'color',
+        file_client_args: Mapping | None = None,
+        imdecode_backend: Literal[BACKENDS] = 'cv2',
+        max_value: Positive | None = None,
+        percentiles: tuple[Percentile, Percentile] | None = None,
     ) -> None:
-        check_choice('LoadImageFromFile', 'color_type', color_type, tuple(COLOR_TYPES))
-        check_choice('LoadImageFromFile', 'imdecode_backend', imdecode_backend, BACKENDS)
         self.file_client_args = dict(file_client_args or {'backend': 'disk'})
         self.file_client = open_disk('LoadImageFromFile', file_client_args)
         self.to_float32 = to_float32
@@ -163,13 +166,13 @@ class LoadAnnotations:
         ValueError: The label is damaged, of another size than the image, or holds other values.
     """
 
+    @checked
     def __init__(
         self,
         reduce_zero_label: bool = False,
-        file_client_args: dict | None = None,
-        imdecode_backend: str = 'pillow',
+        file_client_args: Mapping | None = None,
+        imdecode_backend: Literal[BACKENDS] = 'pillow',
     ) -> None:
-        check_choice('LoadAnnotations', 'imdecode_backend', imdecode_backend, BACKENDS)
         self.file_client_args = dict(file_client_args or {'backend': 'disk'})
         self.file_client = open_disk('LoadAnnotations', file_client_args)
         self.reduce_zero_label = reduce_zero_label

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from msseg.datasets.builder import PIPELINES
-from msseg.datasets.pipelines.arguments import check_choice
 from msseg.datasets.pipelines.compose import Compose
-from msseg.datasets.pipelines.resize import parse_scales
+from msseg.datasets.pipelines.resize import Scales, parse_scales
+from msseg.utils.arguments import NonEmpty, Positive, checked
 from msseg.utils.image_size import scaled_wh
 from msseg.utils.logging import warn_once
+
+Direction = Literal['horizontal', 'vertical']
 
 
 @PIPELINES.register_module()
@@ -30,16 +32,18 @@ class MultiScaleFlipAug:
     Source: MMSegmentation 0.30 ``MultiScaleFlipAug``.
     """
 
+    @checked
     def __init__(
         self,
         transforms: Sequence[Any],
-        img_scale: tuple[int, int] | list[tuple[int, int]] | None = None,
-        img_ratios: float | Sequence[float] | None = None,
+        img_scale: Scales = None,
+        img_ratios: Positive | NonEmpty[Positive] | None = None,
         flip: bool = False,
-        flip_direction: str | list[str] = 'horizontal',
+        flip_direction: Direction | NonEmpty[Direction] = 'horizontal',
     ) -> None:
-        scales = parse_scales('MultiScaleFlipAug', img_scale)
-        self.img_ratios = _parse_ratios(img_ratios)
+        scales = parse_scales(img_scale)
+        is_one = isinstance(img_ratios, (int, float))
+        self.img_ratios = [img_ratios] if is_one else img_ratios and list(img_ratios)
         if scales is None and not self.img_ratios:
             raise ValueError('MultiScaleFlipAug: img_scale is None; give img_ratios, such as [1.0]')
         if scales is not None and self.img_ratios:
@@ -52,10 +56,6 @@ class MultiScaleFlipAug:
         self.img_scale = scales
         self.flip = flip
         directions = [flip_direction] if isinstance(flip_direction, str) else list(flip_direction)
-        for direction in directions:
-            check_choice(
-                'MultiScaleFlipAug', 'flip_direction', direction, ('horizontal', 'vertical')
-            )
         self.flip_direction = directions
         self._check_flip(transforms)
         self.transforms = Compose(transforms)
@@ -93,12 +93,3 @@ class MultiScaleFlipAug:
             f'img_ratios={self.img_ratios}, flip={self.flip}, '
             f'flip_direction={self.flip_direction})'
         )
-
-
-def _parse_ratios(img_ratios: float | Sequence[float] | None) -> list[float] | None:
-    if img_ratios is None:
-        return None
-    ratios = [img_ratios] if isinstance(img_ratios, (int, float)) else list(img_ratios)
-    if not ratios or not all(isinstance(r, (int, float)) and r > 0 for r in ratios):
-        raise ValueError(f'MultiScaleFlipAug: img_ratios={img_ratios!r}; expected factors above 0')
-    return [float(r) for r in ratios]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from msseg.datasets.builder import PIPELINES
+from msseg.utils.arguments import NonEmpty, Positive, checked
 from msseg.utils.normalization import Normalization
 
 
@@ -25,7 +24,8 @@ class Normalize:
     Source: MMSegmentation 0.30 ``Normalize``, same values bit by bit.
     """
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float], to_rgb: bool = True) -> None:
+    @checked
+    def __init__(self, mean: NonEmpty[float], std: NonEmpty[Positive], to_rgb: bool = True) -> None:
         self._normalization = Normalization(mean, std, to_rgb)
         self.mean, self.std = self._normalization.mean, self._normalization.std
         self.to_rgb = to_rgb

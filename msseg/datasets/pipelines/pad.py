@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from msseg.datasets.builder import PIPELINES
-from msseg.datasets.pipelines.arguments import check_size
 from msseg.datasets.pipelines.image_ops import multiple_of, pad_to
 from msseg.datasets.pipelines.label_check import fillable
+from msseg.utils.arguments import Int32, NonEmpty, Pixels, Size, checked
 
 
 @PIPELINES.register_module()
@@ -27,20 +25,19 @@ class Pad:
     Source: MMSegmentation 0.30 ``Pad``.
     """
 
+    @checked
     def __init__(
         self,
-        size: tuple[int, int] | None = None,
-        size_divisor: int | None = None,
-        pad_val: float | Sequence[float] = 0,
-        seg_pad_val: int = 255,
+        size: Size | None = None,
+        size_divisor: Pixels | None = None,
+        pad_val: float | NonEmpty[float] = 0,
+        seg_pad_val: Int32 = 255,
     ) -> None:
         if (size is None) == (size_divisor is None):
             raise ValueError(
                 f'Pad: size={size!r} and size_divisor={size_divisor!r}; give exactly one of them'
             )
-        if size_divisor is not None and (not isinstance(size_divisor, int) or size_divisor < 1):
-            raise ValueError(f'Pad: size_divisor={size_divisor!r}; expected a whole number above 0')
-        self.size = None if size is None else check_size('Pad', 'size', size)
+        self.size = None if size is None else tuple(size)
         self.size_divisor = size_divisor
         self.pad_val = pad_val
         self.seg_pad_val = seg_pad_val

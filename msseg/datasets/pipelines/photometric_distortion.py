@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import cv2
 import numpy as np
 
 from msseg.datasets.builder import PIPELINES
-from msseg.datasets.pipelines.arguments import is_pair
 from msseg.datasets.pipelines.image_ops import check_byte_scale
 from msseg.datasets.pipelines.random_source import RandomSource, get_rng
+from msseg.utils.arguments import Factors, NonNegative, Range, checked
 
 _VALUES = np.arange(256)
 _KEEP = _VALUES.astype(np.uint8)
@@ -33,22 +35,14 @@ class PhotoMetricDistortion:
         MMSegmentation 0.30 ``PhotoMetricDistortion``, same values bit by bit.
     """
 
+    @checked
     def __init__(
         self,
-        brightness_delta: float = 32,
-        contrast_range: tuple[float, float] = (0.5, 1.5),
-        saturation_range: tuple[float, float] = (0.5, 1.5),
-        hue_delta: int = 18,
+        brightness_delta: NonNegative = 32,
+        contrast_range: Factors = (0.5, 1.5),
+        saturation_range: Factors = (0.5, 1.5),
+        hue_delta: Annotated[int, Range(0, 180)] = 18,
     ) -> None:
-        for name, value in (
-            ('contrast_range', contrast_range),
-            ('saturation_range', saturation_range),
-        ):
-            if not is_pair(value) or not 0 <= value[0] <= value[1]:
-                raise ValueError(
-                    f'PhotoMetricDistortion: {name}={value!r}; expected (smallest, largest), '
-                    'neither below 0'
-                )
         self.brightness_delta = brightness_delta
         self.contrast_range = contrast_range
         self.saturation_range = saturation_range

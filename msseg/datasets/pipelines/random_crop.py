@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from msseg.datasets.builder import PIPELINES
-from msseg.datasets.pipelines.arguments import check_prob, check_size
 from msseg.datasets.pipelines.image_ops import count_values
 from msseg.datasets.pipelines.random_source import RandomSource, get_rng
+from msseg.utils.arguments import Int32, Probability, Size, checked
 
 Box = tuple[int, int, int, int]  # y1, y2, x1, x2
 
@@ -33,11 +33,11 @@ class RandomCrop:
     Source: MMSegmentation 0.30 ``RandomCrop``.
     """
 
+    @checked
     def __init__(
-        self, crop_size: tuple[int, int], cat_max_ratio: float = 1.0, ignore_index: int = 255
+        self, crop_size: Size, cat_max_ratio: Probability = 1.0, ignore_index: Int32 = 255
     ) -> None:
-        self.crop_size = check_size('RandomCrop', 'crop_size', crop_size)
-        check_prob('RandomCrop', 'cat_max_ratio', cat_max_ratio)
+        self.crop_size = tuple(crop_size)
         self.cat_max_ratio = cat_max_ratio
         self.ignore_index = ignore_index
 

@@ -8,7 +8,6 @@ from typing import Annotated
 import numpy as np
 
 from msseg.datasets.builder import PIPELINES
-from msseg.datasets.pipelines.arguments import is_pair
 from msseg.datasets.pipelines.label_check import fillable
 from msseg.datasets.pipelines.random_crop import Box
 from msseg.datasets.pipelines.random_source import RandomSource, get_rng
@@ -20,6 +19,7 @@ from msseg.utils.arguments import (
     Range,
     Size,
     checked,
+    fits,
 )
 
 Holes = Annotated[int, Range(0, 10_000)]
@@ -61,7 +61,9 @@ class RandomCutOut:
         if isinstance(n_holes, int):
             n_holes = (n_holes, n_holes)
         candidates = cutout_shape if cutout_ratio is None else cutout_ratio
-        self.candidates = [candidates] if is_pair(candidates) else list(candidates)
+        self.candidates = (
+            [candidates] if fits(candidates, tuple[float, float]) else list(candidates)
+        )
         self.prob = prob
         self.n_holes = tuple(n_holes)
         self.with_ratio = cutout_ratio is not None

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from msseg.datasets.builder import PIPELINES
-from msseg.datasets.pipelines.arguments import check_choice, check_prob, is_pair
 from msseg.datasets.pipelines.image_ops import flip
 from msseg.datasets.pipelines.label_file import map_values
 from msseg.datasets.pipelines.random_source import get_rng
+from msseg.utils.arguments import NonNegativeInt, Probability, checked
 
 
 @PIPELINES.register_module()
@@ -28,25 +29,19 @@ class RandomFlip:
     Source: MMSegmentation 0.30 ``RandomFlip``; `swap_seg_labels` of 1.x.
     """
 
+    @checked
     def __init__(
         self,
-        prob: float | None = None,
-        direction: str = 'horizontal',
-        flip_ratio: float | None = None,
-        swap_seg_labels: Sequence[tuple[int, int]] = (),
+        prob: Probability | None = None,
+        direction: Literal['horizontal', 'vertical'] = 'horizontal',
+        flip_ratio: Probability | None = None,
+        swap_seg_labels: Sequence[tuple[NonNegativeInt, NonNegativeInt]] = (),
     ) -> None:
         if prob is not None and flip_ratio is not None:
             raise ValueError('RandomFlip: flip_ratio is the old name of prob; give prob only')
         prob = flip_ratio if prob is None else prob
-        if prob is not None:
-            check_prob('RandomFlip', 'prob', prob)
-        check_choice('RandomFlip', 'direction', direction, ('horizontal', 'vertical'))
         self.prob = prob
         self.direction = direction
-        if not all(is_pair(pair) for pair in swap_seg_labels):
-            raise ValueError(
-                f'RandomFlip: swap_seg_labels={swap_seg_labels!r}; expected pairs of classes'
-            )
         self.swaps = {old: new for pair in swap_seg_labels for old, new in (pair, pair[::-1])}
 
     def __call__(self, results: dict) -> dict:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from msseg.datasets.builder import PIPELINES
-from msseg.datasets.pipelines.arguments import check_prob, is_pair
 from msseg.datasets.pipelines.image_ops import rotate
 from msseg.datasets.pipelines.label_check import fillable
 from msseg.datasets.pipelines.random_source import RandomSource, get_rng
+from msseg.utils.arguments import Int32, NonEmpty, Positive, Probability, checked
 
 
 @PIPELINES.register_module()
@@ -30,22 +28,18 @@ class RandomRotate:
     Source: MMSegmentation 0.30 ``RandomRotate``.
     """
 
+    @checked
     def __init__(
         self,
-        prob: float,
-        degree: float | tuple[float, float],
-        pad_val: float | Sequence[float] = 0,
-        seg_pad_val: int = 255,
+        prob: Probability,
+        degree: Positive | tuple[float, float],
+        pad_val: float | NonEmpty[float] = 0,
+        seg_pad_val: Int32 = 255,
         center: tuple[float, float] | None = None,
         auto_bound: bool = False,
     ) -> None:
-        check_prob('RandomRotate', 'prob', prob)
-        if isinstance(degree, (int, float)) and degree > 0:
+        if isinstance(degree, (int, float)):
             degree = (-degree, degree)
-        if not is_pair(degree):
-            raise ValueError(
-                f'RandomRotate: degree={degree!r}; expected a number above 0 or (smallest, largest)'
-            )
         if center is not None and auto_bound:
             raise ValueError('RandomRotate: auto_bound=True conflicts with center; give one')
         self.prob = prob

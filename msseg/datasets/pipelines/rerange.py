@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from msseg.datasets.builder import PIPELINES
+from msseg.utils.arguments import checked
 
 
 @PIPELINES.register_module()
@@ -18,6 +19,7 @@ class Rerange:
     Source: MMSegmentation 0.30 ``Rerange``.
     """
 
+    @checked
     def __init__(self, min_value: float = 0, max_value: float = 255) -> None:
         if not min_value < max_value:
             raise ValueError(

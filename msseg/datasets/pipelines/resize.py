@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Literal
 
 import numpy as np
 
 from msseg.datasets.builder import PIPELINES
-from msseg.datasets.pipelines.arguments import check_choice, check_size, is_pair
 from msseg.datasets.pipelines.image_ops import resize
 from msseg.datasets.pipelines.random_source import RandomSource, get_rng
+from msseg.utils.arguments import NonEmpty, Ordered, Pixels, Positive, Scale, checked, fits
 from msseg.utils.image_size import rescaled_size, scaled_wh
 
-_WH = '(w, h)'
+Scales = Scale | NonEmpty[Scale] | None
 
 
 @PIPELINES.register_module()
@@ -41,18 +41,18 @@ class Resize:
     Source: MMSegmentation 0.30 ``Resize``.
     """
 
+    @checked
     def __init__(
         self,
-        img_scale: tuple[int, int] | list[tuple[int, int]] | None = None,
-        multiscale_mode: str = 'range',
-        ratio_range: tuple[float, float] | None = None,
+        img_scale: Scales = None,
+        multiscale_mode: Literal['range', 'value'] = 'range',
+        ratio_range: Annotated[tuple[Positive, Positive], Ordered()] | None = None,
         keep_ratio: bool = True,
-        min_size: int | None = None,
+        min_size: Pixels | None = None,
     ) -> None:
-        self.img_scale = parse_scales('Resize', img_scale)
-        check_choice('Resize', 'multiscale_mode', multiscale_mode, ('range', 'value'))
+        self.img_scale = parse_scales(img_scale)
         if ratio_range is not None:
-            self._check_ratio_range(ratio_range)
+            self._check_single_scale()
         elif self.img_scale and multiscale_mode == 'range' and len(self.img_scale) > 2:
             raise ValueError(
                 f"Resize: multiscale_mode='range' draws between two scales, but img_scale has "
@@ -63,11 +63,7 @@ class Resize:
         self.keep_ratio = keep_ratio
         self.min_size = min_size
 
-    def _check_ratio_range(self, ratio_range: Any) -> None:
-        if not is_pair(ratio_range) or not 0 < ratio_range[0] <= ratio_range[1]:
-            raise ValueError(
-                f'Resize: ratio_range={ratio_range!r}; expected (smallest, largest), both above 0'
-            )
+    def _check_single_scale(self) -> None:
         if self.img_scale is not None and len(self.img_scale) != 1:
             raise ValueError(
                 f'Resize: ratio_range goes with one img_scale or None, but img_scale has '
@@ -149,23 +145,8 @@ class Resize:
         )
 
 
-def parse_scales(who: str, img_scale: Any) -> list[tuple[int, int]] | None:
-    """Return `img_scale` as a list of (w, h); None stays None.
-
-    Args:
-        who: Whose argument it is, for errors.
-        img_scale: (w, h), or a list of such; JSON and YAML write tuples as lists.
-
-    Returns:
-        The scales.
-
-    Raises:
-        ValueError: It is neither.
-    """
+def parse_scales(img_scale: Scales) -> list[tuple[int, int]] | None:
+    """Return one scale (w, h) or several as a list; None stays None."""
     if img_scale is None:
         return None
-    if is_pair(img_scale):
-        return [check_size(who, 'img_scale', img_scale, _WH)]
-    if isinstance(img_scale, (list, tuple)) and img_scale:
-        return [check_size(who, 'img_scale', scale, _WH) for scale in img_scale]
-    raise ValueError(f'{who}: img_scale={img_scale!r}; expected (w, h) or a list of them')
+    return [tuple(scale) for scale in ([img_scale] if fits(img_scale, Scale) else img_scale)]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msseg.datasets.builder import PIPELINES
-from msseg.datasets.pipelines.arguments import check_choice
 from msseg.datasets.pipelines.image_ops import INTERPOLATIONS, multiple_of, resize
+from msseg.utils.arguments import Pixels, Size, checked
+
+Interpolation = Literal[tuple(INTERPOLATIONS)]
 
 
 @PIPELINES.register_module()
@@ -22,11 +26,10 @@ class ResizeToMultiple:
     Source: MMSegmentation 0.30 ``ResizeToMultiple``.
     """
 
+    @checked
     def __init__(
-        self, size_divisor: int | tuple[int, int] = 32, interpolation: str | None = None
+        self, size_divisor: Pixels | Size = 32, interpolation: Interpolation | None = None
     ) -> None:
-        choices = (None, *INTERPOLATIONS)
-        check_choice('ResizeToMultiple', 'interpolation', interpolation, choices)
         self.size_divisor = size_divisor
         self.interpolation = interpolation
 

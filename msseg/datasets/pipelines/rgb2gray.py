@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from msseg.datasets.builder import PIPELINES
+from msseg.utils.arguments import Channels, NonEmpty, checked
 
 
 @PIPELINES.register_module()
@@ -22,17 +21,12 @@ class RGB2Gray:
     Source: MMSegmentation 0.30 ``RGB2Gray``.
     """
 
+    @checked
     def __init__(
         self,
-        out_channels: int | None = None,
-        weights: Sequence[float] = (0.299, 0.587, 0.114),
+        out_channels: Channels | None = None,
+        weights: NonEmpty[float] = (0.299, 0.587, 0.114),
     ) -> None:
-        if out_channels is not None and not out_channels > 0:
-            raise ValueError(f'RGB2Gray: out_channels={out_channels!r}; expected a number above 0')
-        if not isinstance(weights, (tuple, list)) or not all(
-            isinstance(w, (int, float)) for w in weights
-        ):
-            raise ValueError(f'RGB2Gray: weights={weights!r}; expected a tuple of numbers')
         self.out_channels = out_channels
         self.weights = tuple(weights)
 

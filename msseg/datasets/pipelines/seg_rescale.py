@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines.image_ops import resize
+from msseg.utils.arguments import Range, checked
 from msseg.utils.image_size import rescaled_size
 
 
@@ -19,11 +22,8 @@ class SegRescale:
     Source: MMSegmentation 0.30 ``SegRescale``.
     """
 
-    def __init__(self, scale_factor: float = 1) -> None:
-        if not scale_factor > 0:
-            raise ValueError(
-                f'SegRescale: scale_factor={scale_factor!r}; expected a factor above 0'
-            )
+    @checked
+    def __init__(self, scale_factor: Annotated[float, Range(0, 100, above=True)] = 1) -> None:
         self.scale_factor = scale_factor
 
     def __call__(self, results: dict) -> dict:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
 
 import mindspore as ms
 from mindspore import nn
@@ -20,11 +21,13 @@ from msseg.models.layers import (
     make_res_layer,
 )
 from msseg.models.layers.norm import BN
+from msseg.registry import call_with_cfg
+from msseg.utils.arguments import Channels, File, NonEmpty, Range, checked
 from msseg.utils.suggest import did_you_mean
 
 _BLOCKS = {'BASIC': BasicBlock, 'BOTTLENECK': Bottleneck}
 _STAGES = ('stage1', 'stage2', 'stage3', 'stage4')
-_STAGE_KEYS = ('num_modules', 'num_branches', 'block', 'num_blocks', 'num_channels')
+Depth = Annotated[int, Range(1, 64)]
 _STEM_CHANNELS = 64
 _UPSAMPLES = ('bilinear', 'nearest')
 
@@ -59,27 +62,26 @@ class HRNet(nn.Cell):
     MMSegmentation 0.30 ``HRNet``, whose parameter names it keeps.
     """
 
+    @checked
     def __init__(
         self,
         extra: Mapping,
-        in_channels: int = 3,
-        conv_cfg: dict | None = None,
+        in_channels: Channels = 3,
+        conv_cfg: Mapping | None = None,
         norm_cfg: Mapping = BN,
         norm_eval: bool = False,
         with_cp: bool = False,
-        frozen_stages: int = -1,
+        frozen_stages: Annotated[int, Range(-1, 4)] = -1,
         zero_init_residual: bool = False,
         multiscale_output: bool = True,
-        pretrained: str | None = None,
+        pretrained: File | None = None,
         init_cfg: Mapping | Sequence[Mapping] | None = None,
         align_corners: bool = False,
-        fuse_upsample: str = 'bilinear',
+        fuse_upsample: Literal['bilinear', 'nearest'] = 'bilinear',
     ) -> None:
         super().__init__()
         _check_extra(extra)
         _check_upsample(fuse_upsample, align_corners)
-        if frozen_stages not in range(-1, 5):
-            raise ValueError(f'HRNet: frozen_stages is {frozen_stages!r}, expected -1 to 4')
         self._options = {'with_cp': with_cp, 'conv_cfg': conv_cfg, 'norm_cfg': norm_cfg}
         self._resizing = {'align_corners': align_corners, 'fuse_upsample': fuse_upsample}
         self.in_channels = in_channels
@@ -211,25 +213,23 @@ def _check_upsample(fuse_upsample: str, align_corners: bool) -> None:
         raise ValueError("HRNet: align_corners=True is for fuse_upsample='bilinear'")
 
 
+@checked
+def _check_stage(
+    num_modules: Depth,
+    num_branches: Annotated[int, Range(1, 4)],
+    block: Literal['BASIC', 'BOTTLENECK'],
+    num_blocks: NonEmpty[Depth],
+    num_channels: NonEmpty[Channels],
+) -> None:
+    """Say what a stage takes."""
+
+
 def _check_extra(extra: Mapping) -> None:
     for name in _STAGES:
         if name not in extra:
             raise ValueError(f'HRNet: extra has no {name!r}, expected {list(_STAGES)}')
         stage = extra[name]
-        for key in stage:
-            if key not in _STAGE_KEYS:
-                raise ValueError(
-                    f'HRNet: extra.{name} has the unknown key {key!r}, expected '
-                    f'{list(_STAGE_KEYS)}.{did_you_mean(key, _STAGE_KEYS)}'
-                )
-        for key in _STAGE_KEYS:
-            if key not in stage:
-                raise ValueError(f'HRNet: extra.{name} has no {key!r}')
-        if stage['block'] not in _BLOCKS:
-            raise ValueError(
-                f'HRNet: extra.{name}.block is {stage["block"]!r}, expected one of '
-                f'{list(_BLOCKS)}.{did_you_mean(stage["block"], _BLOCKS)}'
-            )
+        call_with_cfg(_check_stage, stage)
         for key in ('num_blocks', 'num_channels'):
             if len(stage[key]) != stage['num_branches']:
                 raise ValueError(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import mindspore as ms
 from mindspore import nn, ops
 
 from msseg.models.builder import PIXEL_SAMPLERS
 from msseg.models.layers import LabelLogProb
+from msseg.utils.arguments import Int32, Probability, Range, checked
 
 
 @PIXEL_SAMPLERS.register_module()
@@ -30,18 +33,15 @@ class OHEMPixelSampler(nn.Cell):
     one kept are kept, too.
     """
 
+    @checked
     def __init__(
         self,
-        ignore_index: int | None = 255,
-        thresh: float | None = None,
-        min_kept: int = 100000,
+        ignore_index: Int32 | None = 255,
+        thresh: Probability | None = None,
+        min_kept: Annotated[int, Range(2, 2**31 - 1)] = 100000,
         mean_over_kept: bool = False,
     ) -> None:
         super().__init__()
-        if min_kept <= 1:
-            raise ValueError(f'OHEMPixelSampler: min_kept is {min_kept!r}, expected more than 1')
-        if thresh is not None and not 0 <= thresh <= 1:
-            raise ValueError(f'OHEMPixelSampler: thresh is {thresh!r}, expected 0 to 1, or None')
         self.ignore_index = -(2**31) if ignore_index is None else ignore_index
         self.thresh = thresh
         self.needs_losses = thresh is None

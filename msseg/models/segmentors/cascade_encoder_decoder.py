@@ -10,6 +10,7 @@ from mindspore import nn
 
 from msseg.models.builder import SEGMENTORS, build_head
 from msseg.models.segmentors.encoder_decoder import EncoderDecoder
+from msseg.utils.arguments import NonEmpty, PositiveInt
 
 
 @SEGMENTORS.register_module()
@@ -30,7 +31,9 @@ class CascadeEncoderDecoder(EncoderDecoder):
     Source: MMSegmentation 0.30 ``CascadeEncoderDecoder``.
     """
 
-    def __init__(self, num_stages: int, decode_head: Sequence[Mapping], **kwargs: Any) -> None:
+    def __init__(
+        self, num_stages: PositiveInt, decode_head: NonEmpty[Mapping], **kwargs: Any
+    ) -> None:
         self._num_stages = num_stages
         super().__init__(decode_head=decode_head, **kwargs)
 

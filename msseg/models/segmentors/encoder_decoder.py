@@ -14,6 +14,7 @@ from msseg.models.output_spec import OutputSpec, ScoreKind
 from msseg.models.segmentors import inference_options as options
 from msseg.models.segmentors.check_heads import check_head_inputs
 from msseg.registry import call_with_cfg
+from msseg.utils.arguments import File, checked
 
 _CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
@@ -39,6 +40,7 @@ class EncoderDecoder(nn.Cell):
     Source: MMSegmentation 0.30 ``EncoderDecoder``.
     """
 
+    @checked
     def __init__(
         self,
         backbone: Mapping,
@@ -47,7 +49,7 @@ class EncoderDecoder(nn.Cell):
         auxiliary_head: Mapping | Sequence[Mapping] | None = None,
         train_cfg: Mapping | None = None,
         test_cfg: Mapping | None = None,
-        pretrained: str | None = None,
+        pretrained: File | None = None,
         init_cfg: Mapping | Sequence[Mapping] | None = None,
     ) -> None:
         super().__init__()

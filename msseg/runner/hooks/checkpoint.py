@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from msseg.runner.builder import HOOKS
 from msseg.runner.find_checkpoint import name_last, numbered_checkpoints
 from msseg.runner.hooks.hook import Hook
 from msseg.runner.try_save import try_save
+from msseg.utils.arguments import File, PositiveInt, checked
 from msseg.utils.atomic import remove_abandoned
 
 if TYPE_CHECKING:
@@ -38,21 +40,17 @@ class CheckpointHook(Hook):
     Source: MMCV 1.7 ``CheckpointHook``.
     """
 
+    @checked
     def __init__(
         self,
-        interval: int = -1,
+        interval: PositiveInt | Literal[-1] = -1,
         by_epoch: bool = True,
         save_optimizer: bool = True,
-        out_dir: str | None = None,
-        max_keep_ckpts: int = -1,
+        out_dir: File | None = None,
+        max_keep_ckpts: PositiveInt | Literal[-1] = -1,
         save_last: bool = True,
-        meta: dict | None = None,
+        meta: Mapping | None = None,
     ) -> None:
-        for name, value in (('interval', interval), ('max_keep_ckpts', max_keep_ckpts)):
-            if not (value == -1 or value > 0):
-                raise ValueError(
-                    f'checkpoint_config.{name} is {value!r}, expected a positive integer or -1'
-                )
         self.interval = interval
         self.by_epoch = by_epoch
         self.save_optimizer = save_optimizer

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from msseg.runner.builder import HOOKS
 from msseg.runner.hooks.evaluation import EvalHook
 from msseg.runner.hooks.hook import Hook
-from msseg.runner.score_rule import ScoreRule
+from msseg.runner.score_rule import Rule, ScoreRule
+from msseg.utils.arguments import Name, NonNegative, PositiveInt, checked
 from msseg.utils.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -30,18 +31,15 @@ class EarlyStoppingHook(Hook):
         ValueError: Arguments out of range.
     """
 
+    @checked
     def __init__(
         self,
-        monitor: str = 'mIoU',
-        patience: int = 5,
-        min_delta: float = 0.0,
-        rule: str | None = None,
+        monitor: Name = 'mIoU',
+        patience: PositiveInt = 5,
+        min_delta: NonNegative = 0.0,
+        rule: Rule = None,
     ) -> None:
-        if isinstance(patience, bool) or not isinstance(patience, int) or patience < 1:
-            raise ValueError(f'EarlyStoppingHook: patience is {patience!r}, expected at least 1')
-        if not min_delta >= 0:
-            raise ValueError(f'EarlyStoppingHook: min_delta is {min_delta!r}, expected at least 0')
-        self.rule = ScoreRule(monitor, rule, 'EarlyStoppingHook: rule')
+        self.rule = ScoreRule(monitor, rule)
         self.monitor = monitor
         self.patience = patience
         self.min_delta = min_delta

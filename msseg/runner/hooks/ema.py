@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from mindspore import Parameter
 
@@ -12,6 +12,7 @@ from msseg.runner.builder import HOOKS
 from msseg.runner.checkpoint import EMA
 from msseg.runner.ema import WeightAverage
 from msseg.runner.hooks.hook import Hook
+from msseg.utils.arguments import PositiveInt, Range, checked
 
 if TYPE_CHECKING:
     from msseg.runner.runner import Runner
@@ -38,13 +39,13 @@ class EMAHook(Hook):
     takes effect, and raises the share to the power of the interval.
     """
 
-    def __init__(self, momentum: float = 0.0002, interval: int = 1, warm_up: int = 100) -> None:
-        if not 0 < momentum < 1:
-            raise ValueError(f'EMAHook: momentum is {momentum!r}, expected a number in (0, 1)')
-        if interval < 1:
-            raise ValueError(f'EMAHook: interval is {interval!r}, expected at least 1')
-        if warm_up < 1:
-            raise ValueError(f'EMAHook: warm_up is {warm_up!r}, expected at least 1')
+    @checked
+    def __init__(
+        self,
+        momentum: Annotated[float, Range(0, 1, above=True, below=True)] = 0.0002,
+        interval: PositiveInt = 1,
+        warm_up: PositiveInt = 100,
+    ) -> None:
         self.keep = 1.0 - momentum
         self.interval = interval
         self.warm_up = warm_up

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 from msseg.runner.builder import HOOKS
 from msseg.runner.hooks.hook import Hook
-from msseg.runner.score_rule import ScoreRule
+from msseg.runner.score_rule import Rule, ScoreRule
 from msseg.runner.try_save import try_save
+from msseg.utils.arguments import Name, NonNegativeInt, PositiveInt, checked
 from msseg.utils.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -48,19 +49,18 @@ class EvalHook(Hook):
     Source: MMCV 1.7 and MMSegmentation 0.30 ``EvalHook``.
     """
 
+    @checked
     def __init__(
         self,
         evaluate: Callable[[], dict[str, float] | None],
         reported: Sequence[str],
-        interval: int = 1,
-        start: int | None = None,
+        interval: PositiveInt = 1,
+        start: NonNegativeInt | None = None,
         by_epoch: bool = True,
-        save_best: str | None = None,
-        rule: str | None = None,
+        save_best: Name | None = None,
+        rule: Rule = None,
         coverage: Callable[[str], str] = lambda key: '',
     ) -> None:
-        if interval < 1:
-            raise ValueError(f'evaluation.interval is {interval!r}, expected a positive integer')
         if save_best == 'auto':
             save_best = next((key for key in reported if _MEAN.match(key)), reported[0])
         if save_best is not None and save_best not in reported:
@@ -75,7 +75,7 @@ class EvalHook(Hook):
         self.by_epoch = by_epoch
         self.save_best = save_best
         self.reported = list(reported)
-        self.rule = ScoreRule(save_best or '', rule, 'evaluation.rule')
+        self.rule = ScoreRule(save_best or '', rule)
         self.coverage = coverage
 
     def state(self) -> dict:

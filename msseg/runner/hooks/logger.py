@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from msseg.runner.hooks.hook import Hook
 from msseg.runner.log_buffer import LogBuffer
+from msseg.utils.arguments import PositiveInt, checked
 
 if TYPE_CHECKING:
     from msseg.runner.runner import Runner
@@ -26,9 +27,10 @@ class LoggerHook(Hook):
     Source: MMCV 1.7 ``LoggerHook``.
     """
 
-    def __init__(self, interval: int = 10, by_epoch: bool = True, ignore_last: bool = True) -> None:
-        if interval < 1:
-            raise ValueError(f'log_config.interval is {interval!r}, expected at least 1')
+    @checked
+    def __init__(
+        self, interval: PositiveInt = 10, by_epoch: bool = True, ignore_last: bool = True
+    ) -> None:
         self.interval = interval
         self.by_epoch = by_epoch
         self.ignore_last = ignore_last

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from msseg.registry import argument_hints
 from msseg.runner.builder import HOOKS
 from msseg.runner.hooks.hook import Hook
 from msseg.runner.optimizer import set_lr
-from msseg.runner.schedules import WARMUPS, get_policy, warmup_factor
+from msseg.runner.schedules import get_policy, warmup_factor
+from msseg.utils.arguments import NonNegativeInt, Range, check_value, checked
 from msseg.utils.signature import accepted_arguments
 from msseg.utils.suggest import did_you_mean
 from msseg.utils.user_code import running
@@ -37,13 +39,14 @@ class LrUpdaterHook(Hook):
     Source: MMCV 1.7 ``LrUpdaterHook``.
     """
 
+    @checked
     def __init__(
         self,
         policy: str,
         by_epoch: bool = True,
-        warmup: str | None = None,
-        warmup_iters: int = 0,
-        warmup_ratio: float = 0.1,
+        warmup: Literal['constant', 'linear', 'exp'] | None = None,
+        warmup_iters: NonNegativeInt = 0,
+        warmup_ratio: Annotated[float, Range(0, 1, above=True)] = 0.1,
         warmup_by_epoch: bool = False,
         **policy_args: Any,
     ) -> None:
@@ -56,16 +59,11 @@ class LrUpdaterHook(Hook):
                     f'lr_config: policy {policy!r} takes no argument {name!r}, expected some of '
                     f'{sorted(known)}.{did_you_mean(name, known | own)}'
                 )
-        if warmup is not None:
-            if warmup not in WARMUPS:
-                raise ValueError(
-                    f'lr_config.warmup is {warmup!r}, expected one of {WARMUPS} or None.'
-                    f'{did_you_mean(warmup, WARMUPS)}'
-                )
-            if warmup_iters <= 0:
-                raise ValueError(f'lr_config.warmup_iters is {warmup_iters!r}, expected at least 1')
-            if not 0 < warmup_ratio <= 1:
-                raise ValueError(f'lr_config.warmup_ratio is {warmup_ratio!r}, expected in (0, 1]')
+        for name, hint in argument_hints(self.schedule).items():
+            if name in policy_args:
+                check_value(policy_args[name], hint, name, f'lr_config: policy {policy!r}')
+        if warmup is not None and warmup_iters == 0:
+            raise ValueError('lr_config: warmup_iters is 0, expected at least 1 with a warmup')
         self.policy_args = policy_args
         self.by_epoch = by_epoch
         self.warmup = warmup

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from mindspore import Parameter, Tensor
@@ -12,13 +12,12 @@ from mindspore import Parameter, Tensor
 from msseg.runner.builder import HOOKS
 from msseg.runner.hooks.hook import Hook
 from msseg.runner.nonfinite_report import NonfiniteStep, format_report
+from msseg.utils.arguments import PositiveInt, checked
 from msseg.utils.atomic import atomic_write_text
-from msseg.utils.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from msseg.runner.runner import Runner
 
-POLICIES = ('stop', 'skip')
 _STATISTICS = ('moving_mean', 'moving_variance')
 
 
@@ -47,15 +46,13 @@ class NaNGuardHook(Hook):
         ValueError: Arguments out of range.
     """
 
-    def __init__(self, interval: int = 1, policy: str = 'stop', max_consecutive: int = 20) -> None:
-        for name, value in (('interval', interval), ('max_consecutive', max_consecutive)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise ValueError(f'NaNGuardHook: {name} is {value!r}, expected at least 1')
-        if policy not in POLICIES:
-            raise ValueError(
-                f'NaNGuardHook: policy is {policy!r}, expected one of {list(POLICIES)}.'
-                f'{did_you_mean(str(policy), POLICIES)}'
-            )
+    @checked
+    def __init__(
+        self,
+        interval: PositiveInt = 1,
+        policy: Literal['stop', 'skip'] = 'stop',
+        max_consecutive: PositiveInt = 20,
+    ) -> None:
         if policy == 'skip' and interval != 1:
             raise ValueError(
                 f"NaNGuardHook: interval is {interval!r}, expected 1 with policy='skip', which "

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from msseg.runner.builder import HOOKS
 from msseg.runner.hooks.logger import LoggerHook
+from msseg.utils.arguments import File, PositiveInt
 from msseg.utils.extras import import_extra
 from msseg.utils.log_file import PatientFile
 
@@ -38,8 +39,8 @@ class TensorboardLoggerHook(LoggerHook):
 
     def __init__(
         self,
-        log_dir: str | None = None,
-        interval: int = 10,
+        log_dir: File | None = None,
+        interval: PositiveInt = 10,
         by_epoch: bool = True,
         ignore_last: bool = True,
     ) -> None:

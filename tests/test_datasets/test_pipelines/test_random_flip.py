@@ -19,5 +19,7 @@ def test_a_horizontal_flip_exchanges_left_and_right(dtype):
 
 
 def test_pairs_are_needed():
-    with pytest.raises(ValueError, match=r'swap_seg_labels=\[2, 3\]; expected pairs of classes'):
+    with pytest.raises(
+        ValueError, match=r'swap_seg_labels is \[2, 3\], expected a list, each 2 values'
+    ):
         RandomFlip(0.5, swap_seg_labels=[2, 3])
