@@ -39,6 +39,7 @@ from msseg.runner.hooks import (
     ProgressHook,
     StopSignalHook,
 )
+from msseg.runner.optimizer import unused_custom_keys
 from msseg.utils.arguments import check_value
 from msseg.utils.compile_cache import separate_compile_cache
 from msseg.utils.device import set_seed, setup_device
@@ -205,6 +206,13 @@ def build_runner(
         rank=get_rank(),
         world_size=get_world_size(),
     )
+    paramwise = cfg.optimizer.get('paramwise_cfg') if cfg.get('optimizer') else None
+    for key, hint in unused_custom_keys(model, paramwise).items():
+        get_logger().warning(
+            'optimizer.paramwise_cfg.custom_keys: %r is part of no trainable parameter.%s',
+            key,
+            hint,
+        )
     meta = {
         'seed': cfg.get('seed'),
         'CLASSES': list(dataset.CLASSES),

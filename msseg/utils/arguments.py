@@ -61,7 +61,7 @@ class Range(Bounds):
     below: bool = False
 
     def __contains__(self, value: Any) -> bool:
-        if not self.low <= value <= self.high:
+        if not self.low <= value <= self.high or _LARGEST < abs(value) < math.inf:
             return False
         return not (self.above and value == self.low) and not (self.below and value == self.high)
 

@@ -30,8 +30,8 @@ def build_transforms(cfg: Config, findings: Findings) -> None:
     """Build each transform of all pipelines; no file is looked at."""
     for split in SPLITS:
         for dataset in dataset_nodes(cfg, split):
-            if not is_list_of_dicts(dataset.get('pipeline')):
-                where = f'{config_path(dataset)}.pipeline'
+            where = f'{config_path(dataset)}.pipeline'
+            if not is_list_of_dicts(dataset.get('pipeline')) and not findings.hinders(where):
                 attempt(findings, where, lambda d=dataset: Compose(d.get('pipeline')))
             for node in transform_nodes(dataset):
                 if not findings.hinders(config_path(node), _HINDERS):
@@ -62,14 +62,16 @@ def find_epoch_length(cfg: Config, dataset: Any, findings: Findings) -> int | No
     Returns:
         Iterations of an epoch; None when they are not known.
     """
-    if not part(cfg, 'data'):
+    keys = ('data.', 'data.train_dataloader.')
+    options = loader_options(cfg, 'train') if part(cfg, 'data') else {}
+    if not options or any(findings.hinders(key + name) for key in keys for name in options):
         return None
     loader = attempt(
         findings,
         'data',
         lambda: TrainLoader(
             range(_MANY) if dataset is None else dataset,
-            **loader_options(cfg, 'train'),
+            **options,
             seed=cfg.get('seed') or 0,
             rank=get_rank(),
             world_size=get_world_size(),

@@ -15,9 +15,10 @@ from msseg.apis.optimization import build_train_step, scale_lr
 from msseg.apis.train import refuse_unsupported
 from msseg.config import Config
 from msseg.models import SegmentorWithLoss
-from msseg.registry import build_from_cfg, call_with_cfg, config_path
+from msseg.registry import build_from_cfg, call_with_cfg, config_file, config_path
 from msseg.runner import RUNNERS, Runner, TrainStep, build_optimizer
 from msseg.runner.hooks import CheckpointHook, EvalHook, LrUpdaterHook
+from msseg.runner.optimizer import unused_custom_keys
 from msseg.utils.logging import check_level, get_logger
 
 
@@ -78,6 +79,16 @@ def _build_step(cfg: Config, findings: Findings) -> TrainStep:
     return TrainStep(SegmentorWithLoss(layer), build_optimizer(layer, dict(type='SGD', lr=0.1)))
 
 
+def check_custom_keys(cfg: Config, model: nn.Cell, findings: Findings) -> None:
+    """Note those of ``paramwise_cfg.custom_keys`` that change no parameter of the model."""
+    paramwise = part(cfg, 'optimizer.paramwise_cfg')
+    keys = part(cfg, 'optimizer.paramwise_cfg.custom_keys')
+    for key, hint in unused_custom_keys(model, paramwise).items():
+        place = f'{config_path(keys)}.{key}'
+        note = f'{key!r} is part of no trainable parameter.{hint}'
+        findings.add('unused_custom_key', place, note, config_file(keys, key) or '')
+
+
 def _build_hooks(cfg: Config, runner: Runner, findings: Findings) -> None:
     """Build each hook as `register_hooks` does."""
     by_epoch = {'by_epoch': runner.by_epoch}
@@ -85,7 +96,8 @@ def _build_hooks(cfg: Config, runner: Runner, findings: Findings) -> None:
     for key in ('metric', 'loss', 'save_best'):
         evaluation.pop(key, None)
     saving, log = part(cfg, 'checkpoint_config'), part(cfg, 'log_config')
-    interval = {'interval': log['interval']} if 'interval' in log else {}
+    has_interval = 'interval' in log and not findings.hinders('log_config.interval')
+    interval = {'interval': log['interval']} if has_interval else {}
     builders = {
         'lr_config': lambda: call_with_cfg(LrUpdaterHook, part(cfg, 'lr_config')).lrs(runner),
         'evaluation': lambda: call_with_cfg(EvalHook, evaluation),

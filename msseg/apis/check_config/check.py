@@ -13,7 +13,7 @@ from mindspore import nn
 from msseg.apis.check_config.batch_norm import check_batch_norm
 from msseg.apis.check_config.build_data import build_datasets, build_transforms, find_epoch_length
 from msseg.apis.check_config.build_model import build_whole_model
-from msseg.apis.check_config.build_training import build_training
+from msseg.apis.check_config.build_training import build_training, check_custom_keys
 from msseg.apis.check_config.classes import check_classes, named_classes
 from msseg.apis.check_config.finding import Findings
 from msseg.apis.check_config.ignored import check_ignored
@@ -116,6 +116,8 @@ def _build(
         The model, the data sets by split, and the number of iterations.
     """
     model = build_whole_model(cfg, findings)
+    if model is not None:
+        check_custom_keys(cfg, model, findings)
     build_transforms(cfg, findings)
     datasets = build_datasets(cfg, findings) if with_files else {}
     built = {split: list(dataset.CLASSES) for split, dataset in datasets.items() if dataset.CLASSES}

@@ -133,6 +133,12 @@ KINDS = {
         'Nothing is evaluated, and no best checkpoint kept.',
         'Make interval and start smaller than the run, or train with --no-validate.',
     ),
+    'unused_custom_key': Kind(
+        'warning',
+        'custom key without a parameter',
+        'The multipliers given there change nothing.',
+        'Correct it, or take it out.',
+    ),
     'unknown_metric': Kind('error', 'unknown metric', _STOPS, 'Correct the name.'),
     'unknown_score': Kind(
         'error',

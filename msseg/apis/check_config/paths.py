@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import os.path as osp
+import shutil
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from msseg.apis.check_config.finding import Findings
@@ -20,6 +23,9 @@ def check_paths(cfg: Config, findings: Findings) -> None:
         for dataset in dataset_nodes(cfg, split):
             _check_dataset(dataset, findings)
     _check_weights(cfg, findings)
+    out_dir = setting(part(cfg, 'checkpoint_config'), 'out_dir')
+    if out_dir is not None and isinstance(out_dir.value, str):
+        _check_writable(out_dir, findings)
 
 
 def _check_dataset(dataset: Mapping[str, Any], findings: Findings) -> None:
@@ -54,6 +60,15 @@ def _is_folder(said: Setting, path: str, findings: Findings) -> bool:
         findings.add('data_path', said, text.removesuffix(f' Correct data_root or {name}'))
         return False
     return True
+
+
+def _check_writable(said: Setting, findings: Findings) -> None:
+    """Note a folder that can neither be written nor be made; nothing is made here."""
+    folder = Path(said.value).absolute()
+    there = next(place for place in (folder, *folder.parents) if place.exists())
+    can_hold = there.is_dir() and shutil.disk_usage(there).total  # of /proc and the like it is 0
+    if not can_hold or not os.access(there, os.W_OK):
+        findings.add('data_path', said, f'{str(said.value)!r}: {there} is no folder to write to')
 
 
 def _check_weights(cfg: Config, findings: Findings) -> None:

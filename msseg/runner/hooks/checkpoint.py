@@ -64,7 +64,13 @@ class CheckpointHook(Hook):
         self.folder = Path(self.out_dir) if self.out_dir else runner.work_dir
         self.last_saved_iter = runner.iter
         if runner.rank == 0:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise OSError(
+                    f'checkpoint_config.out_dir {str(self.folder)!r} cannot be made '
+                    f'({error.strerror}): choose another'
+                ) from error
             for path in remove_abandoned(self.folder):
                 runner.logger.info('removed %s, which a process left that was killed', path)
 

@@ -101,9 +101,9 @@ optimizer = dict(lr=-1)
     report = check_config(write_configs(tmp_path, text))
 
     assert kinds(report) == [
-        'duplicate_base_key', 'unknown_type', 'misspelt_argument', 'num_classes', 'in_index',
-        'seg_pad_val', 'crop_size', 'warmup', 'evaluation_interval', 'unknown_score',
-        'data_path', 'refused', 'batch_norm',
+        'duplicate_base_key', 'unknown_type', 'misspelt_argument', 'wrong_value', 'num_classes',
+        'in_index', 'seg_pad_val', 'crop_size', 'warmup', 'evaluation_interval', 'unknown_score',
+        'data_path', 'batch_norm',
     ], format_report(report)  # fmt: skip
     assert (report.num_errors, report.num_warnings) == (12, 1)
     assert report.trial is None and report.model is None

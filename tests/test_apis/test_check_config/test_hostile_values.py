@@ -37,14 +37,14 @@ def write(small):
 @pytest.mark.parametrize(
     ('more', 'kind', 'words'),
     [
-        ("lr_config = dict(policy='step', step=0)", 'refused', 'step'),
+        ("lr_config = dict(policy='step', step=0)", 'wrong_value', 'step'),
         ('optimizer_config = [1]', 'no_dict', 'optimizer_config'),
         ("optimizer_config = 'x'", 'no_dict', 'optimizer_config'),
         ('fp16 = 5', 'no_dict', 'fp16'),
         ('log_config = [1]', 'no_dict', 'log_config'),
         ('auto_scale_lr = 5', 'no_dict', 'auto_scale_lr'),
         ("model['test_cfg'] = (1, 2)", 'no_dict', 'test_cfg'),
-        ("optimizer = dict(type='AdamW', lr=0.1, betas=(0.9,))", 'refused', 'betas'),
+        ("optimizer = dict(type='AdamW', lr=0.1, betas=(0.9,))", 'wrong_value', 'betas'),
         ('runner["max_iters"] = 10**400', '', 'max_iters'),
         ("data['train']['data_root'] = ''", '', 'data_root'),
         ('custom_hooks = [dict(type="EMAHook", momentum=10**400)]', '', 'momentum'),

@@ -351,19 +351,43 @@ FAULTS = [
         "optimizer = dict(lr=-1)\nlr_config = dict(warmup='linaer', warmup_iters=2)\n"
         "data = dict(samples_per_gpu=0, train=dict(pipeline={4: dict(prob=2)}))\n"
         "custom_hooks = [dict(type='EMAHook', momentum=2.0)]\n"
-        'checkpoint_config = dict(interval=0)\nworkflow = [("train", 1), ("val", 1)]\n'
+        'checkpoint_config = dict(interval=0)\nseed = 2**40\n'
         'log_config = dict(interval=0)\nmodel = dict(test_cfg=dict(mode="slid"))',
+        'wrong_value',
+        ['optimizer.lr', 'lr_config.warmup', 'data.samples_per_gpu', 'seed',
+         'data.train.pipeline[4].prob', 'custom_hooks[0].momentum', 'checkpoint_config.interval',
+         'log_config.interval', 'model.test_cfg.mode'],
+        ["Did you mean 'linear'?", 'samples_per_gpu is 0', 'prob is 2, expected a number from 0',
+         'EMAHook'],
+    ),
+    Fault(
+        'a phase that is not done, and windows that leave gaps',
+        'workflow = [("train", 1), ("val", 1)]\n'
+        'model = dict(test_cfg=dict(mode="slide", crop_size=(32, 32), stride=(32, 48)))',
         'refused',
-        ['optimizer', 'lr_config', 'data', 'data.train.pipeline[4]', 'custom_hooks[0]',
-         'checkpoint_config', 'workflow', 'log_config.hooks[0]', 'model.test_cfg'],
-        ["Did you mean 'linear'?", 'samples_per_gpu=0', 'expected a probability', 'EMAHook'],
+        ['workflow', 'model.test_cfg'],
+        ["only [('train', 1)] is done", 'stride is (32, 48), larger than crop_size (32, 32)'],
+    ),
+    Fault(
+        'a custom key that is in no name',
+        "optimizer = dict(paramwise_cfg=dict(custom_keys={'bakbone': dict(lr_mult=0.1)}))",
+        'unused_custom_key',
+        ['optimizer.paramwise_cfg.custom_keys.bakbone'],
+        ["'bakbone' is part of no trainable parameter. Did you mean 'backbone'?"],
+    ),
+    Fault(
+        'a folder that cannot be',
+        "checkpoint_config = dict(out_dir='/proc/x')",
+        'data_path',
+        ['checkpoint_config.out_dir'],
+        ["'/proc/x': /proc is no folder to write to"],
     ),
     Fault(
         'pipelines that are none',
         "data = dict(train=dict(pipeline=None), val=dict(pipeline=['LoadImageFromFile']))",
-        'refused',
+        'wrong_value',
         ['data.train.pipeline', 'data.val.pipeline'],
-        ['a pipeline must be a list of transforms', "but got 'LoadImageFromFile'"],
+        ['pipeline is None, expected a list, each a dict', "is ['LoadImageFromFile']"],
     ),
     Fault(
         'hooks that are none, and an unknown level',
@@ -375,8 +399,8 @@ FAULTS = [
     Fault(
         'values that heads refuse',
         'model = dict(decode_head={0: dict(num_convs=-1), 1: dict(scale=0)})',
-        'refused',
-        ['model.decode_head[0]', 'model.decode_head[1]'],
+        'wrong_value',
+        ['model.decode_head[0].num_convs', 'model.decode_head[1].scale'],
         ['FCNHead: num_convs is -1', 'OCRHead: scale is 0'],
     ),
     Fault(
