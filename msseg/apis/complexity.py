@@ -2,15 +2,42 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import mindspore as ms
 import numpy as np
-from mindspore import nn, ops
+from mindspore import nn
 from terminaltables import AsciiTable
 
-from msseg.apis.layer_shapes import walking
-from msseg.models.layers import BatchProduct
+from msseg.apis.export.graph import Graph, Node
+from msseg.apis.export.read_graph import read_graph
+
+Count = Callable[[Graph, Node], int]
+_COUNTS: dict[str, Count] = {}
+
+
+def counts(*operators: str) -> Callable[[Count], Count]:
+    """Return a decorator that registers a function which counts the MACs of operators.
+
+    The function takes the graph and one of its nodes; `Graph.shape_of` tells the shapes of operands
+    and ``node.shape`` that of the result.
+
+    Args:
+        *operators: MindSpore's names of the operators, such as ``'Conv2D'``.
+
+    Examples:
+        >>> @counts('OuterProduct')
+        ... def count_outer(graph, node):
+        ...     return math.prod(node.shape)
+    """
+
+    def register(count: Count) -> Count:
+        _COUNTS.update(dict.fromkeys(operators, count))
+        return count
+
+    return register
 
 
 @dataclass
@@ -31,8 +58,9 @@ class Part:
 def count_complexity(model: nn.Cell, size: tuple[int, int], depth: int = 2) -> list[Part]:
     """Count multiplications and parameters, part by part.
 
-    The layers are walked with the shapes that they would have: convolutions and products are
-    counted, and not computed. Not counted are normalisation, activations, sums and resizing.
+    The network is compiled, but not computed, and the operators of the graph are counted:
+    convolutions, matrix products and einsum, wherever the code calls them. Not counted are
+    normalisation, activations, sums and resizing.
 
     Args:
         model: A segmentor; what it runs to predict is counted.
@@ -47,15 +75,11 @@ def count_complexity(model: nn.Cell, size: tuple[int, int], depth: int = 2) -> l
     for parameter in model.trainable_params():
         name = _part_of(parameter.name, depth)
         parts.setdefault(name, Part(name)).parameters += int(np.prod(parameter.shape))
-    names = {id(cell): name for name, cell in model.cells_and_names()}
-
-    def count(cell: nn.Cell, inputs: tuple[ms.Tensor, ...], output: ms.Tensor) -> None:
-        name = _part_of(f'{names[id(cell)]}.', depth)
-        parts.setdefault(name, Part(name)).macs += _macs(cell, inputs, output)
-
-    with walking(count):
-        model.set_train(False)
-        model.predict(ops.zeros((1, model.in_channels, *size), ms.float32))
+    graph = read_graph(_Prediction(model), (1, model.in_channels, *size))
+    for node in graph.nodes:
+        if node.op in _COUNTS:
+            name = _part_of(f'{node.scope.partition("segmentor.")[2]}.', depth)
+            parts.setdefault(name, Part(name)).macs += _COUNTS[node.op](graph, node)
     return list(parts.values())
 
 
@@ -80,15 +104,46 @@ def format_complexity(parts: list[Part], size: tuple[int, int]) -> str:
     return table.table
 
 
-def _macs(cell: nn.Cell, inputs: tuple[ms.Tensor, ...], output: ms.Tensor) -> int:
-    if isinstance(cell, nn.Conv2d):
-        taps = cell.kernel_size[0] * cell.kernel_size[1] * cell.in_channels // cell.group
-        return output.size * taps
-    if isinstance(cell, nn.Dense):
-        return output.size * cell.in_channels
-    if isinstance(cell, BatchProduct):
-        return output.size * inputs[0].shape[1 if cell.transposes[0] else 2]
-    return 0
+class _Prediction(nn.Cell):
+    """What a segmentor runs to predict."""
+
+    def __init__(self, segmentor: nn.Cell) -> None:
+        super().__init__(auto_prefix=False)
+        self.segmentor = segmentor
+        self.set_train(False)
+
+    def construct(self, image: ms.Tensor) -> ms.Tensor:
+        """Run on (n, c, h, w)."""
+        return self.segmentor.predict(image)
+
+
+@counts('Conv2D')
+def _count_convolution(graph: Graph, node: Node) -> int:
+    return math.prod(node.shape) * math.prod(graph.shape_of(node.inputs[1])[1:])
+
+
+@counts('Conv2DTranspose')
+def _count_transposed_convolution(graph: Graph, node: Node) -> int:
+    spread = math.prod(graph.shape_of(node.inputs[1])[1:])
+    return math.prod(graph.shape_of(node.inputs[0])) * spread
+
+
+@counts('MatMul', 'BatchMatMul', 'MatMulExt', 'BatchMatMulExt', 'Dense')
+def _count_product(graph: Graph, node: Node) -> int:
+    first = graph.shape_of(node.inputs[0])
+    is_turned = len(node.inputs) > 2 and graph.values.get(node.inputs[2]) is True
+    return math.prod(node.shape) * first[-2 if is_turned else -1]
+
+
+@counts('Einsum')
+def _count_einsum(graph: Graph, node: Node) -> int:
+    """Multiply the lengths of all indices, as computed in one go."""
+    pack = next(each for each in graph.nodes if each.name == node.inputs[0])
+    terms = node.attributes['equation'].partition('->')[0].split(',')
+    lengths: dict[str, int] = {}
+    for term, name in zip(terms, pack.inputs, strict=True):
+        lengths.update(zip(term.strip(), graph.shape_of(name), strict=True))
+    return math.prod(lengths.values())
 
 
 def _part_of(name: str, depth: int) -> str:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import mindspore as ms
 from mindspore import Parameter, nn, ops
 
-from msseg.apis.layer_shapes import walking
-from msseg.models.layers import BatchProduct
 from msseg.runner import Runner
 from msseg.runner.hooks import Hook
 from msseg.utils.dist import get_rank
+from msseg.utils.layer_traits import traits_of
 from msseg.utils.memory import available_memory, resident_memory
 from msseg.utils.user_code import running
 
-# The walk is done on an image of at most so many pixels; what layers keep grows with the pixels.
+# The layers are observed on an image of at most so many pixels.
 _MOST_PIXELS = 128 * 128
 # What MindSpore 2.8's graph of a train step takes on the CPU for each convolution: measured 4.6 MB
 # with HRNet-W18-small (155 convolutions) and 4.0 MB with HRNet-W48 (316).
@@ -82,9 +82,10 @@ def estimate_memory(
 ) -> MemoryEstimate:
     """Estimate the memory of a step of training.
 
-    The layers are walked with the shapes that they would have, without computing them. On the CPU
-    the sum is the peak of the process; it was measured with MindSpore 2.8 on an x86-64 machine
-    (see docs/training.md). Elsewhere it is what the device holds, and was not measured.
+    The layers are observed on a small image (what operators keep that are called directly, in no
+    layer, is not seen), and the sum grows with the pixels. On the CPU the sum is the peak of the
+    process; it was measured with MindSpore 2.8 on an x86-64 machine (see docs/training.md).
+    Elsewhere it is what the device holds, and was not measured.
 
     Args:
         model: The segmentor.
@@ -98,7 +99,7 @@ def estimate_memory(
     was_training = model.training
     model.set_train(False)
     try:
-        with walking(walk.observe), running('the network failed on an image of zeros'):
+        with _observing(model, walk.observe), running('the network failed on an image of zeros'):
             logits = model(ops.zeros((1, c, probe_h, probe_w), ms.float32))
     finally:
         model.set_train(was_training)
@@ -146,28 +147,39 @@ class _Walk:
 
     def observe(self, cell: nn.Cell, inputs: tuple[ms.Tensor, ...], output: ms.Tensor) -> None:
         """Note what a layer keeps: what it needs to compute gradients."""
-        is_recomputed = id(cell) in self._recomputed
+        traits = traits_of(cell)
         if isinstance(cell, nn.Conv2d):
             self.convolutions += 1
             unfolded = inputs[0].shape[1] * output.shape[2] * output.shape[3] * 4
             unfolded *= cell.kernel_size[0] * cell.kernel_size[1]
             self.unfolded += unfolded
             self.most_unfolded = max(self.most_unfolded, unfolded)
-        if isinstance(cell, (nn.Conv2d, nn.Dense, BatchProduct)):
-            if not is_recomputed:
-                for tensor in inputs:
-                    self._keep(tensor)
-        elif isinstance(cell, nn.ReLU):
-            if not is_recomputed:
-                self._keep(output)
-        else:
-            # of a recomputed block the norms are what is kept
-            self._keep(inputs[0])
+        if id(cell) in self._recomputed and not traits.is_norm:
+            return  # of a recomputed block the norms are what is kept
+        kept = {'inputs': inputs, 'output': (output,), 'nothing': ()}[traits.keeps]
+        for tensor in kept:
+            if isinstance(tensor, ms.Tensor):
+                self._keep(tensor)
 
     def _keep(self, tensor: ms.Tensor) -> None:
         if id(tensor) not in self._seen:
             self._seen[id(tensor)] = tensor
             self.kept += tensor.size * 4
+
+
+@contextmanager
+def _observing(model: nn.Cell, observe: Callable[..., None]) -> Iterator[None]:
+    """Have every layer without layers of its own observed when it has run, in PyNative mode."""
+    before = ms.get_context('mode')
+    layers = [cell for _, cell in model.cells_and_names() if not cell.name_cells()]
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    handles = [layer.register_forward_hook(observe) for layer in layers]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+        ms.set_context(mode=before)
 
 
 class MemoryEstimateHook(Hook):

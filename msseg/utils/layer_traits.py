@@ -19,6 +19,8 @@ class LayerTraits:
             recomputed forward pass would update twice.
         precision: In mixed precision, ``'low'`` computes in 16-bit floats and ``'full'`` in
             float32; None computes in the type of its inputs.
+        keeps: What it keeps in training for the backward pass: ``'inputs'``, ``'output'`` or
+            ``'nothing'``.
         names: PyTorch's names of the class, by which ``init_cfg`` chooses layers. The names of
             the class and of its base classes count too.
     """
@@ -26,6 +28,7 @@ class LayerTraits:
     is_norm: bool = False
     keeps_statistics: bool = False
     precision: Literal['low', 'full'] | None = None
+    keeps: Literal['inputs', 'output', 'nothing'] = 'inputs'
     names: tuple[str, ...] = ()
 
 
@@ -39,6 +42,7 @@ def register_traits(
     is_norm: bool = False,
     keeps_statistics: bool = False,
     precision: Literal['low', 'full'] | None = None,
+    keeps: Literal['inputs', 'output', 'nothing'] = 'inputs',
     names: tuple[str, ...] = (),
 ) -> type[nn.Cell]:
     """Register the traits of a class of layers; subclasses without their own inherit them.
@@ -48,6 +52,7 @@ def register_traits(
         is_norm: See `LayerTraits`.
         keeps_statistics: See `LayerTraits`.
         precision: See `LayerTraits`.
+        keeps: See `LayerTraits`.
         names: See `LayerTraits`.
 
     Returns:
@@ -66,7 +71,7 @@ def register_traits(
     """
     if not (isinstance(cls, type) and issubclass(cls, nn.Cell)):
         raise TypeError(f'register_traits: got {cls!r}, expected a subclass of mindspore.nn.Cell')
-    _TRAITS[cls] = LayerTraits(is_norm, keeps_statistics, precision, names)
+    _TRAITS[cls] = LayerTraits(is_norm, keeps_statistics, precision, keeps, names)
     return cls
 
 
@@ -98,3 +103,6 @@ register_traits(nn.Conv2d, precision='low', names=('Conv2d',))
 register_traits(nn.Conv2dTranspose, precision='low', names=('ConvTranspose2d',))
 register_traits(nn.Dense, precision='low', names=('Linear',))
 register_traits(nn.Embedding, names=('Embedding',))
+for _cls in (nn.ReLU, nn.Sigmoid, nn.Tanh, nn.Softmax):
+    register_traits(_cls, keeps='output')
+register_traits(nn.Identity, keeps='nothing')

@@ -25,8 +25,8 @@ ALLOWED = {
     'models/samplers': 'probabilities of the labelled class',
     'models/layers': 'layers of networks',
     'models/decode_heads/object_attention.py': 'attention over pixels',
+    'utils/layer_traits.py': 'layers',
     'apis/export': 'operators of ONNX',
-    'apis/layer_shapes.py': 'an activation layer',
     'datasets/palette.py': 'the colour furthest from the others',
 }
 

@@ -19,6 +19,7 @@ class Node:
         inputs: Names of its operands.
         attributes: Its settings; newer MindSpore versions give most of them as operands.
         shape: Of its result; None when that is not one tensor.
+        scope: The cell that it belongs to, by the names of its parameters; '' when unknown.
     """
 
     op: str
@@ -26,6 +27,7 @@ class Node:
     inputs: list[str]
     attributes: dict[str, Any] = field(default_factory=dict)
     shape: tuple[int, ...] | None = None
+    scope: str = ''
 
 
 @dataclass

@@ -113,7 +113,8 @@ class _Reader:
             self._same[name] = self._item(name, inputs, _shape(node))
         else:
             settings = {each.name: _value(each) for each in operator.attribute}
-            self._by_name[name] = Node(op, name, inputs, settings, _shape(node))
+            scope = _scope(node.domain)
+            self._by_name[name] = Node(op, name, inputs, settings, _shape(node), scope)
             self.nodes.append(self._by_name[name])
 
     def _item(self, name: str, inputs: list[str], shape: tuple[int, ...] | None) -> str:
@@ -125,8 +126,13 @@ class _Reader:
             source.shape = shape
             return source.name
         settings = {**source.attributes, 'item': index}
-        self.nodes.append(Node(source.op, name, source.inputs, settings, shape))
+        self.nodes.append(Node(source.op, name, source.inputs, settings, shape, source.scope))
         return name
+
+
+def _scope(domain: str) -> str:
+    """Return ``net.layer`` of ``Default/net-Network/layer-Conv2d/Conv2D-op0``."""
+    return '.'.join(part.partition('-')[0] for part in domain.split('/')[1:-1])
 
 
 def _shape(node: Any) -> tuple[int, ...] | None:
