@@ -13,6 +13,7 @@ from mindspore import nn
 from msseg.apis.precision import set_precision
 from msseg.config import Config
 from msseg.datasets import CustomDataset, build_dataset
+from msseg.datasets.pipelines import Normalize, RGB2Gray
 from msseg.datasets.worker_pool import HANG_AFTER_S
 from msseg.models import build_segmentor
 
@@ -102,6 +103,29 @@ def check_classes(model: nn.Cell, dataset: CustomDataset) -> None:
                 f'{type(dataset).__name__} has {num_classes} classes {tuple(dataset.CLASSES)}: '
                 f'set num_classes={num_classes} in every head'
             )
+
+
+def check_channels(model: nn.Cell, dataset: Any) -> None:
+    """Raise ValueError when a data set's images are normalised for other channels than the model's.
+
+    What a pipeline without Normalize gives, or one with transforms of a user's own or RGB2Gray
+    after it, is not known before an image is loaded.
+    """
+    while hasattr(dataset, 'datasets') or hasattr(dataset, 'dataset'):
+        dataset = dataset.datasets[0] if hasattr(dataset, 'datasets') else dataset.dataset
+    steps = list(getattr(getattr(dataset, 'pipeline', None), 'transforms', ()))
+    while steps and not isinstance(steps[0], Normalize):
+        del steps[0]
+    own = type(steps[0]).__module__.rpartition('.')[0] if steps else ''
+    keep_channels = all(
+        type(step).__module__.startswith(own) and not isinstance(step, RGB2Gray) for step in steps
+    )
+    if steps and keep_channels and len(steps[0].mean) != model.in_channels:
+        raise ValueError(
+            f'the data set normalises images of {len(steps[0].mean)} channels, but the network '
+            f'takes {model.in_channels} (in_channels of the backbone): let color_type of '
+            'LoadImageFromFile, mean and std of Normalize and in_channels agree'
+        )
 
 
 def check_ignore_index(model: nn.Cell, dataset: CustomDataset) -> None:

@@ -11,6 +11,7 @@ from mindspore import nn
 from msseg.apis.build import (
     build_model,
     build_split,
+    check_channels,
     check_classes,
     check_ignore_index,
     graph_settings,
@@ -145,6 +146,7 @@ def train_segmentor(
     drop_meaningless(cfg, get_schema())
     check_classes(model, dataset)
     check_ignore_index(model, dataset)
+    check_channels(model, dataset)
     runner = build_runner(model, dataset, cfg, work_dir)
     runner.timestamp = timestamp or runner.timestamp
     signals = StopSignals(leaves_loading=get_world_size() == 1)

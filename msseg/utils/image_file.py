@@ -109,6 +109,8 @@ def pixel_limit() -> int:
 def check_pixels(size: tuple[int, int], path: str | Path) -> None:
     """Raise ImageSettingError for more pixels than `pixel_limit`; nothing is decoded."""
     h, w = size
+    if min(size) < 1:
+        raise ValueError(f'{path}: the image is of {h}x{w} pixels; copy it again')
     limit = pixel_limit()
     if h * w > limit:
         raise ImageSettingError(

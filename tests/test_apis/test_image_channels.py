@@ -14,10 +14,12 @@ from msseg.apis import (
     train_from_config,
 )
 from msseg.apis.browse import browse_dataset
+from msseg.apis.build import check_channels
 from msseg.apis.check_config import check_config, format_report
 from msseg.apis.complexity import count_complexity
 from msseg.apis.export import ExportOptions, export_model
 from msseg.apis.prediction import predict_files
+from msseg.datasets import ConcatDataset, RepeatDataset, build_dataset
 from msseg.datasets.builder import PIPELINES
 from msseg.deploy import Predictor
 from msseg.models import build_segmentor
@@ -145,6 +147,20 @@ def test_a_step_of_the_check_finds_images_that_do_not_fit_in_testing(tmp_path):
     assert [sorted(f.places) for f in found] == [['data.test', 'data.val']], format_report(report)
     note = found[0].places['data.val'].note
     assert 'image of 1 channels, but the network takes 4' in note
+
+
+def test_training_on_images_of_other_channels_is_refused_in_words(tmp_path):
+    root, config = write_data(tmp_path, 4)
+    cfg = load_config(config, {'model.backbone.channels': 3})
+    words = 'normalises images of 4 channels, but the network takes 3'
+    with pytest.raises(ValueError, match=words):
+        train_from_config(cfg, tmp_path / 'run', device='CPU', seed=0)
+    dataset = build_dataset(cfg.data.train)
+    for wrapped in (dataset, RepeatDataset(dataset, 2), ConcatDataset([dataset])):
+        with pytest.raises(ValueError, match=words):
+            check_channels(build_model(cfg), wrapped)
+    dataset.pipeline.transforms.append(KeepOne())  # who knows what a user's does
+    check_channels(build_model(cfg), dataset)
 
 
 def test_an_array_of_other_channels_is_refused_in_words(tmp_path):

@@ -134,6 +134,16 @@ def test_an_array_with_its_channels_first_is_refused(tmp_path):
         load(path, color_type='unchanged')
 
 
+def test_an_array_without_pixels_or_of_absurd_size_is_refused(tmp_path):
+    path = write(tmp_path, 'a.npy', np.zeros((0, 7, 3), np.uint8))
+    with pytest.raises(ValueError, match=r'a\.npy: the image is of 0x7 pixels'):
+        load(path)
+    head = path.read_bytes().replace(b'(0, 7, 3)', b'(9999999, 9999999, 3)')
+    path.write_bytes(head[:8] + (len(head) - 10).to_bytes(2, 'little') + head[10:])
+    with pytest.raises(ValueError, match=r'a\.npy: the image is of 9999999x9999999 pixels'):
+        load(path)
+
+
 def test_an_array_of_objects_is_not_unpickled(tmp_path):
     np.save(tmp_path / 'a.npy', np.array([[{}, 1]], object), allow_pickle=True)
     with pytest.raises(ValueError, match='cannot be'):
