@@ -9,11 +9,10 @@ from typing import Any
 import numpy as np
 
 from msseg.apis.build import build_split
-from msseg.apis.inference import as_bgr
 from msseg.apis.page import Cell, Page, cards, facts, legend, picture, table
 from msseg.apis.page.parts import swatch
-from msseg.apis.results import load_shown
-from msseg.apis.visualize import OverlayStyle
+from msseg.apis.results import load_first
+from msseg.apis.visualize import OverlayStyle, as_bgr, display_limits
 from msseg.config import Config
 from msseg.datasets.result_files import outputs_of
 from msseg.datasets.sample_rng import get_filename, load_sample
@@ -90,11 +89,17 @@ class _Browser:
     def sample(self, index: int) -> str:
         """Return a sample's pictures."""
         path = get_filename(self.dataset, index)
-        image = load_shown(self.dataset, index)
+        image = load_first(self.dataset, index)
+        limits = display_limits(image)
         label = self.dataset.get_gt_seg_map(index)
-        panels = [('file', self.style.blend(image, label), path)]
+        if label.shape != image.shape[:2]:
+            raise ValueError(
+                f'{path}: the image is of size {image.shape[:2]} (height, width), its label of '
+                f'{label.shape}; tools/check_dataset.py lists all such files'
+            )
+        panels = [('file', self.style.blend(as_bgr(image, limits), label), path)]
         for epoch in range(self.draws):
-            shown, label = self._augmented(index, epoch)
+            shown, label = self._augmented(index, epoch, limits)
             title = f'draw {epoch + 1}: {shown.shape[0]}x{shown.shape[1]}'
             panels.append((title, self.style.blend(shown, label), f'{path}, {title}'))
         figures = ''.join(
@@ -142,7 +147,9 @@ class _Browser:
         ]
         return table(['Class', 'Pixels', 'Share'], rows, 'classes')
 
-    def _augmented(self, index: int, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+    def _augmented(
+        self, index: int, epoch: int, limits: tuple[float, float]
+    ) -> tuple[np.ndarray, np.ndarray]:
         data = load_sample(self.dataset, index, self.seed, epoch)
         if not isinstance(data, dict) or not {'img', 'gt_semantic_seg'} <= data.keys():
             raise ValueError(
@@ -152,7 +159,8 @@ class _Browser:
         img, label = np.asarray(data['img'], np.float32), np.asarray(data['gt_semantic_seg'])
         label = label.reshape(label.shape[-2:])
         self._count(img, label)
-        return undo_normalize(img, data.get('img_metas', {}).get('img_norm_cfg')), label
+        norm = data.get('img_metas', {}).get('img_norm_cfg')
+        return undo_normalize(img, norm, limits), label
 
     def _count(self, img: np.ndarray, label: np.ndarray) -> None:
         is_known = (label >= 0) & (label < len(self.names))
@@ -164,12 +172,15 @@ class _Browser:
         self.num_values += label.size
 
 
-def undo_normalize(img: np.ndarray, norm: dict | None) -> np.ndarray:
+def undo_normalize(
+    img: np.ndarray, norm: dict | None, limits: tuple[float, float] = (0, 255)
+) -> np.ndarray:
     """Return a network's input as a picture.
 
     Args:
         img: float32 (c, h, w).
         norm: ``mean``, ``std`` and ``to_rgb``, as Normalize writes them; None when it was not.
+        limits: What to show as black and white, of the image before.
 
     Returns:
         BGR uint8 (h, w, 3); of more than three channels the first three.
@@ -179,7 +190,7 @@ def undo_normalize(img: np.ndarray, norm: dict | None) -> np.ndarray:
         shown = shown * np.float32(norm['std']) + np.float32(norm['mean'])
         if norm['to_rgb']:
             shown = shown[..., ::-1]
-    return as_bgr(np.clip(np.rint(shown), 0, 255).astype(np.uint8))
+    return as_bgr(shown, limits)
 
 
 def _three(values: np.ndarray) -> str:

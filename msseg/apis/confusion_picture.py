@@ -88,7 +88,7 @@ def draw_confusion(
     if colours not in matplotlib.colormaps:
         raise ValueError(f"colours is {colours!r}, expected one of matplotlib's, such as 'Blues'")
     names = drawable_names(classes)
-    with fonts_for(names):
+    with fonts_for([*names, title]):
         figure = _figure(row_shares(matrix), names, title, colours)
         write_figure(out, figure)
 
@@ -97,7 +97,7 @@ def _figure(shares: np.ndarray, classes: Sequence[str], title: str, colours: str
     count = len(classes)
     has_numbers = count <= MOST_NUMBERS
     side = 3 + count * (0.5 if has_numbers else 0.12)
-    figure = Figure(figsize=(side + 1, side), layout='constrained')
+    figure = Figure(figsize=(max(side + 1, 6), side), layout='constrained')
     axes = figure.add_subplot()
     colour_map = matplotlib.colormaps[colours].with_extremes(bad=_UNKNOWN)
     image = axes.imshow(100 * shares, cmap=colour_map, vmin=0, vmax=100)
@@ -105,7 +105,8 @@ def _figure(shares: np.ndarray, classes: Sequence[str], title: str, colours: str
     size = 9 if has_numbers else 6
     axes.set_xticks(range(count), classes, rotation=90, fontsize=size)
     axes.set_yticks(range(count), classes, fontsize=size)
-    axes.set(xlabel='prediction', ylabel='label', title=title)
+    axes.set(xlabel='prediction', ylabel='label')
+    figure.suptitle(title, wrap=True)
     if has_numbers:
         for i in range(count):
             for j in range(count):

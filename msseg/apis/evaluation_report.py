@@ -184,7 +184,7 @@ class EvaluationReport:
         ranking = self.images.ranking()
         loader = TestLoader(self.dataset, 0)
         parts = [
-            legend(self.dataset.CLASSES, self.style.colours),
+            legend(self.dataset.CLASSES, self.style.colours, 'Classes:'),
             _error_key(self.dataset.CLASSES),
         ]
         for title, indices in choose_shown(ranking):
@@ -310,7 +310,7 @@ def _error_key(classes: Sequence[str]) -> str:
         if len(classes) > 2:
             key['another class predicted'] = _CONFUSED
     key |= {'right': _RIGHT, 'ignored': _IGNORED}
-    return f'<p class="note">Errors:</p>{legend(list(key), list(key.values()))}'
+    return legend(list(key), list(key.values()), 'Errors:')
 
 
 def _class_table(scores: Scores, colours: Sequence[Sequence[int] | None]) -> str:

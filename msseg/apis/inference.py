@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import PIL.Image
 from mindspore import nn
@@ -17,7 +16,7 @@ from msseg.apis.fonts import fonts_for
 from msseg.apis.model_source import find_model
 from msseg.apis.preparation import Preparation, first_dataset
 from msseg.apis.segment import Segmenter
-from msseg.apis.visualize import OverlayStyle, write_image
+from msseg.apis.visualize import OverlayStyle, as_bgr, write_image
 from msseg.config import Config
 from msseg.datasets.builder import DATASETS
 from msseg.datasets.classes import choose_classes
@@ -279,22 +278,6 @@ def segmenter_of(model: nn.Cell) -> Segmenter:
     if getattr(model, 'segmenter', None) is None:
         model.segmenter = Segmenter(model)
     return model.segmenter
-
-
-def as_bgr(image: np.ndarray) -> np.ndarray:
-    """Return an image as a loader gives it as uint8 (h, w, 3), to look at.
-
-    Of more than three channels the first three are shown as blue, green and red, of two the first
-    as grey. Values are shown from 0 to 255, of uint16 from 0 to 65535.
-    """
-    if image.dtype != np.uint8:
-        largest = 255 if image.dtype != np.uint16 else 65535
-        image = np.clip(image.astype(np.float32) * (255 / largest), 0, 255).astype(np.uint8)
-    if image.ndim == 2:
-        return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
-    if image.shape[2] >= 3:
-        return np.ascontiguousarray(image[..., :3])
-    return cv2.cvtColor(np.ascontiguousarray(image[..., 0]), cv2.COLOR_GRAY2BGR)
 
 
 def _show(picture: np.ndarray, size: tuple[float, float], title: str, block: bool) -> None:

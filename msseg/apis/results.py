@@ -16,8 +16,7 @@ from types import TracebackType
 
 import numpy as np
 
-from msseg.apis.inference import as_bgr
-from msseg.apis.visualize import OverlayStyle, write_image
+from msseg.apis.visualize import OverlayStyle, as_bgr, write_image
 from msseg.datasets import CustomDataset
 from msseg.datasets.loader import TestSample
 from msseg.datasets.pipelines import LoadImageFromFile
@@ -161,6 +160,11 @@ class LabelArchive:
 
 
 def load_shown(dataset: CustomDataset, index: int) -> np.ndarray:
+    """Return what `load_first` gives, BGR uint8 (h, w, 3), to look at."""
+    return as_bgr(load_first(dataset, index))
+
+
+def load_first(dataset: CustomDataset, index: int) -> np.ndarray:
     """Return a sample's image as its pipeline loads it, before anything else is done to it.
 
     Args:
@@ -168,7 +172,7 @@ def load_shown(dataset: CustomDataset, index: int) -> np.ndarray:
         index: The sample.
 
     Returns:
-        BGR uint8 (h, w, 3), to look at.
+        (h, w) or (h, w, c).
     """
     while True:
         if hasattr(dataset, 'datasets'):
@@ -189,4 +193,4 @@ def load_shown(dataset: CustomDataset, index: int) -> np.ndarray:
         if 'img' in results:
             break
         results = step(results)
-    return as_bgr(results['img'])
+    return results['img']

@@ -22,10 +22,55 @@ _IGNORED = (255, 255, 255)
 _FRAME = 128
 _FIGURE_DPI = 120
 _GAP = 4
+# To show images that are no bytes: the percentiles that become black and white, of about so many
+# pixels a side; and floats up to this are taken for shares of 1.
+_LIMITS_PERCENT, _LIMITS_SIDE, _LARGEST_FRACTION = (0.5, 99.5), 500, 1.5
 # A legend's text in pixels: a share of the image's longer side, within limits.
 _TEXT_SHARE, _SMALLEST_TEXT, _LARGEST_TEXT = 1 / 64, 12, 48
 # How much of the image's height a legend may add: a share, but always some lines.
 _LEGEND_SHARE, _LEGEND_LINES = 1 / 3, 4
+
+
+def display_limits(image: np.ndarray) -> tuple[float, float]:
+    """Return which values of an image, as a loader gives it, to show as black and as white.
+
+    These are 0 and 255 for bytes, and for fractions on their scale; else nearly the smallest and
+    largest values.
+    """
+    if image.dtype == np.uint8:
+        return 0, 255
+    step = max(max(image.shape[:2]) // _LIMITS_SIDE, 1)
+    values = image[::step, ::step, ...]
+    values = values if image.ndim == 2 else values[..., : 3 if image.shape[2] >= 3 else 1]
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return 0, 255
+    smallest, largest = float(values.min()), float(values.max())
+    if image.dtype.kind == 'f' and smallest >= 0 and _LARGEST_FRACTION < largest <= 255:
+        return 0, 255
+    low, high = np.percentile(values, _LIMITS_PERCENT).tolist()
+    if low < high:
+        return low, high
+    return (smallest, largest) if smallest < largest else (0, max(largest, 1))
+
+
+def as_bgr(image: np.ndarray, limits: tuple[float, float] | None = None) -> np.ndarray:
+    """Return an image as a loader gives it as uint8 (h, w, 3), to look at.
+
+    Args:
+        image: (h, w) or (h, w, c). Of more than three channels the first three are shown as blue,
+            green and red, of two the first as grey.
+        limits: What to show as black and white, `display_limits` by default.
+    """
+    if image.dtype != np.uint8:
+        low, high = limits or display_limits(image)
+        values = np.clip(np.nan_to_num(image.astype(np.float32)), low, high) - low
+        image = np.rint(values * (255 / (high - low))).clip(0, 255).astype(np.uint8)
+    if image.ndim == 2:
+        return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR)
+    if image.shape[2] >= 3:
+        return np.ascontiguousarray(image[..., :3])
+    return cv2.cvtColor(np.ascontiguousarray(image[..., 0]), cv2.COLOR_GRAY2BGR)
 
 
 def colour_labels(labels: np.ndarray, palette: Sequence[Sequence[int]]) -> np.ndarray:
@@ -61,7 +106,15 @@ def blend_labels(
 
     Returns:
         BGR uint8 (h, w, 3).
+
+    Raises:
+        ValueError: The labels are of another size than the image.
     """
+    if labels.shape != image.shape[:2]:
+        raise ValueError(
+            f'the labels are of size {labels.shape}, but the image is of {image.shape[:2]} '
+            '(height, width); they must be of one size'
+        )
     colours = np.ascontiguousarray(colour_labels(labels, palette))
     blended = cv2.addWeighted(image, 1 - opacity, colours, opacity, 0)
     if untinted:

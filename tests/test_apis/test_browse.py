@@ -7,6 +7,7 @@ import pytest
 
 from msseg.apis import load_config
 from msseg.apis.browse import browse_dataset, undo_normalize
+from msseg.config import Config
 from msseg.datasets import build_dataset
 from msseg.datasets.sample_rng import load_sample
 from tests.tiny import write_config, write_discs
@@ -62,6 +63,33 @@ def test_normalisation_is_undone():
     plain = undo_normalize(image.transpose(2, 0, 1).astype(np.float32), None)
     np.testing.assert_array_equal(plain, image)
     assert undo_normalize(np.full((1, 4, 5), 300, np.float32), None).shape == (4, 5, 3)
+
+
+def test_raw_values_are_shown_on_the_scale_of_their_file(tmp_path):
+    for folder in ('images', 'labels'):
+        (tmp_path / folder).mkdir()
+    values = np.linspace(300, 1200, 48 * 64).reshape(48, 64).astype(np.uint16)
+    cv2.imwrite(str(tmp_path / 'images' / 'a.png'), values)
+    cv2.imwrite(str(tmp_path / 'labels' / 'a.png'), np.zeros((48, 64), np.uint8))
+    steps = [
+        dict(type='LoadImageFromFile', color_type='unchanged'), dict(type='LoadAnnotations'),
+        dict(type='RandomCrop', crop_size=(24, 64)), dict(type='RandomFlip', prob=0.0),
+        dict(type='Normalize', mean=[700], std=[200], to_rgb=False),
+        dict(type='DefaultFormatBundle'), dict(type='Collect', keys=['img', 'gt_semantic_seg']),
+    ]  # fmt: skip
+    train = dict(
+        type='CustomDataset', data_root=str(tmp_path), img_dir='images', ann_dir='labels',
+        img_suffix='.png', classes=('background', 'disc'), pipeline=steps,
+    )  # fmt: skip
+    html = browse_dataset(Config({'data': {'train': train}}), tmp_path / 'out', draws=1).read_text()
+    file, draw = (picture[..., 0].astype(float) for picture in pictures_in(html))
+    expected = np.clip((values - 305.0) * 255 / 890, 0, 255)
+    assert abs(file - expected).max() < 9  # it is compressed
+    assert min(abs(draw - expected[top : top + 24]).max() for top in range(25)) < 9
+
+    cv2.imwrite(str(tmp_path / 'labels' / 'a.png'), np.zeros((48, 63), np.uint8))
+    with pytest.raises(ValueError, match=r'a\.png: .*48, 64.*48, 63'):
+        browse_dataset(Config({'data': {'train': train}}), tmp_path / 'out')
 
 
 @pytest.mark.parametrize('options', [{'count': 0}, {'draws': 0}, {'opacity': 0}])

@@ -15,8 +15,9 @@ from msseg.apis import (
     load_config,
     show_result_pyplot,
 )
-from msseg.apis.inference import as_bgr, segmenter_of
+from msseg.apis.inference import segmenter_of
 from msseg.apis.preparation import Preparation, first_dataset
+from msseg.apis.visualize import as_bgr, display_limits
 from msseg.config import Config
 from msseg.runner.checkpoint import save_checkpoint
 from msseg.utils.device import set_seed
@@ -275,3 +276,28 @@ def test_pictures_of_any_kind_can_be_looked_at():
     assert as_bgr(np.full((2, 2, 3), 300.0)).dtype == np.uint8
     assert as_bgr(np.zeros((2, 2, 4), np.uint8)).shape == (2, 2, 3)
     assert as_bgr(np.zeros((2, 2, 1), np.uint8)).shape == (2, 2, 3)
+    assert as_bgr(np.zeros((2, 2, 2), np.float32)).shape == (2, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ('image', 'expected'),
+    [
+        (np.float32([[0, 51, 255]]), [0, 51, 255]),  # bytes as floats stay
+        (np.float32([[0, 0.2, 1]]), [0, 51, 255]),
+        (np.float32([[-1, -0.6, 1]]), [0, 51, 255]),
+        (np.float32([[np.nan, np.inf, 0.2, 0, 1]]), [0, 255, 51, 0, 255]),
+        (np.uint16([[100, 919, 4195]]), [0, 51, 255]),  # 12 of 16 bits
+        (np.int32([[-500, -420, -100]]), [0, 51, 255]),
+        (np.zeros((1, 2), np.uint16), [0, 0]),
+    ],
+)
+def test_images_that_are_no_bytes_are_shown_from_black_to_white(image, expected):
+    shown = as_bgr(image)[0, :, 0].astype(int)
+    assert abs(shown - expected).max() <= 2  # but half a percent at both ends
+
+
+def test_parts_of_an_image_are_shown_alike():
+    image = np.arange(4000, dtype=np.uint16).reshape(40, 100)
+    limits = display_limits(image)
+    parts = [as_bgr(image[top : top + 10], limits) for top in range(0, 40, 10)]
+    np.testing.assert_array_equal(np.concatenate(parts), as_bgr(image))

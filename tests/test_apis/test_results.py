@@ -23,7 +23,7 @@ from msseg.evaluation import confusion_matrix
 PIPELINE = [
     dict(type='LoadImageFromFile'),
     dict(type='ImageToTensor', keys=['img']),
-    dict(type='Collect', keys=['img'], meta_keys=['filename', 'ori_filename']),
+    dict(type='Collect', keys=['img'], meta_keys=['filename', 'ori_filename', 'ori_shape']),
 ]
 PALETTE = [[0, 0, 0], [255, 200, 0]]
 OPTIONS = dict(
@@ -251,7 +251,7 @@ def test_class_numbers_are_written_whole(tmp_path, num_classes, reduce_zero_labe
     classes = [f'class {i}' for i in range(num_classes)]
     dataset = build_dataset(
         {**OPTIONS, **layout, 'classes': classes, 'reduce_zero_label': reduce_zero_label,
-         'palette': None}
+         'palette': None, 'ignore_index': -1}
     )  # fmt: skip
     dtype = np.uint8 if num_classes <= 256 else np.uint16
     predicted = np.array([[0, 1], [200, num_classes - 1]], dtype)

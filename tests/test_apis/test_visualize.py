@@ -27,6 +27,11 @@ def test_pixels_are_counted_by_class():
     assert count_pixels(labels.astype(np.uint16), 1).tolist() == [1]
 
 
+def test_labels_of_another_size_than_the_image_are_refused(image):
+    with pytest.raises(ValueError, match=r'of size \(40, 199\), but the image is of \(40, 200\)'):
+        blend_labels(image, np.zeros((40, 199), int), PALETTE)
+
+
 def test_a_background_shows_the_image_as_it_is(image):
     labels = np.arange(40 * 200).reshape(40, 200) % 3
     shown = OverlayStyle(NAMES, PALETTE, has_legend=False).draw(image, labels)

@@ -32,13 +32,14 @@ def facts(values: Sequence[tuple[str, str]]) -> str:
     )
 
 
-def legend(names: Sequence[str], palette: Sequence[Sequence[int] | None]) -> str:
-    """Return class names beside their colours."""
+def legend(names: Sequence[str], palette: Sequence[Sequence[int] | None], title: str = '') -> str:
+    """Return names beside their colours, after a title."""
+    before = f'<b>{escape(title)}</b>' if title else ''
     items = (
         f'<span>{swatch(colour)}{escape(name)}</span>'
         for name, colour in zip(names, palette, strict=False)
     )
-    return f'<div class="legend">{"".join(items)}</div>'
+    return f'<div class="legend">{before}{"".join(items)}</div>'
 
 
 def swatch(colour: Sequence[int] | None) -> str:

@@ -8,10 +8,9 @@ from types import TracebackType
 
 import numpy as np
 
-from msseg.apis.inference import as_bgr
 from msseg.apis.prediction.inputs import LABELS, OVERLAYS, PROBABILITIES
 from msseg.apis.prediction.png_rows import PngRows
-from msseg.apis.visualize import OverlayStyle, count_pixels
+from msseg.apis.visualize import OverlayStyle, as_bgr, count_pixels, display_limits
 from msseg.utils.atomic import atomic_path
 
 _ROWS_AT_ONCE = 128
@@ -40,6 +39,7 @@ class ResultFiles:
     ) -> None:
         self.out, self.name, self.size = out, name, size
         self.style, self.num_channels = style, num_channels
+        self._limits: tuple[float, float] | None = None
         self._pixels = np.zeros(len(style.classes), np.int64)
 
     def __enter__(self) -> ResultFiles:
@@ -82,9 +82,10 @@ class ResultFiles:
             probabilities: uint8 (n, w, channels), if they were asked for.
         """
         self._labels.write(labels)
+        self._limits = self._limits or display_limits(image)
         for top in range(0, len(labels), _ROWS_AT_ONCE):
             rows = slice(top, top + _ROWS_AT_ONCE)
-            self._overlay.write(self.style.blend(as_bgr(image[rows]), labels[rows]))
+            self._overlay.write(self.style.blend(as_bgr(image[rows], self._limits), labels[rows]))
         self._pixels += count_pixels(labels, len(self._pixels))
         if self.num_channels is not None:
             self._probabilities.write(memoryview(np.ascontiguousarray(probabilities)).cast('B'))
