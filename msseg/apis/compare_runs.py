@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from terminaltables import AsciiTable
 
 from msseg.apis.fonts import drawable_names, fonts_for
-from msseg.apis.report import read_log, run_places
+from msseg.apis.report import log_coverage, read_log, run_places
 from msseg.apis.visualize import write_figure
 from msseg.utils.outputs import Outputs
 
@@ -80,7 +80,9 @@ def _figure(
         axes[0].set(xlabel=unit, ylabel=', '.join(keys))
         if val:
             values = _values(val, score)
-            label = f'{name}: best {np.nanmax(values):.4f}' if np.isfinite(values).any() else name
+            label = name
+            if np.isfinite(values).any():
+                label = f'{name}: best {np.nanmax(values):.4f}{log_coverage(val, score)}'
             axes[1].plot(places[len(train) :], values, 'o-', color=f'C{number % 10}', label=label,
                          markersize=4)  # fmt: skip
             axes[1].set(xlabel=unit, ylabel=f'validation {score}')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -74,11 +75,37 @@ def draw_curve(log: str | Path, out: str | Path, score: str = 'mIoU') -> None:
         raise KeyError(f'{log} reports no {score!r}, expected one of {reported}')
     shown = drawable_names([score], 'score')[0]
     with fonts_for([shown]):
-        figure = _curve(train, val, [entry.get(score) for entry in val], shown)
+        scores = [entry.get(score) for entry in val]
+        figure = _curve(train, val, scores, shown, log_coverage(val, score))
         write_figure(out, figure)
 
 
-def _curve(train: list[dict], val: list[dict], scores: Sequence[float | None], name: str) -> Figure:
+def log_coverage(val: Sequence[dict], score: str) -> str:
+    """Return over how many classes a mean in a log is.
+
+    Args:
+        val: A log's entries of evaluation, which leave the same classes out.
+        score: Key of the score.
+
+    Returns:
+        Such as `` over 1 of 2 classes``; empty when it is over all, or no mean over classes.
+    """
+    mean = re.fullmatch(r'(\d+_)?m([A-Z].*)', score)
+    if mean is None or not val:
+        return ''
+    start = f'{mean[1] or ""}{mean[2]}.'
+    of_classes = [value for key, value in val[-1].items() if key.startswith(start)]
+    known = sum(value is not None for value in of_classes)
+    return f' over {known} of {len(of_classes)} classes' if known < len(of_classes) else ''
+
+
+def _curve(
+    train: list[dict],
+    val: list[dict],
+    scores: Sequence[float | None],
+    name: str,
+    coverage: str,
+) -> Figure:
     place, unit = run_places(train + val)
     # the Figure class draws into files without a window, whatever matplotlib's backend is
     figure = Figure(figsize=(8, 4.5), layout='constrained')
@@ -97,7 +124,7 @@ def _curve(train: list[dict], val: list[dict], scores: Sequence[float | None], n
         known = values[np.isfinite(values)]
         last = f'{values[-1]:.4f}' if np.isfinite(values[-1]) else 'n/a'
         best = f'{known.max():.4f}' if len(known) else 'n/a'
-        axes.set_title(f'{name} {last} in the end, best {best}')
+        axes.set_title(f'{name} {last} in the end, best {best}{coverage}')
     return figure
 
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from msseg.apis.report import Comparisons, draw_curve, read_log, run_places
+from msseg.apis.report import Comparisons, draw_curve, log_coverage, read_log, run_places
 from msseg.datasets import CustomDataset, TestSample
 from tests.tiny import write_discs
 
@@ -53,6 +53,21 @@ def test_missing_scores_leave_gaps(write_log, tmp_path):
     val = [*VAL, {**VAL[0], 'iter': 60, 'mIoU': None}]
     draw_curve(write_log([*TRAIN, *val]), tmp_path / 'curve.png')
     assert (tmp_path / 'curve.png').stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ('entry', 'score', 'coverage'),
+    [
+        ({'mIoU': 1.0, 'IoU.a': 1.0, 'IoU.b': None, 'Acc.b': None}, 'mIoU', ' over 1 of 2 classes'),
+        ({'mIoU': 1.0, 'IoU.a': 1.0, 'IoU.b': 0.0}, 'mIoU', ''),
+        ({'0_mIoU': 1.0, '0_IoU.a': 1.0, '1_IoU.a': None}, '0_mIoU', ''),
+        ({'1_mIoU': 1.0, '0_IoU.a': 1.0, '1_IoU.a': None}, '1_mIoU', ' over 0 of 1 classes'),
+        ({'aAcc': 1.0, 'IoU.b': None}, 'aAcc', ''),
+    ],
+)
+def test_a_mean_tells_over_how_many_classes_it_is(entry, score, coverage):
+    assert log_coverage([entry], score) == coverage
+    assert log_coverage([], score) == ''
 
 
 def test_unknown_score_names_the_reported_ones(write_log, tmp_path):
