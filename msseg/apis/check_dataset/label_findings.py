@@ -25,6 +25,8 @@ _MOST_CLASSES_IN_A_BYTE = 256
 _MOST_NAMED = 6
 _PICTURE = 'it has so many colours that it is a picture, or was resized or stored as JPEG'
 _MANY_COLOURS = 64
+_BLACK_AND_WHITE = {(0, 0, 0), (255, 255, 255)}
+_MASK_ADVICE = 'If white marks class 1, set label_map={(0, 0, 0): 0, (255, 255, 255): 1}.'
 
 
 def add_label_findings(
@@ -32,22 +34,31 @@ def add_label_findings(
 ) -> None:
     """Find labels that cannot be read as class indices, or whose values are wrong."""
     readable = {}
+    colours = {
+        unpack_colour(value)
+        for _, scan in source.scanned(scans)
+        if scan.label is not None and scan.label.is_colour
+        for value in scan.label.values
+    }
+    is_mask = colours <= _BLACK_AND_WHITE and len(source.rules.classes or ()) == len(colours)
     for task, scan in source.scanned(scans):
         if scan.label is None:
             continue
         if scan.label.problem is not None:
             kind = _FILE_KINDS[scan.label.problem]
             findings.add(kind, source.split, task.label, scan.label.detail)
-        elif _add_form(findings, source, task.label, scan.label):
+        elif _add_form(findings, source, task.label, scan.label, is_mask):
             readable[task.label] = scan.label
     add_value_findings(findings, source, readable)
 
 
-def _add_form(findings: Findings, source: Source, path: str, label: LabelScan) -> bool:
+def _add_form(
+    findings: Findings, source: Source, path: str, label: LabelScan, is_mask: bool
+) -> bool:
     """Note what kind of file is wrong; return whether its values mean something."""
     rules, split = source.rules, source.split
     if label.is_colour:
-        return _add_colours(findings, source, path, label)
+        return _add_colours(findings, source, path, label, is_mask)
     if rules.maps_colours_only:
         findings.add('no_colours', split, path, f'{label.form}, values {_some(label.values)}')
         return False
@@ -59,12 +70,15 @@ def _add_form(findings: Findings, source: Source, path: str, label: LabelScan) -
     return True
 
 
-def _add_colours(findings: Findings, source: Source, path: str, label: LabelScan) -> bool:
+def _add_colours(
+    findings: Findings, source: Source, path: str, label: LabelScan, is_mask: bool
+) -> bool:
     rules = source.rules
     colours = {unpack_colour(value): pixels for value, pixels in label.values.items()}
     if not rules.maps_colours:
         note = f'{label.form}, colours {_some(colours)}'
-        findings.add('rgb_label', source.split, path, note, todo=_colour_advice(colours, rules))
+        advice = _MASK_ADVICE if is_mask else _colour_advice(colours, rules)
+        findings.add('rgb_label', source.split, path, note, todo=advice)
         return False
     unknown = {c: pixels for c, pixels in colours.items() if c not in (rules.label_map or {})}
     if unknown or label.num_lumped:

@@ -148,13 +148,14 @@ def _range_advice(
     counts = sum((Counter(label.values) for label in labels.values()), Counter())
     every = sorted(counts)
     num_classes = len(rules.classes or ())
-    is_grey_scale = 0 in every and len(every) == num_classes and not rules.label_map
+    kept = [value for value in every if value != rules.ignore_index]
+    in_order = next((v for v in (every, kept) if len(v) == num_classes > 1), None)
     if len(wrong) <= _FEW * len(labels):
         return (
             f'Only {len(wrong)} of {len(labels)} labels have such values: correct these files, or '
             f'leave those pixels out with label_map={{{_first(bad)}: {rules.ignore_index}}}.'
         )
-    if num_classes == 2 and not rules.label_map:
+    if num_classes == 2 and not (rules.label_map or in_order):
         many = _many_values_advice(counts, any(label.num_lumped for label in labels.values()))
         if many:
             return many
@@ -168,8 +169,8 @@ def _range_advice(
             f'If 0 stands for no class and classes count from 1, set reduce_zero_label=True; if '
             f'{bad[0]} is a class, add its name to the classes.'
         )
-    if is_grey_scale:
-        shown = ', '.join(f'{value}: {index}' for index, value in enumerate(every) if value)
+    if in_order and not rules.label_map:
+        shown = ', '.join(f'{value}: {i}' for i, value in enumerate(in_order) if value != i)
         return (
             f'There are as many values as classes: if they are in order, set label_map={{{shown}}}.'
         )

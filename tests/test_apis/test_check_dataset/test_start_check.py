@@ -51,6 +51,13 @@ CASES = {
     'mapped binary mask': (lambda x: x * 255, {'label_map': {255: 1}}, ()),
     'binary, 255 no ignore_index': (lambda x: x * 255, {'ignore_index': 254}, ('{255: 1}',)),
     'binary of 128': (lambda x: x * 128, {}, ('128', 'label_map={128: 1}')),
+    'binary of 128 and ignored': (
+        lambda x: np.concatenate([x[2:] * 128, x[:2] * 0 + 255]), {}, ('label_map={128: 1}',),
+    ),
+    'spread, without 0': (
+        lambda x: x * 10 + 10 + 10 * (np.arange(x.shape[1]) % 2).astype(np.uint8),
+        {'classes': list('abc')}, ('label_map={10: 0, 20: 1, 30: 2}',),
+    ),
     'from 1': (lambda x: x + 1, {}, ('2 (', 'reduce_zero_label=True')),
     'from 1, reduced': (lambda x: x + 1, {'reduce_zero_label': True}, ()),
     'from 0, reduced': (
@@ -66,6 +73,10 @@ CASES = {
     'all ignored': (lambda x: x * 0 + 7, {'ignore_index': 7}, ('all-ignored', 'holds 7 only')),
     'colours': (
         lambda x: np.stack([x * 200, x * 0, x * 0], -1), {}, ('RGB label', '(200, 0, 0)'),
+    ),
+    'black and white in colours': (
+        lambda x: np.stack([x * 255] * 3, -1), {},
+        ('RGB label', '{(0, 0, 0): 0, (255, 255, 255): 1}', 'and 5 more'),
     ),
     'objects': (
         lambda x: np.where(x, np.arange(x.size).reshape(x.shape) % 40, 0).astype(np.uint16), {},
