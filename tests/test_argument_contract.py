@@ -14,7 +14,7 @@ from msseg.config.checking import find_problems
 from msseg.datasets.builder import DATASETS, PIPELINES
 from msseg.models.builder import BACKBONES, HEADS, LOSSES, NECKS, PIXEL_SAMPLERS, SEGMENTORS
 from msseg.models.layers import NORM_LAYERS
-from msseg.runner import HOOKS, OPTIMIZERS, RUNNERS
+from msseg.runner import HOOKS, OPTIMIZER_CONSTRUCTORS, OPTIMIZERS, RUNNERS
 from msseg.runner.train_step import TrainStep
 from msseg.utils.arguments import type_hints
 from msseg.utils.cli import USER_ERRORS
@@ -25,7 +25,7 @@ from tests.test_models.model_configs import tiny_hrnet, tiny_ocrnet
 
 REGISTRIES = (
     BACKBONES, NECKS, HEADS, LOSSES, PIXEL_SAMPLERS, SEGMENTORS, NORM_LAYERS, DATASETS, PIPELINES,
-    HOOKS, OPTIMIZERS, RUNNERS,
+    HOOKS, OPTIMIZERS, OPTIMIZER_CONSTRUCTORS, RUNNERS,
 )  # fmt: skip
 NONSENSE = {
     'nan': math.nan, 'inf': math.inf, '-1': -1, 'word': 'maybe', 'fraction': 1.5, 'huge': 10**400,
@@ -149,7 +149,6 @@ OPTIONS = {
     'data': {},
     'data.train_dataloader': {},
     'optimizer': dict(type='SGD', lr=0.1),
-    'optimizer.paramwise_cfg': {},
     'optimizer_config': {},
     'optimizer_config.grad_clip': {},
     'lr_config': dict(policy='poly'),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from msseg.config import Config
@@ -30,7 +31,7 @@ TOP_LEVEL = {
     'train_cfg': "the model's train_cfg, as old configs have it",
     'test_cfg': "the model's test_cfg, as old configs have it",
     'data': 'data sets and loaders',
-    'optimizer': 'optimizer, learning rate, weight decay, paramwise_cfg',
+    'optimizer': 'optimizer, learning rate, weight decay, constructor and paramwise_cfg',
     'optimizer_config': 'grad_clip, and cumulative_iters: batches whose gradients make one update',
     'lr_config': 'learning-rate policy and warm-up',
     'runner': 'IterBasedRunner with max_iters, or EpochBasedRunner with max_epochs',
@@ -140,7 +141,7 @@ def get_schema() -> Schema:
     from msseg.models.builder import BACKBONES, HEADS, LOSSES, NECKS, PIXEL_SAMPLERS, SEGMENTORS
     from msseg.models.layers import ACTIVATION_LAYERS, CONV_LAYERS, NORM_LAYERS, Conv2d
     from msseg.models.segmentors.inference_options import test_cfg as read_test_cfg
-    from msseg.runner import HOOKS, OPTIMIZERS, RUNNERS
+    from msseg.runner import HOOKS, RUNNERS
 
     # in a config a list of folders stands for a data set of each
     folders = File | Sequence[File | None] | None
@@ -165,7 +166,7 @@ def get_schema() -> Schema:
                 for name in _LOADERS
             },
             **_training_rules(),
-            'optimizer': registered(OPTIMIZERS, without=['params'], paramwise_cfg=Mapping | None),
+            'optimizer': _optimizer,
             'runner': registered(RUNNERS, without=_RUNNER_INTERNAL),
             'log_config.hooks': hook,
             'custom_hooks': hook,
@@ -201,7 +202,6 @@ def _training_rules() -> dict[str, Rule]:
     from msseg.runner import GradClip
     from msseg.runner.hooks import CheckpointHook, EvalHook
     from msseg.runner.loss_scaler import LossScale, LossScaler
-    from msseg.runner.optimizer import paramwise_settings
 
     scale = takes('loss_scale', LossScaler)
     return {
@@ -226,7 +226,6 @@ def _training_rules() -> dict[str, Rule]:
         'optimizer_config.loss_scale': scale,
         'bf16': takes('bf16'),
         'optimizer_config.grad_clip': takes('grad_clip', GradClip),
-        'optimizer.paramwise_cfg': takes('paramwise_cfg', paramwise_settings),
         'optimizer.paramwise_cfg.custom_keys': takes_anything,
         'log_config': takes('log_config', interval=PositiveInt, hooks=Any),
         'auto_scale_lr': takes('auto_scale_lr', enable=bool, base_batch_size=PositiveInt),
@@ -234,6 +233,21 @@ def _training_rules() -> dict[str, Rule]:
             'custom_imports', imports=str | Sequence[str], allow_failed_imports=bool
         ),
     }
+
+
+def _optimizer(node: Mapping[str, Any]) -> Accepts | None:
+    from msseg.runner import OPTIMIZER_CONSTRUCTORS, OPTIMIZERS
+
+    hints = {'paramwise_cfg': Mapping | None, 'constructor': str}
+    accepts = registered(OPTIMIZERS, without=['params'], **hints)(node)
+    kind = node.get('constructor') or 'DefaultOptimizerConstructor'
+    of_constructor = registered(OPTIMIZER_CONSTRUCTORS)({'type': kind})
+
+    def paramwise(_: Mapping[str, Any]) -> Accepts:
+        keys = of_constructor.keys
+        return replace(of_constructor, keys=keys and keys - {'type'})
+
+    return accepts and replace(accepts, inside={'paramwise_cfg': paramwise})
 
 
 def _lr_config(node: Mapping[str, Any]) -> Accepts:

@@ -32,11 +32,13 @@ class Accepts:
         who: Its name.
         keys: The keys, None for any.
         hints: Type hints that their values must fit, by key.
+        inside: What takes the keys of dicts in it, by key, in place of the schema's rules.
     """
 
     who: str
     keys: frozenset[str] | None
     hints: Mapping[str, Any] = field(default_factory=dict)
+    inside: Mapping[str, Rule] = field(default_factory=dict)
 
 
 Rule = Callable[[Mapping[str, Any]], Accepts | None]
@@ -219,15 +221,17 @@ def _find_misfit(
             yield Problem('range', parent, key, error)
 
 
-def _find(value: Any, path: tuple[str, ...], schema: Schema) -> Iterator[Problem]:
+def _find(
+    value: Any, path: tuple[str, ...], schema: Schema, rule: Rule | None = None
+) -> Iterator[Problem]:
     if isinstance(value, (list, tuple)):
         for child in value:
-            yield from _find(child, path, schema)
+            yield from _find(child, path, schema, rule)
     if not isinstance(value, dict):
         return
     accepts = None
     try:
-        accepts = schema.accepts(path, value)
+        accepts = schema.accepts(path, value) if rule is None else rule(value)
     except KeyError as error:
         yield Problem('type', value, 'type' if 'type' in value else 'policy', error)
     for key, child in value.items():
@@ -241,7 +245,8 @@ def _find(value: Any, path: tuple[str, ...], schema: Schema) -> Iterator[Problem
             yield Problem('argument', value, key, error)
         hints, who = (accepts.hints, accepts.who) if accepts else ({}, '')
         yield from _find_misfit(value, key, child_path, schema, hints, who)
-        yield from _find(child, child_path, schema)
+        inside = accepts.inside.get(key) if accepts else None
+        yield from _find(child, child_path, schema, inside)
 
 
 def check_options(before: Config, after: Config, options: Iterable[str], schema: Schema) -> None:

@@ -1,6 +1,6 @@
 """The training loop, its step, optimizers, schedules, hooks and checkpoints."""
 
-from msseg.runner.builder import HOOKS, OPTIMIZERS, RUNNERS
+from msseg.runner.builder import HOOKS, OPTIMIZER_CONSTRUCTORS, OPTIMIZERS, RUNNERS
 from msseg.runner.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from msseg.runner.grad_clip import GradClip
 from msseg.runner.hooks import Hook
@@ -13,6 +13,7 @@ from msseg.runner.train_step import TrainStep
 __all__ = [
     'HOOKS',
     'OPTIMIZERS',
+    'OPTIMIZER_CONSTRUCTORS',
     'RUNNERS',
     'SGD',
     'Adam',

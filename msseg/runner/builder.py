@@ -8,3 +8,4 @@ from msseg.utils.renamed_methods import check_hook
 RUNNERS = Registry('runner')
 HOOKS = Registry('hook', check_hook)
 OPTIMIZERS = Registry('optimizer')
+OPTIMIZER_CONSTRUCTORS = Registry('optimizer constructor')

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore import dtype as mstype
 
 from msseg.registry import build_from_cfg, call_with_cfg
-from msseg.runner.builder import OPTIMIZERS
+from msseg.runner.builder import OPTIMIZER_CONSTRUCTORS, OPTIMIZERS
 from msseg.utils.arguments import NonNegative, check_value, checked
 from msseg.utils.layer_traits import traits_of
 from msseg.utils.suggest import did_you_mean
@@ -19,9 +19,9 @@ def build_optimizer(model: nn.Cell, cfg: dict) -> nn.Cell:
 
     Args:
         model: The network.
-        cfg: ``type``, ``lr`` and the optimizer's other arguments; ``paramwise_cfg`` may hold
-            ``custom_keys`` (part of a parameter's name to ``lr_mult``/``decay_mult``; the longest
-            part that matches counts), ``bias_lr_mult``, ``bias_decay_mult``, ``norm_decay_mult``.
+        cfg: ``type``, ``lr`` and the optimizer's other arguments; ``constructor`` names the rule
+            of per-parameter settings, `DefaultOptimizerConstructor` by default, whose arguments
+            are ``paramwise_cfg``.
 
     Returns:
         The optimizer. Parameters with the same settings are one of its groups.
@@ -33,7 +33,9 @@ def build_optimizer(model: nn.Cell, cfg: dict) -> nn.Cell:
     Source: MMCV 1.7 ``DefaultOptimizerConstructor``.
     """
     cfg = cfg.copy()
-    paramwise = dict(cfg.pop('paramwise_cfg', None) or {})
+    paramwise = (cfg.pop('paramwise_cfg', None) or {}).copy()
+    paramwise['type'] = cfg.pop('constructor', None) or 'DefaultOptimizerConstructor'
+    constructor = OPTIMIZER_CONSTRUCTORS.build(paramwise)
     if 'lr' not in cfg:
         raise ValueError("optimizer: 'lr' is missing, expected a number such as lr=0.01")
     for key in ('betas',):
@@ -43,7 +45,7 @@ def build_optimizer(model: nn.Cell, cfg: dict) -> nn.Cell:
     for name, value in (('lr', lr), ('weight_decay', decay)):
         check_value(value, NonNegative, name, 'optimizer')
     groups: dict[tuple[float, float], list[Parameter]] = {}
-    for parameter, lr_mult, decay_mult in parameter_multipliers(model, paramwise):
+    for parameter, lr_mult, decay_mult in constructor.multipliers(model):
         groups.setdefault((lr * lr_mult, decay * decay_mult), []).append(parameter)
     if not groups:
         raise ValueError('optimizer: no parameter of the model is trainable')
@@ -60,61 +62,62 @@ def build_optimizer(model: nn.Cell, cfg: dict) -> nn.Cell:
     return optimizer
 
 
-def parameter_multipliers(
-    model: nn.Cell, paramwise: dict
-) -> Iterable[tuple[Parameter, float, float]]:
-    """Yield each trainable parameter with its factors on learning rate and weight decay."""
-    custom, others = call_with_cfg(paramwise_settings, paramwise)
-    by_length = sorted(sorted(custom), key=len, reverse=True)
-    for prefix, cell in model.cells_and_names():
-        for local_name, parameter in cell._params.items():
-            if parameter is None or not parameter.requires_grad:
-                continue
-            name = f'{prefix}.{local_name}' if prefix else local_name
-            key = next((key for key in by_length if key in name), None)
-            if key is not None:
-                yield parameter, *custom[key]
-            elif traits_of(cell).is_norm:
-                yield parameter, 1.0, others['norm_decay_mult']
-            elif local_name == 'bias':
-                yield parameter, others['bias_lr_mult'], others['bias_decay_mult']
-            else:
-                yield parameter, 1.0, 1.0
+@OPTIMIZER_CONSTRUCTORS.register_module()
+class DefaultOptimizerConstructor:
+    """Gives parameters factors on learning rate and weight decay by their names and layers.
 
-
-Multipliers = tuple[float, float]
-
-
-@checked
-def paramwise_settings(
-    custom_keys: Mapping[str, Mapping] | None = None,
-    bias_lr_mult: NonNegative = 1.0,
-    bias_decay_mult: NonNegative = 1.0,
-    norm_decay_mult: NonNegative = 1.0,
-) -> tuple[dict[str, Multipliers], dict[str, float]]:
-    """Read a ``paramwise_cfg``.
+    A constructor of one's own has ``multipliers`` and takes ``paramwise_cfg`` as arguments; its
+    `multipliers` must yield every trainable parameter once.
 
     Args:
-        custom_keys: Part of a parameter's name to its ``lr_mult`` and ``decay_mult``.
+        custom_keys: Part of a parameter's name to its ``lr_mult`` and ``decay_mult``; the longest
+            part that matches counts, before the other arguments.
         bias_lr_mult: Factor on the learning rate of biases.
         bias_decay_mult: Factor on the weight decay of biases.
         norm_decay_mult: Factor on the weight decay of normalisations.
 
-    Returns:
-        (lr_mult, decay_mult) by part of a name; the other factors by their name.
+    Raises:
+        ValueError: A factor that is no number of at least 0.
     """
-    custom = {
-        key: call_with_cfg(_multipliers, settings) for key, settings in (custom_keys or {}).items()
-    }
-    return custom, {
-        'bias_lr_mult': bias_lr_mult,
-        'bias_decay_mult': bias_decay_mult,
-        'norm_decay_mult': norm_decay_mult,
-    }
+
+    @checked
+    def __init__(
+        self,
+        custom_keys: Mapping[str, Mapping] | None = None,
+        bias_lr_mult: NonNegative = 1.0,
+        bias_decay_mult: NonNegative = 1.0,
+        norm_decay_mult: NonNegative = 1.0,
+    ) -> None:
+        custom = custom_keys or {}
+        self.custom = {key: call_with_cfg(_multipliers, custom[key]) for key in custom}
+        self.keys_by_length = sorted(sorted(custom), key=len, reverse=True)
+        self.bias = (bias_lr_mult, bias_decay_mult)
+        self.norm = (1.0, norm_decay_mult)
+
+    def multipliers(self, model: nn.Cell) -> Iterator[tuple[Parameter, float, float]]:
+        """Yield each trainable parameter with its factors on learning rate and weight decay."""
+        for name, cell, parameter in named_parameters(model):
+            key = next((key for key in self.keys_by_length if key in name), None)
+            if key is not None:
+                yield parameter, *self.custom[key]
+            elif traits_of(cell).is_norm:
+                yield parameter, *self.norm
+            elif name.rpartition('.')[2] == 'bias':
+                yield parameter, *self.bias
+            else:
+                yield parameter, 1.0, 1.0
+
+
+def named_parameters(model: nn.Cell) -> Iterator[tuple[str, nn.Cell, Parameter]]:
+    """Yield each trainable parameter once, with its name in the model and the layer it is of."""
+    for prefix, cell in model.cells_and_names():
+        for name, parameter in cell.parameters_and_names(expand=False):
+            if parameter.requires_grad:
+                yield f'{prefix}.{name}' if prefix else name, cell, parameter
 
 
 @checked
-def _multipliers(lr_mult: NonNegative = 1.0, decay_mult: NonNegative = 1.0) -> Multipliers:
+def _multipliers(lr_mult: NonNegative = 1.0, decay_mult: NonNegative = 1.0) -> tuple[float, float]:
     return lr_mult, decay_mult
 
 

@@ -26,7 +26,7 @@ from msseg.models.layers import (
     use_low_precision,
 )
 from msseg.models.layers.sync_batch_norm import SyncBatchNorm2d
-from msseg.runner.optimizer import parameter_multipliers
+from msseg.runner.optimizer import DefaultOptimizerConstructor
 from msseg.utils.layer_traits import register_traits, traits_of
 
 RNG = np.random.default_rng(0)
@@ -231,7 +231,8 @@ class TestTraits:
     @pytest.mark.parametrize('kind', ['Scaled', 'BN', 'GN', 'LN'])
     def test_weight_decay_of_norms(self, kind):
         layer = build_norm_layer(dict(ARGUMENTS.get(kind, {}), type=kind), 6)[1]
-        factors = [decay for _, _, decay in parameter_multipliers(layer, {'norm_decay_mult': 0.0})]
+        constructor = DefaultOptimizerConstructor(norm_decay_mult=0.0)
+        factors = [decay for _, _, decay in constructor.multipliers(layer)]
         assert factors == [0.0] * len(layer.trainable_params())
 
     @pytest.mark.parametrize('make', [SyncBatchNorm2d, nn.SyncBatchNorm, nn.BatchNorm2d])

@@ -1,10 +1,14 @@
 import mindspore as ms
 import numpy as np
 import pytest
+from mindspore import nn
 
-from msseg.runner import GradClip, TrainStep, build_optimizer
+from msseg.apis.config_schema import get_schema
+from msseg.config import Config
+from msseg.config.checking import find_problems
+from msseg.runner import OPTIMIZER_CONSTRUCTORS, GradClip, TrainStep, build_optimizer
 from msseg.runner.loss_scaler import build_loss_scaler
-from msseg.runner.optimizer import get_lr, set_lr
+from msseg.runner.optimizer import get_lr, named_parameters, set_lr
 from tests.test_runner.line_model import Line, LineLoss, Loader
 
 NAMES = ('dense.weight', 'dense.bias', 'bn.gamma', 'bn.beta')
@@ -204,3 +208,41 @@ def test_wrong_optimizers(cfg, error, message):
 def test_wrong_clipping(arguments):
     with pytest.raises(ValueError, match='expected a number above 0'):
         GradClip(**arguments)
+
+
+class TestConstructorsOfUsers:
+    @pytest.fixture(autouse=True)
+    def own(self, monkeypatch):
+        class FirstHalf:
+            """Half the rate for the first convolution, no decay anywhere."""
+
+            def __init__(self, factor=0.5):
+                self.factor = factor
+
+            def multipliers(self, model):
+                for name, _, parameter in named_parameters(model):
+                    yield parameter, self.factor if name.startswith('0.') else 1.0, 0.0
+
+        monkeypatch.setitem(OPTIMIZER_CONSTRUCTORS.module_dict, 'FirstHalf', FirstHalf)
+
+    def test_say_the_factors(self):
+        network = nn.SequentialCell(nn.Dense(2, 2), nn.Dense(2, 2))
+        cfg = {'type': 'SGD', 'lr': 0.8, 'weight_decay': 1.0, 'constructor': 'FirstHalf'}
+        optimizer = build_optimizer(network, {**cfg, 'paramwise_cfg': {'factor': 0.25}})
+        assert get_lr(optimizer) == pytest.approx([0.2, 0.8])
+        assert [len(group['params']) for group in optimizer.param_groups] == [2, 2]
+
+    def test_misspelt_arguments_and_names_are_told(self):
+        network = nn.Dense(2, 2)
+        cfg = {'type': 'SGD', 'lr': 0.8, 'constructor': 'FirstHalf'}
+        with pytest.raises(TypeError, match="FirstHalf takes no argument 'faktor'.*'factor'"):
+            build_optimizer(network, {**cfg, 'paramwise_cfg': {'faktor': 0.25}})
+        with pytest.raises(KeyError, match="Did you mean 'FirstHalf'"):
+            build_optimizer(network, {**cfg, 'constructor': 'FirstHalv'})
+
+    def test_the_config_is_checked_by_them(self):
+        schema, node = get_schema(), {'type': 'SGD', 'lr': 0.8, 'constructor': 'FirstHalf'}
+        good = Config({'optimizer': {**node, 'paramwise_cfg': {'factor': 0.25}}})
+        bad = Config({'optimizer': {**node, 'paramwise_cfg': {'norm_decay_mult': 0.0}}})
+        assert list(find_problems(good, schema)) == []
+        assert "FirstHalf takes no 'norm_decay_mult'" in str(next(find_problems(bad, schema)).error)
