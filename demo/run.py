@@ -22,16 +22,17 @@ OUTPUT = HERE / 'output'
 def main() -> None:
     """Trains, tests and draws."""
     start = time.perf_counter()
+    dataset = build_split(load_config(CONFIG), 'test')
+    pictures = Comparisons(OUTPUT / 'overlays', dataset)  # what is in its way is said now
     runner = train_from_config(load_config(CONFIG), work_dir=OUTPUT, seed=0)
     log = OUTPUT / f'{runner.timestamp}.log.json'
 
     # what tools/test.py does, from the checkpoint on disk, with the truth beside each prediction
     cfg = load_config(CONFIG)
     checkpoint = OUTPUT / f'iter_{runner.iter}.ckpt'
-    dataset = build_split(cfg, 'test')
     model = build_model(cfg)
     load_trained(model, dataset, checkpoint)
-    counter, pictures = ScoreCounter(dataset), Comparisons(OUTPUT / 'overlays', dataset)
+    counter = ScoreCounter(dataset)
     predict_all(Segmenter(model), dataset, 0, [counter.add, pictures.add])
     table = counter.scores('mIoU').table()
     minutes = (time.perf_counter() - start) / 60

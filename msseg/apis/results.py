@@ -60,7 +60,7 @@ class Overlays:
 
     def add(self, sample: TestSample, labels: np.ndarray) -> None:
         """Write one picture."""
-        image = load_shown(self.dataset, sample.index)
+        image = load_shown(self.dataset, sample.index, sample.metas[0].get('filename'))
         write_image(self.paths[sample.index], self.style.draw(image, labels))
 
 
@@ -159,17 +159,18 @@ class LabelArchive:
         self.archive.writestr(f'{self.names[sample.index]}.npy', buffer.getvalue())
 
 
-def load_shown(dataset: CustomDataset, index: int) -> np.ndarray:
+def load_shown(dataset: CustomDataset, index: int, filename: str | None = None) -> np.ndarray:
     """Return what `load_first` gives, BGR uint8 (h, w, 3), to look at."""
-    return as_bgr(load_first(dataset, index))
+    return as_bgr(load_first(dataset, index, filename))
 
 
-def load_first(dataset: CustomDataset, index: int) -> np.ndarray:
+def load_first(dataset: CustomDataset, index: int, filename: str | None = None) -> np.ndarray:
     """Return a sample's image as its pipeline loads it, before anything else is done to it.
 
     Args:
         dataset: A data set, or several joined.
         index: The sample.
+        filename: Its file, for a data set that is not made from CustomDataset.
 
     Returns:
         (h, w) or (h, w, c).
@@ -182,15 +183,16 @@ def load_first(dataset: CustomDataset, index: int) -> np.ndarray:
             dataset, index = dataset.dataset, index % len(dataset.dataset)
         else:
             break
-    results = dict(img_info=dict(filename=get_filename(dataset, index)), img_prefix=None)
+    filename = filename or get_filename(dataset, index)
+    results = dict(img_info=dict(filename=filename), img_prefix=None)
     steps: Sequence[Callable[[dict], dict]] = [LoadImageFromFile()]
-    if hasattr(dataset, 'pre_pipeline') and getattr(dataset, 'img_infos', None):
-        results = dict(img_info=dataset.img_infos[index])
-        with seeded_sample(0, 0, index):
+    with seeded_sample(0, 0, index):
+        if hasattr(dataset, 'pre_pipeline') and getattr(dataset, 'img_infos', None):
+            results = dict(img_info=dataset.img_infos[index])
             dataset.pre_pipeline(results)
-        steps = [*dataset.pipeline.transforms, *steps]
-    for step in steps:
-        if 'img' in results:
-            break
-        results = step(results)
+            steps = [*dataset.pipeline.transforms, *steps]
+        for step in steps:
+            if 'img' in results:
+                break
+            results = step(results)
     return results['img']

@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from msseg.apis.manifest import FILE_NAME as MANIFEST
@@ -25,6 +25,8 @@ _SAVED_BY_RUNS = re.compile(r'(iter|epoch)_\d+\.ckpt|best_.+\.ckpt')
 def held_work_dir(cfg: Config, work_dir: str | Path | None) -> Iterator[Path]:
     """Yield the work dir, made and, on rank 0, held against a second training in it.
 
+    The folder of the checkpoints is held too, where that is another.
+
     Args:
         cfg: The config; its ``work_dir`` is set.
         work_dir: The folder; by default the config's, or ``work_dirs/{config's name}``.
@@ -39,8 +41,13 @@ def held_work_dir(cfg: Config, work_dir: str | Path | None) -> Iterator[Path]:
         yield folder
         return
     _make(folder)
+    out_dir = (cfg.get('checkpoint_config') or {}).get('out_dir')
     try:
-        with hold_folder(folder):
+        with ExitStack() as stack:
+            stack.enter_context(hold_folder(folder))
+            if out_dir and Path(out_dir).resolve() != folder.resolve():
+                Path(out_dir).mkdir(parents=True, exist_ok=True)
+                stack.enter_context(hold_folder(out_dir))
             _check_manifest(folder)
             yield folder
     except FolderInUseError as error:

@@ -64,6 +64,17 @@ def test_a_second_training_is_refused_in_one_line_and_the_next_is_not(tmp_path):
         pass
 
 
+def test_the_folder_of_the_checkpoints_is_held_too(tmp_path):
+    one, other = (config(tmp_path / f'{name}.py') for name in 'ab')
+    for cfg in (one, other):
+        cfg.checkpoint_config = dict(out_dir=str(tmp_path / 'ckpt'))
+    message = "^work dir '.*ckpt' is in use"
+    with held_work_dir(one, tmp_path / 'a'), pytest.raises(FolderInUseError, match=message):
+        held_work_dir(other, tmp_path / 'b').__enter__()
+    with held_work_dir(other, tmp_path / 'b'):
+        pass
+
+
 def test_other_ranks_of_the_job_do_not_ask_for_the_lock(tmp_path, monkeypatch):
     cfg = config(tmp_path / 'mine.py')
     with held_work_dir(cfg, tmp_path / 'run'):
