@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 MAX_CHARACTERS = 2_000_000
+_MAX_RANGE = 1000
 _NUMBERS = (int, float)
 _CONSTANTS = (str, bool, type(None), *_NUMBERS)
 _SPECIAL_FLOATS = ('inf', '-inf', 'nan')
@@ -18,7 +19,7 @@ def read_literals(
     """Read the settings in a text as `Config.pretty_text` writes it.
 
     Understood are numbers, texts, True, False, None, lists, tuples, dicts, ``dict(a=…)``,
-    ``set([…])``, ``frozenset([…])`` and ``float('inf')``.
+    ``set([…])``, ``frozenset([…])``, ``float('inf')``, and short ranges, which become lists.
 
     Args:
         text: The text, at most `MAX_CHARACTERS` long.
@@ -107,6 +108,10 @@ class _Reader:
         value = argument.value if isinstance(argument, ast.Constant) else None
         if name == 'float' and value in _SPECIAL_FLOATS:
             return float(value)
+        if name == 'range' and not names and 0 < len(node.args) < 4:
+            numbers = [self.read(child) for child in node.args]
+            if all(type(n) is int and abs(n) <= _MAX_RANGE for n in numbers) and numbers[-1]:
+                return list(range(*numbers))
         if name in ('set', 'frozenset') and isinstance(argument, ast.List):
             items = [self._key(child) for child in argument.elts]
             return set(items) if name == 'set' else frozenset(items)

@@ -8,15 +8,14 @@ from mindspore import nn
 
 from msseg.models.layers.init_cfg import apply_init_cfg
 from msseg.registry import Registry
-from msseg.utils.renamed_methods import OF_CELLS, check_methods
+from msseg.utils.renamed_methods import check_cell, check_sampler
 
-_check = check_methods(OF_CELLS)
-BACKBONES = Registry('backbone', _check)
-NECKS = Registry('neck', _check)
-HEADS = Registry('head', _check)
-LOSSES = Registry('loss', _check)
-SEGMENTORS = Registry('segmentor', _check)
-PIXEL_SAMPLERS = Registry('pixel sampler')
+BACKBONES = Registry('backbone', check_cell)
+NECKS = Registry('neck', check_cell)
+HEADS = Registry('head', check_cell)
+LOSSES = Registry('loss', check_cell)
+SEGMENTORS = Registry('segmentor', check_cell)
+PIXEL_SAMPLERS = Registry('pixel sampler', check_sampler)
 
 
 def build_backbone(cfg: dict) -> nn.Cell:

@@ -83,7 +83,7 @@ def resolve_checkpoint(name: str | Path, work_dirs: Sequence[str | Path] = ()) -
     if path.is_dir():
         folders, alias = [path], 'latest'
     elif alias is None:
-        raise FileNotFoundError(_describe_missing(path))
+        raise FileNotFoundError(_describe_missing(path, work_dirs))
     elif path.parent == Path() and not path.is_file():
         folders = [Path(folder) for folder in dict.fromkeys(work_dirs)] or [Path()]
     else:
@@ -128,8 +128,11 @@ def _find_best(alias: str, folder: Path) -> Path | None:
     return max((path for _, path in found), key=_iteration, default=None)
 
 
-def _describe_missing(path: Path) -> str:
+def _describe_missing(path: Path, work_dirs: Sequence[str | Path]) -> str:
     text = f'checkpoint {str(path)!r} is not a file'
+    for folder in work_dirs:
+        if (Path(folder) / path).is_file():
+            return f'{text}. Did you mean {str(Path(folder) / path)!r}?'
     if not path.parent.is_dir():
         return f'{text}: the folder {str(path.parent)!r} does not exist'
     names = [each.name for each in path.parent.iterdir() if each.suffix in _WEIGHTS]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from msseg.utils.device_name import DEVICE_HELP
+from msseg.utils.foreign_imports import explain_foreign_import
 from msseg.utils.say import STDERR, say
 from msseg.utils.shown import shorten, shown
 from msseg.utils.suggest import did_you_mean
@@ -136,7 +137,9 @@ def run_main(main: Callable[[], object]) -> None:
     except USER_ERRORS as error:
         if os.environ.get('MSSEG_DEBUG') == '1':
             raise
-        print(f'error: {one_line(error)}', file=sys.stderr)
+        foreign = explain_foreign_import(error)
+        line = one_line(ImportError(foreign) if foreign else error)
+        print(f'error: {line}', file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr)

@@ -38,7 +38,9 @@ _MODULES = {
         build_neck build_pixel_sampler build_segmentor""",
     'msseg.models.decode_heads': 'BaseCascadeDecodeHead BaseDecodeHead FCNHead OCRHead',
     'msseg.models.layers': """
-        ConvModule build_activation_layer build_conv_layer build_norm_layer resize""",
+        ACTIVATION_LAYERS CONV_LAYERS ConvModule DropPath NORM_LAYERS UPSAMPLE_LAYERS
+        build_activation_layer build_conv_layer build_dropout build_norm_layer
+        build_upsample_layer resize""",
     'msseg.models.losses': 'CrossEntropyLoss DiceLoss FocalLoss LovaszLoss TverskyLoss',
     'msseg.models.losses.reduce': 'reduce_loss',
     'msseg.models.segmentors': 'CascadeEncoderDecoder EncoderDecoder',
@@ -59,6 +61,7 @@ _OTHER = {
     'BaseModule': 'mindspore.nn.Cell',
     'ModuleList': 'mindspore.nn.CellList',
     'Sequential': 'mindspore.nn.SequentialCell',
+    'DROPOUT_LAYERS': 'msseg.models.layers.DROP_LAYERS',
     'get_root_logger': 'msseg.utils.logging.get_logger',
     'print_log': 'msseg.utils.logging.get_logger',
     'get_dist_info': 'msseg.utils.dist.get_rank and get_world_size',

@@ -22,6 +22,9 @@ OF_CELLS: _Renamed = {
     'encode_decode': ('', 'predict(img) gives the logits of an image'),
     'simple_test': ('', 'predict(img) gives the logits of an image'),
 }
+OF_SAMPLERS: _Renamed = {
+    'sample': ('construct', 'write construct(self, logits, labels, losses), which returns weights')
+}
 OF_DATASETS: _Renamed = {
     'METAINFO': ('CLASSES', 'name the classes in CLASSES and their colours in PALETTE'),
     'load_data_list': ('load_annotations', 'write load_annotations, which returns img_infos'),
@@ -73,14 +76,19 @@ def check_methods(renamed: _Renamed) -> Callable[[Any], None]:
     return check
 
 
+check_cell = check_methods(OF_CELLS)
+check_sampler = check_methods(OF_SAMPLERS)
+
+
 def check_hook(entry: Any) -> None:
     """Be the check of the hooks' registry: old names, and points that take more than the runner."""
     check_methods(OF_HOOKS)(entry)
     if not inspect.isclass(entry):
         return
     for name, method in inspect.getmembers(entry, inspect.isfunction):
-        if not name.startswith(('before_', 'after_')):
-            continue
+        owners = [base for base in entry.__mro__ if name in vars(base)]
+        if not name.startswith(('before_', 'after_')) or len(owners) < 2:
+            continue  # no point of the base class
         parameters = list(inspect.signature(method).parameters.values())[2:]
         more = [each.name for each in parameters if _is_needed(each)]
         if more:

@@ -22,6 +22,7 @@ def test_what_a_config_writes_is_read_back():
     assert type(settings['model']['sizes']) is tuple
     assert math.isnan(read_literals("a = float('nan')", 'here')['a'])
     assert read_literals('', 'here') == {}
+    assert read_literals('gpu_ids = range(0, 4)', 'here') == {'gpu_ids': [0, 1, 2, 3]}
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,11 @@ def test_what_a_config_writes_is_read_back():
         'a = set([[1]])',
         'a = float("1e5")',
         'a = float(x)',
+        'a = range(10 ** 9)',
+        'a = range(1000000000)',
+        'a = range(0, 1, 0)',
+        'a = range("1")',
+        'a = range(*[1])',
         'a = b',
         'a = -True',
         'a = --1',

@@ -171,6 +171,12 @@ def test_what_is_not_there_is_told_with_what_is(tmp_path, save, name, message):
         resolve_checkpoint(tmp_path / name)
 
 
+def test_a_file_of_the_work_dir_is_suggested(tmp_path, save):
+    path = save('iter_4.ckpt', 4)
+    with pytest.raises(FileNotFoundError, match=f"is not a file. Did you mean '{path}'"):
+        resolve_checkpoint('iter_4.ckpt', [tmp_path])
+
+
 def test_latest_without_a_work_dir_is_asked_for(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(FileNotFoundError, match='write WORK_DIR/latest'):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import sys
 
 import pytest
 
@@ -162,3 +164,15 @@ def test_log_lines_do_not_control_a_terminal(tmp_path):
     close_logging()
     text = (tmp_path / 'a.log').read_text()
     assert 'skipped \\x1b[31mred\\r\n  two lines' in text and '\x1b' not in text
+
+
+def test_an_import_of_another_framework_while_a_tool_runs_is_explained(
+    tmp_path, capsys, monkeypatch
+):
+    (tmp_path / 'late_import.py').write_text('def call():\n    from mmcv.cnn import ConvModule\n')
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(sys.modules, 'mmcv', None)
+    with pytest.raises(SystemExit):
+        run_main(lambda: importlib.import_module('late_import').call())
+    error = capsys.readouterr().err
+    assert 'late_import.py imports what is not here: line 2: mmcv.cnn.ConvModule -> msseg.' in error

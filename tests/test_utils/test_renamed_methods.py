@@ -8,8 +8,9 @@ from mindspore import nn
 
 from msseg.datasets import CustomDataset
 from msseg.datasets.builder import DATASETS, PIPELINES
-from msseg.models.builder import BACKBONES, HEADS, LOSSES, build_head
+from msseg.models.builder import BACKBONES, HEADS, LOSSES, PIXEL_SAMPLERS, build_head
 from msseg.models.decode_heads import BaseDecodeHead, FCNHead
+from msseg.models.layers import NORM_LAYERS
 from msseg.runner.builder import HOOKS
 from msseg.runner.hooks import Hook
 
@@ -46,6 +47,8 @@ def takes_a_batch(self, runner, batch_idx, data_batch=None, *rest, **more):
         (DATASETS, CustomDataset, {'load_data_list': method}, 'write load_annotations'),
         (DATASETS, CustomDataset, {'evaluate': method}, 'leave it out'),
         (PIPELINES, object, {'transform': method}, 'write __call__'),
+        (PIXEL_SAMPLERS, nn.Cell, {'sample': method}, 'write construct'),
+        (NORM_LAYERS, nn.Cell, {'forward': method}, 'rename it'),
         (HOOKS, Hook, {'after_val_epoch': method}, 'nothing calls it; after_evaluation'),
         (HOOKS, Hook, {'before_train': method}, 'write before_run'),
         (HOOKS, Hook, {'after_train_iter': takes_a_batch}, 'runner alone, and not batch_idx .see'),
@@ -68,6 +71,7 @@ def test_what_nothing_would_call_is_refused(registry, base, names, message):
         (PIPELINES, object, {'transform': method, '__call__': method}),
         (HOOKS, Hook, {'before_train': method, 'before_run': method}),
         (HOOKS, Hook, {'after_iter': lambda self, runner, more=None: None, 'after_all': 3}),
+        (HOOKS, Hook, {'before_sending': takes_a_batch}),
     ],
 )
 def test_what_is_called_may_have_old_names_beside_it(registry, base, names):

@@ -75,16 +75,16 @@ def _check_weights(cfg: Config, findings: Findings) -> None:
     for name in ('resume_from', 'load_from'):
         said = setting(cfg._cfg_dict, name)
         if said is not None and said.value:
-            _find(said, findings)
+            _find(said, cfg, findings)
             return  # the others are then not read
     for key in ('model', 'model.backbone'):
         said = setting(part(cfg, key), 'pretrained')
         if said is not None and said.value:
-            _find(said, findings)
+            _find(said, cfg, findings)
 
 
-def _find(said: Setting, findings: Findings) -> None:
+def _find(said: Setting, cfg: Config, findings: Findings) -> None:
     try:
-        find_weights(said.value, said.key)
+        find_weights(said.value, said.key, cfg)
     except (OSError, ValueError) as error:
         findings.add('weights_path', said, one_line(error))

@@ -6,8 +6,9 @@ from mindspore import nn
 from mindspore.common.initializer import HeNormal
 
 from msseg.registry import Registry, build_from_cfg
+from msseg.utils.renamed_methods import check_cell
 
-CONV_LAYERS = Registry('convolution layer')
+CONV_LAYERS = Registry('convolution layer', check_cell)
 
 
 class Conv2d(nn.Conv2d):

@@ -12,8 +12,9 @@ from mindspore import Parameter, nn, ops
 from msseg.registry import Registry
 from msseg.utils.arguments import Range, checked
 from msseg.utils.dist import get_rank
+from msseg.utils.renamed_methods import check_cell
 
-DROP_LAYERS = Registry('dropout layer')
+DROP_LAYERS = Registry('dropout layer', check_cell)
 Ratio = Annotated[float, Range(0, 1, below=True)]
 
 _MODULUS = 2**31 - 1

@@ -12,9 +12,10 @@ from msseg.models.layers.repeat_pixels import repeat_pixels
 from msseg.models.layers.resize import resize
 from msseg.registry import Registry
 from msseg.utils.arguments import Channels, NonNegativeInt, PositiveInt, checked
+from msseg.utils.renamed_methods import check_cell
 from msseg.utils.signature import accepted_arguments
 
-UPSAMPLE_LAYERS = Registry('upsampling layer')
+UPSAMPLE_LAYERS = Registry('upsampling layer', check_cell)
 
 
 @UPSAMPLE_LAYERS.register_module('nearest')
