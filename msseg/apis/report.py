@@ -17,6 +17,7 @@ from msseg.datasets import CustomDataset
 from msseg.datasets.loader import TestSample
 from msseg.datasets.result_files import outputs_of, sample_names
 from msseg.utils.outputs import Outputs
+from msseg.utils.text_file import read_user_text
 
 _LOSS_COLOUR, _SCORE_COLOUR = 'tab:blue', 'tab:orange'
 _GRID = {'alpha': 0.3, 'linewidth': 0.6}
@@ -36,13 +37,13 @@ def read_log(path: str | Path) -> tuple[list[dict], list[dict]]:
         ValueError: A line is no JSON object, or nothing was logged.
     """
     entries: dict[str, list[dict]] = {'train': [], 'val': []}
-    text = Path(path).read_text(encoding='utf-8')
+    text = read_user_text(path, str(path))
     lines = text.splitlines()
     for number, line in enumerate(lines, 1):
         try:
             entry = json.loads(line)
             mode = entry.get('mode')
-        except (ValueError, AttributeError) as error:
+        except (ValueError, AttributeError, RecursionError) as error:
             if number == len(lines) and not text.endswith('\n'):
                 break  # it was being written when the process was killed
             raise ValueError(

@@ -136,7 +136,7 @@ def _read_list(path: Path, key: str, maker: str) -> list[dict[str, Any]]:
         raise FileNotFoundError(
             f'{path}: there is no such file; {maker} writes it when it is through'
         ) from None
-    except (json.JSONDecodeError, KeyError, TypeError):
+    except (ValueError, RecursionError, KeyError, TypeError):
         raise ValueError(f'{path}: is no list that {maker} wrote') from None
 
 

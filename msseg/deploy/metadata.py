@@ -142,7 +142,7 @@ class Metadata:
         """
         try:
             content = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise ValueError(f'{who}: is no JSON ({error}); export the model again') from None
         return cls._from_content(content, who)
 
@@ -160,7 +160,7 @@ class Metadata:
         names = {each.name for each in fields(cls)}
         try:
             content = {name: json.loads(text) for name, text in properties.items() if name in names}
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             content = {}
         return cls._from_content(content, who)
 

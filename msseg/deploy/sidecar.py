@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from msseg.deploy.metadata import Metadata
+from msseg.utils.text_file import read_user_text
 
 
 def sidecar(path: str | Path) -> Path:
@@ -25,7 +26,7 @@ def read_sidecar(path: str | Path) -> Metadata:
     """
     path, beside = Path(path), sidecar(path)
     try:
-        text = beside.read_text(encoding='utf-8')
+        text = read_user_text(beside, str(beside))
     except FileNotFoundError:
         raise FileNotFoundError(
             f'{path}: its metadata {beside.name} are not beside it; keep the two files that '

@@ -7,7 +7,9 @@ import codecs
 import numpy as np
 import pytest
 
+from msseg.apis.report import read_log
 from msseg.datasets import build_dataset
+from msseg.deploy.sidecar import read_sidecar
 from msseg.models.losses.class_weight import read_class_weight
 from msseg.utils.text_file import read_user_lines, read_user_text
 
@@ -133,3 +135,12 @@ def test_links_in_a_circle_end(folder):
         (folder / 'images' / one / 'up').symlink_to(folder / 'images')
     names = [info['filename'] for info in build(ann_dir=None, test_mode=True).img_infos]
     assert names == ['a.png', 'b c.png']
+
+
+@pytest.mark.parametrize('content', [b'[' * 100_000, b'\xff\xfe{', b'{"a":' * 20_000, b'\0', b'[]'])
+def test_metadata_and_logs_that_are_none_name_the_file(tmp_path, content):
+    (tmp_path / 'x.mindir').write_bytes(b'model')
+    for name, read in (('x.mindir.json', read_sidecar), ('x.log.json', read_log)):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=r'x\.(mindir|log)\.json'):
+            read(tmp_path / ('x.mindir' if read is read_sidecar else name))
