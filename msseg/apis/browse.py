@@ -194,4 +194,4 @@ def undo_normalize(
 
 
 def _three(values: np.ndarray) -> str:
-    return ', '.join(f'{value:.2f}' for value in values)
+    return ', '.join('n/a' if np.isnan(value) else f'{value:.2f}' for value in values)

@@ -140,6 +140,9 @@ class OverlayStyle:
         has_legend: Add the class names beside their colours below the picture.
         tint_background: Colour classes that are named as a background, too. Otherwise their
             pixels show the image as it is; see `background_classes`.
+
+    Raises:
+        ValueError: There are fewer colours than classes.
     """
 
     classes: Sequence[str]
@@ -147,6 +150,13 @@ class OverlayStyle:
     opacity: float = 0.5
     has_legend: bool = True
     tint_background: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.palette) < len(self.classes):
+            raise ValueError(
+                f'palette has {len(self.palette)} colours for {len(self.classes)} classes; give '
+                'one RGB colour for each class'
+            )
 
     @classmethod
     def of_dataset(cls, dataset: Any, **options: Any) -> OverlayStyle:

@@ -32,6 +32,11 @@ def test_labels_of_another_size_than_the_image_are_refused(image):
         blend_labels(image, np.zeros((40, 199), int), PALETTE)
 
 
+def test_fewer_colours_than_classes_are_refused():
+    with pytest.raises(ValueError, match='palette has 2 colours for 3 classes'):
+        OverlayStyle(NAMES, PALETTE[:2])
+
+
 def test_a_background_shows_the_image_as_it_is(image):
     labels = np.arange(40 * 200).reshape(40, 200) % 3
     shown = OverlayStyle(NAMES, PALETTE, has_legend=False).draw(image, labels)
