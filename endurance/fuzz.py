@@ -80,6 +80,21 @@ METAS = [
     '{"CLASSES": 5}', '{"a":' * 10**4, '{"iter": -5}',
 ]  # fmt: skip
 
+# Of command lines: keys and texts of --cfg-options.
+KEYS = [
+    'model.decode_head.num_classes', 'data.train.pipeline.*.type', 'data.train.pipeline.99', 'a..b',
+    'optimizer', 'optimizer.lr.x', 'runner.max_iters', 'x', '*', 'model[0]', '.', 'work_dir',
+    'data.val.pipeline.1.transforms.0.keep_ratio', 'evaluation._delete_', 'custom_imports', 'seed',
+    'model.test_cfg.mode', 'data.train.classes', 'log_config.hooks.0', 'a' * 5000,
+    '.'.join('a' * 3000),
+]  # fmt: skip
+TEXTS = [
+    '', '[', '(1', '"', '"a', '[1,2', 'a,b', '{}', '[' * 20_000, '(' * 200 + ')' * 200, 'nan', '-',
+    '1e999', '9' * 5000, '\x1b[31m', '{{ _base_.a }}', 'None', 'true', '[a=1]', '[1,[2,(3,)]]',
+]  # fmt: skip
+# What the small config gets: an evaluation within the run, and something to test.
+MORE = "evaluation['interval'] = 6\ndata['test'] = data['val']\n"
+
 
 def nasty_value(rng: np.random.Generator) -> Any:
     """Return a value that no setting expects; one that JSON can hold."""
@@ -106,7 +121,7 @@ class Expression:
 
 def mutate_values(settings: Any, rng: np.random.Generator, with_code: bool) -> Any:
     """Change one to three places of nested settings."""
-    for _ in range(rng.integers(1, 4)):
+    for _ in range(rng.choice([1, 1, 2, 3])):
         node = settings
         while True:
             keys = list(node if isinstance(node, dict) else range(len(node)))
@@ -167,7 +182,7 @@ class Configs:
         from tests.small_run import SmallRun
 
         self.folder = folder
-        self.small = SmallRun(folder, 'evaluation["interval"] = 6\n', images=4).config
+        self.small = SmallRun(folder, MORE, images=4).config
         demo = ROOT / 'configs' / 'demo' / 'ocrnet_nuclei.py'
         self.settings = [
             json.dumps(Config.fromfile(path, import_custom_modules=False)._cfg_dict)
@@ -204,6 +219,9 @@ class Configs:
         """
         path = self.write(rng)
         run_tool('print_config.py', path)
+        if rng.random() < 0.2:
+            option = f'{KEYS[rng.integers(len(KEYS))]}={TEXTS[rng.integers(len(TEXTS))]}'
+            run_tool('print_config.py', self.small, '--cfg-options', option)
         result = run_tool('check_config.py', path, '--no-step', '--device', 'CPU')
         if rng.random() < 0.25:  # what is refused there, too: training has checks of its own
             result = self._train(path)
@@ -405,7 +423,9 @@ def run_tool(tool: str, *arguments: object) -> str:
     if status in (None, 0):
         return 'done'
     lines = errors.getvalue().splitlines()
-    assert status in (1, 130), f'{tool}: exit status {status}: {lines[-1:]}'
+    assert status in (1, 2, 130), f'{tool}: exit status {status}: {lines[-1:]}'
+    if status == 2:
+        assert len(lines) == 1 and len(lines[0]) < 1000, f'{tool}: {lines[-3:]}'
     if status == 1 and tool != 'check_config.py':
         assert lines and lines[-1].startswith('error: '), f'{tool}: {lines[-3:]}'
     for line in lines:
@@ -469,7 +489,10 @@ class Worker:
         return f'{used / 2**30:.1f} GiB of memory' if used > MOST_BYTES else None
 
     def end(self) -> None:
-        """Kill it, and remove its folder."""
+        """Let it end, or kill it, and remove its folder."""
+        with contextlib.suppress(OSError):
+            self.connection.send(None)
+        self.process.join(10)
         self.process.kill()
         self.process.join()
         shutil.rmtree(self.folder, ignore_errors=True)
