@@ -13,6 +13,7 @@ from msseg.utils.foreign_imports import explain_foreign_import
 from msseg.utils.say import STDERR, say
 from msseg.utils.shown import shorten, shown
 from msseg.utils.suggest import did_you_mean
+from msseg.utils.user_code import describe_error
 from msseg.version import __version__
 
 CONFIG_ENDINGS = ('.py', '.json', '.yaml', '.yml')
@@ -28,6 +29,8 @@ USER_ERRORS = (
 _MAX_LINE = 800
 # MindSpore rules a line before the stacks of its own code.
 _CALL_STACK = '\n----'
+# MindSpore's compiler logs what its errors say anyway, in some 70 lines; read at its import.
+_QUIET_COMPILER = ('MS_SUBMODULE_LOG_v', '{ANALYZER:4,COMMON:3}')
 # MMSegmentation's options for what an option does here.
 _SAME = {
     '--options': '--cfg-options',
@@ -126,19 +129,23 @@ def run_main(main: Callable[[], object]) -> None:
     """Run a command line's `main` and end the process.
 
     Exit status 0, 1 after a user's mistake (one line on stderr; the traceback too when the
-    environment variable ``MSSEG_DEBUG`` is ``1``), 130 after Ctrl-C. Any other exception is a bug
-    of ours and keeps its traceback.
+    environment variable ``MSSEG_DEBUG`` is ``1``) or an error in a user's own code, 130 after
+    Ctrl-C. Any other exception is a bug of ours and keeps its traceback.
 
     Args:
         main: The command, which takes no arguments.
     """
+    is_debugging = os.environ.get('MSSEG_DEBUG') == '1'
+    if not is_debugging:
+        os.environ.setdefault(*_QUIET_COMPILER)
     try:
         main()
-    except USER_ERRORS as error:
-        if os.environ.get('MSSEG_DEBUG') == '1':
+    except Exception as error:
+        of_user = describe_error(error)
+        if is_debugging or not (of_user or isinstance(error, USER_ERRORS)):
             raise
-        foreign = explain_foreign_import(error)
-        line = one_line(ImportError(foreign) if foreign else error)
+        told = explain_foreign_import(error) or of_user
+        line = shorten(told, _MAX_LINE) if told else one_line(error)
         print(f'error: {line}', file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing.util
 import os
 import random
-import tempfile
 
 import mindspore as ms
 import numpy as np
@@ -14,6 +14,7 @@ from msseg.utils.arguments import Seed, checked
 from msseg.utils.device_name import parse_device
 from msseg.utils.launchers import find_place
 from msseg.utils.logging import get_logger
+from msseg.utils.user_code import REPORT_FOLDER
 
 
 def setup_device(device: str = 'auto', device_id: int | None = None, launcher: str = 'none') -> str:
@@ -42,8 +43,9 @@ def setup_device(device: str = 'auto', device_id: int | None = None, launcher: s
             'CUDA_VISIBLE_DEVICES in the environment chooses among the cards'
         )
     _choose_cpu_kernels()
-    # What the graph compiler writes when it fails would otherwise go to rank_0/ where one stands.
-    os.environ.setdefault('MS_OM_PATH', tempfile.gettempdir())
+    # What the graph compiler writes when it fails would otherwise go to rank_0/ where one stands;
+    # this folder is removed when the process ends.
+    os.environ.setdefault(REPORT_FOLDER, multiprocessing.util.get_temp_dir())
     if place.is_scheduler:
         device = 'CPU'  # it computes nothing and must not occupy a card
     elif device == 'auto':

@@ -1,11 +1,29 @@
-"""What users' programs (configs, modules of their own) fail with, as part of a message."""
+"""What users' programs (configs, modules of their own) fail with, and where."""
 
 from __future__ import annotations
 
 import contextlib
+import os
+import re
+import sysconfig
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 
+# The variable that names the folder of the compiler's reports.
+REPORT_FOLDER = 'MS_OM_PATH'
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+# Python, installed packages, and the command lines beside this package.
+_LIBRARIES = (
+    *(Path(sysconfig.get_path(name)).resolve() for name in ('stdlib', 'purelib', 'platlib')),
+    _PACKAGE.parent / 'tools',
+)
+# Frames as MindSpore 2.8 lists them below the message of an error in a graph, and as Python does.
+_IN_GRAPH = re.compile(r'^# \d+ In file (.+?):(\d+)', re.MULTILINE)
+_IN_PYTHON = re.compile(r'^ *File "(.+?)", line (\d+)', re.MULTILINE)
+_BELOW_MESSAGE = '\n---'
+_GRAPH_MARKERS = ('- The Traceback of Net Construct Code', '- C++ Call Stack')
 # What parts of a network, or constructors, run into with values that they do not check. Error
 # classes for users' mistakes, such as ValueError, are not among these.
 RUN_ERRORS = (
@@ -38,17 +56,86 @@ def describe_failure(error: BaseException, filename: str | None = None) -> str:
     Args:
         error: What it raised; `SystemExit` and others that are no `Exception` included.
         filename: The program's file; the last of its lines that led to the error is named. None
-            names the file and line where the error was raised.
+            names file and line of the user's own code, or else where the error was raised.
     """
     frames = traceback.extract_tb(error.__traceback__)
-    if filename is None:
-        where = f': {frames[-1].filename}, line {frames[-1].lineno}' if frames else ''
-    else:
-        lines = [frame.lineno for frame in frames if frame.filename == filename]
-        where = f', line {lines[-1]}' if lines else ''
     try:
         message = str(error)
     except Exception as failure:  # its __str__ is the user's, too
         message = f'(its message cannot be shown: {type(failure).__name__})'
+    if filename is not None:
+        lines = [frame.lineno for frame in frames if frame.filename == filename]
+        where = f', line {lines[-1]}' if lines else ''
+    elif place := _own_place(error, message):
+        where = f': {place[0]}, line {place[1]}'
+    else:
+        where = f': {frames[-1].filename}, line {frames[-1].lineno}' if frames else ''
+    message = message.partition(_BELOW_MESSAGE)[0].strip()
     end = '; it must not end the program' if isinstance(error, SystemExit) else ''
     return f'{where}: {type(error).__name__}{": " if message else ""}{message}{end}'
+
+
+def describe_error(error: Exception) -> str | None:
+    """Return the message of an error of a user's code, or of the graph compiler, and its place.
+
+    Returns:
+        Such as ``"NameError: name 'x' is not defined (my_head.py, line 12)"``; None for an error
+        that arose elsewhere.
+    """
+    text = str(error)
+    is_of_graph = any(marker in text for marker in _GRAPH_MARKERS)
+    place = _own_place(error, text)
+    if place is None:
+        return _message(error, text) if is_of_graph else None
+    path = Path(place[0]).resolve()
+    if path.is_relative_to(_PACKAGE):
+        if not is_of_graph:
+            return None
+        if isinstance(error, (ValueError, TypeError)):  # raised there for what a user has set
+            return _message(ValueError(), text)
+    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return f'{_message(error, text)} ({shown}, line {place[1]})'
+
+
+def _message(error: Exception, text: str) -> str:
+    message = text.partition(_BELOW_MESSAGE)[0].strip()
+    # what `construct` raised
+    if message != text and len(message) > 1 and message[0] == message[-1] == "'":
+        message = message[1:-1]
+    is_plain = type(error) is ValueError or isinstance(error, OSError)
+    return message if is_plain and message else f'{type(error).__name__}: {message}'
+
+
+def _own_place(error: BaseException, text: str) -> tuple[str, str] | None:
+    """Return file and line of the innermost frame that is in no library."""
+    own = [place for place in _places(error, text) if not _is_library(place[0])]
+    return own[-1] if own else None
+
+
+def _places(error: BaseException, text: str) -> list[tuple[str, str]]:
+    """Return file and line of every frame, the innermost last."""
+    if in_graph := _IN_GRAPH.findall(text):
+        return in_graph
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [(frame.filename, str(frame.lineno)) for frame in frames]
+    # that of a loader worker comes as text
+    places += _IN_PYTHON.findall(str(error.__cause__ or ''))
+    if places and _is_library(places[-1][0]):
+        places += _reported_places(text)
+    return places
+
+
+def _reported_places(text: str) -> list[tuple[str, str]]:
+    """Return the frames in the compiler's report on an error whose message has none."""
+    for report in Path(os.environ.get(REPORT_FOLDER, os.devnull)).glob('rank_*/om/*_fail.ir'):
+        content = report.read_text(encoding='utf-8', errors='replace')
+        if text and text in content:
+            return _IN_GRAPH.findall(content)
+    return []
+
+
+def _is_library(file: str) -> bool:
+    path = Path(file).resolve()
+    if path.is_relative_to(_PACKAGE):
+        return False
+    return file.startswith('<') or any(path.is_relative_to(folder) for folder in _LIBRARIES)

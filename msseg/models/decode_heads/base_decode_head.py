@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
@@ -112,6 +113,7 @@ class BaseDecodeHead(nn.Cell):
         self.align_corners = align_corners
         self._set_losses(_LOSS if loss_decode is None else loss_decode)
         self._set_sampler(sampler)
+        self._check_calls()
         self.conv_seg = Conv2d(channels, self.out_channels, 1)
         self.dropout = Dropout2d(dropout_ratio) if dropout_ratio > 0 else None
         self.init_cfg = init_cfg
@@ -165,6 +167,8 @@ class BaseDecodeHead(nn.Cell):
                     value = self.loss_decode[i](
                         logits, labels, weight=weight, ignore_index=self.ignore_index
                     )
+                    if not isinstance(value, ms.Tensor):
+                        raise TypeError(self.complaints_of_losses[i])
                     total = total + value.mean()
             values = values + (total,)
         return values + (self._accuracy(logits, labels),)
@@ -255,6 +259,20 @@ class BaseDecodeHead(nn.Cell):
                     'a thresh'
                 )
 
+    def _check_calls(self) -> None:
+        """Raise TypeError for a loss that cannot be called as `losses` calls it."""
+        for loss in self.loss_decode:
+            name = f'{type(self).__name__}: {type(loss).__name__}'
+            if type(loss).construct is nn.Cell.construct:
+                raise TypeError(f'{name} has no method construct, which is what MindSpore calls')
+            try:
+                inspect.signature(loss.construct).bind(0, 0, weight=None, ignore_index=None)
+            except TypeError as error:
+                raise TypeError(
+                    f'{name}.construct is called with (logits, labels, weight=…, ignore_index=…), '
+                    f'but it does not take them: {error}'
+                ) from error
+
     def _set_losses(self, loss_decode: Mapping | Sequence[Mapping]) -> None:
         configs = [loss_decode] if isinstance(loss_decode, Mapping) else loss_decode
         losses = [build_loss(config) for config in configs]
@@ -262,6 +280,12 @@ class BaseDecodeHead(nn.Cell):
             self._check_loss(loss)
         self.loss_decode = nn.CellList(losses)
         self.names_of_losses = [loss.loss_name for loss in losses]
+        # made here: in a graph a message must be a constant
+        self.complaints_of_losses = [
+            f'{type(loss).__name__} does not return a tensor: a loss returns one number, or one '
+            'for each pixel, as a tensor; no tuple, list, dict, None or number of Python'
+            for loss in losses
+        ]
         if len(set(self.names_of_losses)) < len(losses):
             warn_once(
                 f'{type(self).__name__}: losses of one loss_name are logged as their sum: '
@@ -273,6 +297,13 @@ class BaseDecodeHead(nn.Cell):
     def _check_loss(self, loss: nn.Cell) -> None:
         """Raise ValueError for a loss that is not for so many channels."""
         who, count = type(self).__name__, self.out_channels
+        if not isinstance(getattr(loss, 'loss_name', None), str):
+            raise ValueError(
+                f'{who}: {type(loss).__name__} has no loss_name, under which it is logged: set '
+                "self.loss_name = 'loss_…' in its __init__ (only names with 'loss' are trained on)"
+            )
+        if not isinstance(loss, nn.Cell):
+            raise TypeError(f'{who}: {type(loss).__name__} is no mindspore.nn.Cell: derive it')
         expected = getattr(loss, 'score_kind', 'logits')
         if expected != self.score_kind:
             raise ValueError(

@@ -1,0 +1,102 @@
+"""Errors of a user's own code: their message and place, on one line."""
+
+import importlib.util
+import os
+import sys
+
+import mindspore as ms
+import numpy as np
+import pytest
+
+from msseg.datasets.transport import pack_error, raise_packed
+from msseg.utils.cli import run_main
+from msseg.utils.user_code import describe_error
+
+PARTS = """
+import mindspore as ms
+from mindspore import nn, ops
+
+
+def divide(a):
+    return a / 0
+
+
+class Attribute(nn.Cell):
+    def construct(self, x):
+        return x.no_such_method()
+
+
+class Raised(nn.Cell):
+    def construct(self, x):
+        raise ValueError('seven channels are wanted')
+
+
+class Shapes(nn.Cell):
+    def construct(self, x):
+        return x + ops.zeros((3, 5), ms.float32)
+"""
+
+
+@pytest.fixture
+def parts(tmp_path, monkeypatch):
+    path = tmp_path / 'my_parts.py'
+    path.write_text(PARTS)
+    spec = importlib.util.spec_from_file_location('my_parts', path)
+    module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, 'my_parts', module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def caught(function, *arguments):
+    try:
+        function(*arguments)
+    except Exception as error:
+        return error
+    raise AssertionError('it did not fail')
+
+
+def test_error_in_python_names_file_and_line(parts, tmp_path, monkeypatch):
+    expected = 'ZeroDivisionError: division by zero ({}, line 7)'
+    assert describe_error(caught(parts.divide, 1)) == expected.format(tmp_path / 'my_parts.py')
+    monkeypatch.chdir(tmp_path)
+    assert describe_error(caught(parts.divide, 1)) == expected.format('my_parts.py')
+
+
+def test_error_in_a_loader_worker_names_file_and_line(parts):
+    error = caught(raise_packed, pack_error(caught(parts.divide, 1)))
+    assert describe_error(error).endswith('my_parts.py, line 7)')
+
+
+def test_error_in_this_package_or_below_it_is_not_the_users():
+    assert describe_error(caught(raise_packed, np.zeros(3, np.uint8))) is None
+
+
+@pytest.mark.parametrize(
+    ('name', 'expected'),
+    [
+        ('Attribute', "AttributeError: 'Tensor' object has no attribute 'no_such_method' ({}"),
+        ('Raised', 'seven channels are wanted ({}, line 17)'),
+        ('Shapes', "For 'Add', input1.shape and input2.shape need to broadcast"),
+    ],
+)  # fmt: skip
+def test_error_while_a_graph_is_compiled(parts, tmp_path, monkeypatch, name, expected):
+    monkeypatch.setenv('MS_OM_PATH', str(tmp_path / 'reports'))
+    ms.set_context(mode=ms.GRAPH_MODE)
+    error = caught(getattr(parts, name)(), ms.Tensor(np.ones((2, 4), np.float32)))
+    told = describe_error(error)
+    assert told.startswith(expected.format(tmp_path / 'my_parts.py'))
+    assert 'my_parts.py, line' in told and '\n' not in told and 'C++' not in told
+
+
+def test_command_line_ends_with_one_line(parts, capsys, monkeypatch):
+    name = 'MS_SUBMODULE_LOG_v'
+    monkeypatch.setenv(name, os.environ.get(name, ''))
+    with pytest.raises(SystemExit) as ended:
+        run_main(lambda: parts.divide(1))
+    assert ended.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith('error: ZeroDivisionError: division by zero (')
+    monkeypatch.setenv('MSSEG_DEBUG', '1')
+    with pytest.raises(ZeroDivisionError):
+        run_main(lambda: parts.divide(1))
