@@ -80,14 +80,20 @@ def describe_error(error: Exception) -> str | None:
 
     Returns:
         Such as ``"NameError: name 'x' is not defined (my_head.py, line 12)"``; None for an error
-        that arose elsewhere.
+        that arose elsewhere, or in code that this package did not call, or that a ``raise`` of the user's stands for, with a message that
+        is to be shown as it is.
     """
+    frames = traceback.extract_tb(error.__traceback__)[1:]  # without the caller's
+    if not any(Path(frame.filename).is_relative_to(_PACKAGE) for frame in frames):
+        return None
     text = str(error)
     is_of_graph = any(marker in text for marker in _GRAPH_MARKERS)
     place = _own_place(error, text)
     if place is None:
         return _message(error, text) if is_of_graph else None
     path = Path(place[0]).resolve()
+    if _is_meant(error):
+        return None
     if path.is_relative_to(_PACKAGE):
         if not is_of_graph:
             return None
@@ -95,6 +101,13 @@ def describe_error(error: Exception) -> str | None:
             return _message(ValueError(), text)
     shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
     return f'{_message(error, text)} ({shown}, line {place[1]})'
+
+
+def _is_meant(error: Exception) -> bool:
+    """Whether an error class for users' mistakes was raised by a statement, not by Python."""
+    frames = traceback.extract_tb(error.__traceback__)
+    is_class_for_users = isinstance(error, (ValueError, KeyError, TypeError, OSError, ImportError))
+    return is_class_for_users and bool(frames) and (frames[-1].line or '').startswith('raise ')
 
 
 def _message(error: Exception, text: str) -> str:

@@ -8,6 +8,7 @@ import mindspore as ms
 import numpy as np
 import pytest
 
+from msseg.datasets.pipelines import Compose
 from msseg.datasets.transport import pack_error, raise_packed
 from msseg.utils.cli import run_main
 from msseg.utils.user_code import describe_error
@@ -19,6 +20,14 @@ from mindspore import nn, ops
 
 def divide(a):
     return a / 0
+
+
+def add(a):
+    return a + 'b'
+
+
+def refuse(a):
+    raise ValueError('I want no a')
 
 
 class Attribute(nn.Cell):
@@ -48,12 +57,19 @@ def parts(tmp_path, monkeypatch):
     return module
 
 
-def caught(function, *arguments):
+def caught(function, argument):
+    """Return what a part raises that this package calls."""
     try:
-        function(*arguments)
+        Compose([function])(argument)
     except Exception as error:
         return error
     raise AssertionError('it did not fail')
+
+
+def test_error_in_code_that_this_package_did_not_call_is_not_told(parts):
+    with pytest.raises(ZeroDivisionError) as raised:
+        parts.divide(1)
+    assert describe_error(raised.value) is None
 
 
 def test_error_in_python_names_file_and_line(parts, tmp_path, monkeypatch):
@@ -61,6 +77,11 @@ def test_error_in_python_names_file_and_line(parts, tmp_path, monkeypatch):
     assert describe_error(caught(parts.divide, 1)) == expected.format(tmp_path / 'my_parts.py')
     monkeypatch.chdir(tmp_path)
     assert describe_error(caught(parts.divide, 1)) == expected.format('my_parts.py')
+
+
+def test_message_of_a_users_own_stays_as_it_is(parts):
+    assert describe_error(caught(parts.refuse, 1)) is None
+    assert 'my_parts.py, line 11' in describe_error(caught(parts.add, 1))
 
 
 def test_error_in_a_loader_worker_names_file_and_line(parts):
@@ -76,7 +97,7 @@ def test_error_in_this_package_or_below_it_is_not_the_users():
     ('name', 'expected'),
     [
         ('Attribute', "AttributeError: 'Tensor' object has no attribute 'no_such_method' ({}"),
-        ('Raised', 'seven channels are wanted ({}, line 17)'),
+        ('Raised', 'seven channels are wanted ({}, line 25)'),
         ('Shapes', "For 'Add', input1.shape and input2.shape need to broadcast"),
     ],
 )  # fmt: skip
@@ -93,10 +114,10 @@ def test_command_line_ends_with_one_line(parts, capsys, monkeypatch):
     name = 'MS_SUBMODULE_LOG_v'
     monkeypatch.setenv(name, os.environ.get(name, ''))
     with pytest.raises(SystemExit) as ended:
-        run_main(lambda: parts.divide(1))
+        run_main(lambda: Compose([parts.divide])(1))
     assert ended.value.code == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith('error: ZeroDivisionError: division by zero (')
     monkeypatch.setenv('MSSEG_DEBUG', '1')
     with pytest.raises(ZeroDivisionError):
-        run_main(lambda: parts.divide(1))
+        run_main(lambda: Compose([parts.divide])(1))
