@@ -80,8 +80,8 @@ def describe_error(error: Exception) -> str | None:
 
     Returns:
         Such as ``"NameError: name 'x' is not defined (my_head.py, line 12)"``; None for an error
-        that arose elsewhere, or in code that this package did not call, or that a ``raise`` of the user's stands for, with a message that
-        is to be shown as it is.
+        that arose elsewhere, or in code that this package did not call, or that a statement
+        raised whose message is to be shown as it is.
     """
     frames = traceback.extract_tb(error.__traceback__)[1:]  # without the caller's
     if not any(Path(frame.filename).is_relative_to(_PACKAGE) for frame in frames):
