@@ -51,7 +51,11 @@ class Config:
         filename = None if filename is None else str(filename)
         if cfg_text is None:
             cfg_text = Path(filename).read_text(encoding='utf-8') if filename else ''
-        values = cfg_dict if isinstance(cfg_dict, ConfigDict) else ConfigDict(cfg_dict)
+        if isinstance(cfg_dict, ConfigDict):
+            values = cfg_dict
+        else:
+            count_values(cfg_dict, 'cfg_dict')
+            values = ConfigDict(cfg_dict)
         for key in RESERVED_KEYS:
             if key in values:
                 file = values.config_file(key)

@@ -133,11 +133,12 @@ def _load_bases(names: Any, path: str, reading: _Reading) -> Loaded:
     if names is None:
         return Loaded()
     where = display_file(path)
-    names = [names] if isinstance(names, str) else names
-    if not isinstance(names, (list, tuple)) or not all(isinstance(name, str) for name in names):
+    names = list(names) if isinstance(names, (list, tuple)) else [names]
+    if not all(isinstance(name, (str, os.PathLike)) for name in names):
         raise ValueError(
             f'{where}: `_base_` must be a path or a list of paths, but got {shown(names)}'
         )
+    names = [str(name) for name in names]
     merged = Loaded()
     origin: dict[Any, str] = {}
     for name in dict.fromkeys(names):

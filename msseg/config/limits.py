@@ -26,6 +26,8 @@ def count_values(value: Any, where: str) -> int:
         ValueError: More than `MAX_VALUES`, deeper than `MAX_DEPTH`, a value inside itself, or a key
             of more than `MAX_KEY` characters.
     """
+    if not isinstance(value, _CONTAINERS):
+        value = [value]
     sizes: dict[int, tuple[int, int]] = {}
     stack = [_Node(value, where)]
     inside = {id(value)}
@@ -43,6 +45,8 @@ def count_values(value: Any, where: str) -> int:
             raise ValueError(f'{where} contains itself')
         elif not isinstance(child, _CONTAINERS):
             node.count += 1
+            if isinstance(child, (str, bytes)) and len(child) > MAX_BYTES:
+                raise ValueError(f'{where} has a text of more than {MAX_BYTES // 2**20} MiB')
         elif id(child) in sizes:
             node.add(*sizes[id(child)])
         else:

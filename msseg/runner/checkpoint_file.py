@@ -114,7 +114,7 @@ def has_valid_checksum(path: str | Path) -> bool:
     """
     path = Path(path)
     size = path.stat().st_size
-    with path.open('rb') as file:
+    with _open(path) as file:
         head = file.read(_HEAD)
         file.seek(max(0, size - _TRAILER))
         trailer = file.read(_TRAILER)
@@ -164,6 +164,8 @@ def read_content(path: str | Path) -> Content:
 def read_meta(path: str | Path) -> dict[str, Any]:
     """Return the description that a file begins with, {} when there is none that can be read."""
     path = Path(path)
+    if path.exists() and not path.is_file():
+        return {}
     with path.open('rb') as file:
         head = file.read(_HEAD)
         start, size = _first_entry(head)
@@ -184,10 +186,16 @@ def damaged(path: str | Path, reason: str) -> DamagedCheckpointError:
     )
 
 
+def _open(path: Path) -> BinaryIO:
+    if path.exists() and not path.is_file():
+        raise damaged(path, 'it is no file')  # a pipe, say, which may never end
+    return path.open('rb')
+
+
 def _entries(path: Path) -> Iterator[Message.Value]:
     """Yield a file's entries, each with a name, and its tensor, if any, complete."""
     count = 0
-    with path.open('rb') as file:
+    with _open(path) as file:
         size = path.stat().st_size
         file.seek(max(0, size - _TRAILER))
         if file.read(_TRAILER).startswith(_MARK):

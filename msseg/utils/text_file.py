@@ -6,6 +6,8 @@ import codecs
 import os
 from pathlib import Path
 
+_MAX_BYTES = 2**29
+
 
 def read_user_text(path: str | os.PathLike, what: str) -> str:
     """Return the text of a file in UTF-8, or in UTF-16 with a byte order mark.
@@ -19,7 +21,12 @@ def read_user_text(path: str | os.PathLike, what: str) -> str:
     Raises:
         ValueError: It is of another encoding, or no text.
     """
-    content = Path(path).read_bytes()
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        raise ValueError(f'{what} is no file')  # a pipe, which may never end, or a folder
+    if path.exists() and path.stat().st_size > _MAX_BYTES:
+        raise ValueError(f'{what} is larger than {_MAX_BYTES // 2**20} MiB, too large for a list')
+    content = path.read_bytes()
     is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         text = content.decode('utf-16' if is_utf16 else 'utf-8-sig')

@@ -43,6 +43,7 @@ BOMB = 'a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]\n' + ''.join(
         ('x = 1\nfor _ in range(3000):\n x = dict(x=x)', 'x is nested more than'),
         ('x = list(range(2_000_000))', r'x has more than 1,000,000 values'),
         ('x = 1\nfor _ in range(25):\n x = [x, x]', r'x has more than 1,000,000'),
+        ('x = "a" * 10_000_000', 'x has a text of more than 2 MiB'),
         ('x = {"k" * 10_000: 1}', 'x has a key of more than'),
         ('x = 1 #' + 'x' * 2**21, 'larger than 2 MiB'),
     ],
@@ -242,3 +243,15 @@ def test_numbers_of_numpy_are_numbers(load):
     )
     assert type(cfg.a) is int and type(cfg.b[0].c) is bool and type(cfg.b[0].d[0]) is float
     assert isinstance(cfg.e, np.ndarray) and cfg.pretty_text.endswith('e = [0, 1]\n')
+
+
+def test_a_base_may_be_a_path_object(load):
+    assert load("from pathlib import Path\n_base_ = Path('base.py')", base='a = 3').a == 3
+    assert load("from pathlib import Path\n_base_ = [Path('base.py')]", base='a = 3').a == 3
+
+
+def test_dicts_of_programs_are_bounded_too():
+    values: dict = {}
+    values['x'] = values
+    with pytest.raises(ValueError, match='cfg_dict contains itself'):
+        Config(values)

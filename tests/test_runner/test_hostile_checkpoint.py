@@ -1,6 +1,7 @@
 """Files whose entries are not what they say: each is one error that names the file."""
 
 import binascii
+import os
 
 import mindspore as ms
 import numpy as np
@@ -162,3 +163,13 @@ def test_every_type_of_mindspore_comes_back_bfloat16_as_float32(tmp_path):
     checkpoint = load_checkpoint(path)
     np.testing.assert_array_equal(checkpoint.weights['w'], np.float32([1.0, -2.5, 3.140625]))
     assert checkpoint.weights['s'].shape == () and checkpoint.weights['s'].dtype == bool
+
+
+def test_a_pipe_in_place_of_a_checkpoint_is_passed_over(tmp_path):
+    good = write(tmp_path / 'iter_2.ckpt', ('w', [16], 'Float32', GOOD.tobytes()))
+    os.mkfifo(tmp_path / 'iter_4.ckpt')
+    os.mkfifo(tmp_path / 'epoch_1.ckpt')
+    assert find_last_checkpoint(tmp_path) == good
+    assert read_meta(tmp_path / 'iter_4.ckpt') == {}
+    with pytest.raises(FileNotFoundError, match='is not a file'):
+        load_checkpoint(tmp_path / 'iter_4.ckpt')

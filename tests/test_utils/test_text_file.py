@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import os
 
 import numpy as np
 import pytest
@@ -44,6 +45,12 @@ def test_other_files_are_refused(tmp_path, content, message):
     (tmp_path / 'x.txt').write_bytes(content)
     with pytest.raises(ValueError, match=message):
         read_user_lines(tmp_path / 'x.txt', 'it')
+
+
+def test_a_pipe_is_refused(tmp_path):
+    os.mkfifo(tmp_path / 'x.txt')
+    with pytest.raises(ValueError, match='it is no file'):
+        read_user_text(tmp_path / 'x.txt', 'it')
 
 
 def test_text_keeps_its_lines(tmp_path):
