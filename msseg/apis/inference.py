@@ -12,7 +12,6 @@ import PIL.Image
 from mindspore import nn
 
 from msseg.apis.build import build_model, required
-from msseg.apis.fonts import fonts_for
 from msseg.apis.model_source import find_model
 from msseg.apis.preparation import Preparation, first_dataset
 from msseg.apis.segment import Segmenter
@@ -282,6 +281,8 @@ def segmenter_of(model: nn.Cell) -> Segmenter:
 
 def _show(picture: np.ndarray, size: tuple[float, float], title: str, block: bool) -> None:
     import matplotlib.pyplot as plt
+
+    from msseg.apis.fonts import fonts_for
 
     if plt.get_backend().lower() in _FILES_ONLY:
         get_logger().info('matplotlib has no window here (backend %s)', plt.get_backend())

@@ -6,11 +6,10 @@ import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from msseg.apis.fonts import drawable_names, fonts_for
 from msseg.apis.results import load_shown
 from msseg.apis.visualize import OverlayStyle, side_by_side, write_figure, write_image
 from msseg.datasets import CustomDataset
@@ -18,6 +17,9 @@ from msseg.datasets.loader import TestSample
 from msseg.datasets.result_files import outputs_of, sample_names
 from msseg.utils.outputs import Outputs
 from msseg.utils.text_file import read_user_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _LOSS_COLOUR, _SCORE_COLOUR = 'tab:blue', 'tab:orange'
 _GRID = {'alpha': 0.3, 'linewidth': 0.6}
@@ -74,6 +76,9 @@ def draw_curve(log: str | Path, out: str | Path, score: str = 'mIoU') -> None:
     reported = sorted({key for entry in val for key in entry} - {'mode', 'epoch', 'iter', 'lr'})
     if val and score not in reported:
         raise KeyError(f'{log} reports no {score!r}, expected one of {reported}')
+    # they load matplotlib, for which no other tool need wait
+    from msseg.apis.fonts import drawable_names, fonts_for
+
     shown = drawable_names([score], 'score')[0]
     with fonts_for([shown]):
         scores = [entry.get(score) for entry in val]
@@ -108,6 +113,8 @@ def _curve(
     coverage: str,
 ) -> Figure:
     place, unit = run_places(train + val)
+    from matplotlib.figure import Figure
+
     # the Figure class draws into files without a window, whatever matplotlib's backend is
     figure = Figure(figsize=(8, 4.5), layout='constrained')
     axes = figure.add_subplot()

@@ -13,7 +13,8 @@ from matplotlib import font_manager
 
 from msseg.apis import fonts
 from msseg.apis.confusion_picture import draw_confusion
-from msseg.apis.visualize import OverlayStyle, _text_mask
+from msseg.apis.legend import _text_mask, draw_legend
+from msseg.apis.visualize import OverlayStyle
 
 # letters of a script that no font of a usual system has: Linear A
 NAMES = ('\U00010600\U00010601', '\U00010602')
@@ -24,7 +25,7 @@ def without_memory():
     known = list(font_manager.fontManager.ttflist)
     yield
     font_manager.fontManager.ttflist[:] = known
-    for cached in (fonts._find_fonts, fonts._warn, _text_mask):
+    for cached in (fonts._find_fonts, fonts._warn, _text_mask, draw_legend):
         cached.cache_clear()
 
 
