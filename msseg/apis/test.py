@@ -20,6 +20,7 @@ from msseg.apis.build import (
     loader_options,
 )
 from msseg.apis.check_config.settings import dataset_nodes, transforms_of
+from msseg.apis.check_dataset.start_check import check_at_start
 from msseg.apis.cityscapes_scores import CITYSCAPES
 from msseg.apis.evaluate import Evaluation, predict_all, scoring
 from msseg.apis.evaluation_report import EvaluationReport
@@ -98,6 +99,8 @@ def test_from_config(
     dataset = build_split(cfg, 'test')
     model = build_model(cfg)
     check_classes(model, dataset)
+    if get_rank() == 0 and (metrics or report is not None):
+        check_at_start({'test': dataset}, get_logger())
     load_trained(model, dataset, checkpoint)
     outputs = outputs_of(dataset, cfg.filename, checkpoint)
     page = None

@@ -156,7 +156,7 @@ def train_segmentor(
         from msseg.apis.check_config.check import warn_of_settings
 
         warn_of_settings(cfg, get_logger())
-        check_at_start(dataset, val, get_logger())
+        check_at_start({'train': dataset, 'val': val}, get_logger())
     register_hooks(runner, cfg, evaluation_of(model, cfg, signals.came, val) if validate else None)
     runner.register_hook(StopSignalHook(signals), _AFTER_EVALUATION)
     if get_rank() == 0:

@@ -73,6 +73,7 @@ def test_testing_agrees_with_training_to_the_last_digit_and_draws(trained, capsy
         ['mIoU', 'mDice'],
         out=tmp_path / 'labels.npz',
         show_dir=tmp_path / 'shown',
+        legend=False,
         format_dir=tmp_path / 'formatted',
         work_dir=tmp_path,
         report=tmp_path / 'report',

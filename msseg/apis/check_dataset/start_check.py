@@ -1,4 +1,4 @@
-"""The quick check of data sets at the start of training: a sample of files, a few seconds."""
+"""The quick check of data sets at the start of a run: a sample of files, a few seconds."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ from msseg.datasets.file_scan import PairScan, PairTask, scan_pair
 from msseg.datasets.file_scan.image_scan import LARGE_BYTES
 from msseg.utils.image_header import read_header
 
-_NAMES = {'train': 'training', 'val': 'validation'}
-_MOST_SAMPLES = {'train': 128, 'val': 64}
+_NAMES = {'train': 'training', 'val': 'validation', 'test': 'test'}
+_MOST_SAMPLES = {'train': 128, 'val': 64, 'test': 64}
 # No file is begun after this time, and labels that would take longer than a second are left out.
 _BUDGET_S = 3.5
 _MOST_PIXELS = 1 << 26
@@ -44,19 +44,17 @@ _NOT_SHOWN = ('wide_label', 'grey_among_colour', 'duplicate_in_split')
 
 
 def check_at_start(
-    train: Any,
-    val: Any,
+    datasets: Mapping[str, Any],
     logger: logging.Logger,
     budget_s: float = _BUDGET_S,
     clock: Callable[[], float] = time.monotonic,
 ) -> list[Finding]:
-    """Look at a sample of the files of training and validation, and log what is wrong.
+    """Look at a sample of the files of data sets, and log what is wrong.
 
     Each finding is one warning. No random numbers but those of a generator of its own are drawn.
 
     Args:
-        train: The data set of training.
-        val: That of validation, None for none.
+        datasets: Data sets by split; None for a split that is not used.
         logger: Where to.
         budget_s: After so many seconds no further file is looked at.
         clock: Seconds that pass.
@@ -65,9 +63,7 @@ def check_at_start(
         The findings.
     """
     start = clock()
-    splits = {'train': sources_of(train, 'train')}
-    if val is not None:
-        splits['val'] = sources_of(val, 'val')
+    splits = {split: sources_of(d, split) for split, d in datasets.items() if d is not None}
     splits = {split: sources for split, sources in splits.items() if any(s.tasks for s in sources)}
     if not splits:
         return []

@@ -30,7 +30,7 @@ def check(caplog, train, val=None, **settings):
     """Return the warnings, and the last line."""
     caplog.clear()
     caplog.set_level('INFO', logger='msseg')
-    check_at_start(train, val, logging.getLogger('msseg'), **settings)
+    check_at_start({'train': train, 'val': val}, logging.getLogger('msseg'), **settings)
     *warnings, last = caplog.records
     assert {record.levelname for record in warnings} <= {'WARNING'} and last.levelname == 'INFO'
     assert not any('\n' in record.message for record in caplog.records), 'one line each'
@@ -209,7 +209,7 @@ def test_wrappers_are_looked_into_and_sets_of_another_kind_left_out(tmp_path, ca
     class Foreign:
         pass
 
-    assert check_at_start(Foreign(), None, logging.getLogger('msseg')) == []
+    assert check_at_start({'test': Foreign()}, logging.getLogger('msseg')) == []
 
 
 def test_files_that_a_transform_of_the_users_own_loads_are_left_to_it(tmp_path, caplog):
