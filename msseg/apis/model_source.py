@@ -47,6 +47,8 @@ def find_model(
         if config is None:
             path = resolve_checkpoint(checkpoint, [work_dir] if work_dir else [])
             return stored_config(path, cfg_options), path
+        if checkpoint is not None and is_config_file(checkpoint) and not is_config_file(config):
+            raise ValueError(f'the config comes first: {str(checkpoint)!r}, {str(config)!r}')
         config = load_config(str(config), cfg_options)
     else:
         raise TypeError(
@@ -103,7 +105,7 @@ def stored_config(path: Path, cfg_options: Mapping[str, Any] | None = None) -> C
     values = ConfigDict(read_literals(text, where))
     refuse_1x(values, where)
     set_file(values, where)
-    cfg = Config(values, cfg_text=text)
+    cfg = Config(values, cfg_text=text, filename=path)
     cfg.work_dir = str(path.parent)
     custom = cfg.get('custom_imports') or {}
     names = custom.get('imports') if isinstance(custom, Mapping) else custom

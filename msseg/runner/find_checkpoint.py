@@ -19,6 +19,8 @@ _BEST = re.compile(r'(?P<best>best_(?P<key>.+))_(iter|epoch)_\d+\.ckpt')
 _SUFFIXES = ('', '.ckpt', '.pth')
 _WEIGHTS = ('.ckpt', '.pth', '.pt', '.safetensors')
 
+_WHAT = {'latest': 'checkpoint of a run (iter_N.ckpt, epoch_N.ckpt)', 'best': 'best checkpoint'}
+
 
 def name_last(path: Path) -> None:
     """Note a checkpoint as its folder's newest good one."""
@@ -101,9 +103,6 @@ def resolve_checkpoint(name: str | Path, work_dirs: Sequence[str | Path] = ()) -
     return found
 
 
-_WHAT = {'latest': 'checkpoint of a run (iter_N.ckpt, epoch_N.ckpt)', 'best': 'best checkpoint'}
-
-
 def _alias(path: Path) -> str | None:
     """Return ``latest``, ``best`` or ``best_KEY`` when a path's name is one of these."""
     if path.name == _LAST:
@@ -136,7 +135,7 @@ def _describe_missing(path: Path, work_dirs: Sequence[str | Path]) -> str:
     if not path.parent.is_dir():
         return f'{text}: the folder {str(path.parent)!r} does not exist'
     names = [each.name for each in path.parent.iterdir() if each.suffix in _WEIGHTS]
-    if near := nearest(path.name, names, 3):
+    if near := nearest(path.name, [*names, *(_WHAT if names else ())], 3):
         return f'{text}. Did you mean {" or ".join(map(repr, near))}?'
     return f'{text}{_list_checkpoints([path.parent])}'
 
@@ -145,7 +144,8 @@ def _list_checkpoints(folders: Sequence[Path]) -> str:
     paths = [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
     names = sorted(path.name for path in paths if path.suffix in _WEIGHTS)
     if not names:
-        return ', nor any other' if len(folders) == 1 else ''
+        runs = sorted(path.name for path in paths if path.is_dir() and any(path.glob('*.ckpt')))
+        return f'; name one of its folders: {", ".join(runs[:5])}' if runs else ''
     return f'; there are: {", ".join(names[-5:])}'
 
 

@@ -123,5 +123,7 @@ def test_neither_is_an_error(tmp_path):
         find_model(None)
     with pytest.raises(TypeError, match='config is 3'):
         find_model(3)
+    with pytest.raises(ValueError, match="the config comes first: 'a.py', 'b.ckpt'"):
+        find_model('b.ckpt', 'a.py')
     with pytest.raises(FileNotFoundError, match='write WORK_DIR/best'):
         find_model('best')

@@ -159,7 +159,9 @@ def test_a_file_is_itself_whatever_its_name(tmp_path, save, caplog):
         ('best', r"'.*best': there is no best checkpoint in '.*'; there are: iter_4.ckpt, iter_80"),
         ('best_mIou', r'there is no best_mIou in'),
         ('best_mIoU_iter_3.ckpt', r'best_mIoU_iter_3.ckpt. is not a file'),
-        ('empty', r'there is no checkpoint of a run .* in .*empty., nor any other'),
+        ('empty', r'there is no checkpoint of a run .* in .*empty.$'),
+        ('bset', r"is not a file. Did you mean 'best'"),
+        ('..', r'there is no checkpoint of a run .*; name one of its folders: '),
         ('absent/latest', r'there is no checkpoint of a run'),
     ],
 )
