@@ -6,7 +6,8 @@ import ast
 from collections.abc import Callable
 from typing import Any
 
-MAX_CHARACTERS = 2_000_000
+from msseg.config.limits import MAX_BYTES, count_values
+
 _MAX_RANGE = 1000
 _NUMBERS = (int, float)
 _CONSTANTS = (str, bool, type(None), *_NUMBERS)
@@ -22,7 +23,7 @@ def read_literals(
     ``set([…])``, ``frozenset([…])``, ``float('inf')``, and short ranges, which become lists.
 
     Args:
-        text: The text, at most `MAX_CHARACTERS` long.
+        text: The text, at most `MAX_BYTES` characters.
         where: What it belongs to, for errors.
         other: Gives the value of any other expression; by default such a one is an error.
 
@@ -30,10 +31,10 @@ def read_literals(
         The settings by name.
 
     Raises:
-        ValueError: The text is too long, no Python, or holds something else.
+        ValueError: The text is too long, no Python, or holds something else; or see `count_values`.
     """
-    if len(text) > MAX_CHARACTERS:
-        raise ValueError(f'{where}: {len(text)} characters, expected at most {MAX_CHARACTERS}')
+    if len(text) > MAX_BYTES:
+        raise ValueError(f'{where}: {len(text)} characters, expected at most {MAX_BYTES}')
     try:
         body = ast.parse(text).body
     except SyntaxError as error:
@@ -48,6 +49,7 @@ def read_literals(
             settings[name] = reader.read(statement.value)
         elif other is None:
             raise reader.refusal(statement)
+    count_values(settings, where)
     return settings
 
 

@@ -6,7 +6,8 @@ import math
 import pytest
 
 from msseg.config import Config
-from msseg.config.literals import MAX_CHARACTERS, read_literals
+from msseg.config.limits import MAX_BYTES
+from msseg.config.literals import read_literals
 
 SETTINGS = {
     'model': {'type': 'Net', 'sizes': (1, -2), 'one': (3,), 'none': None, 'deep': {'a': [{}]}},
@@ -73,10 +74,12 @@ def test_what_a_config_writes_is_read_back():
         '"doc"',
         'a = ',
         'a = ' + '[' * 5000,
+        'a = ' + '[' * 100 + ']' * 100,
+        'a = [' + '0,' * 1_000_001 + ']',
         'a = ' + '-' * 200_000 + '1',
         'a = ' + '9' * 5000,
         'a = "\0',
-        '#' * (MAX_CHARACTERS + 1),
+        '#' * (MAX_BYTES + 1),
     ],
 )
 def test_anything_else_is_refused_and_not_run(text, tmp_path, monkeypatch):
