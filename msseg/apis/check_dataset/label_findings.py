@@ -63,7 +63,7 @@ def _add_form(
         findings.add('no_colours', split, path, f'{label.form}, values {_some(label.values)}')
         return False
     many = rules.classes is not None and len(rules.classes) > _MOST_CLASSES_IN_A_BYTE
-    if label.bits > _NORMAL_BITS and not many:
+    if label.bits > _NORMAL_BITS and not many and not rules.maps_ranges:
         findings.add('wide_label', split, path, f'{label.form}, values {_some(label.values)}')
     if label.palette and rules.palette is not None:
         _add_palette(findings, source, path, label)

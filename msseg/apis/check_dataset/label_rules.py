@@ -42,6 +42,11 @@ class LabelRules:
         """Whether there is a colour in label_map, so that RGB labels are meant."""
         return any(isinstance(key, tuple) for key in self.label_map or {})
 
+    @property
+    def maps_ranges(self) -> bool:
+        """Whether there is a range in label_map, so that objects are numbered."""
+        return any(isinstance(key, range) for key in self.label_map or {})
+
     def meaning(self, value: int, is_colour: bool = False) -> int | None:
         """Return the class index (or ignore_index, or another wrong value) of a file's value.
 

@@ -253,6 +253,15 @@ def test_mistakes_in_arguments_are_errors_as_ever(root, changes, error, message)
 # ------------------------------------------------------------------ what values mean
 
 
+def test_numbered_objects_are_right_with_a_range(root):
+    for index, path in enumerate(sorted((root / 'ann/train').iterdir())):
+        label = cv2.imread(str(path), cv2.IMREAD_UNCHANGED).astype(np.uint16)
+        cv2.imwrite(str(path), np.where(label > 0, label + 200 * index, 0).astype(np.uint16))
+    classes = ('background', 'cell')
+    assert found(check(root, classes=classes, label_map={'1-': 1})) == {}
+    assert {'value_out_of_range', 'wide_label'} <= set(found(check(root, classes=classes)))
+
+
 def test_the_parts_of_one_folder_share_no_file(root):
     write_images(root, count=10)
     parts = [config(root, val_fraction=0.3, part=part) for part in ('train', 'val')]
