@@ -17,7 +17,7 @@ from msseg.config.writer import find_unwritable
 from msseg.registry import Registry, argument_hints, config_file, config_path, describe_unknown
 from msseg.utils.arguments import ArgumentError, check_value
 from msseg.utils.logging import get_logger, warn_once
-from msseg.utils.shown import shown
+from msseg.utils.shown import holds_secret, shown
 from msseg.utils.signature import accepted_arguments
 from msseg.utils.suggest import did_you_mean
 
@@ -314,7 +314,8 @@ def drop_variables(cfg: Config, schema: Schema) -> None:
     """Remove the variables of a config file that no setting can be, such as open files.
 
     A config file is a program, with variables that are no settings: what nothing reads does no
-    harm. Those that are plain values stay.
+    harm. Those that are plain values stay, but for texts of secret environment variables, which
+    must not get into logs and checkpoints.
 
     Raises:
         TypeError: What cannot be written stands under a documented key.
@@ -327,7 +328,7 @@ def drop_variables(cfg: Config, schema: Schema) -> None:
                 f'{found.where} is {shown(found.value)}{by}; a setting is made of numbers, '
                 'strings, lists, tuples and dicts'
             )
-        if found is not None:
+        if found is not None or key not in schema.top_level and holds_secret(cfg[key]):
             del cfg[key]
 
 

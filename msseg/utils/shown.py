@@ -13,6 +13,8 @@ from typing import Any
 _LIMIT = 200
 _MAX_BITS = 200
 _CONTROL = re.compile(r'[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]')
+_SECRET = re.compile('TOKEN|SECRET|PASSW|KEY|CREDENTIAL', re.IGNORECASE)
+_SHORTEST_SECRET = 8
 _PLAIN = (int, float, complex, bytes, range, PurePath, type(None), type(...))
 
 
@@ -47,6 +49,25 @@ def shorten(text: str, limit: int) -> str:
 def escape_controls(text: str) -> str:
     """Return a text with escape sequences in place of what controls a terminal, but line ends."""
     return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
+def holds_secret(value: Any) -> bool:
+    """Whether a text in a value is that of an environment variable such as ``WANDB_API_KEY``."""
+    secrets = {
+        text
+        for name, text in os.environ.items()
+        if len(text) >= _SHORTEST_SECRET and _SECRET.search(name)
+    }
+    values = [value]
+    while values:
+        value = values.pop()
+        if isinstance(value, (list, tuple, set)):
+            values += value
+        elif isinstance(value, dict):
+            values += value.values()
+        elif isinstance(value, str) and value in secrets:
+            return True
+    return False
 
 
 def is_environment(value: Any) -> bool:

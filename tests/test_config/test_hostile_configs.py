@@ -159,6 +159,16 @@ def test_variables_that_nothing_reads_do_no_harm(write):
     assert copy.deepcopy(cfg).pretty_text.startswith('seed = ')
 
 
+def test_secrets_of_the_environment_are_not_written(write, monkeypatch):
+    monkeypatch.setenv('WANDB_API_KEY', 'the secret')
+    text = (
+        "import os\nkey = os.environ['WANDB_API_KEY']\nsome = [dict(a=key)]\n"
+        "plain = 'the secrets'\n"
+        "found = {k: v for k, v in os.environ.items() if 'API' in k}"
+    )
+    assert set(load_config(write('config.py', text))) == {'plain'}
+
+
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
