@@ -95,4 +95,5 @@ def build_segmentor(
                 'model config'
             )
     outer = {'train_cfg': train_cfg, 'test_cfg': test_cfg}
-    return SEGMENTORS.build(cfg, **{name: value for name, value in outer.items() if value})
+    given = {name: value for name, value in outer.items() if value}
+    return _with_own_weights(SEGMENTORS.build(cfg, **given))

@@ -6,6 +6,7 @@ import pytest
 from mindspore import nn
 
 from msseg.models import NECKS, SegmentorForTest, SegmentorWithLoss, build_segmentor
+from msseg.models.segmentors import EncoderDecoder
 from tests.test_models.model_configs import tiny_hrnet, tiny_ocrnet
 
 FCN = dict(
@@ -53,6 +54,19 @@ def test_neck_stands_between_backbone_and_heads(doubling_neck):
     np.testing.assert_allclose(model(image())[0].asnumpy(), expected, atol=1e-6)
     with pytest.raises(ValueError, match=r'decode_head: in_index 1 is out of range, there are 1'):
         build_segmentor(encoder_decoder(neck=dict(neck, out_channels=[4])))
+
+
+def test_init_weights_of_a_model_is_called_once_it_is_built():
+    class Mine(EncoderDecoder):
+        calls = 0
+
+        def init_weights(self):
+            super().init_weights()
+            assert self.backbone is not None and self.decode_head is not None
+            Mine.calls += 1
+
+    build_segmentor(encoder_decoder(type=Mine))
+    assert Mine.calls == 1
 
 
 def test_auxiliary_heads_train_but_do_not_predict():

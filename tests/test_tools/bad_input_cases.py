@@ -686,7 +686,7 @@ _OPTIONS = [
     _options('seed that is a word', '--seed three', '--seed', "'three'", status=2),
     _options('negative seed as an option', '--seed -3', 'seed is -3'),
     _options('unknown device', '--device TPU', "'TPU'", 'Ascend'),
-    _options('device that is not there', '--device Ascend', 'Ascend', 'not available'),
+    _options('device that is not there', '--device Ascend', "'Ascend'", 'not available'),
     _options(
         'early stopping without evaluation',
         '--no-validate',

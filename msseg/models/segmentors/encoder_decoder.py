@@ -115,6 +115,9 @@ class EncoderDecoder(nn.Cell):
         """Names of what `losses` gives."""
         return [f'{prefix}.{name}' for prefix, head in self.heads for name in head.loss_names]
 
+    def init_weights(self) -> None:
+        """Called once when the model is built, after its parts' own: override it to do more."""
+
     def construct(self, img: ms.Tensor) -> tuple[ms.Tensor, ...]:
         """Give every head's logits, each at its own size, for an (n, c, h, w) image."""
         features = self.extract_feat(img)
