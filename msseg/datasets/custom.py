@@ -130,7 +130,7 @@ class CustomDataset:
         img_infos = self.load_annotations(
             self.img_dir, img_suffix, self.ann_dir, seg_map_suffix, self.split
         )
-        if val_fraction is not None or part is not None:
+        if val_fraction is not None or part is not None or split_seed != 0:
             img_infos = file_lists.take_part(img_infos, part, val_fraction, split_seed, who)
         self.img_infos = self._first(img_infos, num_samples)
         if self.ann_dir is not None and not test_mode:

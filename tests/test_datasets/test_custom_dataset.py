@@ -77,6 +77,7 @@ def test_where_images_are_divided_does_not_depend_on_their_order_and_hardly_on_o
     [
         (dict(val_fraction=0.2), r"val_fraction=0.2, split_seed=0, part=None; .*part='train'"),
         (dict(part='val'), 'val_fraction=None'),
+        (dict(split_seed=3), 'val_fraction=None, split_seed=3'),
         (dict(part='test', val_fraction=0.2), 'part'),
         (dict(part='val', val_fraction=0.0), 'val_fraction'),
         (dict(part='val', val_fraction=1), 'val_fraction'),
