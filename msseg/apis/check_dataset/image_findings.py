@@ -20,6 +20,7 @@ _FILE_KINDS = {
 }
 # At most one in ten is an exception; more are a second kind of image.
 _EXCEPTION = 0.1
+_FLAT_STD = 2.0
 _TURNS = {
     2: 'mirrored',
     3: 'turned by 180 degrees',
@@ -48,6 +49,7 @@ def add_image_findings(
                 if unused.kind == 'bits' and scan.image.largest:
                     note += f'; {scan.image.largest}'
                 findings.add(f'unused_{unused.kind}', source.split, task.image, note)
+    _add_flat(findings, source, scans)
     _add_grey(findings, source, scans)
 
 
@@ -65,6 +67,24 @@ def _add_geometry(findings: Findings, split: str, task: PairTask, scan: PairScan
     elif not fits:
         sizes = f'{_text(image.size)}, its label {task.label} is {_text(label.size)}'
         findings.add('size_mismatch', split, task.image, f'{sizes} (height x width)')
+
+
+def _add_flat(findings: Findings, source: Source, scans: Mapping[PairTask, PairScan]) -> None:
+    """Find images of nearly one value, where nearly all are so.
+
+    Unchanged images may be of any scale.
+    """
+    decoded = [
+        (task.image, scan.image)
+        for task, scan in source.scanned(scans)
+        if scan.image is not None and scan.image.variance and task.color_type != 'unchanged'
+    ]
+    flat = [(path, image) for path, image in decoded if max(image.variance) < _FLAT_STD**2]
+    if decoded and len(flat) >= (1 - _EXCEPTION) * len(decoded):
+        for path, image in flat:
+            mean, std = max(image.mean), max(image.variance) ** 0.5
+            note = f'mean {mean:.1f}, standard deviation {std:.1f}, of 0 to 255'
+            findings.add('flat_images', source.split, path, note)
 
 
 def _add_grey(findings: Findings, source: Source, scans: Mapping[PairTask, PairScan]) -> None:

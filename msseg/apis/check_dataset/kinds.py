@@ -135,6 +135,13 @@ KINDS = {
         "other programs; if not, color_type='color_ignore_orientation' of LoadImageFromFile "
         'loads the pixels as they are stored.',
     ),
+    'flat_images': Kind(
+        'warning',
+        'images of nearly one value',
+        'There is nothing to see in them: they are labels, or their values fill a small part of '
+        'the scale.',
+        'Correct img_dir and img_suffix; or set max_value or percentiles of LoadImageFromFile.',
+    ),
     'grey_among_colour': Kind(
         'warning',
         'grey image among colour ones',

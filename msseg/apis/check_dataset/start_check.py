@@ -36,6 +36,8 @@ _BUDGET_S = 3.5
 _MOST_PIXELS = 1 << 26
 # Validation images of equal size in bytes as a training image are read to compare their content.
 _MOST_COMPARED = 16
+# Images whose pixels are decoded, too.
+_MOST_DECODED = 4
 _MOST_LINES = 8
 # With more classes, rare ones are usually missing in a sample.
 _MANY_CLASSES = 20
@@ -98,9 +100,21 @@ def _scan_sample(
         if is_over():
             break
         if task not in scans:
-            label = None if _is_too_large(task.label) else task.label
-            scans[task] = scan_pair(task._replace(label=label), decode_image=False)
+            scans[task] = _scan(task, len(scans) < _MOST_DECODED)
     return scans
+
+
+def _scan(task: PairTask, decode: bool) -> PairScan:
+    """Scan a label, and the header of an image; its pixels if asked to."""
+    label = None if _is_too_large(task.label) else task.label
+    scan = scan_pair(task._replace(label=label), decode_image=False)
+    image = scan.image
+    if not decode or image is None or image.problem or np.prod(image.size) > _MOST_PIXELS:
+        return scan
+    whole = scan_pair(task._replace(label=None)).image
+    if whole.problem is None:  # the digest stays that of the content, as that of the others
+        whole = replace(image, mean=whole.mean, variance=whole.variance)
+    return scan._replace(image=whole)
 
 
 def choose(tasks: Sequence[PairTask], most: int) -> list[PairTask]:

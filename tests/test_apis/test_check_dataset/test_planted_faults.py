@@ -321,6 +321,13 @@ def duplicate_within_a_split(root, pair):
 
 
 @fault
+def labels_as_images(root, _):
+    for pair in all_pairs(root):
+        Image.open(pair.label).save(pair.image, 'PNG')
+    return 'flat_images', pair.image, 'standard deviation 0.'
+
+
+@fault
 def grey_image_among_colour_ones(root, pair):
     Image.open(pair.image).convert('L').save(pair.image)
     return 'grey_among_colour', pair.image, 'JPEG L, 8 bits; the other 11 have colours'

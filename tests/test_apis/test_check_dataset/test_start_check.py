@@ -132,6 +132,16 @@ def test_what_images_hold_and_is_not_used_is_named_with_the_setting(tmp_path, ca
         assert holds in line and cure in line and '; )' not in line
 
 
+def test_labels_given_as_images_are_found(tmp_path, caplog):
+    write_discs(tmp_path)
+    for path in (tmp_path / 'images').iterdir():
+        shutil.copyfile(tmp_path / 'labels' / path.name, path)
+        label = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+        cv2.imwrite(str(path), np.where(label == 255, 0, label))
+    (warning,), _ = check(caplog, discs(tmp_path))
+    assert 'images of nearly one value: ' in warning and 'img_dir' in warning
+
+
 def test_pairs_of_a_list_with_the_names_of_other_images_are_found(tmp_path, caplog):
     write_discs(tmp_path)
     lines = [f'images/disc_{i}.png labels/disc_{(i + 1) % 6}.png' for i in range(6)]
