@@ -293,6 +293,24 @@ def test_pictures_show_what_the_pipeline_loads(tmp_path):
     assert [path.name for path in (tmp_path / 'out').iterdir()] == ['1.png']
 
 
+@pytest.mark.parametrize('legend', [True, False])
+@pytest.mark.parametrize('tint_background', [True, False])
+def test_overlays_have_a_legend_and_a_bare_background_unless_asked(
+    tmp_path, legend, tint_background
+):
+    layout = absolute(tmp_path / 'in')
+    dataset = build_dataset({**OPTIONS, **layout, 'classes': ['bg', 'disc'], 'palette': None})
+    writer = Overlays(tmp_path / 'out', dataset, 0.5, outputs_of(dataset), legend, tint_background)
+    sample, labels = next(truths(dataset))
+    labels[:] = 0
+    writer.add(sample, labels)
+    shown = cv2.imread(str(writer.paths[sample.index]))
+    image = load_shown(dataset, sample.index)
+    h, w = labels.shape
+    assert shown.shape[1] == w and (len(shown) > h) == legend
+    assert (shown[:h] == image).all() == (not tint_background)
+
+
 @pytest.mark.parametrize('orientation', [3, 6])
 @pytest.mark.parametrize('suffix', ['.jpg', '.jfif'])
 def test_turned_photographs_are_shown_as_they_are_loaded(tmp_path, orientation, suffix):
