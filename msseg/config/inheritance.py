@@ -122,6 +122,8 @@ def _load_text(text: str, path: str, file_format: str, reading: _Reading) -> Loa
     source = substitute_predefined(text, path) if reading.predefined else text
     plain = read_settings(source, file_format, path, where, load_bases)
     for key, value in plain.items():
+        if not isinstance(key, str):
+            raise ValueError(f'{where}: the key {key!r} at the top is no text: quote it')
         count_values(value, f'{where}: {key}')
     values = ConfigDict(plain)
     set_file(values, where if where.startswith('<') else path)

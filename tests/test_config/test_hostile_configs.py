@@ -68,6 +68,8 @@ def test_python_configs(load, text, message):
         ('x.yaml', 'a: ' + '9' * 5000, 'no YAML: Exceeds the limit'),
         ('x.yaml', '{[1]: 2}', 'unhashable'),
         ('x.yaml', '%YAML 9', 'no YAML'),
+        ('x.yaml', 'a: 1\ntrue: 2', 'the key True at the top is no text'),
+        ('x.yaml', '1: 2', 'the key 1 at the top is no text'),
         ('x.yaml', '_base_: "\\0"', 'base file'),
         ('x.yaml', 'a:\n  lr: 1\n  lr: 2', r"no YAML: the key 'lr' stands twice \(line 3\)"),
         ('x.json', '{"a": {"lr": 1, "lr": 2}}', "no JSON: the key 'lr' stands twice"),
