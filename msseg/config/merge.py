@@ -57,8 +57,8 @@ def without_markers(value: Any, path: str | None = '') -> Any:
     if isinstance(value, ConfigDict):
         if '*' in value:
             raise TypeError(
-                f"{path or 'the config'}: '*' changes every element of an inherited list, but there is no list here"
-                f'{_set_in(value.config_file("*"))}'
+                f"{path or 'the config'}: '*' changes every element of an inherited list, but "
+                f'there is no list here{_set_in(value.config_file("*"))}'
             )
         result = value.copy()
         result.pop(DELETE_KEY, None)
