@@ -78,11 +78,12 @@ class LabelFiles:
     """
 
     def __init__(self, folder: Path, dataset: CustomDataset, outputs: Outputs) -> None:
-        if not hasattr(dataset, 'format_results'):
-            raise TypeError(
-                f'--format-only: data.test is a {type(dataset).__name__}, which has no '
-                'format_results; give the data set inside it'
-            )
+        for part in getattr(dataset, 'datasets', [dataset]):
+            if not hasattr(part, 'format_results'):
+                raise TypeError(
+                    f'--format-only: data.test is a {type(part).__name__}, which has no method '
+                    'format_results: derive it from CustomDataset, or give the data set inside it'
+                )
         self.folder = folder
         self.dataset = dataset
         # a data set that is not made from CustomDataset decides on its files by itself

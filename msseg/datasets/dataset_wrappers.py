@@ -92,7 +92,8 @@ class ConcatDataset:
 
     def result_paths(self, folder: str | Path) -> list[Path]:
         """Return the files that `format_results` writes, for all samples."""
-        parts = enumerate(self.datasets)
+        # a data set that is not made from CustomDataset decides on its files by itself
+        parts = [(i, part) for i, part in enumerate(self.datasets) if hasattr(part, 'result_paths')]
         return [path for i, part in parts for path in part.result_paths(f'{folder}/{i}')]
 
     def format_results(

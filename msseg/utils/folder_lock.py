@@ -16,7 +16,7 @@ from pathlib import Path
 
 from msseg.utils.logging import get_logger
 
-LOCK_FILE = '.lock'
+LOCK_FILE = '.msseg.lock'
 # what systems answer that have no locks, as some network file systems
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
 _held: set[int] = set()
@@ -31,8 +31,8 @@ def hold_folder(folder: str | Path) -> Iterator[None]:
     """Hold a folder while the block runs.
 
     The lock is the kernel's: it ends with the process, however that ends; forked processes (loader
-    workers) do not keep it. The file ``.lock`` stays and says who holds, or held, the folder. Where
-    the file system has no locks, a warning is logged and nothing is held.
+    workers) do not keep it. The file ``.msseg.lock`` stays and says who holds, or held, the folder.
+    Where the file system has no locks, a warning is logged and nothing is held.
 
     Args:
         folder: It must exist.
@@ -40,7 +40,8 @@ def hold_folder(folder: str | Path) -> Iterator[None]:
     Raises:
         FolderInUseError: Another process, or another call in this one, holds it.
     """
-    descriptor = os.open(Path(folder) / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW  # a link may lead to any file
+    descriptor = os.open(Path(folder) / LOCK_FILE, flags, 0o644)
     _held.add(descriptor)
     try:
         _lock(descriptor, folder)

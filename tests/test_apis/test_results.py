@@ -19,6 +19,7 @@ from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines import LoadImageFromFile
 from msseg.datasets.result_files import input_files, outputs_of, sample_names
 from msseg.evaluation import confusion_matrix
+from msseg.utils.outputs import Outputs
 
 PIPELINE = [
     dict(type='LoadImageFromFile'),
@@ -208,6 +209,24 @@ def test_nothing_is_written_over_inputs_or_outside(tmp_path, writer, kind):
     with pytest.raises((ValueError, FileExistsError), match=message):
         writer(dataset, out)
     assert content(tmp_path) == before
+
+
+def test_a_data_set_that_writes_no_label_files_is_named(tmp_path):
+    class Plain:
+        CLASSES = ('ground', 'disc')
+
+        def __len__(self):
+            return 2
+
+    with pytest.raises(TypeError, match='data.test is a Plain, which has no method format_results'):
+        LabelFiles(tmp_path / 'out', Plain(), Outputs())
+    assert sample_names(Plain()) == ['sample 0', 'sample 1']
+
+
+def test_repeated_samples_have_results_of_their_own(tmp_path):
+    inner = {**OPTIONS, **equal_names(tmp_path / 'in')}
+    dataset = build_dataset(dict(type='RepeatDataset', times=2, dataset=inner))
+    assert len(set(sample_names(dataset))) == len(dataset) == 8
 
 
 def test_two_options_never_write_one_file(tmp_path):

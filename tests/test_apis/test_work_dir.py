@@ -1,6 +1,8 @@
 """The work dir: one training at a time, and nothing of the user's replaced."""
 
+import errno
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -10,7 +12,7 @@ import pytest
 
 from msseg.apis.work_dir import check_start, held_work_dir, write_resolved_config
 from msseg.config import Config
-from msseg.utils.folder_lock import FolderInUseError, hold_folder
+from msseg.utils.folder_lock import LOCK_FILE, FolderInUseError, hold_folder
 
 HOLDER = """
 import multiprocessing, sys, time
@@ -62,6 +64,25 @@ def test_a_second_training_is_refused_in_one_line_and_the_next_is_not(tmp_path):
             pass
     with held_work_dir(cfg, tmp_path / 'run'):
         pass
+
+
+def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path):
+    (tmp_path / 'mine').write_text('mine')
+    (tmp_path / LOCK_FILE).symlink_to(tmp_path / 'mine')
+    with pytest.raises(OSError, match=LOCK_FILE), hold_folder(tmp_path):
+        pass
+    assert (tmp_path / 'mine').read_text() == 'mine'
+
+
+def test_without_locks_of_the_file_system_training_goes_on(tmp_path, monkeypatch, caplog):
+    def refuse(*_):
+        raise OSError(errno.ENOLCK, 'No locks available')
+
+    monkeypatch.setattr('msseg.utils.folder_lock.fcntl.flock', refuse)
+    monkeypatch.setattr(logging.getLogger('msseg'), 'propagate', True)
+    with hold_folder(tmp_path):
+        pass
+    assert 'cannot be locked on this file system' in caplog.text
 
 
 def test_the_folder_of_the_checkpoints_is_held_too(tmp_path):

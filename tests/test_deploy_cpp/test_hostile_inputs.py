@@ -173,6 +173,9 @@ def test_pictures_are_replaced_only_where_msseg_wrote_them(program, model, tmp_p
     (out / 'outputs.json').write_text('mine')
     before = content(out)
     assert 'a file that msseg has not written' in error_of(program, model, image, '--out', out)
+    for arguments in ([image, '--format', 'bin'], [prepared(tmp_path / 'in')]):
+        line = error_of(program, model, *arguments, '--out', out)
+        assert "outputs.json' would replace a file that msseg has not written" in line
     assert content(out) == before
 
 

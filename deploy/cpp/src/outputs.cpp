@@ -23,6 +23,7 @@ constexpr size_t kPngHeaderBytes = 33;
 constexpr size_t kHeadBytes = 512;
 // length, type and content, checksum
 constexpr std::string_view kMarkChunk("\0\0\0\x0etEXtSoftware\0msseg\x2d\x91\x1b\x1c", 26);
+constexpr std::string_view kListMark = "\"outputs\"";
 constexpr std::string_view kMark = kMarkChunk.substr(4, 18);
 
 using FileId = std::pair<dev_t, ino_t>;
@@ -40,11 +41,12 @@ bool IsBelow(const fs::path &path, const fs::path &root) {
   return end == root.end();
 }
 
-bool IsOwnPicture(const fs::path &path) {
+// Whether this program wrote a picture, or the list of its outputs.
+bool IsOwn(const fs::path &path, std::string_view mark) {
   std::ifstream stream(path, std::ios::binary);
   std::string head(kHeadBytes, '\0');
   stream.read(head.data(), static_cast<std::streamsize>(head.size()));
-  return head.find(kMark) != head.npos;
+  return head.find(mark) != head.npos;
 }
 
 std::string LowerCase(std::string text) {
@@ -91,7 +93,8 @@ std::vector<fs::path> PlanResults(const fs::path &out, const std::vector<Input> 
       if (const auto found = kept.find(id); found != kept.end()) {
         Refuse(path, "would replace '" + found->second.string() + "', which is read");
       }
-      if (suffix == ".png" && !IsOwnPicture(path)) {
+      const bool has_mark = suffix == ".png" || suffix == ".json";
+      if (has_mark && !IsOwn(path, suffix == ".png" ? kMark : kListMark)) {
         Refuse(path, "would replace a file that msseg has not written");
       }
     }

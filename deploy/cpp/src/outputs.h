@@ -19,7 +19,8 @@ class NameTooLong : public std::runtime_error {
 
 // Returns the path of each input's result, out/NAME + suffix. Throws std::runtime_error when one
 // would lie outside of `out` (a symbolic link leads there), or replace an input, one of `sources`
-// (the model and its metadata), another result, or a picture that this program has not written.
+// (the model and its metadata), another result, or a picture or list that this program has not
+// written.
 std::vector<std::filesystem::path> PlanResults(const std::filesystem::path &out,
                                                const std::vector<Input> &inputs,
                                                const std::string &suffix,
