@@ -29,8 +29,9 @@ USER_ERRORS = (
 _MAX_LINE = 800
 # MindSpore rules a line before the stacks of its own code.
 _CALL_STACK = '\n----'
-# MindSpore's compiler logs what its errors say anyway, in some 70 lines; read at its import.
-_QUIET_COMPILER = ('MS_SUBMODULE_LOG_v', '{ANALYZER:4,COMMON:3}')
+# Read when these are imported: MindSpore's compiler logs what its errors say anyway, in some 70
+# lines, and OpenCV writes a line about files that are reported here.
+_QUIET = {'MS_SUBMODULE_LOG_v': '{ANALYZER:4,COMMON:3}', 'OPENCV_LOG_LEVEL': 'ERROR'}
 # MMSegmentation's options for what an option does here.
 _SAME = {
     '--options': '--cfg-options',
@@ -137,7 +138,8 @@ def run_main(main: Callable[[], object]) -> None:
     """
     is_debugging = os.environ.get('MSSEG_DEBUG') == '1'
     if not is_debugging:
-        os.environ.setdefault(*_QUIET_COMPILER)
+        for variable, level in _QUIET.items():
+            os.environ.setdefault(variable, level)
     try:
         main()
     except Exception as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import zlib
 from pathlib import Path
 
 import cv2
@@ -214,13 +215,42 @@ def warn_of_unused(
 
 
 def _decode_with_cv2(data: bytes, path: str | Path, flags: int) -> np.ndarray:
-    try:
-        img = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
-    except cv2.error:
-        img = None
+    img = _imdecode(data, flags)
     if img is None:
         raise ValueError(_undecodable(path, data))
     return img
+
+
+def _imdecode(data: bytes, flags: int) -> np.ndarray | None:
+    """Decode with OpenCV, None where it cannot.
+
+    libpng writes a line to stderr about every colour profile that it does not like, which OpenCV
+    does not use, and about damage: it is given neither.
+    """
+    if data[:4] == b'\x89PNG':
+        data = _without_profile(data)
+    try:
+        return cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    except cv2.error:
+        return None
+
+
+def _without_profile(data: bytes) -> bytes:
+    """Return a PNG without its colour profile; nothing of one with a damaged chunk."""
+    kept, start = [data[:_PNG_SIGNATURE_BYTES]], _PNG_SIGNATURE_BYTES
+    while start + _PNG_CHUNK_BYTES <= len(data):
+        length, name = int.from_bytes(data[start : start + 4], 'big'), data[start + 4 : start + 8]
+        end = start + _PNG_CHUNK_BYTES + length
+        checksum = int.from_bytes(data[end - 4 : end], 'big')
+        if zlib.crc32(data[start + 4 : end - 4]) == checksum:
+            if name != b'iCCP':
+                kept.append(data[start:end])
+        elif name[:1].isupper():  # a chunk that no decoder may do without
+            return b''
+        if name == b'IEND':
+            break
+        start = end
+    return b''.join(kept)
 
 
 def _decode_unchanged(data: bytes, path: str | Path, header: ImageHeader) -> np.ndarray:
@@ -231,10 +261,7 @@ def _decode_unchanged(data: bytes, path: str | Path, header: ImageHeader) -> np.
         # OpenCV multiplies the colours by it
         img = _decode_with_pillow(data, path, 'unchanged')
     elif header.kind != 'TIFF' or (has_colours and header.channels <= 4):
-        try:
-            img = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-        except cv2.error:
-            img = None
+        img = _imdecode(data, cv2.IMREAD_UNCHANGED)
     channels = 0 if img is None else 1 if img.ndim == 2 else img.shape[2]
     if header.kind == 'TIFF' and channels != header.channels:
         img = _decode_with_tifffile(data, path, header)

@@ -3,6 +3,7 @@
 import io
 import os
 import socket
+import zlib
 
 import cv2
 import numpy as np
@@ -175,3 +176,22 @@ def test_what_a_worker_has_said_is_not_said_again():
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert not is_first(about)
     assert is_first(f'{about} else')
+
+
+def chunk(name, content, is_whole=True):
+    checksum = zlib.crc32(name + content) ^ (not is_whole)
+    return len(content).to_bytes(4, 'big') + name + content + checksum.to_bytes(4, 'big')
+
+
+@pytest.mark.parametrize('color_type', ['color', 'unchanged'])
+def test_profiles_and_damage_of_a_png_are_not_told_by_its_library(capfd, color_type):
+    whole = png()
+    profile = chunk(b'iCCP', b'x\0\0' + zlib.compress(b'no profile'))
+    for more in (profile, chunk(b'tEXt', b'Title\0x', is_whole=False)):
+        data = whole[:33] + more + whole[33:]
+        np.testing.assert_array_equal(decode_image(data, 'a.png', color_type, 'cv2'), PICTURE)
+    damaged = bytearray(whole)
+    damaged[len(whole) // 2] ^= 0x55
+    with pytest.raises(ValueError, match=r'a\.png: cannot be decoded'):
+        decode_image(bytes(damaged), 'a.png', color_type, 'cv2')
+    assert capfd.readouterr().err == ''
