@@ -19,7 +19,7 @@ from mindspore import Parameter, nn
 
 from msseg.convert import read_foreign, sniff_format
 from msseg.runner.checkpoint_file import has_valid_checksum, read_content, write_checkpoint
-from msseg.utils.logging import get_logger
+from msseg.utils.logging import get_logger, is_first
 
 OPTIMIZER, TRAIN_STEP, EMA, HOOKS = STATE_PREFIXES = ('optimizer.', 'train_step.', 'ema.', 'hooks.')
 
@@ -102,7 +102,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     if sniff_format(path) is not None or path.suffix != '.ckpt':
         file = read_foreign(path)
         return Checkpoint(path, file.tensors, meta=file.meta, is_foreign=True)
-    if not has_valid_checksum(path):
+    if not has_valid_checksum(path) and is_first(f'{path} without a checksum'):
         get_logger().info('%s carries no checksum: it is older, or not written here', path)
     meta, tensors = read_content(path)
     state = {name: array for name, array in tensors.items() if name.startswith(STATE_PREFIXES)}
