@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from mindspore.train.checkpoint_pb2 import Checkpoint as Message
 
-from msseg.runner.checkpoint import load_checkpoint, save_checkpoint
+from msseg.runner.checkpoint import load_checkpoint, load_state, save_checkpoint
 from msseg.runner.checkpoint_file import DamagedCheckpointError, read_meta
 from msseg.runner.find_checkpoint import find_last_checkpoint
 from tests.test_runner.line_model import Line
@@ -173,3 +173,13 @@ def test_a_pipe_in_place_of_a_checkpoint_is_passed_over(tmp_path):
     assert read_meta(tmp_path / 'iter_4.ckpt') == {}
     with pytest.raises(FileNotFoundError, match='is not a file'):
         load_checkpoint(tmp_path / 'iter_4.ckpt')
+
+
+def test_bfloat16_state_is_written_and_comes_back_exactly(tmp_path):
+    values = np.float32([1.0, -2.5, 3.140625])
+    saved = ms.Parameter(ms.Tensor(values, ms.bfloat16), name='hooks.average')
+    save_checkpoint(tmp_path / 'a.ckpt', Line(), {'hooks.average': saved}, {'iter': 1})
+    target = ms.Parameter(ms.Tensor(np.zeros(3, np.float32), ms.bfloat16), name='hooks.average')
+    load_state({'hooks.average': target}, load_checkpoint(tmp_path / 'a.ckpt'))
+    assert target.dtype == ms.bfloat16
+    np.testing.assert_array_equal(target.float().asnumpy(), values)
