@@ -85,12 +85,11 @@ def _source(dataset: Any, split: str) -> Source:
 
 def _label_path(dataset: Any, info: dict, split: str) -> str | None:
     label = (info.get('ann') or {}).get('seg_map')
-    # evaluation reads labels by itself
-    loads_otherwise = (
-        split == 'train'
-        and dataset.pipeline.transforms
-        and _find(dataset.pipeline, 'LoadAnnotations') is None
-    )
+    if split == 'train':
+        steps = dataset.pipeline.transforms
+        loads_otherwise = steps and _find(dataset.pipeline, 'LoadAnnotations') is None
+    else:  # evaluation reads labels by itself
+        loads_otherwise = type(dataset).get_gt_seg_map is not CustomDataset.get_gt_seg_map
     if dataset.ann_dir is None or label is None or loads_otherwise:
         return None
     return osp.join(dataset.ann_dir, label)

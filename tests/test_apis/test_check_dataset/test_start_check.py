@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from msseg.apis.check_dataset.start_check import check_at_start, choose
-from msseg.datasets import ConcatDataset, RepeatDataset, build_dataset
+from msseg.datasets import ConcatDataset, CustomDataset, RepeatDataset, build_dataset
 from msseg.datasets.file_scan import PairTask
 from tests.small_run import make_run  # noqa: F401
 from tests.tiny import write_discs
@@ -231,6 +231,14 @@ def test_files_that_a_transform_of_the_users_own_loads_are_left_to_it(tmp_path, 
     assert 'label_map={7: 1}' in warning
     (warning,), _ = check(caplog, discs(tmp_path, pipeline=[LOAD[0], *own]))
     assert 'unreadable file' in warning
+
+    class Own(CustomDataset):
+        def get_gt_seg_map(self, index):
+            return super().get_gt_seg_map(index) // 7
+
+    folders = dict(img_dir='images', ann_dir='labels', img_suffix='.png', test_mode=True)
+    val = Own(own, data_root=str(tmp_path), classes=['ground', 'disc'], **folders)
+    assert not check(caplog, None, val)[0]
 
 
 def test_it_ends_in_time_and_says_how_much_it_has_seen(tmp_path, caplog):
