@@ -162,12 +162,13 @@ def build_from_cfg(cfg: dict, registry: Registry, default_args: dict | None = No
         raise
 
 
-def call_with_cfg(entry: Callable, cfg: dict, **default_args: Any) -> Any:
+def call_with_cfg(entry: Callable, cfg: dict, where: str = '', **default_args: Any) -> Any:
     """Call a class or function that stands in no registry with the arguments of a config.
 
     Args:
         entry: The class or function.
         cfg: Its arguments.
+        where: The config's path where the config does not know it; the entry's name by default.
         **default_args: Arguments for those that `cfg` does not give.
 
     Returns:
@@ -178,11 +179,12 @@ def call_with_cfg(entry: Callable, cfg: dict, **default_args: Any) -> Any:
         Exception: What it raised, its message led by the config path.
     """
     if not isinstance(cfg, dict):
-        raise TypeError(f'{entry.__name__}: its arguments are {cfg!r}, expected a dict')
+        raise TypeError(f'{where or entry.__name__}: it is {shown(cfg)}, expected a dict')
     try:
-        return _call(entry, entry.__name__, {**default_args, **cfg}, cfg)
+        name = entry.__name__ if inspect.isclass(entry) else ''
+        return _call(entry, name, {**default_args, **cfg}, cfg)
     except Exception as error:
-        add_config_path(error, config_path(cfg) or entry.__name__)
+        add_config_path(error, config_path(cfg) or where or entry.__name__)
         raise
 
 

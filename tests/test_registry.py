@@ -170,5 +170,5 @@ def test_what_is_not_registered_is_called_with_the_same_care():
     assert call_with_cfg(Own, {'count': 3}, share=0.25).share == 0.25
     with pytest.raises(TypeError, match=r'^model\.cats\[1\]: Own takes no argument .shar'):
         call_with_cfg(Own, Placed(shar=1))
-    with pytest.raises(TypeError, match='Own: its arguments are 5, expected a dict'):
+    with pytest.raises(TypeError, match='Own: it is 5, expected a dict'):
         call_with_cfg(Own, 5)

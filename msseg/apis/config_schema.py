@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from msseg.config.checking import (
     takes_anything,
 )
 from msseg.registry import argument_hints
-from msseg.utils.arguments import File, PositiveInt, Seed
+from msseg.utils.arguments import File, NonEmpty, PositiveInt, Seed
 from msseg.utils.signature import accepted_arguments, named_arguments
 from msseg.utils.upstream_names import refuse_1x
 
@@ -67,6 +67,7 @@ _TOP_LEVEL_HINTS = {
     'seed': Seed | None,
     'log_level': str | int,
     'workflow': Sequence | None,
+    'train_cfg': Mapping | None,
 }
 _LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
 _LOADER_ONLY = ('drop_last', 'dist', 'persistent_workers', 'pin_memory', 'prefetch_factor')
@@ -146,7 +147,12 @@ def get_schema() -> Schema:
     # in a config a list of folders stands for a data set of each
     folders = File | Sequence[File | None] | None
     dataset = registered(
-        DATASETS, separate_eval=bool, img_dir=folders, ann_dir=folders, split=folders
+        DATASETS,
+        separate_eval=bool,
+        img_dir=folders,
+        ann_dir=folders,
+        split=folders,
+        pipeline=NonEmpty[Mapping | Callable],
     )
     hook = registered(HOOKS, priority=int | str)
     of_program = ('dataset', 'seed', 'rank', 'world_size')
@@ -209,7 +215,7 @@ def _training_rules() -> dict[str, Rule]:
             'evaluation',
             EvalHook,
             without=['evaluate', 'reported', 'coverage'],
-            metric=str | Sequence[str],
+            metric=str | NonEmpty[str],
             loss=bool,
         ),
         'checkpoint_config': takes('checkpoint_config', CheckpointHook),

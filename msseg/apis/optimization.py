@@ -32,7 +32,7 @@ def build_train_step(model: nn.Cell, cfg: Config, skip_nonfinite: bool = False) 
     return TrainStep(
         SegmentorWithLoss(model),
         optimizer,
-        call_with_cfg(GradClip, clip) if clip else None,
+        call_with_cfg(GradClip, clip, 'optimizer_config.grad_clip') if clip else None,
         build_loss_scaler(scale) if scale is not None else None,
         options.get('cumulative_iters', 1),
         GradReducer(optimizer.parameters) if get_world_size() > 1 else None,

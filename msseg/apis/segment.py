@@ -46,7 +46,9 @@ class Segmenter:
 
     def __init__(self, segmentor: nn.Cell) -> None:
         channels = segmentor.out_channels
-        options = call_with_cfg(test_cfg, segmentor.test_cfg or {}, num_channels=channels)
+        options = call_with_cfg(
+            test_cfg, segmentor.test_cfg or {}, 'model.test_cfg', num_channels=channels
+        )
         self.mode, self.merge = options.mode, options.merge
         self.crop_size, self.stride = options.crop_size, options.stride
         # which channel stands for each class in a flipped image; None when none changes

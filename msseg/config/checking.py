@@ -122,9 +122,10 @@ def registered(registry: Registry, without: Iterable[str] = (), **hints: Any) ->
             return None  # what builds it says what is wrong
         arguments = accepted_arguments(entry)
         own = {**argument_hints(entry), **hints}
+        name = kind if isinstance(kind, str) else entry.__name__
         if arguments is None:
-            return Accepts(entry.__name__, None, own)
-        return Accepts(entry.__name__, frozenset({'type', *hints, *arguments} - {*without}), own)
+            return Accepts(name, None, own)
+        return Accepts(name, frozenset({'type', *hints, *arguments} - {*without}), own)
 
     return rule
 

@@ -78,5 +78,5 @@ def build_loss_scaler(loss_scale: LossScale) -> LossScaler:
     if loss_scale == 'dynamic':
         return LossScaler()
     if isinstance(loss_scale, Mapping):
-        return call_with_cfg(LossScaler, loss_scale)
+        return call_with_cfg(LossScaler, loss_scale, 'loss_scale')
     return LossScaler(float(loss_scale), mode='static')

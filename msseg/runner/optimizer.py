@@ -89,7 +89,10 @@ class DefaultOptimizerConstructor:
         norm_decay_mult: NonNegative = 1.0,
     ) -> None:
         custom = custom_keys or {}
-        self.custom = {key: call_with_cfg(_multipliers, custom[key]) for key in custom}
+        where = 'optimizer.paramwise_cfg.custom_keys'
+        self.custom = {
+            key: call_with_cfg(_multipliers, custom[key], f'{where}.{key}') for key in custom
+        }
         self.keys_by_length = sorted(sorted(custom), key=len, reverse=True)
         self.bias = (bias_lr_mult, bias_decay_mult)
         self.norm = (1.0, norm_decay_mult)

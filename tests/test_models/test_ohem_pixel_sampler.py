@@ -79,8 +79,8 @@ def test_nothing_valid_keeps_nothing(thresh):
 @pytest.mark.parametrize(
     ('options', 'message'),
     [
-        (dict(min_kept=1), 'min_kept is 1, expected more than 1'),
-        (dict(thresh=7), 'expected 0 to 1'),
+        (dict(min_kept=1), 'min_kept is 1, expected a whole number of at least 2'),
+        (dict(thresh=7), 'expected a number from 0 to 1'),
     ],
 )
 def test_bad_values_are_refused(options, message):

@@ -152,7 +152,11 @@ def test_two_classes_by_one_channel_are_predicted_by_threshold():
             'OCRHead needs the logits of a head before it; use CascadeEncoderDecoder',
         ),
         (dict(tiny_ocrnet(), num_stages=3), ValueError, 'num_stages is 3, but decode_head has 2'),
-        (dict(tiny_ocrnet(), decode_head=FCN), TypeError, 'decode_head must be a list of dicts'),
+        (
+            dict(tiny_ocrnet(), decode_head=FCN),
+            TypeError,
+            'decode_head is .*, expected a list, each a dict',
+        ),
         (
             dict(tiny_ocrnet(), decode_head=tiny_ocrnet()['decode_head'][::-1]),
             ValueError,

@@ -64,7 +64,8 @@ def find_epoch_length(cfg: Config, dataset: Any, findings: Findings) -> int | No
     """
     keys = ('data.', 'data.train_dataloader.')
     options = loader_options(cfg, 'train') if part(cfg, 'data') else {}
-    if not options or any(findings.hinders(key + name) for key in keys for name in options):
+    said = ['seed', *(key + name for key in keys for name in options)]
+    if not options or any(map(findings.hinders, said)):
         return None
     loader = attempt(
         findings,

@@ -72,7 +72,8 @@ def _build_step(cfg: Config, findings: Findings) -> TrainStep:
     layer = Layer()
     if part(cfg, 'optimizer') and not findings.hinders('optimizer'):
         built = attempt(findings, 'optimizer', lambda: build_optimizer(layer, scale_lr(cfg)))
-        if built is not None and not findings.hinders('optimizer_config'):
+        others = ('optimizer_config', 'fp16', 'bf16')
+        if built is not None and not any(map(findings.hinders, others)):
             step = attempt(findings, 'optimizer_config', lambda: build_train_step(layer, cfg))
             if step is not None:
                 return step

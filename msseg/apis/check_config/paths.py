@@ -74,12 +74,12 @@ def _check_writable(said: Setting, findings: Findings) -> None:
 def _check_weights(cfg: Config, findings: Findings) -> None:
     for name in ('resume_from', 'load_from'):
         said = setting(cfg._cfg_dict, name)
-        if said is not None and said.value:
+        if said is not None and said.value and not findings.hinders(name):
             _find(said, cfg, findings)
             return  # the others are then not read
     for key in ('model', 'model.backbone'):
         said = setting(part(cfg, key), 'pretrained')
-        if said is not None and said.value:
+        if said is not None and said.value and not findings.hinders(said.key):
             _find(said, cfg, findings)
 
 

@@ -37,6 +37,8 @@ def check_scores(
     """
     evaluation = part(cfg, 'evaluation')
     metric = setting(evaluation, 'metric')
+    if findings.hinders('evaluation.metric'):
+        return
     try:
         names = check_metrics('mIoU' if metric is None else metric.value, also=[CITYSCAPES])
     except (KeyError, TypeError) as error:

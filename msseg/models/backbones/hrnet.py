@@ -214,7 +214,7 @@ def _check_upsample(fuse_upsample: str, align_corners: bool) -> None:
 
 
 @checked
-def _check_stage(
+def stage_options(
     num_modules: Depth,
     num_branches: Annotated[int, Range(1, 4)],
     block: Literal['BASIC', 'BOTTLENECK'],
@@ -229,7 +229,7 @@ def _check_extra(extra: Mapping) -> None:
         if name not in extra:
             raise ValueError(f'HRNet: extra has no {name!r}, expected {list(_STAGES)}')
         stage = extra[name]
-        call_with_cfg(_check_stage, stage)
+        call_with_cfg(stage_options, stage, f'HRNet: extra.{name}')
         for key in ('num_blocks', 'num_channels'):
             if len(stage[key]) != stage['num_branches']:
                 raise ValueError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from mindspore import nn
 from mindspore.common.initializer import (
@@ -17,15 +18,22 @@ from mindspore.common.initializer import (
     initializer,
 )
 
+from msseg.utils.arguments import NonNegative, check_value
 from msseg.utils.layer_traits import is_called, known_names, traits_of
 from msseg.utils.suggest import did_you_mean
 
 _ARGUMENTS = {
-    'Normal': {'mean', 'std', 'bias'},
-    'TruncNormal': {'mean', 'std', 'a', 'b', 'bias'},
-    'Kaiming': {'a', 'mode', 'nonlinearity', 'distribution', 'bias'},
-    'Constant': {'val', 'bias'},
-    'PyTorchDefault': set(),
+    'Normal': {'mean': float, 'std': NonNegative, 'bias': float},
+    'TruncNormal': {'mean': float, 'std': NonNegative, 'a': float, 'b': float, 'bias': float},
+    'Kaiming': {
+        'a': float,
+        'mode': Literal['fan_in', 'fan_out'],
+        'nonlinearity': str,
+        'distribution': Literal['normal', 'uniform'],
+        'bias': float,
+    },
+    'Constant': {'val': float, 'bias': float},
+    'PyTorchDefault': {},
 }
 
 
@@ -45,6 +53,7 @@ def apply_init_cfg(cell: nn.Cell, init_cfg: Mapping | Sequence[Mapping] | None) 
     Raises:
         KeyError: An unknown ``type`` or ``layer``, or a ``name`` that is no child.
         TypeError: An argument that the type does not take.
+        ValueError: A value of a wrong kind or out of range.
 
     Source: MMCV 1.7 ``mmcv.cnn.initialize``; ``PyTorchDefault`` is what PyTorch's convolutions,
         linear and normalisation layers have without any initialisation.
@@ -107,6 +116,7 @@ def _check(kind: str | None, options: dict) -> None:
                 f'init_cfg: {kind} takes no argument {key!r}, expected some of '
                 f'{sorted(_ARGUMENTS[kind])}.{did_you_mean(key, _ARGUMENTS[kind])}'
             )
+        check_value(options[key], _ARGUMENTS[kind][key], key, f'init_cfg: {kind}')
 
 
 def _initialise(layer: nn.Cell, kind: str, options: dict) -> None:
