@@ -44,6 +44,9 @@ _JPEG_END = b'\xff\xd9'
 _JPEG_MARKER = re.compile(rb'\xff[^\x00\xff\xd0-\xd7]')
 _OPENCV_TYPES = ('uint8', 'uint16', 'int16', 'float32')  # of those that OpenCV resizes
 _EXTRA_SAMPLES, _UNASSOCIATED = 338, 2  # a tag of TIFF, and one of its values
+# OpenCV 4.11's decoder of JPEG 2000 crashes on some damaged files, so Pillow's is taken; of colours
+# of 16 bits, of which that has 8, it only looks whether they are whole.
+_JPEG_2000 = (b'\0\0\0\x0cjP  ', b'\xff\x4f\xff\x51')
 _MEAN_COLOUR = (124, 117, 104)  # behind transparent pixels, as MMCV has it
 
 
@@ -165,13 +168,15 @@ def decode_image(
     header = header or read_header(data)
     if header is not None:
         check_settings(header, color_type, scale is not None, path)
+    if data.startswith(_JPEG_2000):
+        backend = 'pillow'
+        if header is None:
+            raise ValueError(_undecodable(path, data))
     is_deep = header is not None and header.bits > 8
     is_unchanged = color_type == 'unchanged'
     if header is not None and (is_deep or header.kind == 'NPY' or _is_rgba_tiff(header)):
         is_array = header.kind == 'NPY'
         img = _load_array(data, path) if is_array else _decode_unchanged(data, path, header)
-        if img.dtype.name not in _OPENCV_TYPES:
-            img = img.astype(np.float32)
         if not is_unchanged:
             img = as_color_type(img, header, color_type)
             if scale is None and img.dtype == np.uint16:
@@ -184,6 +189,8 @@ def decode_image(
         img = _decode_with_cv2(data, path, COLOR_TYPES[color_type])
     else:
         img = _decode_with_pillow(data, path, color_type)
+    if img.dtype.name not in _OPENCV_TYPES:
+        img = img.astype(np.uint8 if img.dtype == bool else np.float32)
     return img if scale is None else scale(img)
 
 
@@ -255,6 +262,10 @@ def _without_profile(data: bytes) -> bytes:
 
 def _decode_unchanged(data: bytes, path: str | Path, header: ImageHeader) -> np.ndarray:
     """Decode what OpenCV reads in the file's own type; colours in BGR order."""
+    if header.kind == 'JPEG2000':
+        img = _decode_with_pillow(data, path, 'unchanged')
+        if header.channels == 1:
+            return img
     img = None
     has_colours = header.channels == 1 or header.mode != ''  # else OpenCV drops or swaps channels
     if _is_rgba_tiff(header) and header.bits == 8 and _has_separate_alpha(data):
@@ -318,7 +329,7 @@ def _decode_with_pillow(data: bytes, path: str | Path, color_type: str) -> np.nd
         with opened_by_pillow(io.BytesIO(data)) as img:
             img.load()
             if color_type == 'unchanged':
-                array = np.array(img)
+                array = np.array(img.convert('L') if img.mode == '1' else img)
                 if array.ndim == 3 and array.shape[2] >= 3:
                     array[:, :, :3] = array[:, :, (2, 1, 0)]
                 return array

@@ -6,6 +6,7 @@ import io
 import re
 import struct
 import threading
+import tokenize
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,8 +19,11 @@ from PIL import Image
 from msseg.utils.regular_file import check_regular
 from msseg.utils.tiff_directory import TIFF_MAGIC, TiffDirectory, read_directories
 
-# What Pillow raises for content that it cannot take.
-PILLOW_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error)
+# What Pillow's decoders and numpy's header, which is Python's text, raise for damaged content.
+PILLOW_ERRORS = (
+    *(ArithmeticError, EOFError, LookupError, MemoryError, OSError, RuntimeError, SyntaxError),
+    *(TypeError, ValueError, struct.error, tokenize.TokenError),
+)
 
 _EXIF_ORIENTATION = 274
 _MODES = {'1': (1, 'uint8'), 'I': (32, 'int32'), 'F': (32, 'float32')}

@@ -134,7 +134,7 @@ def as_color_type(img: np.ndarray, header: ImageHeader, color_type: str) -> np.n
     channels = 1 if img.ndim == 2 else img.shape[2]
     img = img.reshape(*img.shape[:2], channels)
     img = img if channels >= 3 else img[..., :1]
-    if img.dtype == np.int16:
+    if img.dtype.name not in ('uint8', 'uint16', 'float32'):
         img = img.astype(np.float32)
     if color_type.startswith('color'):
         return np.ascontiguousarray(img[..., :3] if channels >= 3 else np.repeat(img, 3, axis=2))

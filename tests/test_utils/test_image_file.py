@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from msseg.datasets.pipelines import Compose
+from msseg.datasets.file_scan import scan_image, scan_label
+from msseg.datasets.pipelines import Compose, LoadImageFromFile
 from msseg.datasets.pipelines.label_file import read_label
 from msseg.utils.image_file import decode_image, is_whole, pixel_limit, read_bytes
 from msseg.utils.image_size import rescaled_size, scaled_wh
@@ -195,3 +196,35 @@ def test_profiles_and_damage_of_a_png_are_not_told_by_its_library(capfd, color_t
     with pytest.raises(ValueError, match=r'a\.png: cannot be decoded'):
         decode_image(bytes(damaged), 'a.png', color_type, 'cv2')
     assert capfd.readouterr().err == ''
+
+
+def encoded(kind):
+    if kind == 'npy':
+        content = io.BytesIO()
+        np.save(content, PICTURE.astype(np.int32))
+        return content.getvalue()
+    content = io.BytesIO()
+    grey = Image.fromarray(PICTURE[..., 0].astype(np.int32)) if kind == 'TIFF' else None
+    (grey or Image.fromarray(PICTURE)).save(content, kind)
+    return content.getvalue()
+
+
+@pytest.mark.parametrize('kind', ['npy', 'TIFF', 'JPEG2000', 'PNG', 'WEBP', 'GIF', 'PPM'])
+def test_damaged_files_load_or_are_refused_by_name(tmp_path, kind):
+    path, whole, rng = tmp_path / 'a.bin', encoded(kind), np.random.default_rng(5)
+    for _ in range(60):
+        data = np.frombuffer(whole, np.uint8).copy()
+        places = rng.integers(0, min(len(data), rng.choice([40, 200, len(data)])), 3)
+        data[places] = rng.integers(0, 256, 3)
+        path.write_bytes(data.tobytes())
+        for scan in (scan_image, scan_label):
+            scan(str(path))  # says what it found, and raises nothing
+        for color_type in ('color', 'unchanged'):
+            load = LoadImageFromFile(color_type=color_type, max_value=1000)
+            try:
+                img = load(dict(img_prefix=None, img_info=dict(filename=str(path))))['img']
+            except (ValueError, ImportError) as error:
+                assert str(path) in str(error)
+            else:
+                assert img.dtype == np.float32 and 0 not in img.shape
+                assert img.min() >= 0 and img.max() <= 255

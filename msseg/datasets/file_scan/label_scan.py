@@ -74,7 +74,7 @@ def scan_label(path: str) -> LabelScan:
         is_colour=raw.ndim == 3,
         values=values,
         num_lumped=num_lumped,
-        palette={v: header.palette[v] for v in values if v < len(header.palette)},
+        palette={v: header.palette[v] for v in values if 0 <= v < len(header.palette)},
     )
 
 
