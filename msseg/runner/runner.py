@@ -258,9 +258,9 @@ class Runner:
             return done
         here = epochs * self.iters_per_epoch
         self.logger.warning(
-            'an epoch has %d iterations now, another number than when the checkpoint was saved '
-            '(batch or data set have changed): epoch %d, iteration %d there, is iteration %d here, '
-            'and training goes on with epoch %d from its beginning',
+            'iterations per epoch have changed to %d with the batch or the data set: epoch %d, '
+            'iteration %d of the checkpoint, is iteration %d here, and training goes on with epoch '
+            '%d from its beginning',
             self.iters_per_epoch, epochs, done, here, epochs + 1,
         )  # fmt: skip
         return here

@@ -136,7 +136,7 @@ def test_epochs_go_on_where_they_were_with_another_number_of_iterations(
         assert told == []
     else:
         assert len(told) == 1
-        assert f'an epoch has {iters_now} iterations now' in told[0]
+        assert f'iterations per epoch have changed to {iters_now} ' in told[0]
         assert f'is iteration {resumed_at} here' in told[0] and 'with epoch 3' in told[0]
     after.run()
     assert after.epoch == 3
