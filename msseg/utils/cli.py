@@ -31,7 +31,7 @@ _MAX_LINE = 800
 _CALL_STACK = '\n----'
 # Read when these are imported: MindSpore's compiler logs what its errors say anyway, in some 70
 # lines, and OpenCV writes a line about files that are reported here.
-_QUIET = {'MS_SUBMODULE_LOG_v': '{ANALYZER:4,COMMON:3}', 'OPENCV_LOG_LEVEL': 'ERROR'}
+_QUIET = {'MS_SUBMODULE_LOG_v': '{ANALYZER:4,COMMON:3}', 'OPENCV_LOG_LEVEL': 'FATAL'}
 # MMSegmentation's options for what an option does here.
 _SAME = {
     '--options': '--cfg-options',

@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 
+import cv2
+import numpy as np
 import pytest
 
 from tests.small_run import LONG, ROOT, SmallRun
@@ -105,3 +107,22 @@ def test_training_into_a_file_writes_lines_only(trained):
     assert 'Compiling the network; the first step takes' in run.output
     assert 'model = dict(\n' in run.output  # asked for
     assert re.match(r'20\d\d-\d\d-\d\d \d\d:\d\d:\d\d,\d+ - msseg - INFO - msseg', run.output)
+
+
+def test_damaged_images_are_told_in_a_line_each_and_by_no_library(trained, tmp_path):
+    run, _ = trained
+    picture = np.full((48, 64, 3), 90, np.uint8)
+    for suffix, keep in (('.bmp', 200), ('.png', None)):
+        data = bytearray(cv2.imencode(suffix, picture)[1].tobytes())
+        data[len(data) // 2] ^= 0x55
+        (tmp_path / f'image{suffix}').write_bytes(data[:keep])
+    ended = subprocess.run(
+        [sys.executable, ROOT / 'tools' / 'predict.py', run.config, run.work_dir / 'iter_60.ckpt',
+         tmp_path, '--out', tmp_path / 'out', '--device', 'CPU'],
+        env={**os.environ, 'PYTHONPATH': f'{ROOT}:{run.folder}'},
+        capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    starts = [line.split(':')[0] for line in ended.stderr.splitlines()]
+    assert starts == ['skipped', 'skipped', 'error'], ended.stderr
