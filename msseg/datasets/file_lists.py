@@ -160,15 +160,12 @@ def take_part(
         who: The data set's name, for errors.
 
     Raises:
-        ValueError: An argument does not fit or is missing, or there are fewer than two images.
+        ValueError: An argument is missing, or there are fewer than two images.
     """
-    is_seed = isinstance(seed, int) and not isinstance(seed, bool)
-    is_share = isinstance(val_fraction, (int, float)) and 0 < val_fraction < 1
-    if part not in ('train', 'val') or not is_share or not is_seed:
+    if part is None or val_fraction is None:
         raise ValueError(
             f'{who}: val_fraction={val_fraction!r}, split_seed={seed!r}, part={part!r}; expected '
-            'a share between 0 and 1 and a whole number, the same in train and val, and '
-            "part='train' in one and part='val' in the other"
+            "a share, the same in train and val, and part='train' in one and 'val' in the other"
         )
     names = {info['filename'] for info in img_infos}
     if len(names) < 2:

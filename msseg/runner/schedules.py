@@ -40,8 +40,6 @@ def step(
 ) -> float:
     """Multiply by `gamma` every `step`, or at each of the given steps."""
     if isinstance(step, int):
-        if step < 1:
-            raise ValueError(f'step is {step}, expected at least 1')
         passed = progress // step
     else:
         passed = bisect.bisect_right(sorted(step), progress)

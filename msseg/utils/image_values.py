@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import cv2
 import numpy as np
 
+from msseg.utils.arguments import Ordered, Positive, Range, checked
 from msseg.utils.image_header import ImageHeader
+
+_Percentile = Annotated[float, Range(0, 100)]
+Percentiles = Annotated[tuple[_Percentile, _Percentile], Ordered(strictly=True)]
 
 _WHITE = 255.0
 _NO_COLOUR_CHANNELS = ('CMYK', 'P')  # which decoders turn into colours
@@ -32,26 +35,14 @@ class ValueScale:
         ValueError: Both or neither, or values that make no scale.
     """
 
+    @checked
     def __init__(
-        self, max_value: float | None = None, percentiles: Sequence[float] | None = None
+        self, max_value: Positive | None = None, percentiles: Percentiles | None = None
     ) -> None:
         if (max_value is None) == (percentiles is None):
             raise ValueError(
                 f'max_value={max_value!r}, percentiles={percentiles!r}; give one of them'
             )
-        if max_value is not None and not (_is_number(max_value) and 0 < max_value < np.inf):
-            raise ValueError(
-                f'max_value={max_value!r}; expected the value to show as white, such as 4095 for '
-                'images of 12 bits'
-            )
-        if percentiles is not None:
-            is_pair = isinstance(percentiles, (list, tuple)) and len(percentiles) == 2
-            if not is_pair or not all(map(_is_number, percentiles)):
-                raise ValueError(f'percentiles={percentiles!r}; expected two numbers as (1, 99)')
-            if not 0 <= percentiles[0] < percentiles[1] <= 100:
-                raise ValueError(
-                    f'percentiles={percentiles!r}; expected a lower and a higher one from 0 to 100'
-                )
         self.max_value = max_value
         self.percentiles = percentiles
 
@@ -162,7 +153,3 @@ def _upright(img: np.ndarray, orientation: int) -> np.ndarray:
     if orientation in (3, 4, 7, 8):
         img = img[::-1]
     return img
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -11,12 +11,13 @@ from mindspore.nn.utils import no_init_parameters
 from msseg.apis.build import build_model
 from msseg.apis.check_config.attempt import attempt, note_refusal
 from msseg.apis.check_config.finding import Findings
-from msseg.apis.check_config.settings import head_nodes, is_count, part, setting
+from msseg.apis.check_config.settings import head_nodes, part, setting
 from msseg.apis.segment import Segmenter
 from msseg.config import Config
 from msseg.models.builder import HEADS, build_backbone, build_head, build_neck
 from msseg.models.segmentors.check_heads import find_input_mismatches
 from msseg.registry import config_path
+from msseg.utils.arguments import fits
 from msseg.utils.cli import USER_ERRORS
 
 
@@ -75,9 +76,7 @@ def _check_inputs(head: Mapping[str, Any], channels: Sequence[int], findings: Fi
 
 def _match(index: Any, channels: Any) -> bool:
     """Whether two values are both counts, or equally many of them."""
-    if is_count(index) and is_count(channels):
+    if fits(index, int) and fits(channels, int):
         return True
     values = (index, channels)
-    return all(isinstance(v, (list, tuple)) and all(map(is_count, v)) for v in values) and (
-        len(index) == len(channels)
-    )
+    return all(fits(v, Sequence[int]) for v in values) and (len(index) == len(channels))

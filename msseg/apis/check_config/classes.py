@@ -11,12 +11,12 @@ from msseg.apis.check_config.settings import (
     dataset_nodes,
     entry_of,
     head_nodes,
-    is_count,
     setting,
 )
 from msseg.config import Config
 from msseg.datasets.builder import DATASETS
 from msseg.models.builder import HEADS
+from msseg.utils.arguments import fits
 
 _MOST_NAMES = 4
 
@@ -45,7 +45,7 @@ def check_classes(cfg: Config, classes: Mapping[str, Sequence[str]], findings: F
     count = len(classes[trained])
     for head in head_nodes(cfg):
         said = setting(head, 'num_classes', HEADS)
-        if said is not None and is_count(said.value) and said.value != count:
+        if said is not None and fits(said.value, int) and said.value != count:
             named = _describe(cfg, trained, classes[trained])
             findings.add('num_classes', said, f'{said.value}, but {named}')
     for split, names in classes.items():

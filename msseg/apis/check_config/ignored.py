@@ -13,7 +13,6 @@ from msseg.apis.check_config.settings import (
     each,
     entry_of,
     head_nodes,
-    is_count,
     setting,
     transform_nodes,
 )
@@ -21,6 +20,7 @@ from msseg.config import Config
 from msseg.datasets.builder import DATASETS, PIPELINES
 from msseg.models.builder import HEADS, LOSSES
 from msseg.registry import Registry
+from msseg.utils.arguments import fits
 from msseg.utils.signature import accepted_arguments
 
 
@@ -47,7 +47,9 @@ def _of_heads(cfg: Config) -> list[Setting]:
         for loss in each(head.get('loss_decode')):
             own = _argument(loss, 'ignore_index', LOSSES)
             # a loss's own may be a class, which it then leaves out
-            is_class = own is not None and is_count(num_classes) and own.value in range(num_classes)
+            is_class = (
+                own is not None and fits(num_classes, int) and own.value in range(num_classes)
+            )
             found.append(None if is_class else own)
     return [said for said in found if said is not None]
 

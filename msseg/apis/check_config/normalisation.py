@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msseg.apis.check_config.finding import Findings
@@ -11,7 +11,6 @@ from msseg.apis.check_config.settings import (
     dataset_nodes,
     entry_of,
     is_a,
-    is_number,
     part,
     setting,
     transform_nodes,
@@ -22,6 +21,7 @@ from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines import LoadImageFromFile, Normalize, Rerange
 from msseg.models.builder import BACKBONES
 from msseg.registry import config_path
+from msseg.utils.arguments import fits
 
 _OWN = 'msseg.datasets.pipelines'
 _BYTE = 255.0
@@ -54,7 +54,7 @@ def _check_scale(dataset: Mapping[str, Any], findings: Findings) -> None:
             width = None if node.get('color_type') == 'unchanged' and not is_scaled else _BYTE
         elif is_a(node, Rerange):
             ends = [setting(node, name, PIPELINES).value for name in ('min_value', 'max_value')]
-            width = ends[1] - ends[0] if all(map(is_number, ends)) else None
+            width = ends[1] - ends[0] if fits(ends, Sequence[float]) else None
         elif is_a(node, Normalize):
             if width is not None:
                 _check_numbers(node, width, findings)
@@ -103,7 +103,7 @@ def _is_own(node: Mapping[str, Any]) -> bool:
 
 
 def _numbers(value: Any) -> list[float] | None:
-    is_list = isinstance(value, (list, tuple)) and all(map(is_number, value))
+    is_list = fits(value, Sequence[float])
     return list(value) if is_list else None
 
 

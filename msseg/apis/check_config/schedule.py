@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from msseg.apis.check_config.finding import Findings
-from msseg.apis.check_config.settings import Setting, entry_of, is_count, part, setting
+from msseg.apis.check_config.settings import Setting, entry_of, part, setting
 from msseg.config import Config
 from msseg.runner import RUNNERS
 from msseg.runner.hooks import LrUpdaterHook
+from msseg.utils.arguments import fits
 from msseg.utils.signature import argument_default
 
 
@@ -47,7 +48,7 @@ def run_length(cfg: Config, iters_per_epoch: int | None = None) -> RunLength | N
     runner = part(cfg, 'runner')
     for name in ('max_iters', 'max_epochs'):
         said = setting(runner, name)
-        if said is not None and is_count(said.value) and said.value > 0:
+        if said is not None and fits(said.value, int) and said.value > 0:
             by_epoch = getattr(entry_of(runner, RUNNERS), 'by_epoch', name == 'max_epochs')
             return RunLength(said, by_epoch, iters_per_epoch)
     return None
@@ -72,7 +73,7 @@ def check_schedule(cfg: Config, findings: Findings, iters_per_epoch: int | None 
 def _check_warmup(cfg: Config, run: RunLength, findings: Findings) -> None:
     options = part(cfg, 'lr_config')
     length = setting(options, 'warmup_iters')
-    if options.get('warmup') is None or length is None or not is_count(length.value):
+    if options.get('warmup') is None or length is None or not fits(length.value, int):
         return
     default = argument_default(LrUpdaterHook, 'warmup_by_epoch')
     epochs = bool(options.get('warmup_by_epoch', default))
@@ -83,7 +84,7 @@ def _check_evaluation(cfg: Config, run: RunLength, findings: Findings) -> None:
     options = part(cfg, 'evaluation')
     interval, start = setting(options, 'interval'), setting(options, 'start')
     first = interval if start is None or not start.value else start
-    if first is not None and is_count(first.value):
+    if first is not None and fits(first.value, int):
         epochs = bool(options.get('by_epoch', run.by_epoch))
         _compare(first, first.value, epochs, run, 'evaluation_interval', findings)
 

@@ -132,13 +132,3 @@ def class_names(dataset: Mapping[str, Any]) -> list[str] | None:
     if given is None:
         given = getattr(entry_of(dataset, DATASETS), 'CLASSES', None)
     return list(given) if isinstance(given, (list, tuple)) else None
-
-
-def is_number(value: Any) -> bool:
-    """Whether a value is a number and no truth value."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def is_count(value: Any) -> bool:
-    """Whether a value is a whole number and no truth value."""
-    return isinstance(value, int) and not isinstance(value, bool)

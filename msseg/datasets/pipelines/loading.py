@@ -5,7 +5,7 @@ from __future__ import annotations
 import os.path as osp
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from msseg.datasets.builder import PIPELINES
 from msseg.datasets.file_client import open_disk
 from msseg.datasets.pipelines.label_check import check_label_values
 from msseg.datasets.pipelines.label_file import map_values, read_label
-from msseg.utils.arguments import Positive, Range, checked
+from msseg.utils.arguments import Positive, checked
 from msseg.utils.image_file import (
     BACKENDS,
     COLOR_TYPES,
@@ -22,9 +22,7 @@ from msseg.utils.image_file import (
     warn_of_unused,
 )
 from msseg.utils.image_header import ImageHeader, read_header
-from msseg.utils.image_values import ValueScale
-
-Percentile = Annotated[float, Range(0, 100)]
+from msseg.utils.image_values import Percentiles, ValueScale
 
 
 def describe_image(img: np.ndarray, filename: str | None, name: str | None) -> dict:
@@ -83,7 +81,7 @@ class LoadImageFromFile:
         file_client_args: Mapping | None = None,
         imdecode_backend: Literal[BACKENDS] = 'cv2',
         max_value: Positive | None = None,
-        percentiles: tuple[Percentile, Percentile] | None = None,
+        percentiles: Percentiles | None = None,
     ) -> None:
         self.file_client_args = dict(file_client_args or {'backend': 'disk'})
         self.file_client = open_disk('LoadImageFromFile', file_client_args)

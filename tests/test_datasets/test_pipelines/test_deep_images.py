@@ -153,13 +153,13 @@ def test_an_array_of_objects_is_not_unpickled(tmp_path):
 @pytest.mark.parametrize(
     ('arguments', 'words'),
     [
-        (dict(max_value=0), 'max_value=0'),
-        (dict(max_value=float('nan')), 'max_value=nan'),
-        (dict(max_value=True), 'max_value=True'),
+        (dict(max_value=0), 'max_value is 0, expected a number above 0'),
+        (dict(max_value=float('nan')), 'max_value is nan'),
+        (dict(max_value=True), 'max_value is True'),
         (dict(max_value=1, percentiles=(1, 99)), 'give one of them'),
-        (dict(percentiles=(99, 1)), r'percentiles=\(99, 1\)'),
+        (dict(percentiles=(99, 1)), r'percentiles is \(99, 1\), expected \(smallest, largest\)'),
         (dict(percentiles=(0, 101)), 'from 0 to 100'),
-        (dict(percentiles=5), 'two numbers'),
+        (dict(percentiles=5), 'percentiles is 5, expected .* 2 values'),
     ],
 )
 def test_a_scale_that_makes_no_sense_is_refused(arguments, words):
