@@ -1,8 +1,8 @@
-"""How large a config may be, so that reading one from elsewhere ends in time."""
+"""What a config may hold: so much that reading it ends in time, and each key once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 MAX_BYTES = 2**21
@@ -59,6 +59,16 @@ def count_values(value: Any, where: str) -> int:
             )
         if len(stack) + node.height > MAX_DEPTH:
             raise ValueError(f'{where} is nested more than {MAX_DEPTH} deep')
+
+
+def find_double(keys: Sequence[Hashable]) -> int | None:
+    """Return the place of the first key that stands before it, too; None when there is none."""
+    seen = set()
+    for place, key in enumerate(keys):
+        if key in seen:
+            return place
+        seen.add(key)
+    return None
 
 
 _CONTAINERS = (dict, list, tuple, set, frozenset)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from msseg.config.config_dict import ConfigDict
+from msseg.config.limits import find_double
 from msseg.config.variables import BaseVariables
 from msseg.utils.foreign_imports import explain_foreign_import
 from msseg.utils.user_code import describe_failure
@@ -71,6 +72,12 @@ def _parse(variables: BaseVariables, filename: str) -> ast.Module:
         raise ValueError(f'{where}{line}: {error.msg}: {code}') from error
     except (RecursionError, MemoryError) as error:
         raise ValueError(f'{where}: its expressions are nested too deeply') from error
+    for node in (node for node in ast.walk(tree) if isinstance(node, ast.Dict)):
+        keys = [key for key in node.keys if isinstance(key, ast.Constant)]
+        place = find_double([(type(key.value), key.value) for key in keys])
+        if place is not None:
+            key = keys[place]
+            raise ValueError(f'{where}, line {key.lineno}: the key {key.value!r} stands twice')
     return tree
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from msseg.config.config_dict import ConfigDict
-from msseg.config.limits import MAX_BYTES, MAX_DEPTH, count_values
+from msseg.config.limits import MAX_BYTES, MAX_DEPTH, count_values, find_double
 from msseg.config.provenance import display_file
 from msseg.config.python_reader import BASE_KEY, read_python
 from msseg.config.variables import BaseVariables
@@ -48,7 +48,7 @@ class _YamlLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
         """Return a dict; of a key that stands twice, PyYAML would silently take the last."""
         scalars = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        if (place := _find_double([(key.tag, key.value) for key in scalars])) is not None:
+        if (place := find_double([(key.tag, key.value) for key in scalars])) is not None:
             line = scalars[place].start_mark.line + 1
             problem = f'the key {scalars[place].value!r} stands twice (line {line})'
             raise yaml.MarkedYAMLError(problem=problem)
@@ -184,17 +184,7 @@ def _parse(text: str, file_format: str, where: str) -> Any:
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    place = _find_double([key for key, _ in pairs])
+    place = find_double([key for key, _ in pairs])
     if place is not None:
         raise ValueError(f'the key {pairs[place][0]!r} stands twice')
     return dict(pairs)
-
-
-def _find_double(values: list[Any]) -> int | None:
-    """Return the place of the first value that stands before it, too."""
-    seen = set()
-    for place, value in enumerate(values):
-        if value in seen:
-            return place
-        seen.add(value)
-    return None

@@ -43,6 +43,7 @@ def test_a_config_is_no_module_and_leaves_none(load):
         ("a = {}['x']", ValueError, "config.py, line 1: KeyError: 'x'"),
         ('import no_such_thing', ImportError, 'config.py, line 1: ModuleNotFoundError: No module'),
         ('def f():\n    return 1 / 0\nx = f()', ValueError, 'config.py, line 2: ZeroDivision'),
+        ("a = {\n 'x': 1,\n 'x': 2}", ValueError, "config.py, line 3: the key 'x' stands twice"),
         ("filename = 'x'", KeyError, 'config.py: filename is reserved'),
         ("text = 'x'", KeyError, 'config.py: text is reserved'),
     ],
