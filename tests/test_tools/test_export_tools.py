@@ -105,7 +105,7 @@ MISTAKES = {
     'a pipeline that is none': (
         f'export.py CONFIG CKPT {SIZE} --out {{folder}}/a.onnx --cfg-options '
         'data.test.pipeline=[Resize]',
-        "data.test.pipeline holds 'Resize', expected a dict with a type",
+        "pipeline is ['Resize'], expected a list, each a dict",
     ),
     'no exported file': (
         'deploy_test.py {folder}/b.onnx CONFIG',
