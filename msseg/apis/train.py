@@ -155,7 +155,7 @@ def train_segmentor(
         # check_config trains a step by what is in this module
         from msseg.apis.check_config.check import warn_of_settings
 
-        warn_of_settings(cfg, get_logger())
+        warn_of_settings(cfg, get_logger(), validate)
         check_at_start({'train': dataset, 'val': val}, get_logger())
     register_hooks(runner, cfg, evaluation_of(model, cfg, signals.came, val) if validate else None)
     runner.register_hook(StopSignalHook(signals), _AFTER_EVALUATION)

@@ -77,16 +77,19 @@ def check_config(
     )
 
 
-def warn_of_settings(cfg: Config, logger: logging.Logger) -> None:
+def warn_of_settings(cfg: Config, logger: logging.Logger, validate: bool = True) -> None:
     """Log a warning for each finding that needs the config alone, before training starts.
 
     Args:
         cfg: The config, without keys that mean nothing.
         logger: Where to.
+        validate: Whether training evaluates, as ``evaluation`` says.
     """
     findings = Findings()
     check_settings(cfg, named_classes(cfg), findings)
     for finding in findings.sorted():
+        if finding.kind == 'evaluation_interval' and not validate:
+            continue
         places = [format_place(place) for place in finding.places.values()]
         logger.warning('%s', format_line(finding, places))
 

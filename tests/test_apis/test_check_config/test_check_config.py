@@ -60,8 +60,13 @@ def test_training_warns_of_settings_that_do_not_fit(tmp_path, caplog):
     assert {record.levelname for record in caplog.records} == {'WARNING'}
 
     caplog.clear()
-    warn_of_settings(load_config(write_configs(tmp_path)), logging.getLogger('msseg'))
+    cfg = load_config(write_configs(tmp_path))
+    warn_of_settings(cfg, logging.getLogger('msseg'))
+    cfg.evaluation.interval = 1000
+    warn_of_settings(cfg, logging.getLogger('msseg'), validate=False)
     assert not caplog.records
+    warn_of_settings(cfg, logging.getLogger('msseg'))
+    assert 'evaluation interval longer than the run' in caplog.text
 
 
 @pytest.fixture(scope='module')
