@@ -58,7 +58,7 @@ def scale_lr(cfg: Config) -> dict:
     base = options.get('base_batch_size')
     if base is None:
         raise ValueError(
-            f'auto_scale_lr.base_batch_size is {base!r}, expected the batch size that '
+            f'auto_scale_lr: base_batch_size is {base!r}, expected the batch size that '
             f'optimizer.lr={optimizer["lr"]!r} is meant for, as in '
             'auto_scale_lr=dict(enable=True, base_batch_size=16)'
         )

@@ -210,15 +210,14 @@ def _find_misfit(
         is_dict = False
         yield problem
     if is_dict and key in hints and '.'.join(path) not in schema.meaningless:
+        where = config_path(parent)
+        lead, name, who = f'{where}: ', key, who.removeprefix(f'{where} with ')
+        if where.endswith(who):  # a section, which the key says already
+            lead, name, who = '', f'{where}.{key}' if where else key, ''
         try:
-            check_value(parent[key], hints[key], key, who)
+            check_value(parent[key], hints[key], name, who)
         except ArgumentError as error:
-            where = config_path(parent)
-            error.args = (
-                f'{where}: {error}{_set_in(parent, key)}'
-                if where
-                else str(error) + _set_in(parent, key),
-            )
+            error.args = (f'{lead}{error}{_set_in(parent, key)}',)
             yield Problem('range', parent, key, error)
 
 

@@ -254,7 +254,7 @@ _CONFIGS = [
     _config(
         'unknown normalisation',
         "model['decode_head'].update(num_convs=1, norm_cfg=dict(type='BatchNorm'))",
-        "'BatchNorm'",
+        'BatchNorm is not in the normalisation layer registry',
     ),
     _config(
         'pretrained weights that are not there',
@@ -278,14 +278,16 @@ _CONFIGS = [
     ),
     _config('unknown optimizer', "optimizer['type'] = 'SDG'", 'SDG', "'SGD'"),
     _config('no learning rate', "del optimizer['lr']", "'lr' is missing"),
-    _config('negative learning rate', "optimizer['lr'] = -1.0", 'optimizer.lr is -1.0'),
+    _config('negative learning rate', "optimizer['lr'] = -1.0", 'optimizer: SGD: lr is -1.0'),
     _config(
-        'learning rate that is no number', "optimizer['lr'] = 'high'", "optimizer.lr is 'high'"
+        'learning rate that is no number',
+        "optimizer['lr'] = 'high'",
+        "optimizer: SGD: lr is 'high'",
     ),
     _config(
         'negative weight decay',
         "optimizer['weight_decay'] = -1e-4",
-        'optimizer.weight_decay is -0.0001',
+        'SGD: weight_decay is -0.0001',
     ),
     _config('no optimizer', 'del optimizer', "'optimizer'", 'small.py'),
     _config(
@@ -314,7 +316,7 @@ _CONFIGS = [
     _config(
         'loss scale that is a word', "fp16 = dict(loss_scale='dinamic')", "'dinamic'", "'dynamic'"
     ),
-    _config('negative loss scale', 'fp16 = dict(loss_scale=-8.0)', '-8.0', 'positive'),
+    _config('negative loss scale', 'fp16 = dict(loss_scale=-8.0)', '-8.0', 'above 0'),
     _config(
         'loss scale that never grows',
         'fp16 = dict(loss_scale=dict(growth_interval=0))',
@@ -499,9 +501,9 @@ _DATA = [
         'disc_1.png',
         'RandomCrop',
     ),
-    _config('no batch', "data['samples_per_gpu'] = 0", 'samples_per_gpu=0'),
-    _config('fewer than no workers', "data['workers_per_gpu'] = -1", 'workers_per_gpu=-1'),
-    _config('no time for workers', "data['worker_timeout'] = 0", 'worker_timeout=0'),
+    _config('no batch', "data['samples_per_gpu'] = 0", 'data.samples_per_gpu is 0'),
+    _config('fewer than no workers', "data['workers_per_gpu'] = -1", 'data.workers_per_gpu is -1'),
+    _config('no time for workers', "data['worker_timeout'] = 0", 'data.worker_timeout is 0'),
     _file(
         'image without label',
         lambda w: (w.root / 'labels' / 'disc_1.png').unlink(),
@@ -724,13 +726,13 @@ _OPTIONS = [
     _test(
         'windows of no size',
         '--eval mIoU --cfg-options model.test_cfg.mode=slide',
-        'model.test_cfg.crop_size is None',
+        'model.test_cfg: crop_size is missing',
     ),
     _test(
         'swapping classes that are not there',
         '--eval mIoU --cfg-options model.test_cfg.swap_seg_labels=[[0,5]]',
         'swap_seg_labels',
-        '[0, 5]',
+        '(0, 5)',
     ),
     _test(
         "Cityscapes' tool for other data to test",
