@@ -16,6 +16,7 @@ from pathlib import Path
 _TEMPORARY = re.compile(r'\..+\.(?P<machine>[\w-]+)-(?P<pid>\d+)\.tmp(\.\w+)?')
 # Writing a file changes its time all along: one at rest for so long is nobody's.
 _ABANDONED_AFTER_S = 3600.0
+_LONGEST_SUFFIX = 16
 
 
 @contextmanager
@@ -32,7 +33,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         The name to write to.
     """
     path = Path(path)
-    temporary = temporary_path(path, f'.{_machine()}-{os.getpid()}.tmp{path.suffix}')
+    suffix = path.suffix if len(path.suffix) <= _LONGEST_SUFFIX else ''  # a sentence with a dot
+    temporary = temporary_path(path, f'.{_machine()}-{os.getpid()}.tmp{suffix}')
     try:
         yield temporary
         _fsync(temporary, os.O_RDONLY)

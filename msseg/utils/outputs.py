@@ -161,7 +161,8 @@ class Outputs:
                 if not _is_own(path):
                     foreign.append(path)
         if foreign:
-            _refuse_foreign(foreign[0], who, f' ({len(foreign)} such files)')
+            others = f' (nor were {len(foreign) - 1} more)' if foreign[1:] else ''
+            _refuse_foreign(foreign[0], who, others)
         return paths
 
     def _refuse_outside(self, folder: Path, names: Sequence[str], who: str) -> None:

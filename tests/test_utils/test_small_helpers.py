@@ -255,3 +255,27 @@ def test_peak_memory_counts_this_program_alone():
     parent, child = map(int, done.stdout.split())
     assert parent > 300
     assert 1 < child < 100
+
+
+@pytest.mark.parametrize(
+    'name', ['n' * 251 + '.png', '图' * 83 + '.png', 'n' * 255, 'n.' + 'n' * 253]
+)
+def test_a_name_of_the_greatest_length_is_written(tmp_path, name):
+    path = tmp_path / name
+    atomic_write_text(path, 'whole')
+    assert os.listdir(tmp_path) == [name]
+    atomic_write_text(path, 'again')
+    assert path.read_text() == 'again'
+    longer = tmp_path / ('n' * 256)
+    with pytest.raises(OSError, match='File name too long'):
+        atomic_write_text(longer, 'no')
+    assert os.listdir(tmp_path) == [name]
+
+
+def test_what_is_left_of_a_long_name_is_recognised_as_abandoned(tmp_path):
+    path = tmp_path / ('n' * 250 + '.ckpt')
+    with atomic_path(path) as temporary:
+        temporary.write_text('half')
+        (left,) = remove_abandoned(tmp_path)
+        assert left == temporary
+        temporary.write_text('whole')
