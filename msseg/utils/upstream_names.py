@@ -58,9 +58,11 @@ _NAMES = {
         DynamicIterBasedRunner EpochBasedRunner EpochBasedTrainLoop IterBasedRunner
         IterBasedTrainLoop Runner""",
     'optimizer': """
-        ASGD Adadelta Adagrad Adam AdamW Adamax AmpOptimWrapper DefaultOptimizerConstructor
-        LBFGS LayerDecayOptimizerConstructor LearningRateDecayOptimizerConstructor NAdam
-        OptimWrapper RAdam RMSprop Rprop SGD SparseAdam""",
+        ASGD Adadelta Adagrad Adam AdamW Adamax AmpOptimWrapper LBFGS NAdam OptimWrapper RAdam
+        RMSprop Rprop SGD SparseAdam""",
+    'optimizer constructor': """
+        DefaultOptimizerConstructor LayerDecayOptimizerConstructor
+        LearningRateDecayOptimizerConstructor""",
 }
 _KIND_OF = {name: kind for kind, names in _NAMES.items() for name in names.split()}
 _LOGBOOKS = ('Logger', 'Wandb')
