@@ -13,19 +13,20 @@ from msseg.config import Config
 from msseg.config.checking import find_problems
 from msseg.datasets.builder import DATASETS, PIPELINES
 from msseg.models.builder import BACKBONES, HEADS, LOSSES, NECKS, PIXEL_SAMPLERS, SEGMENTORS
-from msseg.models.layers import NORM_LAYERS
+from msseg.models.layers import ACTIVATION_LAYERS, DROP_LAYERS, NORM_LAYERS, UPSAMPLE_LAYERS
 from msseg.runner import HOOKS, OPTIMIZER_CONSTRUCTORS, OPTIMIZERS, RUNNERS
 from msseg.runner.train_step import TrainStep
 from msseg.utils.arguments import type_hints
 from msseg.utils.cli import USER_ERRORS
-from msseg.utils.signature import accepted_arguments, constructors
+from msseg.utils.signature import constructors
 from tests.test_datasets.data_folder import CLASSES, write_images
 from tests.test_datasets.test_pipelines.test_contract import CONFIGS
 from tests.test_models.model_configs import tiny_hrnet, tiny_ocrnet
 
 REGISTRIES = (
     BACKBONES, NECKS, HEADS, LOSSES, PIXEL_SAMPLERS, SEGMENTORS, NORM_LAYERS, DATASETS, PIPELINES,
-    HOOKS, OPTIMIZERS, OPTIMIZER_CONSTRUCTORS, RUNNERS,
+    HOOKS, OPTIMIZERS, OPTIMIZER_CONSTRUCTORS, RUNNERS, ACTIVATION_LAYERS, DROP_LAYERS,
+    UPSAMPLE_LAYERS,
 )  # fmt: skip
 NONSENSE = {
     'nan': math.nan, 'inf': math.inf, '-1': -1, 'word': 'maybe', 'fraction': 1.5, 'huge': 10**400,
@@ -47,8 +48,15 @@ FRACTIONS = {
     'min_lr', 'loss_scale', 'init_scale', 'growth_factor', 'max_norm', 'norm_type',
     'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult',
 }  # fmt: skip
+OF_ACTIVATIONS = {
+    'ELU.alpha', 'HSigmoid.bias', 'HSigmoid.divisor', 'HSigmoid.max_value', 'HSigmoid.min_value',
+    'LeakyReLU.negative_slope', 'PReLU.init',
+}  # fmt: skip
 INFINITE = {'worker_timeout', 'norm_type'}
-MEANT = {'word': WORDS, '-1': NEGATIVE, 'fraction': FRACTIONS, 'inf': INFINITE}
+MEANT = {
+    'word': WORDS, '-1': NEGATIVE | OF_ACTIVATIONS, 'fraction': FRACTIONS | OF_ACTIVATIONS,
+    'inf': INFINITE,
+}  # fmt: skip
 # Arguments of constructors that no config gives.
 INTERNAL = {
     'params', 'train_step', 'model', 'loader', 'logger', 'meta', 'evaluate', 'reported', 'coverage',
@@ -84,8 +92,10 @@ def needed(tmp_path_factory):
     weight = dict(params=[dict(params=[Parameter(Tensor(np.ones(1, np.float32)), 'w')])], lr=0.1)
     run = dict(train_step=Step(), model=nn.Cell(), loader=Lengths(), work_dir=root,
                logger=logging.getLogger('x'), max_iters=3)  # fmt: skip
+    deconv = dict(in_channels=2, out_channels=2, kernel_size=2)
     parts = {
         **sets,
+        **dict.fromkeys(('deconv', 'deconv2d'), deconv),
         **CONFIGS,
         **{name: dict(num_features=4) for name in names(NORM_LAYERS)},
         **dict.fromkeys(names(OPTIMIZERS), weight),
@@ -123,7 +133,8 @@ def test_nonsense_for_an_argument_is_one_line(registry, name, needed):
     with no_init_parameters():
         registry.build({'type': name, **needed.get(name, {})})
     taken = []
-    for argument in sorted((accepted_arguments(entry) or set()) - INTERNAL):
+    own = [f for f in constructors(entry) if f.__module__.startswith('msseg')]
+    for argument in sorted({name for f in own for name in type_hints(f)} - INTERNAL):
         for kind, value in NONSENSE.items():
             cfg = {'type': name, **needed.get(name, {}), argument: value}
             try:
@@ -132,7 +143,7 @@ def test_nonsense_for_an_argument_is_one_line(registry, name, needed):
             except USER_ERRORS as error:
                 assert '\n' not in str(error) and len(str(error)) < 600, str(error)[:1000]
                 continue
-            if not is_meant(argument, kind):
+            if not (is_meant(argument, kind) or is_meant(f'{name}.{argument}', kind)):
                 taken.append((argument, kind))
     assert taken == [], f'{name} takes what makes no sense; refuse it, or say here what it means'
 
