@@ -89,7 +89,7 @@ def explain_upstream_name(name: str, kind: str, here: Collection[str]) -> str:
     if found is None:
         return ''
     if found != kind:
-        return f'{name} is a {found} of MMSegmentation, and a {kind} is expected here'
+        return f'{name} of MMSegmentation does not fit here: its kind is {found}, expected {kind}'
     names = sorted(here)
     if any(word in bare for word in _LOGBOOKS):
         names = [each for each in names if any(word in each for word in _LOGBOOKS)]

@@ -26,7 +26,8 @@ from msseg.utils.upstream_names import refuse_1x
             'FCNHead, OCRHead',
         ),
         ('HEADS', 'mmseg.OCRHead', "msseg has no scopes: write 'OCRHead'"),
-        ('BACKBONES', 'PSPHead', 'PSPHead is a head of MMSegmentation, and a backbone is expected'),
+        ('BACKBONES', 'PSPHead', 'its kind is head, expected backbone'),
+        ('OPTIMIZER_CONSTRUCTORS', 'LayerDecayOptimizerConstructor', 'is not in msseg yet'),
         ('NECKS', 'FPN', "FPN is MMSegmentation's and is not in msseg yet; here are: none"),
         (
             'HOOKS',
