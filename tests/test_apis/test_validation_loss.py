@@ -184,7 +184,7 @@ def test_a_config_asks_for_it(tmp_path):
     assert {'mIoU', 'loss', 'decode.loss_ce'} <= set(scores)
 
     cfg.evaluation.loss = 'yes'
-    with pytest.raises(ValueError, match="evaluation.loss is 'yes', expected True or False"):
+    with pytest.raises(ValueError, match="evaluation: loss is 'yes', expected True or False"):
         evaluation_of(model, cfg)
     cfg.evaluation.loss = True
     cfg.data.val.pipeline[1].flip = True
