@@ -53,7 +53,7 @@ class PascalContextDataset(CustomDataset):
 
     def __init__(
         self,
-        split: File,
+        split: File | None,  # None is told what it misses
         img_suffix: str | Sequence[str] = '.jpg',
         seg_map_suffix: str = '.png',
         reduce_zero_label: bool = False,
@@ -109,7 +109,7 @@ class PascalContextDataset59(CustomDataset):
 
     def __init__(
         self,
-        split: File,
+        split: File | None,  # None is told what it misses
         img_suffix: str | Sequence[str] = '.jpg',
         seg_map_suffix: str = '.png',
         reduce_zero_label: bool = True,

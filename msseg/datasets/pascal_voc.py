@@ -42,7 +42,7 @@ class PascalVOCDataset(CustomDataset):
 
     def __init__(
         self,
-        split: File,
+        split: File | None,  # None is told what it misses
         img_suffix: str | Sequence[str] = '.jpg',
         seg_map_suffix: str = '.png',
         **kwargs: Any,

@@ -210,7 +210,7 @@ def test_windows_cover_the_image_and_stay_inside(size, crop, stride):
         ({'mode': 'slide', 'crop_size': (8, 8), 'stride': (0, 4)}, r'stride is \(0, 4\)'),
         ({'mode': 'slide', 'crop_size': (8, 8), 'stride': (8, 9)}, r'stride is \(8, 9\), larger'),
         ({'mode': 'slide', 'crop_size': 8, 'stride': 9, 'merge': 'exp_logits'}, 'larger than crop'),
-        ({'crop_size': (8, float('inf'))}, r'crop_size is \(8, inf\), expected 2 values'),
+        ({'crop_size': (8, float('inf'))}, r'crop_size is \(8, inf\), expected \(h, w\)'),
         ({'mode': 'slide', 'crop_size': True, 'stride': 1}, 'crop_size is True'),
     ],
 )
