@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from msseg.config.config_dict import ConfigDict
-from msseg.config.limits import MAX_BYTES, MAX_DEPTH, count_values, find_double
+from msseg.config.limits import MAX_BYTES, MAX_DEPTH, MAX_VALUES, count_values, find_double
 from msseg.config.provenance import display_file
 from msseg.config.python_reader import BASE_KEY, read_python
 from msseg.config.variables import BaseVariables
@@ -34,7 +34,7 @@ class _YamlLoader(yaml.SafeLoader):
 
     def __init__(self, stream: str) -> None:
         super().__init__(stream)
-        self._depth = 0
+        self._depth = self._merged = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
         """Return a node; PyYAML takes a time that grows with the square of the depth."""
@@ -45,14 +45,22 @@ class _YamlLoader(yaml.SafeLoader):
         self._depth -= 1
         return node
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
-        """Return a dict; of a key that stands twice, PyYAML would silently take the last."""
+    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+        """Return a node; of a key that stands twice, PyYAML would silently take the last."""
+        node = super().compose_mapping_node(anchor)
         scalars = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         if (place := find_double([(key.tag, key.value) for key in scalars])) is not None:
             line = scalars[place].start_mark.line + 1
             problem = f'the key {scalars[place].value!r} stands twice (line {line})'
             raise yaml.MarkedYAMLError(problem=problem)
-        return super().construct_mapping(node, deep)
+        return node
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        """Copy what merge keys name into a node; a few lines may ask for millions of copies."""
+        super().flatten_mapping(node)
+        self._merged += len(node.value)
+        if self._merged > MAX_VALUES:
+            raise yaml.MarkedYAMLError(problem=f'its merge keys copy over {MAX_VALUES:,} values')
 
     def tuple(self, node: yaml.SequenceNode) -> tuple:
         """Return the elements of a sequence."""

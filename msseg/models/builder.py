@@ -9,6 +9,7 @@ from mindspore import nn
 from msseg.models.layers.init_cfg import apply_init_cfg
 from msseg.registry import Registry
 from msseg.utils.renamed_methods import check_cell, check_sampler
+from msseg.utils.shown import shown
 
 BACKBONES = Registry('backbone', check_cell)
 NECKS = Registry('neck', check_cell)
@@ -59,6 +60,8 @@ def _initialised(part: nn.Cell) -> nn.Cell:
 
 
 def _with_own_weights(part: nn.Cell) -> nn.Cell:
+    if not isinstance(part, nn.Cell):
+        raise TypeError(f"model: a 'type' made {shown(part)}, expected a mindspore.nn.Cell")
     # what a part of a user's own does after init_cfg, as in MMSegmentation
     if hasattr(part, 'init_weights'):
         part.init_weights()

@@ -35,9 +35,14 @@ def shown(value: Any, limit: int = _LIMIT) -> str:
 
 
 def shorten(text: str, limit: int) -> str:
-    """Return a text on one line, its middle left out when it is long, controls as escapes."""
+    """Return a text on one line, its middle left out when it is long, controls as escapes.
+
+    The name of an environment variable stands in place of its text where that may be secret.
+    """
     if len(text) > 20 * limit:
         text = text[: 10 * limit] + text[-10 * limit :]
+    for secret, name in _secrets().items():
+        text = text.replace(secret, f'<{name}>')
     text = escape_controls(' '.join(text.split()))
     if len(text) <= limit:
         return text
@@ -52,12 +57,8 @@ def escape_controls(text: str) -> str:
 
 
 def holds_secret(value: Any) -> bool:
-    """Whether a text in a value is that of an environment variable such as ``WANDB_API_KEY``."""
-    secrets = {
-        text
-        for name, text in os.environ.items()
-        if len(text) >= _SHORTEST_SECRET and _SECRET.search(name)
-    }
+    """Whether a text in a value has that of an environment variable such as ``WANDB_API_KEY``."""
+    secrets = _secrets()
     values = [value]
     while values:
         value = values.pop()
@@ -65,9 +66,18 @@ def holds_secret(value: Any) -> bool:
             values += value
         elif isinstance(value, dict):
             values += value.values()
-        elif isinstance(value, str) and value in secrets:
+        elif isinstance(value, str) and any(secret in value for secret in secrets):
             return True
     return False
+
+
+def _secrets() -> dict[str, str]:
+    """Return the texts of environment variables that are likely to be secret, and their names."""
+    return {
+        text: name
+        for name, text in os.environ.items()
+        if len(text) >= _SHORTEST_SECRET and _SECRET.search(name) and not os.path.exists(text)
+    }
 
 
 def is_environment(value: Any) -> bool:

@@ -59,10 +59,7 @@ def describe_failure(error: BaseException, filename: str | None = None) -> str:
             names file and line of the user's own code, or else where the error was raised.
     """
     frames = traceback.extract_tb(error.__traceback__)
-    try:
-        message = str(error)
-    except Exception as failure:  # its __str__ is the user's, too
-        message = f'(its message cannot be shown: {type(failure).__name__})'
+    message = message_of(error)
     if filename is not None:
         lines = [frame.lineno for frame in frames if frame.filename == filename]
         where = f', line {lines[-1]}' if lines else ''
@@ -73,6 +70,16 @@ def describe_failure(error: BaseException, filename: str | None = None) -> str:
     message = message.partition(_BELOW_MESSAGE)[0].strip()
     end = '; it must not end the program' if isinstance(error, SystemExit) else ''
     return f'{where}: {type(error).__name__}{": " if message else ""}{message}{end}'
+
+
+def message_of(error: BaseException) -> str:
+    """Return an exception's message, also when its ``__str__``, which is the user's, fails."""
+    try:
+        return str(error)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as failure:  # it may raise, or end the program, as it likes
+        return f'(its message cannot be shown: {type(failure).__name__})'
 
 
 def describe_error(error: Exception) -> str | None:
@@ -86,7 +93,7 @@ def describe_error(error: Exception) -> str | None:
     frames = traceback.extract_tb(error.__traceback__)[1:]  # without the caller's
     if not any(Path(frame.filename).is_relative_to(_PACKAGE) for frame in frames):
         return None
-    text = str(error)
+    text = message_of(error)
     is_of_graph = any(marker in text for marker in _GRAPH_MARKERS)
     place = _own_place(error, text)
     if place is None:
@@ -132,7 +139,7 @@ def _places(error: BaseException, text: str) -> list[tuple[str, str]]:
     frames = traceback.extract_tb(error.__traceback__)
     places = [(frame.filename, str(frame.lineno)) for frame in frames]
     # that of a loader worker comes as text
-    places += _IN_PYTHON.findall(str(error.__cause__ or ''))
+    places += _IN_PYTHON.findall(message_of(error.__cause__) if error.__cause__ else '')
     if places and _is_library(places[-1][0]):
         places += _reported_places(text)
     return places

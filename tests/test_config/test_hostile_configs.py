@@ -21,6 +21,11 @@ BOMB = 'a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]\n' + ''.join(
 )
 
 
+MERGE_BOMB = 'a0: &a0 {x: 1}\n' + ''.join(
+    f'a{i}: &a{i} {{<<: [{", ".join([f"*a{i - 1}"] * 9)}]}}\n' for i in range(1, 10)
+)
+
+
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
@@ -73,6 +78,8 @@ def test_python_configs(load, text, message):
         ('x.yaml', '_base_: "\\0"', 'base file'),
         ('x.yaml', 'a:\n  lr: 1\n  lr: 2', r"no YAML: the key 'lr' stands twice \(line 3\)"),
         ('x.json', '{"a": {"lr": 1, "lr": 2}}', "no JSON: the key 'lr' stands twice"),
+        ('x.yaml', MERGE_BOMB, 'no YAML: its merge keys copy over 1,000,000 values'),
+        ('x.yaml', 'x: &x {a: 1}\ny: {<<: *x, <<: *x}', "no YAML: the key '<<' stands twice"),
     ],
 )
 def test_json_and_yaml_configs(write, name, text, message):
@@ -80,6 +87,12 @@ def test_json_and_yaml_configs(write, name, text, message):
     with pytest.raises((ValueError, OSError), match=rf'x\.(json|yaml).*{message}'):
         Config.fromfile(write(name, text))
     assert time.monotonic() - start < 20
+
+
+def test_a_key_may_override_one_that_a_merge_key_brings(write):
+    text = 'y: &y {lr: 1}\nq: {x: &x {<<: *y, lr: 5}}\nz: {<<: *x}'
+    values = Config.fromfile(write('x.yaml', text))
+    assert values.q.x == values.z == {'lr': 5}
 
 
 def test_bases_that_double_are_read_once_each(write):
@@ -165,7 +178,7 @@ def test_secrets_of_the_environment_are_not_written(write, monkeypatch):
     monkeypatch.setenv('WANDB_API_KEY', 'the secret')
     text = (
         "import os\nkey = os.environ['WANDB_API_KEY']\nsome = [dict(a=key)]\n"
-        "plain = 'the secrets'\n"
+        "plain = 'no secret'\nheader = 'Bearer ' + key\nall_of_it = str(os.environ)\n"
         "found = {k: v for k, v in os.environ.items() if 'API' in k}"
     )
     assert set(load_config(write('config.py', text))) == {'plain'}

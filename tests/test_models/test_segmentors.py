@@ -69,6 +69,18 @@ def test_init_weights_of_a_model_is_called_once_it_is_built():
     assert Mine.calls == 1
 
 
+@pytest.mark.parametrize('part', ['model', 'backbone', 'decode_head', 'neck'])
+def test_a_type_that_makes_no_cell_is_refused(part):
+    def make(**_):
+        return 'of a function'
+
+    config = (
+        encoder_decoder(type=make) if part == 'model' else encoder_decoder(**{part: {'type': make}})
+    )
+    with pytest.raises(TypeError, match=r"made 'of a function', expected a mindspore\.nn\.Cell"):
+        build_segmentor(config)
+
+
 def test_auxiliary_heads_train_but_do_not_predict():
     model = build_segmentor(
         encoder_decoder(auxiliary_head=[FCN, dict(FCN, in_channels=4, in_index=0)])

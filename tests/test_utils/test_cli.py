@@ -117,6 +117,10 @@ def test_values_are_shown_short_and_the_environment_never(monkeypatch):
     monkeypatch.setenv('TOKEN', 'the secret')
     for value in (os.environ, dict(os.environ), {'a': [{**os.environ, 'b': 1}]}):
         assert 'secret' not in shown(value) and '<the environment>' in shown(value)
+    assert one_line(ValueError('lr is the secret')) == 'lr is <TOKEN>'
+    assert shown({'Bearer the secret': 1}) == "{'Bearer <TOKEN>': 1}"
+    monkeypatch.setenv('TOKEN', os.getcwd())  # the folder of a key, say
+    assert shown(os.getcwd()) == repr(os.getcwd())
     assert shown({'a': [1, 2.5, None, 'x']}) == "{'a': [1, 2.5, None, 'x']}"
     assert len(shown(list(range(10**6)))) <= 200 and len(shown('x' * 10**6)) <= 200
     assert shown(10**5000) == '<a whole number of 16610 bits>'

@@ -8,6 +8,7 @@ import mindspore as ms
 import numpy as np
 import pytest
 
+from msseg.config import Config
 from msseg.datasets.pipelines import Compose
 from msseg.datasets.transport import pack_error, raise_packed
 from msseg.utils.cli import run_main
@@ -82,6 +83,16 @@ def test_error_in_python_names_file_and_line(parts, tmp_path, monkeypatch):
 def test_message_of_a_users_own_stays_as_it_is(parts):
     assert describe_error(caught(parts.refuse, 1)) is None
     assert 'my_parts.py, line 11' in describe_error(caught(parts.add, 1))
+
+
+def test_an_error_whose_message_fails_is_described_all_the_same(tmp_path, capsys):
+    path = tmp_path / 'config.py'
+    path.write_text('class E(Exception):\n def __str__(self):\n  raise SystemExit\nraise E\n')
+    with pytest.raises(SystemExit) as end:
+        run_main(lambda: Config.fromfile(path))
+    assert end.value.code == 1
+    line = f'error: {path}, line 4: E: (its message cannot be shown: SystemExit)\n'
+    assert capsys.readouterr().err == line
 
 
 def test_error_in_a_loader_worker_names_file_and_line(parts):
