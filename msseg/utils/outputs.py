@@ -93,6 +93,15 @@ def _same_on_disk(name: str) -> str:
     return unicodedata.normalize('NFC', name).casefold()
 
 
+def is_own_picture(path: str | Path) -> bool:
+    """Return whether a file is a PNG that msseg has written; False when it cannot be read."""
+    path = Path(path)
+    try:
+        return path.suffix.lower() == '.png' and path.stat().st_size > 0 and _is_own(path)
+    except OSError:
+        return False
+
+
 class Outputs:
     """Gives out the paths of a run's results, or refuses them before anything is computed.
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from msseg.utils.outputs import unique_names
+from msseg.utils.logging import get_logger
+from msseg.utils.outputs import is_own_picture, unique_names
 
 LABELS, OVERLAYS, PROBABILITIES = 'labels', 'overlays', 'probabilities'
 IMAGE_SUFFIXES = frozenset(
@@ -50,7 +51,8 @@ def find_inputs(arguments: Sequence[str | Path], without: str | Path | None = No
         arguments: Files; folders, searched to any depth; patterns with ``*``, ``?``, ``[…]`` or
             ``**``, for a shell that leaves them alone.
         without: The folder for results, whose images are left out, unless they are named one by
-            one; where it holds the arguments, only its folders of earlier results are.
+            one; where it holds the arguments, only its folders of earlier results are. PNG files
+            that msseg has written are left out of any folder or pattern, with a warning.
 
     Returns:
         Each file once, in the order of the arguments, those of a folder or pattern sorted. Names
@@ -61,7 +63,7 @@ def find_inputs(arguments: Sequence[str | Path], without: str | Path | None = No
         FileNotFoundError: An argument names nothing, or a folder holds no image.
     """
     files: dict[Path, None] = {}
-    roots = []
+    roots, own = [], []
     for argument in arguments:
         root, found = _expand(str(argument))
         roots.append(root)
@@ -69,8 +71,18 @@ def find_inputs(arguments: Sequence[str | Path], without: str | Path | None = No
         for path in found:
             path = Path(os.path.abspath(path))
             is_asked_for = str(path) == os.path.abspath(argument)
-            if is_asked_for or left_out.isdisjoint(path.parents):
+            if not is_asked_for and not left_out.isdisjoint(path.parents):
+                continue
+            if not is_asked_for and path not in files and is_own_picture(path):
+                own.append(path)
+            else:
                 files[path] = None
+    if own:
+        get_logger().warning(
+            'left out: %s, written by msseg%s; name such a file by itself to label it',
+            own[0],
+            f', and {len(own) - 1} more like it' if own[1:] else '',
+        )
     if not files:
         raise FileNotFoundError(
             f'there is no image or video in {", ".join(map(str, arguments)) or "nothing"}'

@@ -1,6 +1,12 @@
+import logging
+import shutil
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from msseg.apis.prediction.inputs import find_inputs
+from msseg.datasets.result_files import write_label_file
 
 
 @pytest.fixture
@@ -68,6 +74,21 @@ def test_earlier_results_are_left_out_unless_asked_for(files):
     files('in/a.png', 'in/out/labels/a.png')
     assert names_of('in', without='in/out') == {'a.png': 'a'}
     assert [i.name for i in find_inputs(['in/out/labels/a.png'], without='in/out')] == ['a']
+
+
+def test_results_of_other_runs_are_left_out_with_a_warning_unless_asked_for(files, caplog):
+    files('in/a.png', 'in/old/labels/notes.txt')
+    written = Path('in/old/labels/a.png')
+    write_label_file(written, np.zeros((2, 2), np.uint8))
+    shutil.copy(written, 'in/old/labels/b.png')
+    with caplog.at_level(logging.WARNING):
+        assert [i.name for i in find_inputs(['in'], without='in')] == ['a']
+        assert [i.name for i in find_inputs(['in/**/*.png'], without='out')] == ['a']
+    message = caplog.records[0].getMessage()
+    assert str(written) in message and 'and 1 more like it' in message
+    caplog.clear()
+    assert [i.name for i in find_inputs([written], without='out')] == ['a']
+    assert caplog.records == []
 
 
 def test_files_of_other_suffixes_are_tried_when_named(files):
