@@ -79,9 +79,15 @@ def write_resolved_config(cfg: Config, folder: Path, timestamp: str) -> Path:
 
 
 def check_start(cfg: Config, folder: Path) -> None:
-    """Raise ValueError when the run would replace the checkpoint that it starts from."""
+    """Look at what a run from the beginning would replace; warn of checkpoints of another run.
+
+    Raises:
+        ValueError: It would replace the checkpoint that it starts from.
+    """
     source = cfg.get('load_from')
     out_dir = (cfg.get('checkpoint_config') or {}).get('out_dir') or folder
+    if get_rank() == 0 and Path(out_dir).is_dir():
+        _warn_of_earlier_run(Path(out_dir))
     if not isinstance(source, (str, Path)) or not _SAVED_BY_RUNS.fullmatch(Path(source).name):
         return
     if Path(source).is_file() and Path(source).resolve().parent in (
@@ -91,6 +97,19 @@ def check_start(cfg: Config, folder: Path) -> None:
         raise ValueError(
             f'load_from is {str(source)!r}, which this run would replace with a checkpoint of its '
             'own: choose another --work-dir, or go on with that run by --resume-from'
+        )
+
+
+def _warn_of_earlier_run(folder: Path) -> None:
+    earlier = [path for path in folder.iterdir() if _SAVED_BY_RUNS.fullmatch(path.name)]
+    if earlier:
+        get_logger().warning(
+            '%s holds checkpoints of an earlier run (%s%s), and those of the same name will be '
+            'replaced: to keep them stop now and choose another --work-dir, or go on with that '
+            'run by --auto-resume',
+            folder,
+            min(path.name for path in earlier),
+            f' and {len(earlier) - 1} more' if earlier[1:] else '',
         )
 
 

@@ -174,3 +174,19 @@ def test_the_checkpoint_to_start_from_is_not_replaced(tmp_path):
         with pytest.raises(ValueError, match=r'load_from is .*would replace'):
             check_start(cfg, tmp_path / 'new')
         del cfg.checkpoint_config
+
+
+def test_a_run_from_the_beginning_warns_of_checkpoints_it_may_replace(tmp_path, caplog):
+    cfg = config(tmp_path / 'mine.py')
+    run = tmp_path / 'run'
+    run.mkdir()
+    (run / 'weights.ckpt').touch()
+    check_start(cfg, run)
+    assert caplog.records == []
+    for name in ('iter_4.ckpt', 'best_mIoU_iter_4.ckpt'):
+        (run / name).touch()
+    with caplog.at_level(logging.WARNING):
+        check_start(cfg, run)
+    (record,) = caplog.records
+    message = record.getMessage()
+    assert '(best_mIoU_iter_4.ckpt and 1 more)' in message and '--auto-resume' in message
