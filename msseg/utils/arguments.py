@@ -67,7 +67,8 @@ class Range(Bounds):
 
     def describe(self, what: str) -> str:
         has_low = self.low > -_LARGEST
-        has_high = self.high < _LARGEST and self.high != _INT32
+        # a count says nothing of the largest whole number
+        has_high = self.high < _LARGEST and (self.high != _INT32 or self.low < 0)
         if has_low and has_high and not self.above and not self.below:
             return f'{what} from {self.low} to {self.high}'
         low = f'{"above" if self.above else "of at least"} {self.low}' if has_low else ''

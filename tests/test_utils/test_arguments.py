@@ -11,6 +11,7 @@ import pytest
 from msseg.utils.arguments import (
     ArgumentError,
     Channels,
+    Int32,
     Length,
     Positive,
     Probability,
@@ -57,6 +58,7 @@ def test_what_fits_a_hint(hint, right, wrong):
         (Probability, 'a number from 0 to 1'),
         (Positive, 'a number above 0'),
         (Annotated[float, Range(0, 1, below=True)], 'a number of at least 0 and below 1'),
+        (Int32, 'a whole number from -2147483648 to 2147483647'),
         (Size | None, '(h, w), 2 values, each a whole number from 1 to 1048576, or None'),
         (Literal['a', 'b'], "one of ['a', 'b']"),
         (Annotated[Sequence[float], Length()], 'a list, each a number, not empty'),

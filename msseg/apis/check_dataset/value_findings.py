@@ -130,8 +130,9 @@ def _find_white(labels: Mapping[str, LabelScan], rules: LabelRules) -> set[str]:
     others = [values for values in plain.values() if not values <= {0, _WHITE}]
     if any(_WHITE in values for values in others):
         return set()
-    if not others:
-        return {path for path, values in plain.items() if _WHITE in values}
+    if not others:  # all of 255 and nothing else tells nothing of what it means
+        has_zero = any(0 in values for values in plain.values())
+        return {path for path, values in plain.items() if _WHITE in values and has_zero}
     return {path for path, values in plain.items() if values == {0, _WHITE}}
 
 

@@ -70,6 +70,7 @@ CASES = {
     'a class stored as the ignore_index': (
         lambda x: np.where(x, x, 255).astype(np.uint8), {}, ("class 0 'ground'", '{255: 0}'),
     ),
+    'all of 255': (lambda x: x * 0 + 255, {}, ('all-ignored', 'holds 255 only', 'label_map')),
     'all ignored': (lambda x: x * 0 + 7, {'ignore_index': 7}, ('all-ignored', 'holds 7 only')),
     'colours': (
         lambda x: np.stack([x * 200, x * 0, x * 0], -1), {}, ('RGB label', '(200, 0, 0)'),
