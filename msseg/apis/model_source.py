@@ -13,6 +13,7 @@ from msseg.config.literals import read_literals
 from msseg.config.provenance import set_file
 from msseg.config.reader import FORMATS
 from msseg.runner.find_checkpoint import load_meta, resolve_checkpoint
+from msseg.utils.shown import shown
 from msseg.utils.upstream_names import refuse_1x
 
 
@@ -110,6 +111,8 @@ def stored_config(path: Path, cfg_options: Mapping[str, Any] | None = None) -> C
     custom = cfg.get('custom_imports') or {}
     names = custom.get('imports') if isinstance(custom, Mapping) else custom
     names = [names] if isinstance(names, str) else names or []
+    if not isinstance(names, (list, tuple)):
+        raise ValueError(f'{where}: custom_imports is {shown(names)}, expected names of modules')
     missing = [name for name in names if str(name) not in sys.modules]
     if missing:
         raise ValueError(

@@ -38,7 +38,8 @@ def read_literals(
     try:
         body = ast.parse(text).body
     except SyntaxError as error:
-        raise ValueError(f'{where}, line {error.lineno}: {error.msg}') from error
+        line = '' if error.lineno is None else f', line {error.lineno}'
+        raise ValueError(f'{where}{line}: {error.msg}') from error
     except (ValueError, RecursionError, MemoryError) as error:
         raise ValueError(f'{where} cannot be read: {error or "it is nested too deeply"}') from error
     reader = _Reader(where, other)

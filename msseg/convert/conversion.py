@@ -205,5 +205,6 @@ def _as_float32(array: np.ndarray, shift: np.ndarray | None) -> np.ndarray:
             raise ValueError(f'a bias of shape {shift.shape} precedes a norm of {array.shape}')
         array = array.astype(np.float64) - shift.astype(np.float64)
     if np.issubdtype(array.dtype, np.floating):
-        return array.astype(np.float32, copy=False)
+        with np.errstate(over='ignore'):  # loading warns of infinite values
+            return array.astype(np.float32, copy=False)
     return array

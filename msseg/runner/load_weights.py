@@ -55,6 +55,7 @@ def load_weights(
         # A tensor of its own: MindSpore may share memory with the array.
         parameters[name].set_data(ms.Tensor(np.array(array), parameters[name].dtype))
     _report(conversion, checkpoint)
+    _warn_of_no_numbers(conversion, checkpoint)
     afresh = [name for name in parameters if name not in wanted]
     if afresh and not checkpoint.is_foreign:
         get_logger().info('not in the file, start afresh: %s', ', '.join(afresh))
@@ -131,6 +132,24 @@ def _report(conversion: Conversion, checkpoint: Checkpoint) -> None:
         if entries:
             more = f' and {len(entries) - len(names)} more' if len(entries) > len(names) else ''
             logger.warning('%s: %s%s', what, ', '.join(names), more)
+
+
+def _warn_of_no_numbers(conversion: Conversion, checkpoint: Checkpoint) -> None:
+    weights = conversion.weights
+    names = [
+        name
+        for name, array in weights.items()
+        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all()
+    ]
+    if names:
+        get_logger().warning(
+            '%s: %d of %d weights have NaN or infinite values, the first is %s: the predictions '
+            'will be wrong; use an earlier checkpoint',
+            checkpoint.path,
+            len(names),
+            len(weights),
+            names[0],
+        )
 
 
 def _report_mismatch(entry: Entry) -> None:

@@ -118,6 +118,12 @@ def test_modules_that_the_caller_has_imported_are_there(save, monkeypatch):
     assert 'custom_imports' not in cfg
 
 
+@pytest.mark.parametrize('value', ['5', 'dict(imports=5)', 'dict(imports=dict(a=1))'])
+def test_imports_of_a_wrong_kind_are_told(save, value):
+    with pytest.raises(ValueError, match=r'the config in .*: custom_imports is .*, expected names'):
+        stored_config(save(config=f'{MODEL}custom_imports = {value}\n'))
+
+
 def test_neither_is_an_error(tmp_path):
     with pytest.raises(TypeError, match='neither a config nor a checkpoint'):
         find_model(None)

@@ -96,6 +96,22 @@ def test_other_mismatches_are_named(tmp_path, said):
     assert message in said.messages
 
 
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+def test_weights_that_are_no_numbers_are_warned_of(tmp_path, said, value):
+    model = Segmentor()
+    weights = values_of(model)
+    weights['decode_head.1.conv_seg.bias'][2] = value
+    for name, text in (('spoilt', '1 of 14 weights have NaN or infinite values'), ('good', '')):
+        said.clear()
+        save_weights(tmp_path / f'{name}.ckpt', weights, {})
+        load_weights(model, load_checkpoint(tmp_path / f'{name}.ckpt'))
+        warnings = [r.getMessage() for r in said.records if r.levelname == 'WARNING']
+        assert [text in line and 'decode_head.1.conv_seg.bias' in line for line in warnings] == (
+            [True] if text else []
+        )
+        weights['decode_head.1.conv_seg.bias'][2] = 0
+
+
 def test_pytorchs_file_is_converted_and_the_table_says_so(tmp_path, said):
     model = Segmentor()
     load_weights(model, torch_file(tmp_path / 'a.pth', TORCH), strict=False)
