@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 
 from msseg.apis.fonts import drawable_names, fonts_for
 from msseg.apis.page.matrix import MOST_NUMBERS, row_shares
+from msseg.apis.results import archive_names
 from msseg.apis.visualize import write_figure
 from msseg.datasets import CustomDataset, check_labels
-from msseg.datasets.result_files import outputs_of, sample_names
+from msseg.datasets.result_files import outputs_of
 from msseg.evaluation import confusion_matrix
 from msseg.utils.progress_bar import progress_bar
 
@@ -52,7 +53,7 @@ def count_confusions(dataset: CustomDataset, archive: str | Path) -> np.ndarray:
             f'{archive}: this is no archive of label maps: give what tools/test.py --out wrote'
         ) from error
     with maps:
-        wanted = sample_names(dataset)
+        wanted = archive_names(dataset)
         missing = [index for index, name in enumerate(wanted) if name not in names]
         if missing:
             filename = dataset.img_infos[missing[0]]['filename']

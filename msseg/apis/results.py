@@ -95,8 +95,14 @@ class LabelFiles:
         self.dataset.format_results([labels], str(self.folder), [sample.index])
 
 
+def archive_names(dataset: CustomDataset) -> list[str]:
+    """Return `sample_names` as a zip archive takes them: bytes that are no UTF-8 as escapes."""
+    names = sample_names(dataset)
+    return [name.encode(errors='backslashreplace').decode() for name in names]
+
+
 class LabelArchive:
-    """Collects all label maps in one .npz file, under the names that `sample_names` gives.
+    """Collects all label maps in one .npz file, under the names of `archive_names`.
 
     The file appears under its name when all is written, or not at all. Of several processes each
     collects its own, and rank 0 puts them together in the order of the data set.
@@ -112,7 +118,7 @@ class LabelArchive:
 
     def __init__(self, path: str | Path, dataset: CustomDataset, outputs: Outputs) -> None:
         self.path = outputs.file(path, '--out')
-        self.names = sample_names(dataset)
+        self.names = archive_names(dataset)
         self.job = broadcast_object(os.getpid())
         self.temporary = self._part(get_rank())
 

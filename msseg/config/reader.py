@@ -17,6 +17,7 @@ from msseg.config.provenance import display_file
 from msseg.config.python_reader import BASE_KEY, read_python
 from msseg.config.variables import BaseVariables
 from msseg.utils.cli import CONFIG_ENDINGS
+from msseg.utils.regular_file import check_regular
 from msseg.utils.suggest import did_you_mean
 from msseg.utils.text_file import read_user_text
 
@@ -89,7 +90,9 @@ def read_text(filename: str, wanted_by: str | None = None) -> str:
     by = f'{wanted_by}: the base file ' if wanted_by else 'config file '
     if os.path.isdir(filename):
         raise FileNotFoundError(f'{by}{filename!r} is a folder, expected a file')
-    if not os.path.isfile(filename):
+    if os.path.exists(filename):
+        check_regular(filename)
+    else:
         folder, name = os.path.split(filename)
         siblings = os.listdir(folder or '.') if os.path.isdir(folder or '.') else []
         hint = did_you_mean(name, siblings)

@@ -134,7 +134,9 @@ def _describe_missing(path: Path, work_dirs: Sequence[str | Path]) -> str:
             return f'{text}. Did you mean {str(Path(folder) / path)!r}?'
     if not path.parent.is_dir():
         return f'{text}: the folder {str(path.parent)!r} does not exist'
-    names = [each.name for each in path.parent.iterdir() if each.suffix in _WEIGHTS]
+    names = [
+        each.name for each in path.parent.iterdir() if each.suffix in _WEIGHTS and each != path
+    ]
     if near := nearest(path.name, [*names, *(_WHAT if names else ())], 3):
         return f'{text}. Did you mean {" or ".join(map(repr, near))}?'
     return f'{text}{_list_checkpoints([path.parent])}'

@@ -65,9 +65,9 @@ def temporary_path(path: Path, ending: str) -> Path:
 
 
 def atomic_write_text(path: str | Path, text: str) -> None:
-    """Write a small text file atomically."""
+    """Write a small text file atomically; what UTF-8 lacks (bytes of file names) is escaped."""
     with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding='utf-8')
+        temporary.write_text(text, encoding='utf-8', errors='backslashreplace')
 
 
 def remove_abandoned(folder: str | Path) -> list[Path]:

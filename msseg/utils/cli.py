@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -140,6 +141,9 @@ def run_main(main: Callable[[], object]) -> None:
     if not is_debugging:
         for variable, level in _QUIET.items():
             os.environ.setdefault(variable, level)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files may be no UTF-8
+            stream.reconfigure(errors='backslashreplace')
     try:
         main()
     except Exception as error:

@@ -23,7 +23,7 @@ class PatientFileHandler(logging.FileHandler):
     """
 
     def __init__(self, path: str | Path) -> None:
-        super().__init__(path, encoding='utf-8')
+        super().__init__(path, encoding='utf-8', errors='backslashreplace')
         self._error: OSError | None = None
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -18,7 +18,7 @@ def say(text: str, stream: int = STDOUT) -> None:
         text: What to write.
         stream: The file descriptor.
     """
-    rest = f'{text}\n'.encode()
+    rest = f'{text}\n'.encode(errors='backslashreplace')
     with contextlib.suppress(OSError):
         while rest:
             rest = rest[os.write(stream, rest) :]

@@ -1,6 +1,7 @@
 """Results of a test: one for each image, below the folder that was named, over nothing else."""
 
 import csv
+import os
 from pathlib import Path
 
 import cv2
@@ -161,6 +162,18 @@ def test_each_image_finds_its_own_label_map_in_the_archive(dataset, tmp_path):
     )
     np.testing.assert_array_equal(matrix, expected)
     assert matrix[0, 1] == matrix[1, 0] == 0
+
+
+def test_names_that_are_no_utf_8_are_escaped(tmp_path):
+    for path in write_pair(tmp_path, 'n.png', 3):
+        path.rename(path.with_name(os.fsdecode(b'n\xff.png')))
+    dataset = build_dataset(
+        dict(OPTIONS, data_root=str(tmp_path), img_dir='images', ann_dir='labels')
+    )
+    with LabelArchive(tmp_path / 'out.npz', dataset, outputs_of(dataset)) as archive:
+        archive.add(*next(truths(dataset)))
+    assert np.load(tmp_path / 'out.npz').files == ['n\\udcff']
+    assert count_confusions(dataset, tmp_path / 'out.npz').sum() == 48
 
 
 def test_a_report_and_a_page_of_samples_keep_to_their_files(dataset, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import sys
 
 import pytest
@@ -65,6 +66,15 @@ def test_errors_in_a_config_name_file_and_line(load, text, error, message):
 def test_errors_in_json_and_yaml_name_the_file(write, name, text, message):
     with pytest.raises(ValueError, match=message):
         Config.fromfile(write(name, text))
+
+
+def test_a_pipe_in_place_of_a_config_is_named(load, tmp_path):
+    os.mkfifo(tmp_path / 'base.yaml')
+    os.mkfifo(tmp_path / 'pipe.py')
+    with pytest.raises(ValueError, match='pipe.py: is a named pipe, expected a file'):
+        Config.fromfile('pipe.py')
+    with pytest.raises(ValueError, match='base.yaml: is a named pipe, expected a file'):
+        load("_base_ = 'base.yaml'")
 
 
 def test_an_error_in_a_base_names_the_base(load):

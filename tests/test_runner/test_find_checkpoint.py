@@ -36,6 +36,13 @@ def spoil(path):
     path.write_bytes(path.read_bytes()[:-30])
 
 
+def test_a_pipe_is_not_what_was_meant(tmp_path):
+    os.mkfifo(tmp_path / 'iter_8.ckpt')
+    with pytest.raises(FileNotFoundError, match='is not a file') as error:
+        resolve_checkpoint(tmp_path / 'iter_8.ckpt')
+    assert 'Did you mean' not in str(error.value)
+
+
 def test_there_is_none(tmp_path):
     assert find_last_checkpoint(tmp_path / 'absent') is None
     assert find_last_checkpoint(tmp_path) is None

@@ -8,6 +8,7 @@ import pytest
 
 from msseg.utils.log_file import Console, PatientFile, PatientFileHandler
 from msseg.utils.logging import close_logging, setup_logging
+from msseg.utils.say import say
 
 
 @pytest.fixture
@@ -24,6 +25,15 @@ def write_limit():
 
 def messages(caplog):
     return [record.getMessage() for record in caplog.records]
+
+
+def test_names_that_are_no_utf_8_are_escaped(tmp_path, capfd):
+    handler = PatientFileHandler(tmp_path / 'a.log')
+    handler.emit(logging.makeLogRecord({'msg': 'a\udcff'}))
+    handler.close()
+    say('b\udcff')
+    assert (tmp_path / 'a.log').read_text() == 'a\\udcff\n'
+    assert capfd.readouterr().out == 'b\\udcff\n'
 
 
 def test_log_goes_on_when_the_disk_has_room_again(tmp_path, caplog, write_limit, capfd):

@@ -110,12 +110,14 @@ def writing_areas(areas: Path, sums: Path, classes: Sequence[str]) -> Iterator[A
     Raises:
         OSError: They cannot be written.
     """
-    with atomic_path(areas) as path, path.open('w', encoding='utf-8', newline='') as file:
+    # names of files may be no UTF-8
+    how = {'encoding': 'utf-8', 'errors': 'backslashreplace', 'newline': ''}
+    with atomic_path(areas) as path, path.open('w', **how) as file:
         writer = csv.writer(file, lineterminator='\n')
         writer.writerow(AREAS_HEAD.split(','))
         tables = AreaTables(classes, writer)
         yield tables
-    with atomic_path(sums) as path, path.open('w', encoding='utf-8', newline='') as file:
+    with atomic_path(sums) as path, path.open('w', **how) as file:
         writer = csv.writer(file, lineterminator='\n')
         writer.writerow(AREA_SUMS_HEAD.split(','))
         writer.writerows(tables.sums())

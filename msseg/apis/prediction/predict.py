@@ -40,6 +40,7 @@ from msseg.apis.visualize import OverlayStyle
 from msseg.utils.atomic import temporary_path
 from msseg.utils.outputs import Outputs
 from msseg.utils.progress_bar import progress_bar
+from msseg.utils.shown import shorten
 
 # Rows of an image, their labels, and uint8 probabilities (h, w, channels) if asked for.
 LabelledRows = tuple[slice, np.ndarray, np.ndarray | None]
@@ -111,7 +112,7 @@ def predict_files(
             try:
                 predictor.video(each) if each.is_video else predictor.image(each)
             except UnreadableInputError as error:
-                problems.append(' '.join(str(error).split()))
+                problems.append(shorten(str(error), 800))
             except OSError as error:
                 if error.errno != errno.ENAMETOOLONG:
                     raise

@@ -16,6 +16,7 @@ from msseg.utils.image_file import check_pixels
 from msseg.utils.image_header import read_header
 from msseg.utils.image_values import as_color_type
 from msseg.utils.regular_file import check_regular
+from msseg.utils.shown import shorten
 
 
 class UnreadableInputError(ValueError):
@@ -76,8 +77,10 @@ def reading(path: Path) -> Iterator[None]:
         raise
     except (ValueError, OSError, ImportError, RuntimeError, MemoryError, cv2.error) as error:
         # the system's own messages have the name last, ours first; MindSpore's have its stack
-        message = str(error).partition('\n')[0].strip() or type(error).__name__
-        said = message if str(path) in message else f'{path}: {message}'
+        name = shorten(str(path), 800)  # it may have line ends
+        text = str(error).replace(str(path), name)
+        message = text.partition('\n')[0].strip() or type(error).__name__
+        said = message if name in message else f'{name}: {message}'
         raise UnreadableInputError(said) from error
 
 

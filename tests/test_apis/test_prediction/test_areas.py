@@ -1,4 +1,5 @@
 import csv
+import os
 
 import cv2
 import numpy as np
@@ -87,6 +88,12 @@ def test_tables_have_a_line_for_each_image_and_class(tmp_path):
         ['1', 'cell, "round"', '2', '0.200000', '1', '1'],
         ['2', 'debris', '1', '0.100000', '1', '1'],
     ]
+
+
+def test_a_file_name_that_is_no_utf_8_is_escaped(tmp_path):
+    with writing_areas(tmp_path / 'a.csv', tmp_path / 'b.csv', ['cell']) as tables:
+        tables.add(os.fsdecode(b'\xff'), AreaCounter(1))
+    assert read(tmp_path / 'a.csv')[1][0] == '\\udcff'
 
 
 def test_an_error_leaves_no_table(tmp_path):

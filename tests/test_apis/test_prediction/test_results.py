@@ -12,6 +12,7 @@ from msseg.apis.prediction import PredictOptions, predict_files
 from msseg.apis.prediction.inputs import find_inputs
 from msseg.apis.prediction.png_rows import PngRows
 from msseg.apis.prediction.predict import prepare_folder
+from msseg.apis.prediction.raster import reading
 from msseg.utils.outputs import Outputs
 
 
@@ -113,6 +114,23 @@ def test_names_that_are_too_long_are_skipped(files, monkeypatch, capfd):
     assert len(os.listdir('out/labels')) == 2
     assert len(problems) == 2 and all('no file can be called' in line for line in problems)
     assert capfd.readouterr().err.count('skipped: ') == 2
+
+
+def test_lines_on_skipped_files_have_no_control_characters(files, monkeypatch, capfd):
+    files('in/a\n\x1b[31m.png')
+
+    class Predictor:
+        def __init__(self, model, out, options, areas):
+            pass
+
+        def image(self, each):
+            with reading(each.path):
+                raise ValueError(f'{each.path}: is damaged\nat its end')
+
+    monkeypatch.setattr('msseg.apis.prediction.predict._Predictor', Predictor)
+    (problem,) = predict_files(None, ['in'], 'out')
+    assert problem.endswith('/a \\x1b[31m.png: is damaged')
+    assert f'skipped: {problem}\n' in capfd.readouterr().err
 
 
 def test_predicting_again_replaces_results(files):
