@@ -189,6 +189,8 @@ def decode_image(
         img = _decode_with_cv2(data, path, COLOR_TYPES[color_type])
     else:
         img = _decode_with_pillow(data, path, color_type)
+    if is_unchanged and header is not None and header.channels == 2 and img.shape[2:] == (4,):
+        img = img[:, :, [0, 3]]  # OpenCV gives grey with opacity as colours with opacity
     if img.dtype.name not in _OPENCV_TYPES:
         img = img.astype(np.uint8 if img.dtype == bool else np.float32)
     return img if scale is None else scale(img)

@@ -14,6 +14,7 @@ from msseg.datasets.file_scan import scan_image, scan_label
 from msseg.datasets.pipelines import Compose, LoadImageFromFile
 from msseg.datasets.pipelines.label_file import read_label
 from msseg.utils.image_file import decode_image, is_whole, pixel_limit, read_bytes
+from msseg.utils.image_header import read_header
 from msseg.utils.image_size import rescaled_size, scaled_wh
 from msseg.utils.logging import is_first
 from msseg.utils.regular_file import check_regular
@@ -228,3 +229,13 @@ def test_damaged_files_load_or_are_refused_by_name(tmp_path, kind):
             else:
                 assert img.dtype == np.float32 and 0 not in img.shape
                 assert img.min() >= 0 and img.max() <= 255
+
+
+@pytest.mark.parametrize('backend', ['cv2', 'pillow'])
+def test_grey_with_opacity_has_as_many_channels_as_its_header_says(backend):
+    values = RNG.integers(0, 255, (5, 7, 2)).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(values).save(buffer, 'PNG')
+    data = buffer.getvalue()
+    assert read_header(data).channels == 2
+    np.testing.assert_array_equal(decode_image(data, 'a.png', 'unchanged', backend), values)
