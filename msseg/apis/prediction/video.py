@@ -38,6 +38,7 @@ class VideoFrames:
         self.path = path
         with reading(path):
             check_regular(path)
+            _check_name(path)
         self._capture = cv2.VideoCapture(str(path))
         width = int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH))
         height = int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
@@ -70,13 +71,24 @@ class VideoFrames:
             )
 
 
+def _check_name(path: Path) -> None:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:  # OpenCV 4.11 ends the process
+        raise ValueError(
+            f'{path}: OpenCV takes no video whose path is not UTF-8: rename it'
+        ) from error
+
+
 @contextmanager
 def writing_video(path: Path, size: tuple[int, int], fps: float) -> Iterator[cv2.VideoWriter]:
     """Yield a writer of an MP4 file, which is there when the block succeeds.
 
     Raises:
         OSError: It cannot be written.
+        ValueError: Its name is no UTF-8.
     """
+    _check_name(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
         fourcc = cv2.VideoWriter_fourcc(*_CODEC)

@@ -13,6 +13,7 @@ from msseg.apis.prediction.inputs import find_inputs
 from msseg.apis.prediction.png_rows import PngRows
 from msseg.apis.prediction.predict import prepare_folder
 from msseg.apis.prediction.raster import reading
+from msseg.apis.prediction.video import VideoFrames, writing_video
 from msseg.utils.outputs import Outputs
 
 
@@ -131,6 +132,24 @@ def test_lines_on_skipped_files_have_no_control_characters(files, monkeypatch, c
     (problem,) = predict_files(None, ['in'], 'out')
     assert problem.endswith('/a \\x1b[31m.png: is damaged')
     assert f'skipped: {problem}\n' in capfd.readouterr().err
+
+
+def test_a_video_whose_name_is_no_utf_8_is_skipped(files, monkeypatch):
+    files(os.fsdecode(b'in/\xff.mp4'))
+
+    class Predictor:
+        def __init__(self, model, out, options, areas):
+            pass
+
+        def video(self, each):
+            VideoFrames(each.path)
+
+    monkeypatch.setattr('msseg.apis.prediction.predict._Predictor', Predictor)
+    (problem,) = predict_files(None, ['in'], 'out')
+    assert problem.endswith(r'\udcff.mp4: OpenCV takes no video whose path is not UTF-8: rename it')
+    video = writing_video(Path(os.fsdecode(b'\xff.mp4')), (8, 8), 5.0)
+    with pytest.raises(ValueError, match='whose path is not UTF-8'), video:
+        pass
 
 
 def test_predicting_again_replaces_results(files):
