@@ -56,7 +56,7 @@ def draw_runs(
         KeyError: No run has such a value.
         ValueError, OSError: See `Outputs.file`.
     """
-    Outputs(logs.values()).file(out, '--out')
+    Outputs(logs.values()).file(out, '--out', '.png')
     read = {name: read_log(path) for name, path in logs.items()}
     _check_keys(read, score, keys)
     names = drawable_names(list(logs), 'run')

@@ -25,7 +25,7 @@ _UNKNOWN = '0.93'  # grey
 
 def check_out(out: str | Path, dataset: CustomDataset, *inputs: str | Path) -> None:
     """Raise ValueError or OSError when the picture would replace a folder or an input."""
-    outputs_of(dataset, *inputs).file(out, '--out')
+    outputs_of(dataset, *inputs).file(out, '--out', '.png')
 
 
 def count_confusions(dataset: CustomDataset, archive: str | Path) -> np.ndarray:

@@ -53,7 +53,7 @@ def convert_checkpoint(
     outputs = Outputs([source, None if cfg is None else cfg.filename])
     outputs.file(destination, 'destination')
     if report is not None:
-        outputs.file(report, '--report')
+        outputs.file(report, '--report', '.json', '.txt', '')
     checkpoint = load_checkpoint(source)
     wanted = None if cfg is None else needed_shapes(build_model(cfg), checkpoint)
     conversion = _convert(checkpoint, style, wanted)

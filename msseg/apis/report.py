@@ -71,7 +71,7 @@ def draw_curve(log: str | Path, out: str | Path, score: str = 'mIoU') -> None:
         KeyError: The score was never reported.
         ValueError, OSError: See `Outputs.file`.
     """
-    Outputs([log]).file(out, '--out')
+    Outputs([log]).file(out, '--out', '.png')
     train, val = read_log(log)
     reported = sorted({key for entry in val for key in entry} - {'mode', 'epoch', 'iter', 'lr'})
     if val and score not in reported:

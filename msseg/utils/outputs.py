@@ -117,13 +117,13 @@ class Outputs:
         self._input_ids: dict[tuple[int, int], str | Path] | None = None
         self._claimed: dict[str, str] = {}
 
-    def file(self, path: str | Path, who: str, suffix: str | None = None) -> Path:
+    def file(self, path: str | Path, who: str, *suffixes: str) -> Path:
         """Return the path of a single file that the user has named.
 
         Args:
             path: The file; it may be there.
             who: The option that names it, for errors.
-            suffix: What a file that is there must end with, such as ``.json``; None for anything.
+            suffixes: What a file that is there must end with, such as ``.json``; none for anything.
 
         Raises:
             IsADirectoryError: It is a folder.
@@ -135,9 +135,10 @@ class Outputs:
             raise IsADirectoryError(f'{who} is {str(path)!r}, which is a folder; give a file name')
         self._refuse_input(path, who)
         self._claim(path, who)
-        if path.exists() and suffix is not None and path.suffix.lower() != suffix:
+        if path.exists() and suffixes and path.suffix.lower() not in suffixes:
+            expected = ' or '.join(filter(None, suffixes))
             raise FileExistsError(
-                f'{who}: {str(path)!r} is there already and is no {suffix} file: give another name'
+                f'{who}: {str(path)!r} is there already and is no {expected} file: name another'
             )
         if os.path.lexists(path) and not _is_own(path):
             _refuse_foreign(path, who)

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from msseg.apis.compare_runs import draw_runs
 from msseg.apis.report import Comparisons, draw_curve, log_coverage, read_log, run_places
 from msseg.datasets import CustomDataset, TestSample
 from tests.tiny import write_discs
@@ -122,3 +123,12 @@ def test_comparisons_show_image_truth_and_prediction(tmp_path):
     assert (shown_truth[truth == 1] == palette[1]).all()
     assert (shown_truth[truth == 0] == palette[0]).all()
     assert (shown_prediction == palette[1]).all()
+
+
+@pytest.mark.parametrize('draw', [draw_curve, lambda log, out: draw_runs({'run': log}, out)])
+def test_a_curve_replaces_no_config_or_checkpoint(write_log, tmp_path, draw):
+    out = tmp_path / 'mine.py'
+    out.write_text('model = dict()')
+    with pytest.raises(FileExistsError, match=r"mine\.py' is there already and is no \.png file"):
+        draw(write_log([META, *TRAIN, *VAL]), out)
+    assert out.read_text() == 'model = dict()'

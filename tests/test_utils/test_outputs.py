@@ -134,3 +134,13 @@ def test_a_marked_picture_is_a_whole_picture(tmp_path):
     with Image.open(path) as image:
         assert np.array(image).tolist() == [[7] * 5] * 4
         assert image.text == {'Software': 'msseg'}
+
+
+def test_a_file_of_another_kind_than_the_result_is_never_replaced(tmp_path):
+    for name in ('mine.py', 'iter_4.ckpt', 'notes.txt', 'old.JSON'):
+        (tmp_path / name).write_text('mine')
+    for name in ('mine.py', 'iter_4.ckpt'):
+        with pytest.raises(FileExistsError, match=r'is there already and is no \.json or \.txt'):
+            Outputs().file(tmp_path / name, '--report', '.json', '.txt', '')
+    for name in ('notes.txt', 'old.JSON', 'new.py'):
+        assert Outputs().file(tmp_path / name, '--report', '.json', '.txt') == tmp_path / name
