@@ -246,7 +246,7 @@ def test_a_best_score_over_some_classes_only_is_announced_with_them(make_runner,
     runner.register_hook(hook)
     runner.run()
     assert (tmp_path / 'best_mIoU_iter_1.ckpt').exists()
-    expected = 'the best so far over 1 of 2 classes: road has no labelled pixel: mIoU 1.0000'
+    expected = 'mIoU 1.0000 over 1 of 2 classes: road has no labelled pixel'
     assert expected in caplog.text
 
 

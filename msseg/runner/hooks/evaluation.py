@@ -131,8 +131,10 @@ class EvalHook(Hook):
                 runner.best_scores[key] = previous
             return
         coverage = self.coverage(key)
-        only = f' {coverage}' if coverage else ''
-        runner.logger.info('saved %s, the best so far%s: %s %.4f', path, only, key, score)
+        if coverage:  # a score over some of the classes alone is not called the best
+            runner.logger.info('saved %s: %s %.4f %s', path, key, score, coverage)
+        else:
+            runner.logger.info('saved %s, the best so far: %s %.4f', path, key, score)
         if previous and previous[1] != path.name:
             try:
                 (runner.work_dir / previous[1]).unlink(missing_ok=True)
