@@ -106,7 +106,9 @@ def test_training_into_a_file_writes_lines_only(trained):
     assert not CONTROL.search(run.output)
     assert 'Compiling the network; the first step takes' in run.output
     assert 'model = dict(\n' in run.output  # asked for
-    assert re.match(r'20\d\d-\d\d-\d\d \d\d:\d\d:\d\d,\d+ - msseg - INFO - msseg', run.output)
+    assert re.match(r'20\d\d-\d\d-\d\d \d\d:\d\d:\d\d,\d+ - msseg - WARNING - ', run.output)
+    assert 'holds checkpoints of an earlier run' in run.output.splitlines()[0]
+    assert ' - msseg - INFO - msseg 0.' in run.output
 
 
 def test_damaged_images_are_told_in_a_line_each_and_by_no_library(trained, tmp_path):
