@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from mindspore import nn
+from mindspore import Tensor, nn
 
 from msseg import apis
 from msseg.apis import (
@@ -225,3 +225,32 @@ def test_a_deep_array_without_a_scale_is_refused(tmp_path):
     model.cfg = load_config(config)
     with pytest.raises(ValueError, match='is uint16, which holds more than 8 bits.*max_value'):
         inference_segmentor(model, np.zeros((48, 64), np.uint16))
+
+
+def by_brightness(config):
+    """A model that labels what is brighter than the middle of the scale."""
+    model = build_model(load_config(config))
+    model.cfg = load_config(config)
+    signs = np.array([[-1] * 4, [1] * 4], np.float32).reshape(2, 4, 1, 1)
+    head, conv = model.decode_head.conv_seg, model.backbone.conv
+    conv.weight.set_data(Tensor(np.full(conv.weight.shape, 1 / 16, np.float32)))
+    head.weight.set_data(Tensor(signs))
+    head.bias.set_data(Tensor(np.zeros(2, np.float32)))
+    return model
+
+
+def test_a_12_bit_image_gets_the_labels_of_its_8_bit_version(tmp_path, caplog):
+    root, config = write_data(tmp_path, 1)
+    path = root / 'images' / 'disc_0.png'
+    eight = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    deep = tmp_path / 'deep.tif'
+    cv2.imwrite(str(deep), np.round(eight / 255 * 4095).astype(np.uint16))
+    expected = inference_segmentor(by_brightness(config), str(path))[0]
+    assert 0.02 < expected.mean() < 0.5, 'both classes'
+    caplog.set_level('WARNING', logger='msseg')
+    without = inference_segmentor(by_brightness(config), str(deep))[0]
+    assert (without == expected).mean() < 0.99
+    assert 'deep.tif' in caplog.text and 'max_value=4095' in caplog.text
+    config.write_text(config.read_text() + "test_pipeline[0]['max_value'] = 4095\n")
+    scaled = inference_segmentor(by_brightness(config), str(deep))[0]
+    assert (scaled == expected).mean() >= 0.99
