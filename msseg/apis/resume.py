@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from msseg.apis.model_source import find_checkpoint
+from msseg.apis.pretrained import load_initial_weights
 from msseg.config import Config
 from msseg.config.literals import read_literals
+from msseg.runner import Runner
 from msseg.runner.checkpoint import load_checkpoint
 from msseg.runner.checkpoint_file import DamagedCheckpointError, has_valid_checksum
 from msseg.runner.find_checkpoint import find_last_checkpoint, load_meta
@@ -53,10 +55,32 @@ def choose_checkpoint(cfg: Config, folder: Path, auto_resume: bool) -> str | Non
         if auto_resume:
             out_dir = (cfg.get('checkpoint_config') or {}).get('out_dir')
             chosen = find_last_checkpoint(out_dir or folder)
+            if chosen is not None and cfg.get('resume_from'):
+                _warn_of_unused('resume_from', cfg, chosen)
         if chosen is None and cfg.get('resume_from'):
             chosen = find_checkpoint(cfg, cfg.resume_from, folder)
             _refuse_damaged(chosen)
     return broadcast_object(None if chosen is None else str(chosen))
+
+
+def load_start(runner: Runner, cfg: Config) -> None:
+    """Load what training starts from: ``resume_from``, else what `load_initial_weights` finds.
+
+    Args:
+        runner: With all of its hooks.
+        cfg: The config.
+
+    Raises:
+        ValueError: The checkpoint does not fit.
+
+    Source: MMSegmentation 0.30 ``train_segmentor``; of both keys, ``resume_from`` counts.
+    """
+    if not cfg.get('resume_from'):
+        load_initial_weights(runner.model, cfg)
+        return
+    if cfg.get('load_from'):
+        _warn_of_unused('load_from', cfg, cfg.resume_from)
+    runner.resume(cfg.resume_from)
 
 
 def choose_seed(asked: int | None, resumed: str | None) -> int:
@@ -103,6 +127,16 @@ def list_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
     if 'config' in before:
         changes += _tell_config(before, now)
     return changes
+
+
+def _warn_of_unused(key: str, cfg: Config, used: str | Path) -> None:
+    if str(cfg[key]) != str(used):
+        get_logger().warning(
+            '%s=%r is not used: the run goes on from %s, which holds all weights',
+            key,
+            str(cfg[key]),
+            used,
+        )
 
 
 def _tell_data(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:

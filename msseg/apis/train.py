@@ -24,8 +24,7 @@ from msseg.apis.evaluate import Evaluation, evaluate, evaluation_keys, scoring
 from msseg.apis.manifest import collect_manifest, write_manifest
 from msseg.apis.memory_estimate import MemoryEstimateHook
 from msseg.apis.optimization import build_train_step
-from msseg.apis.pretrained import load_initial_weights
-from msseg.apis.resume import choose_checkpoint, choose_seed, report_changes
+from msseg.apis.resume import choose_checkpoint, choose_seed, load_start, report_changes
 from msseg.apis.segment import Segmenter
 from msseg.apis.validation_loss import LossSegmenter, check_single_view
 from msseg.apis.work_dir import check_start, held_work_dir, write_resolved_config
@@ -116,7 +115,7 @@ def train_from_config(
                 cfg.resume_from = resumed
             dataset = build_split(cfg, 'train')
             model = build_model(cfg)
-            return train_segmentor(model, dataset, cfg, folder, validate, timestamp)
+            return _train(model, dataset, cfg, folder, validate, timestamp)
         finally:
             close_logging()
 
@@ -135,13 +134,29 @@ def train_segmentor(
         model: The segmentor.
         dataset: The training images.
         cfg: For everything else: loader, optimizer, schedule, hooks, evaluation, checkpoints.
-        work_dir: Folder for logs and checkpoints; must exist.
+        work_dir: Folder for logs and checkpoints; made, and held against a second training in it.
         validate: Evaluate on ``data.val`` while training.
         timestamp: Start of the log files' names; now by default.
 
     Returns:
         The runner, after training.
+
+    Raises:
+        OSError: The work dir cannot be written, or another training holds it.
     """
+    with held_work_dir(cfg, work_dir) as folder:
+        return _train(model, dataset, cfg, folder, validate, timestamp)
+
+
+def _train(
+    model: nn.Cell,
+    dataset: CustomDataset,
+    cfg: Config,
+    work_dir: Path,
+    validate: bool,
+    timestamp: str | None,
+) -> Runner:
+    """Train in a work dir that is held; see `train_segmentor`."""
     refuse_unsupported(cfg)
     drop_meaningless(cfg, get_schema())
     check_classes(model, dataset)
@@ -161,10 +176,7 @@ def train_segmentor(
     runner.register_hook(StopSignalHook(signals), _AFTER_EVALUATION)
     if get_rank() == 0:
         runner.meta.update(_describe(cfg, work_dir, {'train': dataset, 'val': val}))
-    if cfg.get('resume_from'):
-        runner.resume(cfg.resume_from)
-    else:
-        load_initial_weights(model, cfg)
+    load_start(runner, cfg)
     broadcast_parameters([*model.get_parameters(), *runner.state_parameters().values()])
     try:
         with signals:

@@ -1,11 +1,14 @@
 """What a run goes on from, and what it says has changed."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from msseg.apis.resume import (
     choose_checkpoint,
     choose_seed,
     list_changes,
+    load_start,
     report_changes,
 )
 from msseg.config import Config
@@ -50,6 +53,25 @@ def test_newest_one_is_chosen_by_itself_and_the_named_one_otherwise(tmp_path, sa
     assert choose_checkpoint(cfg, tmp_path, auto_resume=False) == str(named)
     assert choose_checkpoint(cfg, tmp_path / 'empty', auto_resume=True) == str(named)
     assert choose_checkpoint(Config({}), tmp_path / 'empty', auto_resume=True) is None
+
+
+def test_of_two_that_are_named_the_newest_one_counts_and_a_line_says_so(tmp_path, save, caplog):
+    named, newest = save(4), save(8)
+    choose_checkpoint(Config({'resume_from': str(named)}), tmp_path, auto_resume=True)
+    (line,) = caplog.messages
+    assert f'resume_from={str(named)!r} is not used' in line and str(newest) in line
+    choose_checkpoint(Config({'resume_from': str(newest)}), tmp_path, auto_resume=True)
+    assert len(caplog.messages) == 1
+
+
+def test_load_from_beside_resume_from_is_said_not_to_count(caplog):
+    resumed = []
+    runner = SimpleNamespace(model=None, resume=resumed.append)
+    load_start(runner, Config({'resume_from': 'a.ckpt', 'load_from': 'b.ckpt'}))
+    (line,) = caplog.messages
+    assert resumed == ['a.ckpt'] and "load_from='b.ckpt' is not used" in line and 'a.ckpt' in line
+    load_start(runner, Config({'resume_from': 'a.ckpt', 'load_from': None}))
+    assert len(caplog.messages) == 1
 
 
 def test_checkpoints_in_a_folder_of_their_own_are_found(tmp_path, save):
