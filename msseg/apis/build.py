@@ -13,6 +13,7 @@ from mindspore import nn
 from msseg.apis.precision import set_precision
 from msseg.config import Config
 from msseg.datasets import CustomDataset, build_dataset
+from msseg.datasets.classes import check_class_names
 from msseg.datasets.pipelines import Normalize, RGB2Gray
 from msseg.datasets.worker_pool import HANG_AFTER_S
 from msseg.models import build_segmentor
@@ -95,6 +96,7 @@ def check_classes(model: nn.Cell, dataset: CustomDataset) -> None:
                 f'the data set {type(dataset).__name__} has no {name}: derive it from '
                 'CustomDataset, or give it CLASSES (the names) and PALETTE (RGB colours, or None)'
             )
+    check_class_names(dataset.CLASSES, type(dataset).__name__)
     num_classes = len(dataset.CLASSES)
     for name, head in model.heads:
         if head.num_classes != num_classes:

@@ -17,6 +17,7 @@ from msseg.utils.atomic import atomic_write_text
 from msseg.utils.dist import get_rank
 from msseg.utils.folder_lock import FolderInUseError, hold_folder
 from msseg.utils.logging import get_logger
+from msseg.utils.regular_file import file_kind
 
 _HEAD = '# Resolved config of a run, written by msseg. SHA-256 of what follows: '
 _SAVED_BY_RUNS = re.compile(r'(iter|epoch)_\d+\.ckpt|best_.+\.ckpt')
@@ -118,6 +119,11 @@ def _name(cfg: Config) -> Path:
 
 
 def _make(folder: Path) -> None:
+    kind = file_kind(folder)
+    if kind not in (None, 'a folder'):
+        raise NotADirectoryError(
+            f'work dir {str(folder)!r} is {kind}, expected a folder: choose another with --work-dir'
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -11,6 +12,9 @@ import numpy as np
 from msseg.datasets.palette import default_palette
 from msseg.utils.suggest import did_you_mean
 from msseg.utils.text_file import read_user_lines
+
+# control characters, line and paragraph separators, halves of characters
+_CONTROLS = ('Cc', 'Zl', 'Zp', 'Cs')
 
 
 class ClassChoice(NamedTuple):
@@ -49,7 +53,7 @@ def choose_classes(
 
     Raises:
         TypeError: `classes` of another kind.
-        ValueError: A name that the data set does not have, or too few colours.
+        ValueError: A name that the data set does not have or that is no name, too few colours.
         FileNotFoundError: `classes` names a file that is missing.
 
     Source: MMSegmentation 0.30 ``CustomDataset.get_classes_and_palette``; a palette given
@@ -69,6 +73,8 @@ def choose_classes(
                 chosen_palette = [own_palette[old_ids[i]] for i in range(len(names))]
         if chosen_palette is None:
             chosen_palette = default_palette(names)
+    if names is not None:
+        check_class_names(names, who)
     if names is not None and chosen_palette is not None and len(chosen_palette) < len(names):
         raise ValueError(
             f'{who}: palette has {len(chosen_palette)} colours for {len(names)} classes; give one '
@@ -77,6 +83,26 @@ def choose_classes(
     if isinstance(chosen_palette, np.ndarray):
         chosen_palette = chosen_palette.tolist()
     return ClassChoice(names, chosen_palette, class_map)
+
+
+def check_class_names(names: Sequence[str], who: str) -> None:
+    """Check that class names can stand in tables, pictures and files, and tell classes apart.
+
+    Raises:
+        ValueError: A name is empty, comes twice, is no text, or holds line breaks or other
+            control characters.
+    """
+    first: dict[str, int] = {}
+    for index, name in enumerate(names):
+        if not isinstance(name, str) or not name.strip():
+            problem = 'expected a text that is not empty'
+        elif any(unicodedata.category(character) in _CONTROLS for character in name):
+            problem = 'expected a name without line breaks and other control characters'
+        elif first.setdefault(name, index) != index:
+            problem = f'the same as class {first[name]}; expected different names'
+        else:
+            continue
+        raise ValueError(f'{who}: the name of class {index} is {name!r}, {problem}')
 
 
 def _read_names(classes: str | Sequence[str], who: str) -> list[str] | Sequence[str]:

@@ -14,6 +14,7 @@ from msseg.datasets.builder import DATASETS
 from msseg.datasets.classes import choose_classes
 from msseg.datasets.file_client import open_disk
 from msseg.datasets.pipelines import Compose, LoadAnnotations
+from msseg.datasets.pipelines.label_check import check_label_targets
 from msseg.datasets.pipelines.label_file import parse_label_map
 from msseg.datasets.result_files import outputs_of, sample_names, write_label_file
 from msseg.datasets.sample_rng import current_rng
@@ -115,6 +116,11 @@ class CustomDataset:
         # else PALETTE has arbitrary colours, which mean nothing
         self.palette_is_known = palette is not None or self.PALETTE is not None
         choice = choose_classes(self.CLASSES, self.PALETTE, classes, palette, who)
+        own_classes = self.CLASSES or choice.names  # what label_map leads to
+        if self.label_map is not None and own_classes is not None:
+            check_label_targets(
+                self.label_map, len(own_classes), ignore_index, reduce_zero_label, who
+            )
         self.CLASSES, self.PALETTE = choice.names, choice.palette
         if self.CLASSES is not None and 0 <= ignore_index < len(self.CLASSES):
             raise ValueError(

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from msseg.utils.regular_file import file_kind
 from msseg.utils.suggest import did_you_mean
 from msseg.utils.text_file import read_user_lines
 
@@ -104,7 +105,7 @@ def list_split(
             tried = ' or '.join(osp.join(img_dir, f) for f in files)
             raise FileNotFoundError(
                 f'{who}: {split}, line {number} names {name!r}, but there is no {tried}; lines '
-                'hold names relative to img_dir without img_suffix'
+                f'hold names relative to img_dir without img_suffix{_advise_encoding(name, split)}'
             )
         img_infos.append(_info(found, None if seg_map_suffix is None else name + seg_map_suffix))
     return img_infos
@@ -189,6 +190,7 @@ def check_images(img_infos: Sequence[dict], img_dir: str, split: str, who: str) 
             raise FileNotFoundError(
                 f'{who}: {split} names {info["filename"]!r}, but there is no {path}; names in it '
                 'are relative to data_root (or to img_dir and ann_dir, if given)'
+                f'{_advise_encoding(info["filename"], split)}'
             )
 
 
@@ -248,8 +250,8 @@ def check_folder(folder: str, argument: str, who: str) -> None:
         return
     if not folder:
         raise FileNotFoundError(f'{who}: {argument} and data_root are empty: name a folder')
-    if osp.exists(folder):
-        raise FileNotFoundError(f'{who}: {argument}={folder!r} is a file; expected a folder')
+    if kind := file_kind(folder):
+        raise FileNotFoundError(f'{who}: {argument}={folder!r} is {kind}; expected a folder')
     there = Path(folder)
     while not there.exists() and there != there.parent:
         gone, there = there.name, there.parent
@@ -265,11 +267,21 @@ def read_lines(path: str, argument: str, who: str) -> list[tuple[int, str]]:
 
     Raises:
         FileNotFoundError: No such file.
-        ValueError: It has none.
+        ValueError: It has none, or is a folder, a pipe or a device.
     """
-    if not osp.isfile(path):
+    kind = file_kind(path)
+    if kind not in (None, 'a file'):
+        raise ValueError(f'{who}: {argument}={path!r} is {kind}; expected a text file')
+    if kind is None:
         raise FileNotFoundError(f'{who}: {argument}={path!r}: there is no such file')
     return read_user_lines(path, f'{who}: {argument}={path!r}')
+
+
+def _advise_encoding(name: str, file: str) -> str:
+    """Return what to do about a name beyond ASCII; some files of GBK are UTF-8 by chance."""
+    if name.isascii():
+        return ''
+    return f'. If the name looks wrong here, {file} was not written as UTF-8: save it as UTF-8'
 
 
 def as_suffixes(img_suffix: str | Sequence[str]) -> tuple[str, ...]:

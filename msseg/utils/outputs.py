@@ -10,6 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from msseg.utils.regular_file import file_kind
+
 _PNG_MARK = b'tEXtSoftware\0msseg'
 # PNG, the standard chunk that names the program which made a picture; it may follow the header
 PNG_MARK_CHUNK = (
@@ -159,7 +161,8 @@ class Outputs:
         """
         folder = Path(folder)
         if folder.exists() and not folder.is_dir():
-            raise NotADirectoryError(f'{who} is {str(folder)!r}, which is a file; name a folder')
+            kind = file_kind(folder)
+            raise NotADirectoryError(f'{who} is {str(folder)!r}, which is {kind}; name a folder')
         names = list(names)
         self._refuse_outside(folder, names, who)
         foreign = []

@@ -16,6 +16,22 @@ _KINDS = (
 )
 
 
+def file_kind(path: str | Path) -> str | None:
+    """Return what a path names, also through links, such as ``'a folder'``; None for nothing.
+
+    Example:
+        >>> file_kind('/'), file_kind('/dev/null'), file_kind('/none')
+        ('a folder', 'a device', None)
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return None
+    if stat.S_ISREG(mode):
+        return 'a file'
+    return next((name for test, name in _KINDS if test(mode)), 'no regular file')
+
+
 def check_regular(path: str | Path) -> None:
     """Raise unless a path names a regular file, also through links; nothing is opened.
 
@@ -25,9 +41,9 @@ def check_regular(path: str | Path) -> None:
         OSError: It cannot be looked at.
     """
     try:
-        mode = os.stat(path).st_mode
+        os.stat(path)
     except FileNotFoundError:
         raise FileNotFoundError(f'{path}: there is no such file') from None
-    if not stat.S_ISREG(mode):
-        kind = next((name for test, name in _KINDS if test(mode)), 'no regular file')
+    kind = file_kind(path)
+    if kind not in (None, 'a file'):
         raise ValueError(f'{path}: is {kind}, expected a file')

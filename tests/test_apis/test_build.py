@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from msseg.apis.build import build_split, check_ignore_index
+from msseg.apis.build import build_split, check_classes, check_ignore_index
 from msseg.config import Config
 from tests.test_datasets.data_folder import config, write_images
 
@@ -31,6 +31,12 @@ def test_heads_and_losses_leave_out_what_the_data_set_does(model, message):
 def test_a_loss_may_leave_out_a_class():
     check_ignore_index(model_of(-1, Dice=2, Tversky=-1), SimpleNamespace(ignore_index=-1))
     check_ignore_index(model_of(None), SimpleNamespace())
+
+
+def test_names_of_a_data_set_of_any_kind_must_tell_its_classes_apart():
+    dataset = SimpleNamespace(CLASSES=('a', 'a'), PALETTE=None)
+    with pytest.raises(ValueError, match="SimpleNamespace: the name of class 1 is 'a', the same"):
+        check_classes(SimpleNamespace(heads=[]), dataset)
 
 
 @pytest.mark.parametrize('split', ['train', 'val'])

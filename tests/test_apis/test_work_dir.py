@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from msseg.apis import train_segmentor
 from msseg.apis.work_dir import check_start, held_work_dir, write_resolved_config
 from msseg.config import Config
 from msseg.utils.folder_lock import LOCK_FILE, FolderInUseError, hold_folder
@@ -64,6 +65,26 @@ def test_a_second_training_is_refused_in_one_line_and_the_next_is_not(tmp_path):
             pass
     with held_work_dir(cfg, tmp_path / 'run'):
         pass
+
+
+def test_training_a_model_of_your_own_is_refused_in_a_folder_in_use(tmp_path):
+    cfg = config(tmp_path / 'mine.py')
+    message = "^work dir '.*run' is in use by process"
+    with held_work_dir(cfg, tmp_path / 'run'), pytest.raises(FolderInUseError, match=message):
+        train_segmentor(None, None, cfg, tmp_path / 'run')
+
+
+@pytest.mark.parametrize('kind', ['a named pipe', 'a file', 'a device'])
+def test_a_work_dir_that_is_no_folder_is_called_what_it_is(tmp_path, kind):
+    path = tmp_path / 'run'
+    make = {
+        'a named pipe': lambda: os.mkfifo(path),
+        'a file': path.touch,
+        'a device': lambda: path.symlink_to(os.devnull),
+    }
+    make[kind]()
+    with pytest.raises(NotADirectoryError, match=f"^work dir '.*run' is {kind}, expected a folder"):
+        held_work_dir(config(tmp_path / 'mine.py'), path).__enter__()
 
 
 def test_a_link_in_place_of_the_lock_is_not_followed(tmp_path):

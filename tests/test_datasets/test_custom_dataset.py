@@ -1,5 +1,7 @@
 """CustomDataset: files, classes, labels, and what goes wrong with them."""
 
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -189,6 +191,11 @@ def test_part_of_the_classes(root):
     [
         (dict(classes=3), TypeError, 'classes is 3, expected a path, or a list, each a text'),
         (dict(classes=['a', 'a']), ValueError, 'expected different names'),
+        (dict(classes=['a', '', 'c']), ValueError, "name of class 1 is '', expected a text"),
+        (dict(classes=['a', 'b', ' ']), ValueError, "name of class 2 is ' ', expected a text"),
+        (dict(classes=['a\nb', 'b', 'c']), ValueError, r"0 is 'a\\nb', .* without line breaks"),
+        (dict(classes=['a', 'b', '\x1b[1m']), ValueError, r"2 is '\\x1b\[1m', .* without line b"),
+        (dict(classes='escape.txt'), ValueError, r"name of class 1 is 'b\\x07', .* without line b"),
         (dict(classes='none.txt'), FileNotFoundError, "classes='none.txt' is no file"),
         (dict(palette=[[0, 0, 0]]), ValueError, 'palette has 1 colours for 3 classes'),
         (dict(file_client_args=dict(backend='ceph')), ValueError, 'read from the local disk'),
@@ -200,16 +207,44 @@ def test_part_of_the_classes(root):
         (dict(img_suffix='.png'), ValueError, r"ends with '.png'; it has 6 of '.jpg'"),
         (dict(seg_map_suffix='_gt.png'), FileNotFoundError, '6 of 6 images have no label.*_gt.png'),
         (dict(split='none.txt'), FileNotFoundError, 'none.txt.*there is no such file'),
+        (dict(split='pipe'), ValueError, "split='.*pipe' is a named pipe; expected a text file"),
+        (dict(split='/dev/null'), ValueError, "split='/dev/null' is a device; expected a text f"),
+        (dict(split='img'), ValueError, "split='.*img' is a folder; expected a text file"),
+        (dict(img_dir='pipe'), FileNotFoundError, "img_dir='.*pipe' is a named pipe; expected a f"),
+        (dict(split='gbk.txt'), FileNotFoundError, '. If the name looks wrong here, .*gbk.txt was'),
+        (dict(split='gbk.lst'), FileNotFoundError, '. If the name looks wrong here, .*gbk.lst was'),
         (dict(split='empty.txt'), ValueError, 'empty.txt.*is empty'),
         (dict(split='wrong.txt'), FileNotFoundError, "line 2 names 'image0.jpg'.*without img_suf"),
         (dict(split='wrong.lst'), ValueError, "wrong.lst, line 1 is 'a b c'"),
         (dict(split='lost.lst'), FileNotFoundError, 'names .img/lost.jpg., but there is no'),
+        (
+            dict(label_map={1: 300}),
+            ValueError,
+            'label_map maps 1 to 300, .* 0 to 2, or ignore_index=',
+        ),
+        (
+            dict(label_map={1: -1}),
+            ValueError,
+            'label_map maps 1 to -1, .* 0 to 2, or ignore_index=',
+        ),
+        (dict(label_map={1: 3}), ValueError, 'label_map maps 1 to 3, which is no class of 3'),
+        (
+            dict(label_map={1: 4}, reduce_zero_label=True),
+            ValueError,
+            r'1 to 4, .*expected 0 \(no class\) to 3 \(class index \+ 1',
+        ),
         (dict(label_map={'x': 1}), ValueError, "label_map has the key 'x'"),
         (dict(pipeline=[dict(type='Resise')]), KeyError, "Did you mean 'Resize'"),
     ],
 )
 def test_mistake_is_explained(root, changes, error, message):
     (root / 'empty.txt').write_text('\n')
+    os.mkfifo(root / 'pipe')
+    for name in ('gbk.txt', 'gbk.lst'):  # of GBK, and UTF-8 by chance
+        (root / name).write_bytes('模\n'.encode('gbk'))
+    if changes.get('classes') == 'escape.txt':
+        (root / 'escape.txt').write_text('a\nb\a\nc\n')
+        changes = dict(classes=str(root / 'escape.txt'))
     (root / 'wrong.txt').write_text('image1\nimage0.jpg\n')
     (root / 'wrong.lst').write_text('a b c\n')
     (root / 'lost.lst').write_text('img/lost.jpg ann/lost.png\n')
@@ -226,6 +261,23 @@ def test_one_label_is_missing(root):
     testing = build_dataset(config(root, test_mode=True))
     with pytest.raises(FileNotFoundError, match='image4'):
         testing.check_labels()
+
+
+def test_a_label_map_may_lead_to_every_class_of_the_data_set_and_to_none(root):
+    cfg = config(root, classes=['a', 'b', 'c'], ignore_index=-1)
+    for target in (0, 2, -1):
+        assert build_dataset({**cfg, 'label_map': {1: target}}).label_map == {1: target}
+    reduced = {**cfg, 'reduce_zero_label': True}
+    assert build_dataset({**reduced, 'label_map': {1: 3}}).label_map == {1: 3}
+
+
+def test_a_data_set_class_with_the_same_name_twice_is_refused(root):
+    class Double(CustomDataset):
+        CLASSES = ('a', 'b', 'a')
+
+    cfg = {key: value for key, value in config(root).items() if key not in ('type', 'classes')}
+    with pytest.raises(ValueError, match="Double: the name of class 2 is 'a', the same as class 0"):
+        Double(**cfg)
 
 
 def test_testing_needs_classes(root):

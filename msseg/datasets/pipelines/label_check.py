@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import cv2
 import numpy as np
 
@@ -32,6 +34,38 @@ def check_label_values(
     if wrong:
         raise ValueError(_wrong_values(label, values, wrong, num_classes, ignore_index, path))
     return label.astype(label_dtype(num_classes, ignore_index), copy=False)
+
+
+def check_label_targets(
+    label_map: Mapping[object, int],
+    num_classes: int,
+    ignore_index: int,
+    reduce_zero_label: bool,
+    who: str,
+) -> None:
+    """Check that a label map leads to class indices and ignore_index only.
+
+    Args:
+        label_map: From what files hold to indices, as `parse_label_map` gives it.
+        num_classes: Number of the data set's own classes.
+        ignore_index: The value of pixels that do not count.
+        reduce_zero_label: Whether 0 stands for no class, and class i for i + 1, after mapping.
+        who: Whose argument it is, for errors.
+
+    Raises:
+        ValueError: It maps something to another value.
+    """
+    most = num_classes if reduce_zero_label else num_classes - 1
+    for key, target in label_map.items():
+        if target == ignore_index or 0 <= target <= most:
+            continue
+        indices = f'a class index from 0 to {most}'
+        if reduce_zero_label:
+            indices = f'0 (no class) to {most} (class index + 1, as reduce_zero_label=True asks)'
+        raise ValueError(
+            f'{who}: label_map maps {key!r} to {target}, which is no class of {num_classes}; '
+            f'expected {indices}, or ignore_index={ignore_index} for pixels that do not count'
+        )
 
 
 def label_dtype(num_classes: int, ignore_index: int) -> np.dtype:
