@@ -132,7 +132,8 @@ def run_main(main: Callable[[], object]) -> None:
 
     Exit status 0, 1 after a user's mistake (one line on stderr; the traceback too when the
     environment variable ``MSSEG_DEBUG`` is ``1``) or an error in a user's own code, 130 after
-    Ctrl-C. Any other exception is a bug of ours and keeps its traceback.
+    Ctrl-C. Any other exception is a bug of ours and keeps its traceback. A component of a user's
+    that ends the program, whatever the status, is an error as well: the work is not done.
 
     Args:
         main: The command, which takes no arguments.
@@ -146,7 +147,10 @@ def run_main(main: Callable[[], object]) -> None:
             stream.reconfigure(errors='backslashreplace')
     try:
         main()
-    except Exception as error:
+    except KeyboardInterrupt:
+        print('interrupted', file=sys.stderr)
+        sys.exit(130)
+    except BaseException as error:  # SystemExit too, which a user's component may raise
         of_user = describe_error(error)
         if is_debugging or not (of_user or isinstance(error, USER_ERRORS)):
             raise
@@ -154,9 +158,6 @@ def run_main(main: Callable[[], object]) -> None:
         line = shorten(told, _MAX_LINE) if told else one_line(error)
         print(f'error: {line}', file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print('interrupted', file=sys.stderr)
-        sys.exit(130)
 
 
 def announce(action: str) -> None:

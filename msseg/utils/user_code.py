@@ -68,8 +68,7 @@ def describe_failure(error: BaseException, filename: str | None = None) -> str:
     else:
         where = f': {frames[-1].filename}, line {frames[-1].lineno}' if frames else ''
     message = message.partition(_BELOW_MESSAGE)[0].strip()
-    end = '; it must not end the program' if isinstance(error, SystemExit) else ''
-    return f'{where}: {type(error).__name__}{": " if message else ""}{message}{end}'
+    return f'{where}: {_named(error, message)}'
 
 
 def message_of(error: BaseException) -> str:
@@ -82,7 +81,7 @@ def message_of(error: BaseException) -> str:
         return f'(its message cannot be shown: {type(failure).__name__})'
 
 
-def describe_error(error: Exception) -> str | None:
+def describe_error(error: BaseException) -> str | None:
     """Return the message of an error of a user's code, or of the graph compiler, and its place.
 
     Returns:
@@ -90,6 +89,8 @@ def describe_error(error: Exception) -> str | None:
         that arose elsewhere, or in code that this package did not call, or that a statement
         raised whose message is to be shown as it is.
     """
+    if isinstance(error.__cause__, StopIteration):  # a generator makes it a RuntimeError
+        error = error.__cause__
     frames = traceback.extract_tb(error.__traceback__)[1:]  # without the caller's
     if not any(Path(frame.filename).is_relative_to(_PACKAGE) for frame in frames):
         return None
@@ -110,20 +111,25 @@ def describe_error(error: Exception) -> str | None:
     return f'{_message(error, text)} ({shown}, line {place[1]})'
 
 
-def _is_meant(error: Exception) -> bool:
+def _is_meant(error: BaseException) -> bool:
     """Whether an error class for users' mistakes was raised by a statement, not by Python."""
     frames = traceback.extract_tb(error.__traceback__)
     is_class_for_users = isinstance(error, (ValueError, KeyError, TypeError, OSError, ImportError))
     return is_class_for_users and bool(frames) and (frames[-1].line or '').startswith('raise ')
 
 
-def _message(error: Exception, text: str) -> str:
+def _message(error: BaseException, text: str) -> str:
     message = text.partition(_BELOW_MESSAGE)[0].strip()
     # what `construct` raised
     if message != text and len(message) > 1 and message[0] == message[-1] == "'":
         message = message[1:-1]
     is_plain = type(error) is ValueError or isinstance(error, OSError)
-    return message if is_plain and message else f'{type(error).__name__}: {message}'
+    return message if is_plain and message else _named(error, message)
+
+
+def _named(error: BaseException, message: str) -> str:
+    end = '; it must not end the program' if isinstance(error, SystemExit) else ''
+    return f'{type(error).__name__}{": " if message else ""}{message}{end}'
 
 
 def _own_place(error: BaseException, text: str) -> tuple[str, str] | None:

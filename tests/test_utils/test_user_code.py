@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import sys
 
 import mindspore as ms
@@ -44,6 +45,18 @@ class Raised(nn.Cell):
 class Shapes(nn.Cell):
     def construct(self, x):
         return x + ops.zeros((3, 5), ms.float32)
+
+
+def leave(a):
+    raise SystemExit(0)
+
+
+def close(a):
+    raise GeneratorExit
+
+
+def stop(a):
+    raise StopIteration
 """
 
 
@@ -119,6 +132,26 @@ def test_error_while_a_graph_is_compiled(parts, tmp_path, monkeypatch, name, exp
     told = describe_error(error)
     assert told.startswith(expected.format(tmp_path / 'my_parts.py'))
     assert 'my_parts.py, line' in told and '\n' not in told and 'C++' not in told
+
+
+@pytest.mark.parametrize(
+    ('name', 'expected'),
+    [
+        ('leave', 'error: SystemExit: 0; it must not end the program ('),
+        ('close', 'error: GeneratorExit ('),
+        ('stop', 'error: StopIteration ('),
+    ],
+)
+def test_component_that_ends_the_program_is_an_error(parts, capsys, name, expected):
+    def main():
+        for _ in (step(1) for step in [Compose([getattr(parts, name)])]):
+            pass
+
+    with pytest.raises(SystemExit) as ended:
+        run_main(main)
+    assert ended.value.code == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(expected) and re.search(r'my_parts\.py, line \d+\)$', line)
 
 
 def test_command_line_ends_with_one_line(parts, capsys, monkeypatch):
