@@ -189,9 +189,12 @@ def _find_no_dict(
     """Yield a value that is no dict, list of dicts or None but has a rule of one."""
     name, value = '.'.join(path), parent[key]
     has_rule = name in schema.by_path and name not in schema.plain
-    kinds = (dict, list, tuple) if name in schema.lists else dict
-    if has_rule and value is not None and not isinstance(value, kinds):
-        expected = 'a dict, or a list of them' if name in schema.lists else 'a dict'
+    may_be_list = name in schema.lists
+    fits = value is None or isinstance(value, dict)
+    if may_be_list and isinstance(value, (list, tuple)):
+        fits = all(isinstance(child, (dict, list, tuple)) for child in value)
+    if has_rule and not fits:
+        expected = 'a dict, or a list of them' if may_be_list else 'a dict'
         error = TypeError(f'{name} is {shown(value)}{_set_in(parent, key)}, expected {expected}')
         yield Problem('value', parent, key, error)
 
@@ -324,10 +327,10 @@ def drop_variables(cfg: Config, schema: Schema) -> None:
         found = find_unwritable(cfg[key], key, config_file(cfg._cfg_dict, key))
         if found is not None and key in schema.top_level:
             by = f' (set in {found.file})' if found.file else ''
-            raise TypeError(
-                f'{found.where} is {shown(found.value)}{by}; a setting is made of numbers, '
-                'strings, lists, tuples and dicts'
-            )
+            expected = 'a setting is made of numbers, strings, lists, tuples and dicts'
+            if isinstance(found.value, int):
+                expected = 'that is too large for a setting'
+            raise TypeError(f'{found.where} is {shown(found.value)}{by}; {expected}')
         if found is not None or key not in schema.top_level and holds_secret(cfg[key]):
             del cfg[key]
 

@@ -15,6 +15,7 @@ from msseg.config.merge import merge_dicts
 from msseg.config.provenance import put, set_file, set_paths, split_key
 from msseg.config.writer import to_python, to_text
 from msseg.utils.atomic import atomic_write_text
+from msseg.utils.shown import shown
 from msseg.utils.suggest import did_you_mean
 
 RESERVED_KEYS = ('filename', 'text', 'pretty_text')
@@ -121,6 +122,12 @@ class Config:
         custom = self._cfg_dict.get('custom_imports')
         if not custom:
             return
+        if not isinstance(custom, dict):
+            by = f' (set in {self._filename})' if self._filename else ''
+            raise TypeError(
+                f"custom_imports is {shown(custom)}{by}, expected a dict such as "
+                "dict(imports=['my_modules.my_head'])"
+            )
         unknown = set(custom) - {'imports', 'allow_failed_imports'}
         if unknown:
             raise TypeError(

@@ -166,10 +166,13 @@ def _literal(value: Any, where: str | None) -> str | _Group:
         return f'{type(value).__name__}([{", ".join(sorted(_flat(v, where) for v in value))}])'
     if isinstance(value, str):
         # an escaped brace, lest the text be taken for a variable such as {{ fileDirname }}
-        return repr(str(value)).replace('{{', '{\\x7b')
+        return repr(str.__str__(value)).replace('{{', '{\\x7b')
     if isinstance(value, float) and not math.isfinite(value):
         return f"float('{value}')"
-    return repr(value)
+    # not the `__repr__` of a class of the user's
+    kinds = (bool, int, float, complex, bytes, object)
+    kind = next(kind for kind in kinds if isinstance(value, kind))
+    return repr(value) if kind is object else kind.__repr__(value)
 
 
 def _flat(value: Any, where: str | None) -> str:

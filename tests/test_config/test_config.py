@@ -97,6 +97,26 @@ def test_numpy_values_and_paths_are_written_plainly(tmp_path):
     assert again._cfg_dict == dict(lr=0.5, weight=[0, 1, 2], size=4, path=str(tmp_path))
 
 
+class Odd(int):
+    def __repr__(self):
+        raise AssertionError
+
+
+class OddText(str):
+    __repr__ = __str__ = Odd.__repr__
+
+
+def test_subclasses_of_plain_types_are_written_as_what_they_hold():
+    cfg = Config(dict(size=Odd(4), name=OddText('a')))
+    assert cfg.pretty_text == "size = 4\nname = 'a'\n"
+
+
+@pytest.mark.parametrize('value', [5, [1], 'my_head'])
+def test_custom_imports_that_is_no_dict(write, value):
+    with pytest.raises(TypeError, match=r'custom_imports is .*x\.py\), expected a dict such as'):
+        Config.fromfile(write('x.py', f'custom_imports = {value!r}'))
+
+
 ENUM = dict(a=[dict(b=IntEnum('Size', 'small large').small)])
 
 

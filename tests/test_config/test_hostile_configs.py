@@ -192,7 +192,7 @@ def test_secrets_of_the_environment_are_not_written(write, monkeypatch):
         ('optimizer = dict(lr=(x for x in "a"))', r'^optimizer.lr is <builtins.generator object>'),
         ('data = dict(train=[dict(classes=open(__file__))])', r'^data.train\[0\].classes is <_io'),
         ('work_dir = [object()] * 1000', r'^work_dir\[0\] is <builtins.object object>'),
-        ('seed = 10**6000', r'^seed is <a whole number of 19932 bits> \(set in config.py\)'),
+        ('seed = 10**6000', r'^seed is <a whole number of 19932 bits> \(set in config.py\); .*too large'),
     ],
 )
 def test_settings_that_are_no_plain_values_are_named_and_not_printed(
@@ -220,6 +220,8 @@ def test_the_file_named_is_the_one_that_set_the_value(load):
         ('fp16 = 5', 'fp16 is 5'),
         ('auto_scale_lr = [dict()]', 'auto_scale_lr is'),
         ('custom_hooks = 1', 'custom_hooks is .*, expected a dict, or a list of them'),
+        ('custom_hooks = [1]', r'custom_hooks is \[1\] .*, expected a dict, or a list of them'),
+        ("data = dict(val=['x'])", r"data.val is \['x'\] .*, expected a dict, or a list of them"),
     ],
 )
 def test_no_dict_where_one_belongs(write, text, message):
