@@ -215,12 +215,23 @@ def warn_of_unused(
         data: The file's content, to look for its largest value.
     """
     for unused in find_unused(header, color_type, is_scaled):
-        if is_first(f'{unused.kind} {who} {color_type}'):
+        if is_first_unused(unused.kind, who, color_type):
             text = f'{path}: {unused}'
             if unused.kind == 'bits' and data is not None:
                 values = decode_image(data, path, 'unchanged', 'cv2', header=header)
                 text = f'{text}. This one has {largest_value(values)}'
             get_logger().warning('%s', text)
+
+
+def is_first_unused(kind: str, who: str, color_type: str) -> bool:
+    """Return whether what is not taken of some files is asked about for the first time.
+
+    Args:
+        kind: As `Unused` has it.
+        who: Whose files: the folder of a data set's images, or a model.
+        color_type: As they are decoded.
+    """
+    return is_first(f'{kind} {who} {color_type}')
 
 
 def _decode_with_cv2(data: bytes, path: str | Path, flags: int) -> np.ndarray:

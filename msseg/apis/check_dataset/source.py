@@ -34,6 +34,7 @@ class Source:
         tasks: Its images and their labels.
         rules: What label values mean.
         notes: What listing the files has shown.
+        img_dir: Folder of its images, None for none.
         to_rgb: Whether its pipeline's Normalize swaps BGR to RGB.
     """
 
@@ -42,6 +43,7 @@ class Source:
     tasks: list[PairTask]
     rules: LabelRules
     notes: list[Note] = field(default_factory=list)
+    img_dir: str | None = None
     to_rgb: bool = True
 
     def scanned(self, scans: Mapping[PairTask, PairScan]) -> Iterator[tuple[PairTask, PairScan]]:

@@ -58,6 +58,7 @@ def _source(dataset: Any, split: str) -> Source:
     return Source(
         split=split,
         who=type(dataset).__name__,
+        img_dir=dataset.img_dir,
         tasks=[
             PairTask(
                 image=osp.join(dataset.img_dir or '', info['filename']),

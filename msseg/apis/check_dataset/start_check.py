@@ -27,6 +27,7 @@ from msseg.apis.check_dataset.value_findings import add_absent_classes, add_rule
 from msseg.apis.findings import count, format_line
 from msseg.datasets.file_scan import PairScan, PairTask, scan_pair
 from msseg.datasets.file_scan.image_scan import LARGE_BYTES
+from msseg.utils.image_file import is_first_unused
 from msseg.utils.image_header import read_header
 
 _NAMES = {'train': 'training', 'val': 'validation', 'test': 'test'}
@@ -74,6 +75,7 @@ def check_at_start(
     shown = [finding for finding in findings.sorted() if finding.kind not in _NOT_SHOWN]
     for finding in shown[:_MOST_LINES]:
         logger.warning('%s', _format_line(finding))
+        _take_from_loader(finding, splits, scans)
     tasks = {split: _tasks(sources) for split, sources in splits.items()}
     looked_at = ' and '.join(
         f'{sum(task in scans for task in each)} of {len(each)} {_NAMES[split]}'
@@ -82,6 +84,18 @@ def check_at_start(
     result = count(len(shown), 'warning') if shown else 'nothing found'
     logger.info('checked %s samples: %s (tools/check_dataset.py checks all)', looked_at, result)
     return shown
+
+
+def _take_from_loader(
+    finding: Finding, splits: Mapping[str, Sequence[Source]], scans: Mapping[PairTask, PairScan]
+) -> None:
+    """Count what was found unused in image files as said, so that loading does not say it again."""
+    for source in chain.from_iterable(splits[split] for split in finding.splits):
+        for task in source.tasks:
+            image = scans[task].image if task in scans else None
+            for unused in image.unused if image is not None else ():
+                if finding.kind == f'unused_{unused.kind}':
+                    is_first_unused(unused.kind, str(source.img_dir), task.color_type)
 
 
 def _tasks(sources: Sequence[Source]) -> list[PairTask]:

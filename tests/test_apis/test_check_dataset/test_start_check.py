@@ -273,6 +273,20 @@ def test_the_sample_is_spread_over_the_set(number):
     assert gaps.max() <= 2 * -(-number // 128)
 
 
+def test_what_files_hold_and_loading_leaves_out_is_said_once(tmp_path, caplog):
+    write_discs(tmp_path)
+    for path in (tmp_path / 'images').iterdir():
+        cv2.imwrite(str(path), cv2.imread(str(path), cv2.IMREAD_GRAYSCALE).astype(np.uint16) * 16)
+    dataset = discs(tmp_path)
+    (warning,), _ = check(caplog, dataset)
+    assert '16 bits a channel' in warning
+    caplog.clear()
+    assert dataset[0]['img'].dtype == np.uint8 and not caplog.records
+    write_discs(tmp_path / 'other')
+    shutil.copytree(tmp_path / 'images', tmp_path / 'other/images', dirs_exist_ok=True)
+    assert discs(tmp_path / 'other')[0] and '16 bits a channel' in caplog.messages[-1]
+
+
 def test_rare_classes_of_many_are_not_asked_of_a_sample(tmp_path, caplog):
     write_discs(tmp_path, 130)
     names = [f'class {i}' for i in range(21)]
