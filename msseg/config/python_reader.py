@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import operator
 import os
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from msseg.config.config_dict import ConfigDict
-from msseg.config.limits import find_double
+from msseg.config.limits import MAX_DEPTH, find_double
 from msseg.config.variables import BaseVariables
 from msseg.utils.foreign_imports import explain_foreign_import
 from msseg.utils.user_code import describe_failure
 
 BASE_KEY = '_base_'
+_CONTAINERS = (dict, list, tuple, set, frozenset)
 _NO_SETTINGS = (
     types.ModuleType,
     types.FunctionType,
@@ -53,11 +56,57 @@ def read_python(
     base = load_bases(namespace.get(BASE_KEY))
     variables.base = base if BASE_KEY in namespace else None
     _run(tree.body[split:], variables, namespace, filename)
-    return {
-        name: value
-        for name, value in namespace.items()
-        if not (name.startswith('__') or name == BASE_KEY or isinstance(value, _NO_SETTINGS))
-    }
+    with _describing_failures(where, filename):
+        memo: dict[int, tuple[Any, Any]] = {}
+        return {
+            name: _as_data(value, memo)
+            for name, value in namespace.items()
+            if not (name.startswith('__') or name == BASE_KEY or isinstance(value, _NO_SETTINGS))
+        }
+
+
+@contextlib.contextmanager
+def _describing_failures(where: str, filename: str) -> Iterator[None]:
+    """Raise ValueError, or ImportError, for what a config file's own code runs into."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a config is a program, which may raise or end as it likes
+        kind = ImportError if isinstance(error, ImportError) else ValueError
+        foreign = explain_foreign_import(error)
+        text = f': {foreign}' if foreign else describe_failure(error, filename)
+        raise kind(f'{where}{text}') from error
+
+
+def _as_data(value: Any, memo: dict[int, tuple[Any, Any]], depth: int = 0) -> Any:
+    """Return a setting with plain containers and texts in place of classes of the file's own.
+
+    Their methods are the file's own code, too, and are run here for the last time.
+
+    Args:
+        value: The setting.
+        memo: The containers seen so far, and what stands for them, by id.
+        depth: How deep it is nested; what is too deep is left to the check of that.
+    """
+    if isinstance(value, str):
+        return str.__str__(value)
+    plain = next((kind for kind in _CONTAINERS if isinstance(value, kind)), None)
+    is_kept = isinstance(value, ConfigDict) or hasattr(type(value), '_fields')  # named tuples
+    if plain is None or is_kept or depth > MAX_DEPTH:
+        return value
+    if id(value) in memo:
+        return memo[id(value)][1]
+    memo[id(value)] = value, value  # one that contains itself stays, to be refused
+    if plain is dict:
+        items = [item for pair in value.items() for item in pair]
+    else:
+        items = list(value)
+    data = [_as_data(item, memo, depth + 1) for item in items]
+    if type(value) is not plain or any(map(operator.is_not, items, data)):
+        pairs = zip(data[::2], data[1::2], strict=True)
+        memo[id(value)] = value, dict(pairs) if plain is dict else plain(data)
+    return memo[id(value)][1]
 
 
 def _parse(variables: BaseVariables, filename: str) -> ast.Module:
@@ -97,15 +146,8 @@ def _run(
         if isinstance(node, ast.Name) and node.id in variables:
             namespace[node.id] = variables.value(node.id)
     code = compile(ast.Module(body, type_ignores=[]), filename, 'exec', dont_inherit=True)
-    try:
+    with _describing_failures(variables.where, filename):
         exec(code, namespace)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # a config is a program, which may raise or end as it likes
-        kind = ImportError if isinstance(error, ImportError) else ValueError
-        foreign = explain_foreign_import(error)
-        text = f': {foreign}' if foreign else describe_failure(error, filename)
-        raise kind(f'{variables.where}{text}') from error
 
 
 class _PlaceholdersInStrings(ast.NodeTransformer):

@@ -31,6 +31,14 @@ MERGE_BOMB = 'a0: &a0 {x: 1}\n' + ''.join(
     [
         ('import sys\nsys.exit(0)', r'line 2: SystemExit: 0; it must not end the program'),
         ('a = 1\nexit()', r'line 2: SystemExit'),
+        (
+            'class D(dict):\n  def items(self):\n    exit(3)\nmodel = dict(a=[D(b=1)])',
+            r'line 3: SystemExit: 3; it must not end the program',
+        ),
+        (
+            'class L(list):\n  def __iter__(self):\n    raise OSError("gone")\na = (L([1]),)',
+            r'line 3: OSError: gone$',
+        ),
         ('raise GeneratorExit', r'line 1: GeneratorExit'),
         ('class E(BaseException):\n pass\nraise E("x")', r'line 3: E: x'),
         (
@@ -282,3 +290,16 @@ def test_dicts_of_programs_are_bounded_too():
     values['x'] = values
     with pytest.raises(ValueError, match='cfg_dict contains itself'):
         Config(values)
+
+
+def test_methods_of_a_files_own_containers_run_while_it_is_read_and_no_more(tmp_path):
+    path = tmp_path / 'own.py'
+    path.write_text(
+        'class D(dict):\n    __iter__ = keys = __len__ = lambda self: exit(3)\n'
+        'class S(str):\n    __eq__ = lambda self, other: exit(3)\n    __hash__ = str.__hash__\n'
+        'one = D(a=[1, D(b=(2,))])\ntwo = {S("a"): S("b")}\nthree = [one, one]\n'
+    )
+    cfg = Config.fromfile(path)
+    one = {'a': [1, {'b': (2,)}]}
+    assert cfg._cfg_dict.to_dict() == {'one': one, 'two': {'a': 'b'}, 'three': [one, one]}
+    assert Config.fromstring(cfg.pretty_text, '.py').one == one
