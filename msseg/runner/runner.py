@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -142,7 +143,8 @@ class Runner:
 
         Raises:
             TypeError: It is no hook.
-            ValueError: An unknown priority.
+            ValueError: An unknown priority, or a hook whose tensors would stand in checkpoints
+                under the names of another's.
         """
         if isinstance(hook, dict):
             hook = hook.copy()
@@ -151,8 +153,26 @@ class Runner:
         if not isinstance(hook, Hook):
             raise TypeError(f'a hook must be a msseg.runner.hooks.Hook, but got {type(hook)}')
         hook.attach(self)
+        self._refuse_taken_names(hook)
         self._hooks.append((priority_number(priority), hook))
         self._hooks.sort(key=lambda entry: entry[0])
+
+    def _refuse_taken_names(self, hook: Hook) -> None:
+        for other in self.hooks:
+            taken = [name for name in hook.parameters() if name in other.parameters()]
+            if taken:
+                raise ValueError(
+                    f'{type(hook).__name__}: {type(other).__name__} keeps tensors under the same '
+                    f'names in checkpoints ({taken[0]!r} is one): use one such hook, not two'
+                )
+
+    def _stateful_hooks(self) -> Iterator[tuple[str, Hook]]:
+        """Yield the hooks and what each is called in checkpoints, no two alike."""
+        count: Counter[str] = Counter()
+        for hook in self.hooks:
+            kind = type(hook).__name__
+            count[kind] += 1
+            yield kind if count[kind] == 1 else f'{kind}#{count[kind]}', hook
 
     def call_hook(self, point: str) -> None:
         """Call one point of every hook, such as ``before_run``."""
@@ -186,7 +206,7 @@ class Runner:
             'iters_per_epoch': self.iters_per_epoch,
             'best_scores': self.best_scores,
         }
-        hooks = {type(hook).__name__: hook.state() for hook in self.hooks if hook.state()}
+        hooks = {name: hook.state() for name, hook in self._stateful_hooks() if hook.state()}
         return {**self.meta, **progress, 'hooks': hooks}
 
     def state_parameters(self) -> dict[str, Parameter]:
@@ -231,14 +251,13 @@ class Runner:
         scores = checkpoint.meta.get('best_scores') or {}
         self.best_scores = {key: (score, name) for key, (score, name) in scores.items()}
         states = checkpoint.meta.get('hooks') or {}
-        for hook in self.hooks:
-            kind = type(hook).__name__
+        for name, hook in self._stateful_hooks():
             try:
-                if kind in states:
-                    hook.load_state(states[kind])
+                if name in states:
+                    hook.load_state(states[name])
             except (*RUN_ERRORS, KeyError, TypeError, ValueError) as error:
                 raise ValueError(
-                    f'checkpoint {str(path)!r} cannot be resumed: what it holds for {kind} does '
+                    f'checkpoint {str(path)!r} cannot be resumed: what it holds for {name} does '
                     f'not fit{describe_failure(error)}'
                 ) from error
         self.logger.info('resumed %s at iteration %d', path, self.iter)

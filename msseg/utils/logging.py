@@ -59,11 +59,12 @@ def setup_logging(log_file: str | Path | None = None, level: str | int = 'INFO')
 
 
 def check_level(level: str | int) -> None:
-    """Raise ValueError for an unknown name of a level."""
-    if isinstance(level, str) and level not in _LEVELS:
+    """Raise ValueError for what is neither the name nor the number of a level."""
+    numbers = [getattr(logging, name) for name in _LEVELS]
+    if isinstance(level, bool) or level not in (*_LEVELS, *numbers):
         raise ValueError(
-            f'log_level is {level!r}, expected one of {list(_LEVELS)}.'
-            f'{did_you_mean(level, _LEVELS)}'
+            f'log_level is {level!r}, expected one of {list(_LEVELS)}, or {numbers}.'
+            f'{did_you_mean(str(level), _LEVELS)}'
         )
 
 

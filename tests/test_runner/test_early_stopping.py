@@ -64,6 +64,20 @@ def test_the_last_state_and_the_best_one_are_saved(make_scored, tmp_path):
     assert last.meta['hooks']['EarlyStoppingHook'] == {**counts, 'num_without_gain': 3}
 
 
+def test_two_of_them_each_go_on_where_they_were(make_scored, tmp_path):
+    def make(max_iters):
+        runner = make_scored(RISING, max_iters=max_iters, patience=3)
+        runner.register_hook(EarlyStoppingHook(patience=9, monitor='loss', rule='greater'))
+        return runner
+
+    make(7).run()
+    resumed = make(20)
+    resumed.resume(tmp_path / 'iter_7.ckpt')
+    first, second = (h for h in resumed.hooks if isinstance(h, EarlyStoppingHook))
+    assert (first.monitor, first.num_without_gain) == ('mIoU', 1)
+    assert (second.monitor, second.num_without_gain) == ('loss', 6)
+
+
 def test_patience_goes_on_where_it_was_after_a_restart(make_scored, tmp_path, caplog):
     caplog.set_level('INFO', logger='msseg')
     make_scored(RISING, max_iters=7, patience=3).run()

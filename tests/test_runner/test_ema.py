@@ -97,6 +97,14 @@ def test_average_goes_on_where_it_stood(make_runner, tmp_path):
         np.testing.assert_array_equal(averages(resumed)[name], value, err_msg=name)
 
 
+def test_a_second_average_is_refused_instead_of_taking_the_firsts_place_in_checkpoints(make_runner):
+    runner = make_runner(max_iters=1)
+    runner.register_hook(EMAHook())
+    with pytest.raises(ValueError, match="EMAHook: EMAHook keeps tensors .*'ema.dense.weight'"):
+        runner.register_hook(EMAHook(0.1))
+    assert len(runner.hooks) == 1
+
+
 def test_run_without_average_cannot_be_resumed_with_one(make_runner, tmp_path):
     make_runner(max_iters=3).save(tmp_path / 'a.ckpt')
     runner = make_runner(max_iters=3)

@@ -23,6 +23,7 @@ from msseg.apis.check_config.reading import check_keys, read_config
 from msseg.apis.check_config.report import ConfigReport, ModelSummary, SplitSummary
 from msseg.apis.check_config.schedule import check_schedule, run_length
 from msseg.apis.check_config.scores import check_scores
+from msseg.apis.check_config.settings import entry_of, part, setting
 from msseg.apis.check_config.sizes import check_sizes
 from msseg.apis.check_config.text import format_place
 from msseg.apis.check_config.trial import try_step
@@ -30,6 +31,7 @@ from msseg.apis.config_schema import get_schema
 from msseg.apis.findings import format_line
 from msseg.config import Config
 from msseg.config.checking import drop_meaningless
+from msseg.models.builder import SEGMENTORS
 
 
 def check_config(
@@ -108,6 +110,19 @@ def check_settings(cfg: Config, classes: Mapping[str, list[str]], findings: Find
     check_normalisation(cfg, findings)
     check_batch_norm(cfg, findings)
     check_schedule(cfg, findings)
+    _check_train_cfg(cfg, findings)
+
+
+def _check_train_cfg(cfg: Config, findings: Findings) -> None:
+    """Note settings in ``train_cfg``, which segmentors of msseg (and MMSegmentation) never read."""
+    model = part(cfg, 'model')
+    segmentor = entry_of(model, SEGMENTORS)
+    if segmentor is None or not segmentor.__module__.startswith('msseg.'):
+        return
+    for node in (part(cfg, 'train_cfg'), part(cfg, 'model.train_cfg')):
+        for name in node:
+            note = f'is {node[name]!r}, but {segmentor.__name__} reads nothing of train_cfg'
+            findings.add('unread', setting(node, name), note)
 
 
 def _build(

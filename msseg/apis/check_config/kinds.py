@@ -155,6 +155,13 @@ KINDS = {
     'weights_path': Kind(
         'error', 'unreachable weights', 'Training stops when it starts.', 'Do what it says.'
     ),
+    'unread': Kind(
+        'warning',
+        'setting that nothing reads',
+        'It changes nothing.',
+        "Take it out; a pixel sampler belongs in a head, as in decode_head=dict(sampler=dict(type='"
+        "OHEMPixelSampler')).",
+    ),
     'refused': Kind('error', 'refused', 'It cannot be built.', 'Do what it says.'),
     'does_not_load': Kind(
         'error',

@@ -397,6 +397,27 @@ FAULTS = [
         ['a hook must be a msseg.runner.hooks.Hook', "log_level is 'LOUD'"],
     ),
     Fault(
+        'a number that is no level',
+        'log_level = 5',
+        'refused',
+        ['log_level'],
+        ["log_level is 5, expected one of ['DEBUG', ", '[10, 20, 30, 40, 50]'],
+    ),
+    Fault(
+        'two averages of the weights',
+        "custom_hooks = [dict(type='EMAHook'), dict(type='EMAHook', momentum=0.01)]",
+        'refused',
+        ['custom_hooks[1]'],
+        ['EMAHook: EMAHook keeps tensors under the same names', 'use one such hook'],
+    ),
+    Fault(
+        'a sampler in train_cfg',
+        'model = dict(train_cfg=dict(sampler=5))',
+        'unread',
+        ['model.train_cfg.sampler'],
+        ['is 5, but CascadeEncoderDecoder reads nothing of train_cfg'],
+    ),
+    Fault(
         'values that heads refuse',
         'model = dict(decode_head={0: dict(num_convs=-1), 1: dict(scale=0)})',
         'wrong_value',
