@@ -23,6 +23,8 @@ from msseg.utils.logging import get_logger, is_first
 
 OPTIMIZER, TRAIN_STEP, EMA, HOOKS = STATE_PREFIXES = ('optimizer.', 'train_step.', 'ema.', 'hooks.')
 
+_FRACTIONS = (ms.float16, ms.bfloat16, ms.float32, ms.float64)
+
 
 @dataclass
 class Checkpoint:
@@ -110,6 +112,18 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     return Checkpoint(path, weights, state, meta)
 
 
+def kind_mismatch(array: np.ndarray, parameter: Parameter) -> str | None:
+    """Return how a file's numbers differ in kind from what a parameter holds, None if they do not.
+
+    Fractions of any width fit fractions. Whole numbers and truth values in their place are codes
+    (of a quantised model, say) that mean something else.
+    """
+    is_fraction = np.issubdtype(array.dtype, np.floating)
+    if is_fraction == (parameter.dtype in _FRACTIONS):
+        return None
+    return f'holds {array.dtype} numbers, expected {str(parameter.dtype).lower()}'
+
+
 def load_state(state: Mapping[str, Parameter], checkpoint: Checkpoint) -> None:
     """Restore the tensors of training.
 
@@ -124,6 +138,10 @@ def load_state(state: Mapping[str, Parameter], checkpoint: Checkpoint) -> None:
                 f'checkpoint {str(checkpoint.path)!r} cannot be resumed: its {name!r} is {found}, '
                 f'expected shape {parameter.shape}. Train on from its weights with --load-from, or '
                 'resume with the settings it was saved with (optimizer, fp16, custom_hooks).'
+            )
+        if difference := kind_mismatch(saved, parameter):
+            raise ValueError(
+                f'checkpoint {str(checkpoint.path)!r} cannot be resumed: its {name!r} {difference}'
             )
     for name, parameter in state.items():
         # A tensor of its own: MindSpore may share memory with the array.

@@ -14,7 +14,7 @@ from msseg.convert import (
     format_table,
     list_misfits,
 )
-from msseg.runner.checkpoint import Checkpoint
+from msseg.runner.checkpoint import Checkpoint, kind_mismatch
 from msseg.utils.logging import get_logger, log_to_file
 
 _BACKBONE = 'backbone.'
@@ -51,6 +51,7 @@ def load_weights(
     wanted = needed_shapes(model, checkpoint, part)
     conversion = _convert(checkpoint, wanted, part)
     _check(conversion, checkpoint, wanted, strict, allow_partial_backbone)
+    _check_kinds(conversion, checkpoint, parameters)
     for name, array in conversion.weights.items():
         # A tensor of its own: MindSpore may share memory with the array.
         parameters[name].set_data(ms.Tensor(np.array(array), parameters[name].dtype))
@@ -116,6 +117,19 @@ def _check(
             f"{refusal}: fewer than half of the backbone's parameters match. {misfits}. To train "
             'with the others as they were initialised, set load_partial_backbone=True'
         )
+
+
+def _check_kinds(
+    conversion: Conversion, checkpoint: Checkpoint, parameters: dict[str, Parameter]
+) -> None:
+    sources = {entry.target: entry.source for entry in conversion.entries}
+    for name, array in conversion.weights.items():
+        if difference := kind_mismatch(array, parameters[name]):
+            raise ValueError(
+                f'checkpoint {str(checkpoint.path)!r} does not fit the model: its '
+                f'{sources.get(name) or name!r} {difference}; give the one that was trained, not '
+                'quantised or cast'
+            )
 
 
 def _report(conversion: Conversion, checkpoint: Checkpoint) -> None:

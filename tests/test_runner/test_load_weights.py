@@ -52,6 +52,39 @@ def torch_file(path, shapes, prefix='backbone.'):
     return load_checkpoint(save_torch(path, arrays))
 
 
+@pytest.mark.parametrize('kind', [bool, np.uint8, np.int32, np.int64])
+def test_whole_numbers_are_not_taken_for_weights(tmp_path, kind):
+    model = Segmentor()
+    weights = values_of(model)
+    name = 'decode_head.1.bottleneck.weight'
+    save_weights(tmp_path / 'a.ckpt', {**weights, name: np.ones((3, 2), kind)}, {'iter': 1})
+    with pytest.raises(
+        ValueError, match=rf"a\.ckpt.* its '{name}' holds .*(int|bool).*, expected float32"
+    ):
+        load_weights(model, load_checkpoint(tmp_path / 'a.ckpt'))
+    assert all((value == weights[key]).all() for key, value in values_of(model).items())
+
+
+def test_halves_are_taken_for_weights_and_fractions_not_for_counters(tmp_path):
+    model = Segmentor(has_dropout=True)
+    weights = values_of(model)
+    halves = {k: v.astype(np.float16) if v.dtype == np.float32 else v for k, v in weights.items()}
+    save_weights(tmp_path / 'a.ckpt', halves, {})
+    load_weights(model, load_checkpoint(tmp_path / 'a.ckpt'))
+    counter = next(key for key, value in weights.items() if value.dtype != np.float32)
+    save_weights(tmp_path / 'b.ckpt', {**weights, counter: np.float32(0.5) + weights[counter]}, {})
+    with pytest.raises(ValueError, match=rf"its '{counter}' holds float.* numbers, expected int"):
+        load_weights(model, load_checkpoint(tmp_path / 'b.ckpt'))
+
+
+def test_whole_numbers_are_not_taken_for_the_state_of_an_optimizer(tmp_path):
+    state = {'optimizer.x': ms.Parameter(ms.Tensor([1, 2], ms.int32), name='optimizer.x')}
+    save_checkpoint(tmp_path / 'a.ckpt', nn.Dense(2, 2), state)
+    wanted = {'optimizer.x': ms.Parameter(ms.Tensor([0.0, 0.0]), name='optimizer.x')}
+    with pytest.raises(ValueError, match="its 'optimizer.x' holds int32 numbers, expected float32"):
+        load_state(wanted, load_checkpoint(tmp_path / 'a.ckpt'))
+
+
 @pytest.fixture
 def said(caplog):
     caplog.set_level(logging.INFO, 'msseg')
