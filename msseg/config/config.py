@@ -125,7 +125,7 @@ class Config:
         if not isinstance(custom, dict):
             by = f' (set in {self._filename})' if self._filename else ''
             raise TypeError(
-                f"custom_imports is {shown(custom)}{by}, expected a dict such as "
+                f'custom_imports is {shown(custom)}{by}, expected a dict such as '
                 "dict(imports=['my_modules.my_head'])"
             )
         unknown = set(custom) - {'imports', 'allow_failed_imports'}

@@ -200,7 +200,10 @@ def test_secrets_of_the_environment_are_not_written(write, monkeypatch):
         ('optimizer = dict(lr=(x for x in "a"))', r'^optimizer.lr is <builtins.generator object>'),
         ('data = dict(train=[dict(classes=open(__file__))])', r'^data.train\[0\].classes is <_io'),
         ('work_dir = [object()] * 1000', r'^work_dir\[0\] is <builtins.object object>'),
-        ('seed = 10**6000', r'^seed is <a whole number of 19932 bits> \(set in config.py\); .*too large'),
+        (
+            'seed = 10**6000',
+            r'^seed is <a whole number of 19932 bits> \(set in config.py\); .*too large',
+        ),
     ],
 )
 def test_settings_that_are_no_plain_values_are_named_and_not_printed(

@@ -20,6 +20,8 @@ VIDEO_SUFFIXES = frozenset(
     ['.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.webm', '.wmv']
 )
 
+_MOST_NAMED = 3
+
 
 @dataclass(frozen=True)
 class Input:
@@ -52,7 +54,8 @@ def find_inputs(arguments: Sequence[str | Path], without: str | Path | None = No
             ``**``, for a shell that leaves them alone.
         without: The folder for results, whose images are left out, unless they are named one by
             one; where it holds the arguments, only its folders of earlier results are. PNG files
-            that msseg has written are left out of any folder or pattern, with a warning.
+            that msseg has written and files of other suffixes are left out of any folder or
+            pattern, with a warning.
 
     Returns:
         Each file once, in the order of the arguments, those of a folder or pattern sorted. Names
@@ -63,11 +66,13 @@ def find_inputs(arguments: Sequence[str | Path], without: str | Path | None = No
         FileNotFoundError: An argument names nothing, or a folder holds no image.
     """
     files: dict[Path, None] = {}
-    roots, own = [], []
+    roots, own, skipped = [], [], []
     for argument in arguments:
-        root, found = _expand(str(argument))
+        root, found, unknown = _expand(str(argument))
         roots.append(root)
         left_out = _folders_to_leave_out(root, without)
+        others = [Path(os.path.abspath(path)) for path in unknown]
+        skipped += [path for path in others if left_out.isdisjoint(path.parents)]
         for path in found:
             path = Path(os.path.abspath(path))
             is_asked_for = str(path) == os.path.abspath(argument)
@@ -82,6 +87,15 @@ def find_inputs(arguments: Sequence[str | Path], without: str | Path | None = No
             'left out: %s, written by msseg%s; name such a file by itself to label it',
             own[0],
             f', and {len(own) - 1} more like it' if own[1:] else '',
+        )
+    if skipped:
+        get_logger().warning(
+            'skipped %s that %s no suffix of an image or video: %s%s; name such a file by itself '
+            'to have it read',
+            'a file' if len(skipped) == 1 else f'{len(skipped)} files',
+            'has' if len(skipped) == 1 else 'have',
+            ', '.join(path.name for path in skipped[:_MOST_NAMED]),
+            f' and {len(skipped) - _MOST_NAMED} more' if skipped[_MOST_NAMED:] else '',
         )
     if not files:
         raise FileNotFoundError(
@@ -111,30 +125,35 @@ def _folders_to_leave_out(root: str, without: str | Path | None) -> set[Path]:
     return {folder / kind for kind in (LABELS, OVERLAYS, PROBABILITIES)} if is_inside else {folder}
 
 
-def _expand(argument: str) -> tuple[str, list[str]]:
-    """Return the folder that names start from, and the files."""
+def _expand(argument: str) -> tuple[str, list[str], list[str]]:
+    """Return the folder that names start from, the files, and those of unknown suffixes."""
     if os.path.isdir(argument):
-        found = sorted(
+        names = sorted(
             os.path.join(folder, name)
             for folder, _, names in os.walk(argument)
             for name in names
-            if _is_known(name) and not name.startswith('.')
+            if not name.startswith('.')
         )
+        found, unknown = _by_suffix(names)
         if not found:
             raise FileNotFoundError(
                 f'folder {argument!r} holds no image or video (suffixes '
                 f'{" ".join(sorted(IMAGE_SUFFIXES | VIDEO_SUFFIXES))}, in either case)'
             )
-        return os.path.abspath(argument), found
+        return os.path.abspath(argument), found, unknown
     if os.path.lexists(argument):
-        return os.path.dirname(os.path.abspath(argument)), [argument]
+        return os.path.dirname(os.path.abspath(argument)), [argument], []
     if not glob.has_magic(argument):
         raise FileNotFoundError(f'{argument!r}: there is no such file or folder')
-    found = sorted(path for path in glob.glob(argument, recursive=True) if _is_known(path))
+    found, unknown = _by_suffix(sorted(glob.glob(argument, recursive=True)))
     if not found:
         raise FileNotFoundError(f'pattern {argument!r} matches no image or video')
-    return os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in found]), found
+    root = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in found])
+    return root, found, unknown
 
 
-def _is_known(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES
+def _by_suffix(paths: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the images and videos among paths, and the other files."""
+    known = IMAGE_SUFFIXES | VIDEO_SUFFIXES
+    found = [path for path in paths if os.path.splitext(path)[1].lower() in known]
+    return found, [path for path in sorted(set(paths).difference(found)) if os.path.isfile(path)]
