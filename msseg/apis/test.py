@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+import numpy as np
 from mindspore import nn
 
 from msseg.apis.build import (
@@ -22,15 +23,17 @@ from msseg.apis.build import (
 from msseg.apis.check_config.settings import dataset_nodes, transforms_of
 from msseg.apis.check_dataset.start_check import check_at_start
 from msseg.apis.cityscapes_scores import CITYSCAPES
-from msseg.apis.evaluate import Evaluation, predict_all, scoring
+from msseg.apis.evaluate import Evaluation, ResultHandler, predict_all, scoring
 from msseg.apis.evaluation_report import EvaluationReport
 from msseg.apis.model_source import find_checkpoint
 from msseg.apis.results import LabelArchive, LabelFiles, Overlays
 from msseg.apis.segment import Segmenter
 from msseg.config import Config
 from msseg.datasets import CustomDataset
+from msseg.datasets.loader import TestSample
 from msseg.datasets.pipelines import MultiScaleFlipAug
 from msseg.datasets.result_files import outputs_of
+from msseg.datasets.sample_rng import get_filename
 from msseg.evaluation import check_metrics
 from msseg.registry import config_path
 from msseg.runner import load_checkpoint, load_weights
@@ -39,7 +42,7 @@ from msseg.utils.compile_cache import separate_compile_cache
 from msseg.utils.device import setup_device
 from msseg.utils.dist import get_rank, get_world_size, init_dist
 from msseg.utils.logging import get_logger, setup_logging
-from msseg.utils.outputs import Outputs
+from msseg.utils.outputs import Outputs, Skipped
 
 # Scales that MMSegmentation's --aug-test uses.
 AUG_TEST_RATIOS = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
@@ -140,9 +143,13 @@ def test_segmentor(
 
     `outputs` checks where results go, by default against the images and labels; `on_scores` is
     called with the scores, on rank 0, before the report is written.
+
+    Raises:
+        ValueError: Results were left out, as no file can have names so long; all else is done.
     """
     loading = loader_options(cfg, 'test')
     outputs = outputs or outputs_of(dataset)
+    skipped = Skipped()
     with ExitStack() as stack:
         scorer = stack.enter_context(scoring(dataset, metrics))
         handlers = scorer.handlers
@@ -150,9 +157,10 @@ def test_segmentor(
             handlers.append(stack.enter_context(LabelArchive(out, dataset, outputs)).add)
         if show_dir is not None:
             overlays = Overlays(Path(show_dir), dataset, opacity, outputs, legend, tint_background)
-            handlers.append(overlays.add)
+            handlers.append(_skipping(overlays.add, dataset, skipped))
         if format_dir is not None:
-            handlers.append(LabelFiles(Path(format_dir), dataset, outputs).add)
+            label_files = LabelFiles(Path(format_dir), dataset, outputs)
+            handlers.append(_skipping(label_files.add, dataset, skipped))
         if report is not None:
             handlers.append(report.add)
         segmenter, with_labels = Segmenter(model), bool(scorer.own) or report is not None
@@ -166,7 +174,22 @@ def test_segmentor(
                 report.write(segmenter)
                 if not scorer.own:  # which has warned already
                     Evaluation((report.scores(),)).warn_of_absent_classes()
-        return scores
+    if skipped.problems:
+        raise ValueError(
+            f'{len(skipped.problems)} results could not be written and were skipped, all else is '
+            f'done; the first: {skipped.problems[0]}'
+        )
+    return scores
+
+
+def _skipping(add: ResultHandler, dataset: CustomDataset, skipped: Skipped) -> ResultHandler:
+    """Return a handler that leaves out results whose names are too long."""
+
+    def write(sample: TestSample, labels: np.ndarray) -> None:
+        with skipped.long_names(get_filename(dataset, sample.index)):
+            add(sample, labels)
+
+    return write
 
 
 def check_test_options(

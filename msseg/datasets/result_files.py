@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from msseg.datasets.file_lists import as_suffixes
 from msseg.datasets.sample_rng import get_filename
 from msseg.utils.atomic import atomic_path
 from msseg.utils.outputs import Outputs, mark_png, unique_names
@@ -48,8 +49,8 @@ def input_files(dataset: Any) -> list[str]:
 
 
 def outputs_of(dataset: Any, *inputs: str | Path | None) -> Outputs:
-    """Return `Outputs` that refuse to replace a data set's files, and `inputs`."""
-    return Outputs([*inputs, *input_files(dataset)])
+    """Return `Outputs` that neither replace nor add to a data set's files, nor replace `inputs`."""
+    return Outputs([*inputs, *input_files(dataset)], _searched_folders(dataset))
 
 
 def write_label_file(
@@ -79,6 +80,18 @@ def write_label_file(
     file.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(file) as temporary:
         temporary.write_bytes(mark_png(content.getvalue()))
+
+
+def _searched_folders(dataset: Any) -> list[tuple[str, tuple[str, ...]]]:
+    """Return the folders all of whose images a data set takes, and what their names end with."""
+    if hasattr(dataset, 'datasets'):
+        return [found for part in dataset.datasets for found in _searched_folders(part)]
+    if hasattr(dataset, 'dataset'):
+        return _searched_folders(dataset.dataset)
+    folder, suffixes = (getattr(dataset, name, None) for name in ('img_dir', 'img_suffix'))
+    if not folder or not suffixes or getattr(dataset, 'split', None) is not None:
+        return []
+    return [(folder, as_suffixes(suffixes))]
 
 
 def _image_folders(dataset: Any) -> Sequence[str]:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
+import sys
 import unicodedata
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+from tqdm import tqdm
+
 from msseg.utils.regular_file import file_kind
+from msseg.utils.shown import shorten
 
 _PNG_MARK = b'tEXtSoftware\0msseg'
 # PNG, the standard chunk that names the program which made a picture; it may follow the header
@@ -29,6 +35,7 @@ _MARKS = {
     '.csv': [head.encode() for head in (CSV_HEAD, AREAS_HEAD, AREA_SUMS_HEAD)],
 }
 _HEAD_BYTES = 512
+_LONGEST_PROBLEM = 800
 _PNG_HEADER_BYTES = 33
 
 
@@ -104,6 +111,39 @@ def is_own_picture(path: str | Path) -> bool:
         return False
 
 
+class Skipped:
+    """Collects what was left out so that the rest could be done; each is said on stderr.
+
+    Attributes:
+        problems: What was said of each.
+    """
+
+    def __init__(self) -> None:
+        self.problems: list[str] = []
+
+    def add(self, problem: str) -> None:
+        """Say that something was left out, and why."""
+        self.problems.append(shorten(problem, _LONGEST_PROBLEM))
+        tqdm.write(f'skipped: {self.problems[-1]}', file=sys.stderr)
+
+    @contextmanager
+    def long_names(self, source: str | Path) -> Iterator[None]:
+        """Leave out what the block writes if the file system takes no name as long as its.
+
+        Args:
+            source: The input whose result it is.
+        """
+        try:
+            yield
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            name = os.path.basename(str(error.filename2 or error.filename or ''))
+            self.add(
+                f'{source}: no file can be called {name!r}, which is too long: rename the input'
+            )
+
+
 class Outputs:
     """Gives out the paths of a run's results, or refuses them before anything is computed.
 
@@ -112,10 +152,17 @@ class Outputs:
 
     Args:
         inputs: Files that the run reads.
+        searched: Folders whose files a next run reads, and what their names end with; no such
+            result is put there.
     """
 
-    def __init__(self, inputs: Iterable[str | Path | None] = ()) -> None:
+    def __init__(
+        self,
+        inputs: Iterable[str | Path | None] = (),
+        searched: Iterable[tuple[str | Path, tuple[str, ...]]] = (),
+    ) -> None:
         self._inputs = [path for path in inputs if path is not None]
+        self._searched = [(os.path.realpath(folder), suffixes) for folder, suffixes in searched]
         self._input_ids: dict[tuple[int, int], str | Path] | None = None
         self._claimed: dict[str, str] = {}
 
@@ -136,6 +183,7 @@ class Outputs:
         if path.is_dir():
             raise IsADirectoryError(f'{who} is {str(path)!r}, which is a folder; give a file name')
         self._refuse_input(path, who)
+        self._refuse_searched([path], who)
         self._claim(path, who)
         if path.exists() and suffixes and path.suffix.lower() not in suffixes:
             expected = ' or '.join(filter(None, suffixes))
@@ -167,6 +215,7 @@ class Outputs:
         self._refuse_outside(folder, names, who)
         foreign = []
         paths = [folder / name for name in names]
+        self._refuse_searched(paths, who)
         for path in paths:
             self._claim(path, who)
             if os.path.lexists(path):
@@ -186,7 +235,7 @@ class Outputs:
             if path.parent not in parents:
                 parents[path.parent] = _is_below(os.path.realpath(path.parent), root)
             is_inside = parents[path.parent] and not os.path.isabs(name)
-            if is_inside and path.is_symlink():
+            if is_inside and os.path.islink(path):  # of a name that is too long, too
                 is_inside = _is_below(os.path.realpath(path), root)
             if not is_inside or '..' in Path(name).parts:
                 raise ValueError(
@@ -194,6 +243,18 @@ class Outputs:
                     f'outside of {str(folder)!r}: name another folder, or correct the name (or '
                     'remove the symbolic link) that leads there'
                 )
+
+    def _refuse_searched(self, paths: Iterable[Path], who: str) -> None:
+        parents: dict[Path, str] = {}
+        for path in paths:
+            for folder, suffixes in self._searched:
+                if path.parent not in parents:
+                    parents[path.parent] = os.path.realpath(path.parent)
+                if path.name.endswith(suffixes) and _is_below(parents[path.parent], folder):
+                    raise ValueError(
+                        f'{who}: the result {str(path)!r} would lie in {folder!r}, where the next '
+                        'run would take it for an input: name a place outside of that folder'
+                    )
 
     def _claim(self, path: Path, who: str) -> None:
         key = _same_on_disk(os.path.join(os.path.realpath(path.parent), path.name))

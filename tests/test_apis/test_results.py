@@ -14,6 +14,7 @@ from msseg.apis.confusion_picture import check_out, count_confusions
 from msseg.apis.evaluation_report import EvaluationReport
 from msseg.apis.report import Comparisons
 from msseg.apis.results import LabelArchive, LabelFiles, Overlays, load_shown
+from msseg.apis.test import test_segmentor as run_test
 from msseg.config import Config
 from msseg.datasets import TestLoader, build_dataset
 from msseg.datasets.builder import PIPELINES
@@ -248,6 +249,55 @@ def test_two_options_never_write_one_file(tmp_path):
     Overlays(tmp_path / 'out', dataset, 0.5, outputs)
     with pytest.raises(ValueError, match=r'--format-dir: .*north/1\.png.*twice.*--show-dir'):
         LabelFiles(tmp_path / 'out', dataset, outputs)
+
+
+@pytest.mark.parametrize('name', ['.', 'north', 'north/deep'])
+def test_pictures_do_not_go_where_the_next_run_looks_for_images(tmp_path, name):
+    dataset = build_dataset({**OPTIONS, **equal_names(tmp_path / 'in')})
+    folder = tmp_path / 'in/data/images' / name / 'out'
+    for option, writer in (('--show-dir', overlays), ('format_results', label_files)):
+        with pytest.raises(ValueError, match=rf'{option}: .*out/.*would lie in .*data/images., wh'):
+            writer(dataset, folder)
+    (tmp_path / 'link').symlink_to(tmp_path / 'in/data/images')
+    with pytest.raises(ValueError, match='--show-dir: .*would lie in'):
+        overlays(dataset, tmp_path / 'link' / 'out')
+    assert not folder.exists()
+
+
+def test_pictures_may_go_where_they_are_no_images_of_the_next_run(tmp_path):
+    pair = write_pair(tmp_path / 'in' / 'data', '1.png', 1)
+    listed = build_dataset({**OPTIONS, **pairs(tmp_path / 'in', pair)})
+    assert overlays(listed, tmp_path / 'in' / 'data' / 'images' / 'out')
+    write_pair(tmp_path / 'jpg', '1.jpg', 1)
+    folders = dict(data_root=str(tmp_path / 'jpg'), img_dir='images', ann_dir='labels')
+    other = build_dataset({**OPTIONS, **folders, 'img_suffix': '.jpg'})
+    assert overlays(other, tmp_path / 'jpg' / 'images' / 'out')
+
+
+def test_names_that_are_too_long_are_skipped_and_counted_at_the_end(tmp_path, monkeypatch, capsys):
+    for name in ('a.jpg', 'c' * 251 + '.jpg', 'c' * 251 + '.png'):
+        write_pair(tmp_path / 'in', name, 1)
+    folders = dict(data_root=str(tmp_path / 'in'), img_dir='images', ann_dir='labels')
+    dataset = build_dataset({**OPTIONS, **folders, 'img_suffix': ['.jpg', '.png']})
+
+    def predict(segmenter, dataset, workers_per_gpu, handlers, **options):
+        for sample, labels in truths(dataset):
+            for handle in handlers:
+                handle(sample, labels)
+
+    monkeypatch.setattr('msseg.apis.test.predict_all', predict)
+    monkeypatch.setattr('msseg.apis.test.Segmenter', lambda model: None)
+    with pytest.raises(
+        ValueError, match='^4 results could not be written and were skipped, .*cccc'
+    ):
+        run_test(
+            None, dataset, Config({'data': {}}), show_dir=tmp_path / 'shown',
+            format_dir=tmp_path / 'labels', out=tmp_path / 'all.npz',
+        )  # fmt: skip
+    assert [p.name for p in (tmp_path / 'shown').iterdir()] == ['a.png']
+    assert [p.name for p in (tmp_path / 'labels').iterdir()] == ['a.png']
+    assert len(np.load(tmp_path / 'all.npz').files) == 3
+    assert capsys.readouterr().err.count('no file can be called') == 4
 
 
 def test_an_archive_of_other_sets_is_refused(tmp_path):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -13,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 from mindspore import nn
-from tqdm import tqdm
 
 from msseg.apis.inference import segmenter_of
 from msseg.apis.prediction.areas import (
@@ -38,9 +35,8 @@ from msseg.apis.prediction.video import VideoFrames, writing_video
 from msseg.apis.preparation import Preparation, Prepared
 from msseg.apis.visualize import OverlayStyle
 from msseg.utils.atomic import temporary_path
-from msseg.utils.outputs import Outputs
+from msseg.utils.outputs import Outputs, Skipped
 from msseg.utils.progress_bar import progress_bar
-from msseg.utils.shown import shorten
 
 # Rows of an image, their labels, and uint8 probabilities (h, w, channels) if asked for.
 LabelledRows = tuple[slice, np.ndarray, np.ndarray | None]
@@ -102,7 +98,7 @@ def predict_files(
     out = Path(out)
     found = [i for i in inputs if isinstance(i, Input)] or find_inputs(inputs, without=out)
     prepare_folder(out, options, found)
-    problems = []
+    skipped = Skipped()
     with ExitStack() as stack:
         areas = None
         if options.areas:
@@ -110,19 +106,11 @@ def predict_files(
         predictor = _Predictor(model, out, options, areas)
         for each in progress_bar(found, unit='file'):
             try:
-                predictor.video(each) if each.is_video else predictor.image(each)
+                with skipped.long_names(each.path):
+                    predictor.video(each) if each.is_video else predictor.image(each)
             except UnreadableInputError as error:
-                problems.append(shorten(str(error), 800))
-            except OSError as error:
-                if error.errno != errno.ENAMETOOLONG:
-                    raise
-                problems.append(
-                    f'{each.path}: no file can be called {each.name!r}: rename the input'
-                )
-            else:
-                continue
-            tqdm.write(f'skipped: {problems[-1]}', file=sys.stderr)
-    return problems
+                skipped.add(str(error))
+    return skipped.problems
 
 
 def prepare_folder(
