@@ -31,6 +31,8 @@ def test_heads_and_losses_leave_out_what_the_data_set_does(model, message):
 def test_a_loss_may_leave_out_a_class():
     check_ignore_index(model_of(-1, Dice=2, Tversky=-1), SimpleNamespace(ignore_index=-1))
     check_ignore_index(model_of(None), SimpleNamespace())
+    with pytest.raises(ValueError, match="Dice of head 'decode' has ignore_index=99"):
+        check_ignore_index(model_of(-1, Dice=99, Tversky=-1), SimpleNamespace(ignore_index=-1))
 
 
 def test_names_of_a_data_set_of_any_kind_must_tell_its_classes_apart():

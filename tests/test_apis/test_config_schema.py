@@ -56,8 +56,11 @@ def child(tmp_path):
         {'seed': 1, 'work_dir': 'x', 'load_from': 'y', 'log_level': 'DEBUG'},
     ],
 )
-def test_what_users_set_on_the_command_line_passes(options):
-    load_config(CONFIG, options)
+def test_what_users_set_on_the_command_line_passes_and_is_there(options):
+    cfg = load_config(CONFIG, options)
+    for key, value in options.items():
+        if not key.endswith('_delete_'):
+            assert cfg.find(key.replace('*', '0'))[0] == value
 
 
 @pytest.mark.parametrize(

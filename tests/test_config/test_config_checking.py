@@ -77,7 +77,9 @@ HEAD = "dict(type='OCRHead', ocr_channels=4, num_classes=2)"
     ],
 )
 def test_what_is_taken_passes(load, text):
-    check_config(load(text), SCHEMA)
+    cfg = load(text)
+    check_config(cfg, SCHEMA)
+    assert list(find_problems(cfg, SCHEMA)) == []
 
 
 @pytest.mark.parametrize(
@@ -144,13 +146,16 @@ def test_the_error_names_the_file_that_set_the_value(load):
 def test_parts_limit_the_check(load):
     cfg = load('model = dict()\nevaluation = dict(x=1)')
     check_config(cfg, SCHEMA, ['model', 'optimizer'])
+    with pytest.raises(TypeError, match="evaluation takes no 'x'"):
+        check_config(cfg, SCHEMA, ['model', 'evaluation'])
 
 
-def options(cfg: Config, **values) -> None:
+def options(cfg: Config, **values) -> Config:
     changes = {key.replace('__', '.').replace('.all.', '.*.'): v for key, v in values.items()}
     after = Config(cfg._cfg_dict.deepcopy())
     after.merge_from_dict(changes)
     check_options(cfg, after, changes, SCHEMA)
+    return after
 
 
 @pytest.fixture
@@ -183,8 +188,9 @@ def cfg(load) -> Config:
         dict(evaluation__pre_eval=True),
     ],
 )
-def test_options_for_what_exists_or_is_taken_pass(cfg, values):
-    options(cfg, **values)
+def test_options_for_what_exists_or_is_taken_pass(cfg, values, caplog):
+    assert options(cfg, **values)._cfg_dict != cfg._cfg_dict
+    assert caplog.messages == []
 
 
 @pytest.mark.parametrize(

@@ -83,5 +83,9 @@ def test_configs_of_1x_are_recognised(text):
 
 def test_configs_of_0x_are_not():
     text = 'model = dict(train_cfg=dict())\ntrain_cfg = dict()\ndata = dict()\nvisualizer = 1'
-    refuse_1x(Config.fromstring(text, '.py')._cfg_dict, None)
+    values = Config.fromstring(text, '.py')._cfg_dict
+    refuse_1x(values, None)
     refuse_1x({'model': 3, 'train_cfg': None}, None)
+    del values['data']  # which no config of 1.x has
+    with pytest.raises(ValueError, match='is a config of MMSegmentation 1.x'):
+        refuse_1x(values, None)

@@ -157,4 +157,5 @@ def test_predicting_again_replaces_results(files):
     names = ['labels/a.png', 'overlays/a.png']
     for name in names:
         write(Path('out', name))
-    Outputs(['in/a.png']).files('out', names, '--out')
+    paths = Outputs(['in/a.png']).files('out', names, '--out')
+    assert paths == [Path('out', name) for name in names]
