@@ -8,10 +8,11 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from msseg.apis import Segmenter, build_model, build_split, load_config, train_from_config
+from msseg.apis import Inferencer, build_model, build_split, load_config, train_from_config
 from msseg.apis.evaluate import ScoreCounter, predict_all
-from msseg.apis.report import Comparisons, draw_curve
 from msseg.apis.test import load_trained
+from msseg.checks.start import check_before_training
+from msseg.reports.curves import Comparisons, draw_curve
 from msseg.utils.cli import run_main
 
 HERE = Path(__file__).resolve().parent
@@ -24,7 +25,9 @@ def main() -> None:
     start = time.perf_counter()
     dataset = build_split(load_config(CONFIG), 'test')
     pictures = Comparisons(OUTPUT / 'overlays', dataset)  # what is in its way is said now
-    runner = train_from_config(load_config(CONFIG), work_dir=OUTPUT, seed=0)
+    runner = train_from_config(
+        load_config(CONFIG), work_dir=OUTPUT, seed=0, start_check=check_before_training
+    )
     log = OUTPUT / f'{runner.timestamp}.log.json'
 
     # what tools/test.py does, from the checkpoint on disk, with the truth beside each prediction
@@ -33,7 +36,7 @@ def main() -> None:
     model = build_model(cfg)
     load_trained(model, dataset, checkpoint)
     counter = ScoreCounter(dataset)
-    predict_all(Segmenter(model), dataset, 0, [counter.add, pictures.add])
+    predict_all(Inferencer(model), dataset, 0, [counter.add, pictures.add])
     table = counter.scores('mIoU').table()
     minutes = (time.perf_counter() - start) / 60
 

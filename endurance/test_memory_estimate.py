@@ -14,7 +14,7 @@ import mindspore as ms
 import numpy as np
 
 from msseg.apis import build_model, load_config
-from msseg.apis.memory_estimate import estimate_memory
+from msseg.models.analysis.memory_estimate import estimate_memory
 from msseg.apis.optimization import build_train_step
 from msseg.utils.device import set_seed, setup_device
 from msseg.utils.memory import peak_memory_mb

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from msseg.utils.launch import find_free_port
+from msseg.launch.spawn import find_free_port
 from tests.small_run import SmallRun
 
 ROOT = Path(__file__).parents[1]

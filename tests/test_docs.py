@@ -194,7 +194,7 @@ def options_of(tool: Path) -> set[str]:
     """Returns the options that a command line declares, those of its subcommands included."""
     files = [tool]
     if tool.name == 'benchmark.py':
-        files += (ROOT / 'msseg/apis/benchmark').glob('*.py')
+        files += (ROOT / 'benchmarks').glob('*.py')
     options = {'--help'}
     shared = shared_options()
     for file in files:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from msseg.apis.compare_runs import draw_runs, find_logs, time_table
-from msseg.apis.report import draw_curve
+from msseg.reports.compare_runs import draw_runs, find_logs, time_table
+from msseg.reports.curves import draw_curve
 from msseg.utils.cli import CommandParser, run_main
 
 

@@ -7,9 +7,14 @@ Example:
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
 
-from msseg.apis.benchmark import conversion, inference, losses, metric, pipeline, step
 from msseg.utils.cli import CommandParser, run_main
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks import conversion, inference, losses, metric, pipeline, step
 
 SUBCOMMANDS = {
     'pipeline': pipeline,

@@ -29,7 +29,7 @@ def main() -> None:
     """Write the page and say where."""
     args = parse_args()
     from msseg.apis import load_config
-    from msseg.apis.browse import browse_dataset
+    from msseg.reports.browse import browse_dataset
 
     cfg = load_config(args.config, args.cfg_options)
     page = browse_dataset(

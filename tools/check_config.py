@@ -38,7 +38,7 @@ def main() -> None:
     if args.json:
         Outputs([args.config]).file(args.json, '--json', '.json')
 
-    from msseg.apis.check_config import check_config, format_report
+    from msseg.checks.config import check_config, format_report
     from msseg.utils.device import setup_device
 
     setup_device(args.device, args.device_id)

@@ -46,7 +46,7 @@ def main() -> None:
         Outputs([args.config]).file(args.json, '--json', '.json')
 
     from msseg.apis import load_config
-    from msseg.apis.check_dataset import check_dataset, format_report
+    from msseg.checks.data import check_dataset, format_report
 
     cfg = load_config(args.config, args.cfg_options, parts=('data', 'custom_imports'))
     report = check_dataset(cfg, args.split, args.workers, args.beta)

@@ -27,7 +27,7 @@ def main() -> None:
     """Count, draw and say where."""
     args = parse_args()
     from msseg.apis import build_split, load_config
-    from msseg.apis.confusion_picture import check_out, count_confusions, draw_confusion
+    from msseg.reports.confusion_picture import check_out, count_confusions, draw_confusion
 
     dataset = build_split(load_config(args.config, args.cfg_options), 'test')
     check_out(args.out, dataset, args.config, args.labels)

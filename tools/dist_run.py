@@ -33,8 +33,8 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     """Start the job; return its exit status."""
     args = parse_args()
-    from msseg.utils.job import Job, make_log_dir
-    from msseg.utils.launch import JobPlan
+    from msseg.launch.job import Job, make_log_dir
+    from msseg.launch.spawn import JobPlan
     from msseg.utils.say import say
 
     options, launcher = take_option(args.options, '--launcher')

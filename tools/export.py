@@ -52,8 +52,8 @@ def main() -> None:
     """Export."""
     args = parse_args()
     hear_interrupts()
-    from msseg.apis.export import ExportOptions, export_model
     from msseg.apis.model_source import find_model
+    from msseg.export import ExportOptions, export_model
     from msseg.utils.logging import setup_logging
 
     setup_logging(level='WARNING')

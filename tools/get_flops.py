@@ -43,7 +43,7 @@ def main() -> None:
             'number for both), all from 1'
         )
     from msseg.apis import build_model, load_config
-    from msseg.apis.complexity import count_complexity, format_complexity
+    from msseg.models.analysis.complexity import count_complexity, format_complexity
     from msseg.utils.device import setup_device
 
     setup_device('CPU')  # nothing is computed

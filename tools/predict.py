@@ -63,11 +63,11 @@ def main() -> None:
     hear_interrupts()
     announce(f'labelling with {args.checkpoint}')
     with ending_by_sigterm():
+        from msseg.apis.image_inputs import find_inputs
         from msseg.apis.inference import init_segmentor
         from msseg.apis.model_source import find_model
-        from msseg.apis.prediction import PredictOptions, predict_files
-        from msseg.apis.prediction.inputs import find_inputs
-        from msseg.apis.prediction.predict import prepare_folder
+        from msseg.prediction import PredictOptions, predict_files
+        from msseg.prediction.predict import prepare_folder
         from msseg.utils.logging import setup_logging
 
     options = PredictOptions(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 
 from msseg.utils.cli import (
     CommandParser,
@@ -63,7 +64,9 @@ def main() -> None:
     with ending_by_sigterm():
         from msseg.apis import test_from_config
         from msseg.apis.model_source import find_model, work_dir_of
-        from msseg.apis.modelarts import Urls, local_copies
+        from msseg.checks.start import check_before_testing
+        from msseg.launch.modelarts import Urls, local_copies
+        from msseg.reports import EvaluationReport
 
     outputs = (args.out, args.show_dir, args.format_only, args.report)
     metrics = args.eval or ([] if any(outputs) else ['mIoU'])
@@ -86,7 +89,8 @@ def main() -> None:
             format_dir=format_dir if args.format_only else None,
             aug_test=args.aug_test,
             work_dir=folders.work_dir,
-            report=folders.output(args.report),
+            report=partial(EvaluationReport, folders.output(args.report)) if args.report else None,
+            start_check=check_before_testing,
             device=args.device,
             device_id=args.device_id,
             launcher=args.launcher,

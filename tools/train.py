@@ -51,7 +51,8 @@ def main() -> None:
     announce(f'training {args.config}')
     with ending_by_sigterm():
         from msseg.apis import load_config, train_from_config
-        from msseg.apis.modelarts import Urls, local_copies
+        from msseg.checks.start import check_before_training
+        from msseg.launch.modelarts import Urls, local_copies
 
     cfg = load_config(args.config, args.cfg_options)
     if args.load_from is not None:
@@ -73,6 +74,7 @@ def main() -> None:
             auto_resume=args.auto_resume,
             launcher=args.launcher,
             print_config=args.print_config,
+            start_check=check_before_training,
         )
     if status := exit_status(runner.stop_reason):
         sys.exit(status)

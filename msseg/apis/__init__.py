@@ -11,11 +11,14 @@ from msseg.apis.inference import (
     init_segmentor,
     show_result_pyplot,
 )
-from msseg.apis.segment import Segmenter
 from msseg.apis.test import test_from_config, test_segmentor
 from msseg.apis.train import train_from_config, train_segmentor
+from msseg.inference.inferencer import Inferencer
+
+Segmenter = Inferencer  # the name of version 0.1, until the next version
 
 __all__ = [
+    'Inferencer',
     'Segmenter',
     'build_model',
     'build_split',

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from mindspore import nn
 
 from msseg.apis.precision import set_precision
-from msseg.config import Config
+from msseg.config import Config, required
 from msseg.datasets import CustomDataset, build_dataset
 from msseg.datasets.classes import check_class_names
 from msseg.datasets.pipelines import Normalize, RGB2Gray
@@ -50,20 +49,6 @@ def build_split(cfg: Config, split: str) -> CustomDataset:
             'their names'
         )
     return dataset
-
-
-def required(cfg: Config, key: str) -> Any:
-    """Return a config's value of a dotted key.
-
-    Raises:
-        KeyError: The config does not have it.
-    """
-    value: Any = cfg
-    for part in key.split('.'):
-        if not isinstance(value, Mapping | Config) or value.get(part) is None:
-            raise KeyError(f'config {cfg.filename!r} does not say {key!r}, which is needed')
-        value = value[part]
-    return value
 
 
 def loader_options(cfg: Config, split: str) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 from terminaltables import AsciiTable
 
 from msseg.datasets import CityscapesDataset, CustomDataset
-from msseg.datasets.loader import TestSample
+from msseg.datasets.loader import EvalSample
 from msseg.evaluation.table import percent
 from msseg.utils.extras import import_extra
 
@@ -112,7 +112,7 @@ class CityscapesCounter:
         self.labels = [_label_ids_file(dataset, index) for index in range(len(dataset))]
         self.pairs: list[tuple[str, str]] = []
 
-    def add(self, sample: TestSample, prediction: np.ndarray) -> None:
+    def add(self, sample: EvalSample, prediction: np.ndarray) -> None:
         """Write one prediction."""
         (file,) = self.dataset.format_results([prediction], str(self.folder), [sample.index])
         self.pairs.append((file, self.labels[sample.index]))

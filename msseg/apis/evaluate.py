@@ -18,10 +18,8 @@ from msseg.apis.cityscapes_scores import (
     CityscapesScores,
     cityscapes_keys,
 )
-from msseg.apis.segment import Segmenter
-from msseg.apis.validation_loss import LossCounter, LossSegmenter
-from msseg.datasets import ConcatDataset, CustomDataset, TestLoader, check_labels
-from msseg.datasets.loader import TestSample
+from msseg.datasets import ConcatDataset, CustomDataset, EvalLoader, check_labels
+from msseg.datasets.loader import EvalSample
 from msseg.datasets.sample_rng import name_sample
 from msseg.datasets.worker_pool import HANG_AFTER_S
 from msseg.evaluation import (
@@ -32,13 +30,15 @@ from msseg.evaluation import (
     format_scores,
     reported_keys,
 )
+from msseg.inference.inferencer import Inferencer
+from msseg.inference.validation_loss import LossCounter, LossInferencer
 from msseg.utils.dist import get_rank, get_world_size, keep_together, sum_over_ranks
 from msseg.utils.logging import get_logger
 from msseg.utils.progress_bar import progress_bar
 from msseg.utils.rank_status import note
 from msseg.utils.stop_signals import LeftLoading
 
-ResultHandler = Callable[[TestSample, np.ndarray], None]
+ResultHandler = Callable[[EvalSample, np.ndarray], None]
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Evaluation:
 
 
 def evaluate(
-    segmenter: Segmenter,
+    inferencer: Inferencer,
     dataset: CustomDataset,
     workers_per_gpu: int,
     metrics: str | Sequence[str] = 'mIoU',
@@ -107,21 +107,21 @@ def evaluate(
     """Score a model on a data set.
 
     Args:
-        segmenter: Predicts the labels of an image; a `LossSegmenter` has its losses reported, too.
+        inferencer: Predicts an image's labels; a `LossInferencer` has its losses reported, too.
         dataset: A data set in test mode, with labels.
         workers_per_gpu: Processes that load images; 0 loads in this one.
         metrics: Some of ``mIoU``, ``mDice``, ``mFscore``, and for Cityscapes ``cityscapes``.
-        worker_timeout: See `TestLoader`.
+        worker_timeout: See `EvalLoader`.
         is_over: Whether to give up, asked after each image; not for several processes.
 
     Returns:
         Its scores, None when it was given up.
     """
-    losses = LossCounter(segmenter) if isinstance(segmenter, LossSegmenter) else None
+    losses = LossCounter(inferencer) if isinstance(inferencer, LossInferencer) else None
     with scoring(dataset, metrics) as scorer:
         handlers = [*scorer.handlers, *([losses.add] if losses else [])]
         if not predict_all(
-            segmenter, dataset, workers_per_gpu, handlers, True, worker_timeout, is_over
+            inferencer, dataset, workers_per_gpu, handlers, True, worker_timeout, is_over
         ):
             return None
         return scorer.scores(losses.means() if losses else {})
@@ -189,7 +189,7 @@ class ScoreCounter:
         self.ends = list(accumulate(len(part) for part in separate_parts(dataset)))
         self.matrices = np.zeros((len(self.ends), len(self.classes), len(self.classes)), np.int64)
 
-    def add(self, sample: TestSample, prediction: np.ndarray) -> None:
+    def add(self, sample: EvalSample, prediction: np.ndarray) -> None:
         """Count one image."""
         self.matrices[bisect_right(self.ends, sample.index)] += confusion_matrix(
             prediction, sample.gt, len(self.classes), self.ignore_index
@@ -226,7 +226,7 @@ def _prefixes(num_parts: int) -> list[str]:
 
 
 def predict_all(
-    segmenter: Segmenter,
+    inferencer: Inferencer,
     dataset: CustomDataset,
     workers_per_gpu: int,
     handlers: Iterable[ResultHandler],
@@ -240,12 +240,12 @@ def predict_all(
     with the number of images.
 
     Args:
-        segmenter: Predicts the labels of an image.
+        inferencer: Predicts the labels of an image.
         dataset: A data set in test mode.
         workers_per_gpu: Processes that load images; 0 loads in this one.
         handlers: Called with each sample and its predicted labels, (h, w).
         with_labels: Load the labels too; without, the samples' ``gt`` is None.
-        worker_timeout: See `TestLoader`.
+        worker_timeout: See `EvalLoader`.
         is_over: Whether to give up, asked after each image; not for several processes.
 
     Returns:
@@ -253,14 +253,14 @@ def predict_all(
     """
     handlers = list(handlers)
     rank, world_size = get_rank(), get_world_size()
-    loader = TestLoader(dataset, workers_per_gpu, rank, world_size, with_labels, worker_timeout)
+    loader = EvalLoader(dataset, workers_per_gpu, rank, world_size, with_labels, worker_timeout)
     num_rounds = len(dataset) // world_size  # in which every process has an image
     bar = progress_bar(loader, len(loader), desc='evaluating', unit='img')
     try:
         for round_index, sample in enumerate(bar):
             note(f'segmenting image {sample.index}')
             try:
-                prediction = segmenter.labels(sample.imgs, sample.metas)
+                prediction = inferencer.labels(sample.imgs, sample.metas)
             except (ValueError, RuntimeError) as error:
                 name_sample(error, dataset, sample.index)
                 raise

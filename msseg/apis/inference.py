@@ -11,15 +11,15 @@ import numpy as np
 import PIL.Image
 from mindspore import nn
 
-from msseg.apis.build import build_model, required
+from msseg.apis.build import build_model
 from msseg.apis.model_source import find_model
-from msseg.apis.preparation import Preparation, first_dataset
-from msseg.apis.segment import Segmenter
 from msseg.apis.visualize import OverlayStyle, as_bgr, write_image
-from msseg.config import Config
+from msseg.config import Config, required
 from msseg.datasets.builder import DATASETS
 from msseg.datasets.classes import choose_classes
 from msseg.datasets.palette import default_palette
+from msseg.inference.inferencer import Inferencer
+from msseg.inference.preparation import Preparation, first_dataset
 from msseg.runner import load_checkpoint, load_weights
 from msseg.utils.compile_cache import switch_off_compile_cache
 from msseg.utils.device import setup_device
@@ -103,15 +103,15 @@ def inference_segmentor(
 
     Source: MMSegmentation 0.30 ``inference_segmentor``.
     """
-    prepare, segmenter = Preparation(model.cfg), segmenter_of(model)
+    prepare, inferencer = Preparation(model.cfg), inferencer_of(model)
     labels, probabilities = [], []
     for img, _ in _each_image(imgs):
         prepared = prepare(img)
         if with_probabilities:
-            probabilities.append(segmenter.probabilities(*prepared))
-            found = segmenter.decide(probabilities[-1])
+            probabilities.append(inferencer.probabilities(*prepared))
+            found = inferencer.decide(probabilities[-1])
         else:
-            found = segmenter.labels(*prepared)
+            found = inferencer.labels(*prepared)
         labels.append(found.astype(np.int32, copy=False))
     return (labels, probabilities) if with_probabilities else labels
 
@@ -251,7 +251,7 @@ def _result_paths(images: Sequence[tuple[Image, str]], out_file: str | Path) -> 
 
 def _each_image(imgs: Image | Sequence[Image]) -> Iterator[tuple[Image, str]]:
     """Yield images, those of a folder with their names in it."""
-    from msseg.apis.prediction.inputs import find_inputs  # whose package imports this module
+    from msseg.apis.image_inputs import find_inputs  # whose package imports this module
 
     for img in imgs if isinstance(imgs, (list, tuple)) else [imgs]:
         if isinstance(img, (str, Path)) and Path(img).is_dir():
@@ -272,11 +272,11 @@ def _draw_result(
     return style.draw(shown, labels)
 
 
-def segmenter_of(model: nn.Cell) -> Segmenter:
-    """Return the model's `Segmenter`, the same one every time: it keeps the compiled graphs."""
-    if getattr(model, 'segmenter', None) is None:
-        model.segmenter = Segmenter(model)
-    return model.segmenter
+def inferencer_of(model: nn.Cell) -> Inferencer:
+    """Return the model's `Inferencer`, the same one every time: it keeps the compiled graphs."""
+    if getattr(model, 'inferencer', None) is None:
+        model.inferencer = Inferencer(model)
+    return model.inferencer
 
 
 def _show(picture: np.ndarray, size: tuple[float, float], title: str, block: bool) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from mindspore import nn
 
-from msseg.apis.build import loader_options, required
+from msseg.apis.build import loader_options
 from msseg.apis.precision import loss_scale_of
-from msseg.config import Config
+from msseg.config import Config, required
 from msseg.models import SegmentorWithLoss
 from msseg.registry import call_with_cfg
 from msseg.runner import GradClip, TrainStep, build_optimizer

@@ -18,7 +18,7 @@ import numpy as np
 
 from msseg.apis.visualize import OverlayStyle, as_bgr, write_image
 from msseg.datasets import CustomDataset
-from msseg.datasets.loader import TestSample
+from msseg.datasets.loader import EvalSample
 from msseg.datasets.pipelines import LoadImageFromFile
 from msseg.datasets.result_files import sample_names
 from msseg.datasets.sample_rng import get_filename, seeded_sample
@@ -58,7 +58,7 @@ class Overlays:
             dataset, opacity=opacity, has_legend=legend, tint_background=tint_background
         )
 
-    def add(self, sample: TestSample, labels: np.ndarray) -> None:
+    def add(self, sample: EvalSample, labels: np.ndarray) -> None:
         """Write one picture."""
         image = load_shown(self.dataset, sample.index, sample.metas[0].get('filename'))
         write_image(self.paths[sample.index], self.style.draw(image, labels))
@@ -90,7 +90,7 @@ class LabelFiles:
         paths = dataset.result_paths(folder) if hasattr(dataset, 'result_paths') else []
         outputs.files(folder, [str(path.relative_to(folder)) for path in paths], '--format-dir')
 
-    def add(self, sample: TestSample, labels: np.ndarray) -> None:
+    def add(self, sample: EvalSample, labels: np.ndarray) -> None:
         """Write one label map."""
         self.dataset.format_results([labels], str(self.folder), [sample.index])
 
@@ -159,7 +159,7 @@ class LabelArchive:
             part.unlink()
         self.temporary = whole
 
-    def add(self, sample: TestSample, labels: np.ndarray) -> None:
+    def add(self, sample: EvalSample, labels: np.ndarray) -> None:
         """Add one label map."""
         buffer = io.BytesIO()
         np.save(buffer, labels)

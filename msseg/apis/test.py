@@ -6,9 +6,10 @@ import itertools
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from mindspore import nn
@@ -20,21 +21,19 @@ from msseg.apis.build import (
     graph_settings,
     loader_options,
 )
-from msseg.apis.check_config.settings import dataset_nodes, transforms_of
-from msseg.apis.check_dataset.start_check import check_at_start
 from msseg.apis.cityscapes_scores import CITYSCAPES
 from msseg.apis.evaluate import Evaluation, ResultHandler, predict_all, scoring
-from msseg.apis.evaluation_report import EvaluationReport
 from msseg.apis.model_source import find_checkpoint
 from msseg.apis.results import LabelArchive, LabelFiles, Overlays
-from msseg.apis.segment import Segmenter
+from msseg.apis.settings import dataset_nodes, transforms_of
 from msseg.config import Config
 from msseg.datasets import CustomDataset
-from msseg.datasets.loader import TestSample
+from msseg.datasets.loader import EvalSample
 from msseg.datasets.pipelines import MultiScaleFlipAug
 from msseg.datasets.result_files import outputs_of
 from msseg.datasets.sample_rng import get_filename
-from msseg.evaluation import check_metrics
+from msseg.evaluation import Scores, check_metrics
+from msseg.inference.inferencer import Inferencer
 from msseg.registry import config_path
 from msseg.runner import load_checkpoint, load_weights
 from msseg.utils.atomic import atomic_write_text
@@ -44,8 +43,27 @@ from msseg.utils.dist import get_rank, get_world_size, init_dist
 from msseg.utils.logging import get_logger, setup_logging
 from msseg.utils.outputs import Outputs, Skipped
 
+# Makes the report on a test: `msseg.reports.EvaluationReport`, its folder given.
+ReportFactory = Callable[..., 'Report']
+
 # Scales that MMSegmentation's --aug-test uses.
 AUG_TEST_RATIOS = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
+
+
+class Report(Protocol):
+    """What `test_segmentor` needs of a report."""
+
+    def add(self, sample: EvalSample, labels: np.ndarray) -> None:
+        """Take the predicted labels of one image."""
+
+    def gather(self) -> None:
+        """Collect what the other processes have taken."""
+
+    def write(self, inferencer: Inferencer) -> None:
+        """Write the report."""
+
+    def scores(self) -> Scores:
+        """Return the scores of all images."""
 
 
 def test_from_config(
@@ -60,7 +78,8 @@ def test_from_config(
     format_dir: str | Path | None = None,
     aug_test: bool = False,
     work_dir: str | Path | None = None,
-    report: str | Path | None = None,
+    report: ReportFactory | None = None,
+    start_check: Callable[[Mapping[str, CustomDataset]], None] | None = None,
     device: str = 'auto',
     device_id: int | None = None,
     launcher: str = 'none',
@@ -83,7 +102,10 @@ def test_from_config(
         format_dir: Folder for the label maps as the data set's benchmark wants them.
         aug_test: Average over six scales and flips.
         work_dir: Folder for a JSON file of the scores.
-        report: Folder for a page on scores, confusions and images.
+        report: Makes the page on scores, confusions and images, such as
+            ``functools.partial(msseg.reports.EvaluationReport, 'folder')``.
+        start_check: Called on rank 0 with the data set, by split, before scores are computed;
+            `msseg.checks.start.check_before_testing` in tools/test.py.
         device: See `setup_device`.
         device_id: See `setup_device`.
         launcher: See `init_dist`.
@@ -102,15 +124,13 @@ def test_from_config(
     dataset = build_split(cfg, 'test')
     model = build_model(cfg)
     check_classes(model, dataset)
-    if get_rank() == 0 and (metrics or report is not None):
-        check_at_start({'test': dataset}, get_logger())
+    if start_check is not None and get_rank() == 0 and (metrics or report is not None):
+        start_check({'test': dataset})
     load_trained(model, dataset, checkpoint)
     outputs = outputs_of(dataset, cfg.filename, checkpoint)
     page = None
     if report is not None:
-        page = EvaluationReport(
-            report, dataset, cfg, checkpoint, work_dir, outputs, tint_background
-        )
+        page = report(dataset, cfg, checkpoint, work_dir, outputs, tint_background)
 
     def keep(scores: Evaluation) -> None:
         print(scores.table(), flush=True)
@@ -135,7 +155,7 @@ def test_segmentor(
     legend: bool = True,
     tint_background: bool = False,
     format_dir: str | Path | None = None,
-    report: EvaluationReport | None = None,
+    report: Report | None = None,
     outputs: Outputs | None = None,
     on_scores: Callable[[Evaluation], None] = lambda scores: None,
 ) -> Evaluation | None:
@@ -163,15 +183,15 @@ def test_segmentor(
             handlers.append(_skipping(label_files.add, dataset, skipped))
         if report is not None:
             handlers.append(report.add)
-        segmenter, with_labels = Segmenter(model), bool(scorer.own) or report is not None
-        predict_all(segmenter, dataset, **loading, handlers=handlers, with_labels=with_labels)
+        inferencer, with_labels = Inferencer(model), bool(scorer.own) or report is not None
+        predict_all(inferencer, dataset, **loading, handlers=handlers, with_labels=with_labels)
         scores = scorer.scores() if metrics else None
         if scores is not None and get_rank() == 0:
             on_scores(scores)
         if report is not None:
             report.gather()
             if get_rank() == 0:
-                report.write(segmenter)
+                report.write(inferencer)
                 if not scorer.own:  # which has warned already
                     Evaluation((report.scores(),)).warn_of_absent_classes()
     if skipped.problems:
@@ -185,7 +205,7 @@ def test_segmentor(
 def _skipping(add: ResultHandler, dataset: CustomDataset, skipped: Skipped) -> ResultHandler:
     """Return a handler that leaves out results whose names are too long."""
 
-    def write(sample: TestSample, labels: np.ndarray) -> None:
+    def write(sample: EvalSample, labels: np.ndarray) -> None:
         with skipped.long_names(get_filename(dataset, sample.index)):
             add(sample, labels)
 
@@ -198,7 +218,7 @@ def check_test_options(
     show_dir: str | Path | None,
     opacity: float,
     format_dir: str | Path | None,
-    report: str | Path | None = None,
+    report: ReportFactory | None = None,
 ) -> None:
     """Raise before anything is built when the options ask for nothing, or for nonsense.
 
@@ -207,6 +227,11 @@ def check_test_options(
         ValueError: Anything else.
     """
     check_metrics(metrics, also=[CITYSCAPES])
+    if report is not None and not callable(report):
+        raise TypeError(
+            f'report is {report!r}, expected what makes a report of a data set, such as '
+            'functools.partial(msseg.reports.EvaluationReport, FOLDER)'
+        )
     if not (metrics or out or show_dir or format_dir or report):
         raise ValueError(
             'nothing to do: ask for scores (--eval mIoU), pictures (--show-dir), label maps '

@@ -16,21 +16,19 @@ from msseg.apis.build import (
     check_ignore_index,
     graph_settings,
     loader_options,
-    required,
 )
-from msseg.apis.check_dataset.start_check import check_at_start
 from msseg.apis.config_schema import get_schema
 from msseg.apis.evaluate import Evaluation, evaluate, evaluation_keys, scoring
 from msseg.apis.manifest import collect_manifest, write_manifest
-from msseg.apis.memory_estimate import MemoryEstimateHook
+from msseg.apis.memory_hook import MemoryEstimateHook
 from msseg.apis.optimization import build_train_step
 from msseg.apis.resume import choose_checkpoint, choose_seed, load_start, report_changes
-from msseg.apis.segment import Segmenter
-from msseg.apis.validation_loss import LossSegmenter, check_single_view
 from msseg.apis.work_dir import check_start, held_work_dir, write_resolved_config
-from msseg.config import Config
+from msseg.config import Config, required
 from msseg.config.checking import drop_meaningless
-from msseg.datasets import CustomDataset, TestLoader, TrainLoader
+from msseg.datasets import CustomDataset, EvalLoader, TrainLoader
+from msseg.inference.inferencer import Inferencer
+from msseg.inference.validation_loss import LossInferencer, check_single_view
 from msseg.registry import build_from_cfg
 from msseg.runner import RUNNERS, Runner
 from msseg.runner.hooks import (
@@ -54,6 +52,10 @@ from msseg.utils.environment import collect_versions, describe_environment
 from msseg.utils.logging import close_logging, get_logger, log_to_file, setup_logging
 from msseg.utils.stop_signals import StopSignals
 
+# What looks at a config and its data sets by split before training, and logs what is wrong: see
+# `msseg.checks.start.check_before_training`.
+StartCheck = Callable[[Config, Mapping[str, CustomDataset | None]], None]
+
 # between the hooks of register_hooks that evaluate and save
 _AFTER_EVALUATION = 80
 _STATISTICS = ('moving_mean', 'moving_variance')
@@ -70,6 +72,7 @@ def train_from_config(
     auto_resume: bool = False,
     launcher: str = 'none',
     print_config: bool = False,
+    start_check: StartCheck | None = None,
 ) -> Runner:
     """Do what a config says: build, train, evaluate, save.
 
@@ -89,6 +92,9 @@ def train_from_config(
         auto_resume: Go on from the work dir's newest checkpoint, if there is one.
         launcher: See `init_dist`.
         print_config: Show the resolved config on the console too, not in the log file alone.
+        start_check: Called on rank 0 with the config and the data sets by split (None for one that
+            is not used), before anything is compiled; `msseg.checks.start.check_before_training`
+            in tools/train.py.
 
     Returns:
         The runner, after training.
@@ -115,7 +121,7 @@ def train_from_config(
                 cfg.resume_from = resumed
             dataset = build_split(cfg, 'train')
             model = build_model(cfg)
-            return _train(model, dataset, cfg, folder, validate, timestamp)
+            return _train(model, dataset, cfg, folder, validate, timestamp, start_check)
         finally:
             close_logging()
 
@@ -127,6 +133,7 @@ def train_segmentor(
     work_dir: str | Path,
     validate: bool = True,
     timestamp: str | None = None,
+    start_check: StartCheck | None = None,
 ) -> Runner:
     """Train a model on a data set.
 
@@ -137,6 +144,7 @@ def train_segmentor(
         work_dir: Folder for logs and checkpoints; made, and held against a second training in it.
         validate: Evaluate on ``data.val`` while training.
         timestamp: Start of the log files' names; now by default.
+        start_check: See `train_from_config`.
 
     Returns:
         The runner, after training.
@@ -145,7 +153,7 @@ def train_segmentor(
         OSError: The work dir cannot be written, or another training holds it.
     """
     with held_work_dir(cfg, work_dir) as folder:
-        return _train(model, dataset, cfg, folder, validate, timestamp)
+        return _train(model, dataset, cfg, folder, validate, timestamp, start_check)
 
 
 def _train(
@@ -155,6 +163,7 @@ def _train(
     work_dir: Path,
     validate: bool,
     timestamp: str | None,
+    start_check: StartCheck | None,
 ) -> Runner:
     """Train in a work dir that is held; see `train_segmentor`."""
     refuse_unsupported(cfg)
@@ -166,12 +175,8 @@ def _train(
     runner.timestamp = timestamp or runner.timestamp
     signals = StopSignals(leaves_loading=get_world_size() == 1)
     val = build_split(cfg, 'val') if validate else None
-    if get_rank() == 0:
-        # check_config trains a step by what is in this module
-        from msseg.apis.check_config.check import warn_of_settings
-
-        warn_of_settings(cfg, get_logger(), validate)
-        check_at_start({'train': dataset, 'val': val}, get_logger())
+    if get_rank() == 0 and start_check is not None:
+        start_check(cfg, {'train': dataset, 'val': val})
     register_hooks(runner, cfg, evaluation_of(model, cfg, signals.came, val) if validate else None)
     runner.register_hook(StopSignalHook(signals), _AFTER_EVALUATION)
     if get_rank() == 0:
@@ -304,21 +309,21 @@ def evaluation_of(
     check_classes(model, dataset)
     with scoring(dataset, metrics):
         pass  # what hinders evaluation is said now
-    _, *views, _ = TestLoader(dataset, 0, with_labels=False).load(0)
+    _, *views, _ = EvalLoader(dataset, 0, with_labels=False).load(0)
     reported = evaluation_keys(dataset, metrics)
     if with_loss:
-        segmenter = LossSegmenter(model)
+        inferencer = LossInferencer(model)
         check_single_view(*views)
-        reported += ['loss', *segmenter.names]
+        reported += ['loss', *inferencer.names]
     else:
-        segmenter = Segmenter(model)
+        inferencer = Inferencer(model)
     loading = loader_options(cfg, 'val')
     newest: list[Evaluation] = []
 
     def evaluate_now() -> dict[str, float] | None:
         # Without SyncBN each device has statistics of its own; rank 0's are those that are saved.
         broadcast_parameters(p for p in model.get_parameters() if p.name.endswith(_STATISTICS))
-        scores = evaluate(segmenter, dataset, metrics=metrics, is_over=is_over, **loading)
+        scores = evaluate(inferencer, dataset, metrics=metrics, is_over=is_over, **loading)
         if scores is None:
             get_logger().info('evaluation interrupted, to be done when the run goes on')
             return None

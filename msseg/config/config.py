@@ -288,3 +288,17 @@ class Config:
         other = type(self).__new__(type(self))
         other._fill(self._cfg_dict.copy(), self._filename, self._text)
         return other
+
+
+def required(cfg: Config, key: str) -> Any:
+    """Return a config's value of a dotted key.
+
+    Raises:
+        KeyError: The config does not have it.
+    """
+    value: Any = cfg
+    for part in key.split('.'):
+        if not isinstance(value, Mapping | Config) or value.get(part) is None:
+            raise KeyError(f'config {cfg.filename!r} does not say {key!r}, which is needed')
+        value = value[part]
+    return value

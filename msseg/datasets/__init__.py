@@ -10,7 +10,7 @@ from msseg.datasets.dataset_wrappers import ConcatDataset, RepeatDataset
 from msseg.datasets.isaid import iSAIDDataset
 from msseg.datasets.isprs import ISPRSDataset
 from msseg.datasets.lip import LIPDataset
-from msseg.datasets.loader import TestLoader, TestSample, TrainBatch, TrainLoader
+from msseg.datasets.loader import EvalLoader, EvalSample, TrainBatch, TrainLoader
 from msseg.datasets.loveda import LoveDADataset
 from msseg.datasets.nuclei import NucleiDataset
 from msseg.datasets.pascal_context import PascalContextDataset, PascalContextDataset59
@@ -28,8 +28,8 @@ __all__ = [
     'CustomDataset',
     'NucleiDataset',
     'RepeatDataset',
-    'TestLoader',
-    'TestSample',
+    'EvalLoader',
+    'EvalSample',
     'TrainBatch',
     'TrainLoader',
     'ADE20KDataset',

@@ -69,13 +69,13 @@ def build_dataloader(
         shuffle: A new order each epoch (training only).
         rank: This process's number.
         world_size: Number of processes.
-        test_mode: True for a `TestLoader`; by default the data set's own `test_mode`.
+        test_mode: True for a `EvalLoader`; by default the data set's own `test_mode`.
         worker_timeout: See the loaders, whose default holds when it is None.
 
     Returns:
-        A `TrainLoader` or a `TestLoader`.
+        A `TrainLoader` or a `EvalLoader`.
     """
-    from msseg.datasets.test_loader import TestLoader
+    from msseg.datasets.eval_loader import EvalLoader
     from msseg.datasets.train_loader import TrainLoader
 
     if test_mode is None:
@@ -84,7 +84,7 @@ def build_dataloader(
     if worker_timeout is not None:
         options['worker_timeout'] = worker_timeout
     if test_mode:
-        return TestLoader(dataset, **options)
+        return EvalLoader(dataset, **options)
     return TrainLoader(dataset, samples_per_gpu, seed=seed, shuffle=shuffle, **options)
 
 

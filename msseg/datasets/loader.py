@@ -1,6 +1,6 @@
 """The loaders, under one name."""
 
-from msseg.datasets.test_loader import TestLoader, TestSample
+from msseg.datasets.eval_loader import EvalLoader, EvalSample
 from msseg.datasets.train_loader import TrainBatch, TrainLoader
 
-__all__ = ['TestLoader', 'TestSample', 'TrainBatch', 'TrainLoader']
+__all__ = ['EvalLoader', 'EvalSample', 'TrainBatch', 'TrainLoader']

@@ -26,8 +26,8 @@ class Predictor:
         FileNotFoundError, ImportError, ValueError: See `open_file`.
 
     Example:
-        >>> predictor = Predictor('demo.onnx')
-        >>> labels = predictor('image.jpg')
+        >>> predictor = Predictor('demo.onnx')  # doctest: +SKIP
+        >>> labels = predictor('image.jpg')  # doctest: +SKIP
     """
 
     def __init__(self, path: str | Path, device: str = 'auto', runtime: str = 'auto') -> None:

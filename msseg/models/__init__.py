@@ -16,7 +16,7 @@ from msseg.models.builder import (
     build_segmentor,
 )
 from msseg.models.decode_heads import BaseCascadeDecodeHead, BaseDecodeHead
-from msseg.models.segmentors import SegmentorForTest, SegmentorWithLoss
+from msseg.models.segmentors import InferenceSegmentor, SegmentorWithLoss
 
 __all__ = [
     'BACKBONES',
@@ -27,7 +27,7 @@ __all__ = [
     'SEGMENTORS',
     'BaseCascadeDecodeHead',
     'BaseDecodeHead',
-    'SegmentorForTest',
+    'InferenceSegmentor',
     'SegmentorWithLoss',
     'backbones',
     'build_backbone',

@@ -12,7 +12,7 @@ import mindspore as ms
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.common.initializer import TruncatedNormal, initializer
 
-from msseg.apis.export import translates
+from msseg.export import translates
 from msseg.models.builder import BACKBONES, HEADS
 from msseg.models.decode_heads import BaseDecodeHead
 from msseg.models.layers import (

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from msseg.apis import build_model, load_config
-from msseg.apis.check_config import check_config
-from msseg.apis.complexity import count_complexity
 from msseg.apis.test import test_from_config as run_test
+from msseg.checks.config import check_config
+from msseg.models.analysis.complexity import count_complexity
 from msseg.runner.checkpoint import load_checkpoint
 from msseg.runner.load_weights import load_weights
 from msseg.runner.optimizer import build_optimizer, get_lr

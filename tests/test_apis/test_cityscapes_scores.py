@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.synthetic_cityscapes import write_synthetic_cityscapes
 from msseg.apis import test_segmentor as run_test
 from msseg.apis.cityscapes_scores import CityscapesCounter
 from msseg.apis.evaluate import ScoreCounter
-from msseg.apis.synthetic_cityscapes import write_synthetic_cityscapes
 from msseg.apis.test import check_test_options
 from msseg.config import Config
-from msseg.datasets import CityscapesDataset, CustomDataset, TestLoader
+from msseg.datasets import CityscapesDataset, CustomDataset, EvalLoader
 from msseg.datasets.cityscapes import LABEL_IDS
 from tests.tiny import write_discs
 
@@ -91,7 +91,7 @@ def predictions_for(dataset, rng, share_wrong):
 
 def both_scores(dataset, predictions, folder):
     own, official = ScoreCounter(dataset), CityscapesCounter(dataset, folder)
-    for sample in TestLoader(dataset, 0):
+    for sample in EvalLoader(dataset, 0):
         own.add(sample, predictions[sample.index])
         official.add(sample, predictions[sample.index])
     return own.scores('mIoU').as_dict(), official.scores()
@@ -158,7 +158,7 @@ class Repeats:
 
 
 def test_asking_for_it_beside_other_metrics_and_files(noise, tmp_path, monkeypatch):
-    monkeypatch.setattr('msseg.apis.test.Segmenter', Repeats)
+    monkeypatch.setattr('msseg.apis.test.Inferencer', Repeats)
     cfg = Config(dict(data=dict(workers_per_gpu=0)))
     dataset = cityscapes(noise)
     check_test_options(['cityscapes', 'mIoU'], None, None, 0.5, None)

@@ -12,9 +12,9 @@ from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import font_manager
 
 from msseg.apis import fonts
-from msseg.apis.confusion_picture import draw_confusion
 from msseg.apis.legend import _text_mask, draw_legend
 from msseg.apis.visualize import OverlayStyle
+from msseg.reports.confusion_picture import draw_confusion
 
 # letters of a script that no font of a usual system has: Linear A
 NAMES = ('\U00010600\U00010601', '\U00010602')

@@ -1,5 +1,7 @@
 """Images of 1, 4 and 12 channels through everything that a user does with a network."""
 
+from functools import partial
+
 import cv2
 import numpy as np
 import pytest
@@ -13,17 +15,18 @@ from msseg.apis import (
     load_config,
     train_from_config,
 )
-from msseg.apis.browse import browse_dataset
 from msseg.apis.build import check_channels
-from msseg.apis.check_config import check_config, format_report
-from msseg.apis.complexity import count_complexity
-from msseg.apis.export import ExportOptions, export_model
-from msseg.apis.prediction import predict_files
+from msseg.checks.config import check_config, format_report
 from msseg.datasets import ConcatDataset, RepeatDataset, build_dataset
 from msseg.datasets.builder import PIPELINES
 from msseg.deploy import Predictor
+from msseg.export import ExportOptions, export_model
 from msseg.models import build_segmentor
+from msseg.models.analysis.complexity import count_complexity
 from msseg.models.builder import BACKBONES
+from msseg.prediction import predict_files
+from msseg.reports import EvaluationReport
+from msseg.reports.browse import browse_dataset
 from msseg.runner.checkpoint import save_checkpoint
 from tests.tiny import write_config, write_discs
 
@@ -96,7 +99,8 @@ def test_any_number_of_channels_goes_from_training_to_pictures(tmp_path, channel
     checkpoint = tmp_path / 'run' / 'iter_2.ckpt'
     cfg = load_config(config)
     scores = apis.test_from_config(
-        cfg, checkpoint, ['mIoU'], show_dir=tmp_path / 'shown', report=tmp_path / 'report',
+        cfg, checkpoint, ['mIoU'], show_dir=tmp_path / 'shown',
+        report=partial(EvaluationReport, tmp_path / 'report'),
         device='CPU',
     )  # fmt: skip
     assert 0 <= scores.as_dict()['mIoU'] <= 1

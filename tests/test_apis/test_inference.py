@@ -15,10 +15,10 @@ from msseg.apis import (
     load_config,
     show_result_pyplot,
 )
-from msseg.apis.inference import segmenter_of
-from msseg.apis.preparation import Preparation, first_dataset
+from msseg.apis.inference import inferencer_of
 from msseg.apis.visualize import as_bgr, display_limits
 from msseg.config import Config
+from msseg.inference.preparation import Preparation, first_dataset
 from msseg.runner.checkpoint import save_checkpoint
 from msseg.utils.device import set_seed
 from tests.tiny import write_config, write_discs
@@ -189,7 +189,7 @@ def test_apis_show_what_is_for_users():
 
 def test_graphs_are_compiled_once(tiny):
     model = tiny[-1]
-    assert segmenter_of(model) is segmenter_of(model)
+    assert inferencer_of(model) is inferencer_of(model)
 
 
 def test_a_result_is_written_as_a_picture(tiny, tmp_path):

@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from msseg.apis.browse import browse_dataset
-from msseg.apis.confusion_picture import check_out, count_confusions
-from msseg.apis.evaluation_report import EvaluationReport
-from msseg.apis.report import Comparisons
 from msseg.apis.results import LabelArchive, LabelFiles, Overlays, load_shown
 from msseg.apis.test import test_segmentor as run_test
 from msseg.config import Config
-from msseg.datasets import TestLoader, build_dataset
+from msseg.datasets import EvalLoader, build_dataset
 from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines import LoadImageFromFile
 from msseg.datasets.result_files import input_files, outputs_of, sample_names
 from msseg.evaluation import confusion_matrix
+from msseg.reports.browse import browse_dataset
+from msseg.reports.confusion_picture import check_out, count_confusions
+from msseg.reports.curves import Comparisons
+from msseg.reports.evaluation_report import EvaluationReport
 from msseg.utils.outputs import Outputs
 
 PIPELINE = [
@@ -128,7 +128,7 @@ FOLDER_WRITERS = [overlays, label_files, comparisons]
 
 def truths(dataset):
     """Yield what a network without faults would give."""
-    for sample in TestLoader(dataset, 0):
+    for sample in EvalLoader(dataset, 0):
         yield sample, sample.gt.astype(np.int32)
 
 
@@ -280,13 +280,13 @@ def test_names_that_are_too_long_are_skipped_and_counted_at_the_end(tmp_path, mo
     folders = dict(data_root=str(tmp_path / 'in'), img_dir='images', ann_dir='labels')
     dataset = build_dataset({**OPTIONS, **folders, 'img_suffix': ['.jpg', '.png']})
 
-    def predict(segmenter, dataset, workers_per_gpu, handlers, **options):
+    def predict(inferencer, dataset, workers_per_gpu, handlers, **options):
         for sample, labels in truths(dataset):
             for handle in handlers:
                 handle(sample, labels)
 
     monkeypatch.setattr('msseg.apis.test.predict_all', predict)
-    monkeypatch.setattr('msseg.apis.test.Segmenter', lambda model: None)
+    monkeypatch.setattr('msseg.apis.test.Inferencer', lambda model: None)
     with pytest.raises(
         ValueError, match='^4 results could not be written and were skipped, .*cccc'
     ):

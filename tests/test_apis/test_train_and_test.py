@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from functools import partial
 
 import numpy as np
 import pytest
@@ -10,10 +11,10 @@ from PIL import Image
 
 from msseg import apis
 from msseg.apis import load_config, train_from_config
-from msseg.apis.evaluation_report import EvaluationReport
 from msseg.apis.test import check_test_options, set_aug_test
 from msseg.apis.train import refuse_unsupported
 from msseg.config import Config
+from msseg.reports.evaluation_report import EvaluationReport
 from msseg.runner.checkpoint import load_checkpoint
 from tests.tiny import write_config, write_discs
 
@@ -76,7 +77,7 @@ def test_testing_agrees_with_training_to_the_last_digit_and_draws(trained, capsy
         legend=False,
         format_dir=tmp_path / 'formatted',
         work_dir=tmp_path,
-        report=tmp_path / 'report',
+        report=partial(EvaluationReport, tmp_path / 'report'),
     )
     best = load_checkpoint(folder / 'run' / 'iter_8.ckpt').meta['best_scores']['mIoU'][0]
     assert scores.as_dict()['mIoU'] == best
@@ -107,7 +108,7 @@ def test_scores_are_kept_when_the_report_fails(trained, capsys, tmp_path, monkey
     with pytest.raises(OSError, match='no space left'):
         apis.test_from_config(
             load_config(config), folder / 'run' / 'iter_8.ckpt', ['mIoU'], work_dir=tmp_path,
-            report=tmp_path / 'report',
+            report=partial(EvaluationReport, tmp_path / 'report'),
         )  # fmt: skip
     assert re.search(r'\| ground \| +\d+\.\d\d', capsys.readouterr().out)
     assert len(list(tmp_path.glob('eval_*.json'))) == 1

@@ -170,7 +170,7 @@ def test_build_dataloader(root):
     train = build_dataloader(build_dataset(config(root)), 2, 0)
     test = build_dataloader(build_dataset(config(root, test_mode=True)))
 
-    assert (type(train).__name__, type(test).__name__) == ('TrainLoader', 'TestLoader')
+    assert (type(train).__name__, type(test).__name__) == ('TrainLoader', 'EvalLoader')
     assert train.worker_timeout == test.worker_timeout == 50
     quick = [build_dataloader(d.dataset, 2, 0, worker_timeout=9) for d in (train, test)]
     assert [loader.worker_timeout for loader in quick] == [9, 9]

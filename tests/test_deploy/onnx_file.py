@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from msseg.apis.export.fold import fold_graph
-from msseg.apis.export.graph import Graph, Node
-from msseg.apis.export.onnx_model import make_onnx
 from msseg.deploy.metadata import Metadata, Port, Preprocessing
 from msseg.deploy.sidecar import sidecar
+from msseg.export.fold import fold_graph
+from msseg.export.onnx_model import make_onnx
+from msseg.models.analysis.graph import Graph, Node
 
 MEAN, STD = (100.0, 120.0, 140.0), (50.0, 60.0, 70.0)
 CLASSES, PALETTE = ('earth', 'plate'), ((1, 2, 3), (200, 100, 0))

@@ -9,8 +9,8 @@ import onnx
 from onnx import numpy_helper
 
 from msseg.apis import build_model, load_config
-from msseg.apis.export import ExportOptions, export_model
 from msseg.deploy import Predictor
+from msseg.export import ExportOptions, export_model
 from msseg.runner.checkpoint import save_checkpoint
 from tests.tiny import CONFIG
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from msseg.deploy.logits import labels_of, most_probable, probabilities_of
-from msseg.models import SegmentorForTest, build_segmentor
+from msseg.models import InferenceSegmentor, build_segmentor
 from msseg.models.decode_heads import FCNHead, OCRHead
 from msseg.models.losses import CrossEntropyLoss
 from msseg.models.output_spec import OutputSpec
@@ -26,7 +26,7 @@ ALLOWED = {
     'models/layers': 'layers of networks',
     'models/decode_heads/object_attention.py': 'attention over pixels',
     'utils/layer_traits.py': 'layers',
-    'apis/export': 'operators of ONNX',
+    'export/': 'operators of ONNX',
     'datasets/palette.py': 'the colour furthest from the others',
 }
 
@@ -87,8 +87,8 @@ class TestOfAModel:
         monkeypatch.setattr(FCNHead, 'score_kind', 'probabilities')
         model = build_segmentor(tiny_ocrnet())
         image = ms.Tensor(np.random.default_rng(1).normal(size=(1, 3, 64, 64)), ms.float32)
-        scores = SegmentorForTest(model, 'logits', dynamic=False)(image).asnumpy()
-        kept = SegmentorForTest(model, 'probabilities', dynamic=False)(image).asnumpy()
+        scores = InferenceSegmentor(model, 'logits', dynamic=False)(image).asnumpy()
+        kept = InferenceSegmentor(model, 'probabilities', dynamic=False)(image).asnumpy()
         np.testing.assert_array_equal(kept, scores)
 
     def test_an_unknown_kind_is_refused_when_the_model_is_built(self, monkeypatch):

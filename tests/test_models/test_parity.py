@@ -4,7 +4,7 @@ import mindspore as ms
 import numpy as np
 import pytest
 
-from msseg.models import SegmentorForTest, SegmentorWithLoss, build_segmentor
+from msseg.models import InferenceSegmentor, SegmentorWithLoss, build_segmentor
 from tests.test_models.model_configs import tiny_ocrnet
 from tests.test_models.parity_names import load_arrays, load_weights, to_msseg
 
@@ -83,15 +83,15 @@ def test_test_cell_agrees_with_resizing_and_softmax_in_numpy():
     """One cell per output; sizes that are no multiple of 32."""
     model = make_network(NAMES[0])
     image = ms.Tensor(load_arrays(f'{NAMES[0]}-outputs')['odd_image'])
-    logits = SegmentorForTest(model, 'logits')(image).asnumpy()
+    logits = InferenceSegmentor(model, 'logits')(image).asnumpy()
     expected = resize_by_hand(model.predict(image).asnumpy(), (65, 77))
     np.testing.assert_allclose(logits, expected, atol=1e-6)
     exponentials = np.exp(logits.astype(np.float64))
-    probabilities = SegmentorForTest(model, 'probabilities')(image).asnumpy()
+    probabilities = InferenceSegmentor(model, 'probabilities')(image).asnumpy()
     np.testing.assert_allclose(
         probabilities, exponentials / exponentials.sum(axis=1, keepdims=True), atol=1e-6
     )
-    labels = SegmentorForTest(model, 'labels')(image)
+    labels = InferenceSegmentor(model, 'labels')(image)
     assert labels.dtype == ms.int32
     np.testing.assert_array_equal(labels.asnumpy(), logits.argmax(axis=1))
 

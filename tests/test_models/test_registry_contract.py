@@ -11,7 +11,7 @@ from msseg.models import (
     NECKS,
     PIXEL_SAMPLERS,
     SEGMENTORS,
-    SegmentorForTest,
+    InferenceSegmentor,
     SegmentorWithLoss,
 )
 from tests.test_models.model_configs import tiny_hrnet, tiny_ocrnet
@@ -162,7 +162,7 @@ def test_segmentor_trains_in_graph_mode_and_predicts_at_any_size(name, graph_mod
         assert np.isfinite(gradient.asnumpy()).all(), parameter.name
         assert gradient.asnumpy().any(), parameter.name
 
-    test_network = SegmentorForTest(cell, 'labels')
+    test_network = InferenceSegmentor(cell, 'labels')
     for height, width in ((64, 64), (37, 90)):
         got = test_network(tensor(1, 3, height, width)).asnumpy()
         assert got.shape == (1, height, width)

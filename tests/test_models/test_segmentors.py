@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from mindspore import nn
 
-from msseg.models import NECKS, SegmentorForTest, SegmentorWithLoss, build_segmentor
+from msseg.models import NECKS, InferenceSegmentor, SegmentorWithLoss, build_segmentor
 from msseg.models.segmentors import EncoderDecoder
 from tests.test_models.model_configs import tiny_hrnet, tiny_ocrnet
 
@@ -116,7 +116,7 @@ def test_wrappers_keep_parameter_names():
     model = build_segmentor(tiny_ocrnet())
     names = [p.name for p in model.get_parameters()]
     assert [p.name for p in SegmentorWithLoss(model).get_parameters()] == names
-    assert [p.name for p in SegmentorForTest(model).get_parameters()] == names
+    assert [p.name for p in InferenceSegmentor(model).get_parameters()] == names
 
 
 def test_configs_are_kept_and_pretrained_is_not_loaded():
@@ -139,8 +139,8 @@ def test_two_classes_by_one_channel_are_predicted_by_threshold():
     loss = dict(type='FocalLoss')
     head = dict(FCN, num_classes=2, out_channels=1, threshold=0.6, loss_decode=loss)
     model = build_segmentor(encoder_decoder(decode_head=head)).set_train(False)
-    logits = SegmentorForTest(model, 'logits', dynamic=False)(image()).asnumpy()
-    labels = SegmentorForTest(model, 'labels', dynamic=False)(image()).asnumpy()
+    logits = InferenceSegmentor(model, 'logits', dynamic=False)(image()).asnumpy()
+    labels = InferenceSegmentor(model, 'labels', dynamic=False)(image()).asnumpy()
     np.testing.assert_array_equal(labels, 1 / (1 + np.exp(-logits[:, 0])) > 0.6)
 
 
@@ -205,4 +205,4 @@ def test_test_cfg_given_twice_is_an_error():
 def test_unknown_output_is_explained():
     model = build_segmentor(encoder_decoder())
     with pytest.raises(ValueError, match="output is 'label'.*Did you mean 'labels'"):
-        SegmentorForTest(model, 'label')
+        InferenceSegmentor(model, 'label')

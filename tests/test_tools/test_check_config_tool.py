@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_apis.test_check_config.nuclei_config import write_configs
+from tests.test_checks.test_config.nuclei_config import write_configs
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'check_config.py'
 

@@ -14,9 +14,9 @@ from PIL import Image
 
 from msseg.apis import build_model, inference_segmentor, init_segmentor, load_config
 from msseg.apis import inference as inference_module
-from msseg.apis.prediction import PredictOptions, predict_files
-from msseg.apis.prediction.raster import Raster
-from msseg.apis.preparation import Preparation
+from msseg.inference.preparation import Preparation
+from msseg.prediction import PredictOptions, predict_files
+from msseg.prediction.raster import Raster
 from msseg.runner.checkpoint import save_checkpoint
 from tests.tiff_bands import write_band_tiff
 from tests.tiled_tiff import write_tiled_tiff
@@ -269,7 +269,7 @@ def test_what_a_step_of_the_pipeline_cannot_take_is_left_out(tiny, predict, tmp_
 
 def test_a_video_that_ends_too_early_is_left_out(predict, tmp_path, monkeypatch):
     write_video(tmp_path / 'clip.mp4', count=4)
-    from msseg.apis.prediction import video
+    from msseg.prediction import video
 
     # beside it, not derived from it: cv2 frees objects of derived classes wrongly, and what lies
     # around them in memory is destroyed

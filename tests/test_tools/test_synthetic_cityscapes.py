@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from msseg.apis.synthetic_cityscapes import write_synthetic_cityscapes
+from benchmarks.synthetic_cityscapes import write_synthetic_cityscapes
 from msseg.datasets import CityscapesDataset
 from msseg.evaluation import confusion_matrix
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from msseg.datasets.file_scan import scan_image, scan_label
+from msseg.checks.data.file_scan import scan_image, scan_label
 from msseg.datasets.pipelines import Compose, LoadImageFromFile
 from msseg.datasets.pipelines.label_file import read_label
 from msseg.utils.image_file import decode_image, is_whole, pixel_limit, read_bytes

@@ -8,10 +8,10 @@ import os
 import numpy as np
 import pytest
 
-from msseg.apis.report import read_log
 from msseg.datasets import build_dataset
 from msseg.deploy.sidecar import read_sidecar
 from msseg.models.losses.class_weight import read_class_weight
+from msseg.reports.curves import read_log
 from msseg.utils.text_file import read_user_lines, read_user_text
 
 

@@ -7,10 +7,14 @@ Example:
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
-from msseg.apis.synthetic_cityscapes import write_synthetic_cityscapes
 from msseg.utils.cli import CommandParser, run_main
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from benchmarks.synthetic_cityscapes import write_synthetic_cityscapes
 
 
 def parse_args() -> argparse.Namespace:

@@ -4,7 +4,7 @@ from msseg.models.segmentors.cascade_encoder_decoder import CascadeEncoderDecode
 from msseg.models.segmentors.encoder_decoder import EncoderDecoder
 from msseg.models.segmentors.head_logits import HeadLogits
 from msseg.models.segmentors.head_losses import HeadLosses
-from msseg.models.segmentors.segmentor_for_test import SegmentorForTest
+from msseg.models.segmentors.inference_segmentor import InferenceSegmentor
 from msseg.models.segmentors.segmentor_with_loss import SegmentorWithLoss
 
 __all__ = [
@@ -12,6 +12,6 @@ __all__ = [
     'EncoderDecoder',
     'HeadLogits',
     'HeadLosses',
-    'SegmentorForTest',
+    'InferenceSegmentor',
     'SegmentorWithLoss',
 ]

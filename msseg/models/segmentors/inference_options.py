@@ -35,7 +35,7 @@ def test_cfg(
     merge: Literal['softmax', 'exp_logits'] = 'softmax',
     swap_seg_labels: Sequence[tuple[NonNegativeInt, NonNegativeInt]] | None = None,
 ) -> InferenceOptions:
-    """Read the keys of a ``test_cfg``; see `Segmenter` for their meaning.
+    """Read the keys of a ``test_cfg``; see `Inferencer` for their meaning.
 
     Args:
         num_channels: Channels of the network's output.

@@ -1,7 +1,0 @@
-"""Exporting a trained network to files that run without msseg's training side."""
-
-from msseg.apis.export.export import export_model
-from msseg.apis.export.onnx_operators import translates
-from msseg.apis.export.options import FORMATS, ExportOptions
-
-__all__ = ['FORMATS', 'ExportOptions', 'export_model', 'translates']

@@ -1,0 +1,44 @@
+"""The hook that estimates the memory of a training step."""
+
+from __future__ import annotations
+
+import mindspore as ms
+
+from msseg.models.analysis.memory_estimate import estimate_memory, megabytes
+from msseg.runner import Runner
+from msseg.runner.hooks import Hook
+from msseg.utils.dist import get_rank
+from msseg.utils.memory import available_memory, resident_memory
+
+
+class MemoryEstimateHook(Hook):
+    """Says before the first step what it will take, and warns when there is not so much.
+
+    The warning compares with what the machine has left; of other devices it is not known here.
+    """
+
+    def __init__(self) -> None:
+        self.is_done = False
+
+    def before_iter(self, runner: Runner) -> None:
+        """Estimate with the first batch."""
+        if self.is_done:
+            return
+        self.is_done = True
+        if get_rank() != 0:
+            return
+        shape = runner.data_batch.img.shape
+        estimate = estimate_memory(runner.model, shape, runner.state_parameters().values())
+        runner.logger.info(
+            'memory of a step with %d images of %dx%d: %s', shape[0], *shape[2:], estimate.text()
+        )
+        free = available_memory()
+        if ms.get_context('device_target') == 'CPU' and free is not None:
+            more = estimate.total - resident_memory()
+            if more > free:
+                runner.logger.warning(
+                    'that is %s MB more than now, and %s MB are free: make the crop or '
+                    'data.samples_per_gpu smaller, if need be with '
+                    'optimizer_config.cumulative_iters',
+                    megabytes(more), megabytes(free),
+                )  # fmt: skip

@@ -1,0 +1,202 @@
+"""The quick check of data sets at the start of a run: a sample of files, a few seconds."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from itertools import chain, zip_longest
+from typing import Any
+
+import numpy as np
+
+from msseg.checks.data.file_scan import PairScan, PairTask, scan_pair
+from msseg.checks.data.file_scan.image_scan import LARGE_BYTES
+from msseg.checks.data.finding import Finding, Findings
+from msseg.checks.data.image_findings import (
+    add_duplicates,
+    add_image_findings,
+    add_pairing_findings,
+    add_shared,
+)
+from msseg.checks.data.label_findings import add_label_findings
+from msseg.checks.data.source import Source
+from msseg.checks.data.sources import sources_of
+from msseg.checks.data.statistics import Statistics
+from msseg.checks.data.value_findings import add_absent_classes, add_rule_differences
+from msseg.checks.findings import count, format_line
+from msseg.utils.image_file import is_first_unused
+from msseg.utils.image_header import read_header
+
+_NAMES = {'train': 'training', 'val': 'validation', 'test': 'test'}
+_MOST_SAMPLES = {'train': 128, 'val': 64, 'test': 64}
+# No file is begun after this time, and labels that would take longer than a second are left out.
+_BUDGET_S = 3.5
+_MOST_PIXELS = 1 << 26
+# Validation images of equal size in bytes as a training image are read to compare their content.
+_MOST_COMPARED = 16
+# Images whose pixels are decoded, too.
+_MOST_DECODED = 4
+_MOST_LINES = 8
+# With more classes, rare ones are usually missing in a sample.
+_MANY_CLASSES = 20
+# Nothing has to be done about these before training.
+_NOT_SHOWN = ('wide_label', 'grey_among_colour', 'duplicate_in_split')
+
+
+def check_at_start(
+    datasets: Mapping[str, Any],
+    logger: logging.Logger,
+    budget_s: float = _BUDGET_S,
+    clock: Callable[[], float] = time.monotonic,
+) -> list[Finding]:
+    """Look at a sample of the files of data sets, and log what is wrong.
+
+    Each finding is one warning. No random numbers but those of a generator of its own are drawn.
+
+    Args:
+        datasets: Data sets by split; None for a split that is not used.
+        logger: Where to.
+        budget_s: After so many seconds no further file is looked at.
+        clock: Seconds that pass.
+
+    Returns:
+        The findings.
+    """
+    start = clock()
+    splits = {split: sources_of(d, split) for split, d in datasets.items() if d is not None}
+    splits = {split: sources for split, sources in splits.items() if any(s.tasks for s in sources)}
+    if not splits:
+        return []
+    scans = _scan_sample(splits, lambda: clock() - start > budget_s)
+    findings = _find(splits, scans)
+    shown = [finding for finding in findings.sorted() if finding.kind not in _NOT_SHOWN]
+    for finding in shown[:_MOST_LINES]:
+        logger.warning('%s', _format_line(finding))
+        _take_from_loader(finding, splits, scans)
+    tasks = {split: _tasks(sources) for split, sources in splits.items()}
+    looked_at = ' and '.join(
+        f'{sum(task in scans for task in each)} of {len(each)} {_NAMES[split]}'
+        for split, each in tasks.items()
+    )
+    result = count(len(shown), 'warning') if shown else 'nothing found'
+    logger.info('checked %s samples: %s (tools/check_dataset.py checks all)', looked_at, result)
+    return shown
+
+
+def _take_from_loader(
+    finding: Finding, splits: Mapping[str, Sequence[Source]], scans: Mapping[PairTask, PairScan]
+) -> None:
+    """Count what was found unused in image files as said, so that loading does not say it again."""
+    for source in chain.from_iterable(splits[split] for split in finding.splits):
+        for task in source.tasks:
+            image = scans[task].image if task in scans else None
+            for unused in image.unused if image is not None else ():
+                if finding.kind == f'unused_{unused.kind}':
+                    is_first_unused(unused.kind, str(source.img_dir), task.color_type)
+
+
+def _tasks(sources: Sequence[Source]) -> list[PairTask]:
+    return list(dict.fromkeys(task for source in sources for task in source.tasks))
+
+
+def _scan_sample(
+    splits: Mapping[str, Sequence[Source]], is_over: Callable[[], bool]
+) -> dict[PairTask, PairScan]:
+    """Scan files of all splits in turn, then validation images that may be those of training."""
+    tasks = {split: _tasks(sources) for split, sources in splits.items()}
+    chosen = [choose(tasks[split], _MOST_SAMPLES[split]) for split in tasks]
+    in_turn = [task for task in chain.from_iterable(zip_longest(*chosen)) if task is not None]
+    scans: dict[PairTask, PairScan] = {}
+    for task in chain(in_turn, _likely_copies(tasks, in_turn, is_over)):
+        if is_over():
+            break
+        if task not in scans:
+            scans[task] = _scan(task, len(scans) < _MOST_DECODED)
+    return scans
+
+
+def _scan(task: PairTask, decode: bool) -> PairScan:
+    """Scan a label, and the header of an image; its pixels if asked to."""
+    label = None if _is_too_large(task.label) else task.label
+    scan = scan_pair(task._replace(label=label), decode_image=False)
+    image = scan.image
+    if not decode or image is None or image.problem or np.prod(image.size) > _MOST_PIXELS:
+        return scan
+    whole = scan_pair(task._replace(label=None)).image
+    if whole.problem is None:  # the digest stays that of the content, as that of the others
+        whole = replace(image, mean=whole.mean, variance=whole.variance)
+    return scan._replace(image=whole)
+
+
+def choose(tasks: Sequence[PairTask], most: int) -> list[PairTask]:
+    """Return at most so many tasks from all parts of the list, in an order without pattern."""
+    rng = np.random.default_rng(0)
+    number = min(most, len(tasks))
+    edges = np.arange(number + 1) * len(tasks) // max(number, 1)
+    return [tasks[index] for index in rng.permutation(rng.integers(edges[:-1], edges[1:]))]
+
+
+def _likely_copies(
+    tasks: Mapping[str, Sequence[PairTask]], chosen: Sequence[PairTask], is_over: Callable[[], bool]
+) -> Iterator[PairTask]:
+    """Yield validation images that have as many bytes as a chosen image of training."""
+    of_train = set(tasks.get('train', ()))
+    sizes = {_num_bytes(task.image) for task in chosen if task in of_train}
+    found = 0
+    for task in tasks.get('val', ()):
+        if is_over() or found == _MOST_COMPARED:
+            return
+        if task not in of_train and _num_bytes(task.image) in sizes:
+            found += 1
+            yield task
+
+
+def _num_bytes(path: str | None) -> int:
+    try:
+        return os.stat(path).st_size if path else 0
+    except OSError:  # reading it will say more
+        return 0
+
+
+def _is_too_large(label: str | None) -> bool:
+    if _num_bytes(label) > LARGE_BYTES:
+        return True
+    header = read_header(label) if label and os.path.isfile(label) else None
+    return header is not None and header.size[0] * header.size[1] > _MOST_PIXELS
+
+
+def _find(splits: Mapping[str, Sequence[Source]], scans: Mapping[PairTask, PairScan]) -> Findings:
+    findings = Findings()
+    seen = []
+    for split, sources in splits.items():
+        statistics = Statistics()
+        for source in sources:
+            add_pairing_findings(findings, source)
+            sample = replace(source, tasks=[task for task in source.tasks if task in scans])
+            seen.append(sample)
+            add_image_findings(findings, sample, scans)
+            add_label_findings(findings, sample, scans)
+            for _, scan in sample.scanned(scans):
+                if scan.label is not None:
+                    statistics.add_label(scan.label, source.rules)
+        rules = sources[0].rules
+        is_whole = all(
+            task in scans and (task.label is None or scans[task].label is not None)
+            for task in _tasks(sources)
+        )
+        if is_whole or len(rules.classes or ()) <= _MANY_CLASSES:
+            add_absent_classes(findings, split, rules, statistics, not is_whole)
+    add_duplicates(findings, seen, scans)
+    every = [source for sources in splits.values() for source in sources]
+    add_shared(findings, every)
+    add_rule_differences(findings, every)
+    return findings
+
+
+def _format_line(finding: Finding) -> str:
+    files = [f'{path} ({note})' if note else path for path, note in finding.files.items()]
+    where = ', '.join(f'data.{split}' for split in finding.splits)
+    return f'{where}: {format_line(finding, files)}'

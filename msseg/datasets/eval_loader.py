@@ -1,0 +1,190 @@
+"""Samples for evaluation, each with its augmented images, metas and label."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from msseg.datasets.sample_rng import get_filename, load_sample, name_sample
+from msseg.datasets.train_loader import Timeout, Workers
+from msseg.datasets.transport import pack, unpack
+from msseg.datasets.worker_pool import HANG_AFTER_S, WorkerPool, usable_workers
+from msseg.utils.arguments import checked
+from msseg.utils.stop_signals import leave_when_stuck
+
+_NO_LABEL = np.zeros(0, np.uint8)
+
+
+class EvalSample(NamedTuple):
+    """One image to predict.
+
+    Attributes:
+        index: Its index in the data set.
+        imgs: For each augmentation (3, h, w) float32.
+        metas: For each augmentation what Collect gathered.
+        gt: (H, W) label at the file's size, None when the data set has no labels.
+    """
+
+    index: int
+    imgs: list[np.ndarray]
+    metas: list[dict]
+    gt: np.ndarray | None
+
+
+class EvalLoader:
+    """Loads samples in order, in this process or in workers, with the same result.
+
+    Args:
+        dataset: A data set in test mode.
+        workers_per_gpu: Worker processes; 0 loads in this process; as `TrainLoader`.
+        rank: This process's number: it takes samples rank, rank + world_size, …
+        world_size: Number of processes.
+        with_labels: Load labels too, where the data set has them.
+        worker_timeout: As `TrainLoader`.
+    """
+
+    @checked
+    def __init__(
+        self,
+        dataset: Any,
+        workers_per_gpu: Workers,
+        rank: int = 0,
+        world_size: int = 1,
+        with_labels: bool = True,
+        worker_timeout: Timeout = HANG_AFTER_S,
+    ) -> None:
+        self.dataset = dataset
+        self.num_workers = usable_workers(workers_per_gpu)
+        self.with_labels = with_labels
+        self.worker_timeout = worker_timeout
+        self._indices = range(rank, len(dataset), world_size)
+        self._pools: list[WorkerPool] = []
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __iter__(self) -> Iterator[EvalSample]:
+        if self.num_workers == 0 or len(self) < 2:
+            for index in self._indices:
+                with leave_when_stuck():
+                    sample = self.load(index)
+                yield sample
+            return
+        pool = WorkerPool(
+            self._load_row,
+            num_columns=3,
+            num_rows=len(self),
+            num_workers=self.num_workers,
+            describe=lambda row, _: get_filename(self.dataset, self._indices[row]),
+            hang_after_s=self.worker_timeout,
+        )
+        self._pools.append(pool)
+        try:
+            for index, row in zip(self._indices, pool, strict=True):
+                yield _unflatten(index, *row)
+        finally:
+            pool.close()
+            self._pools.remove(pool)
+
+    def load(self, index: int) -> EvalSample:
+        """Load a sample.
+
+        Args:
+            index: Its index in the data set.
+
+        Returns:
+            The sample.
+        """
+        data = load_sample(self.dataset, index, seed=0, epoch=0)
+        filename = get_filename(self.dataset, index)
+        infos = getattr(self.dataset, 'img_infos', None)
+        own_name = infos[index].get('filename', filename) if infos else filename
+        views = collected_views(
+            data, f'{filename}: {_pipeline_of(self.dataset)}', filename, own_name
+        )
+        return EvalSample(index, *views, self._load_label(index))
+
+    def _load_label(self, index: int) -> np.ndarray | None:
+        infos = getattr(self.dataset, 'img_infos', None)
+        has_label = infos is None or 'ann' in infos[index]
+        if not (self.with_labels and has_label and hasattr(self.dataset, 'get_gt_seg_map')):
+            return None
+        try:
+            return self.dataset.get_gt_seg_map(index)
+        except Exception as error:
+            name_sample(error, self.dataset, index)
+            raise
+
+    def _load_row(self, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        _, imgs, metas, gt = self.load(self._indices[row])
+        flat = imgs[0].ravel() if len(imgs) == 1 else np.concatenate([i.ravel() for i in imgs])
+        header = pack(([img.shape for img in imgs], metas, gt is not None))
+        return flat, _NO_LABEL if gt is None else gt, header
+
+    def close(self) -> None:
+        """End the workers."""
+        for pool in self._pools:
+            pool.close()
+        self._pools.clear()
+
+
+def collected_views(
+    data: Any, who: str, filename: str | None, ori_filename: str | None
+) -> tuple[list[np.ndarray], list[dict]]:
+    """Return what a test pipeline gave: the image and what is known of it, for each scale and flip.
+
+    Args:
+        data: What the pipeline returned.
+        who: The pipeline's name, for errors.
+        filename: The image's file, where the pipeline does not collect it.
+        ori_filename: Its name in the data set, where the pipeline does not collect it.
+
+    Returns:
+        Images, float32 (c, h, w), and dicts with at least ``ori_shape``, ``flip`` (False where it
+        is not collected), ``flip_direction`` and the names.
+
+    Raises:
+        ValueError: There is no image, or its ``ori_shape`` is not known.
+    """
+    if not isinstance(data, dict) or 'img' not in data:
+        raise ValueError(
+            f"{who} gave no image; end its transforms with ImageToTensor(keys=['img']) and "
+            "Collect(keys=['img'])"
+        )
+    imgs, metas = (
+        value if isinstance(value, list) else [value]
+        for value in (data['img'], data.get('img_metas'))
+    )
+    for meta in metas:
+        if not isinstance(meta, dict) or 'ori_shape' not in meta:
+            raise ValueError(
+                f"{who} gave no 'ori_shape' in img_metas, which holds "
+                f'{sorted(meta) if isinstance(meta, dict) else "nothing"}; end its transforms with '
+                "Collect(keys=['img']), and let its meta_keys, if given, hold 'ori_shape'"
+            )
+    known = {'filename': filename, 'ori_filename': ori_filename}
+    known |= {'flip': False, 'flip_direction': 'horizontal'}
+    imgs = [np.ascontiguousarray(img, np.float32) for img in imgs]
+    return imgs, [{**known, **meta} for meta in metas]
+
+
+def _pipeline_of(dataset: Any) -> str:
+    """Return where in the config a data set's pipeline, or that of its first part, stands."""
+    while not hasattr(dataset, 'pipeline'):
+        parts = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
+        if parts[0] is None:
+            return 'the test pipeline'
+        dataset = parts[0]
+    return getattr(dataset.pipeline, 'where', '') or 'the test pipeline'
+
+
+def _unflatten(index: int, flat: np.ndarray, gt: np.ndarray, header: np.ndarray) -> EvalSample:
+    shapes, metas, has_gt = unpack(header)
+    imgs, start = [], 0
+    for shape in shapes:
+        size = int(np.prod(shape))
+        imgs.append(flat[start : start + size].reshape(shape))
+        start += size
+    return EvalSample(index, imgs, metas, gt if has_gt else None)

@@ -1,5 +1,0 @@
-"""Drawn street scenes with Cityscapes' labels, for tests and for users without Cityscapes."""
-
-from msseg.datasets.synthetic.scene import draw_street
-
-__all__ = ['draw_street']

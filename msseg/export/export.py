@@ -1,0 +1,120 @@
+"""From config and checkpoint to an exported file that gives the same answers."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import mindspore as ms
+from mindspore import nn
+
+from msseg.apis.inference import find_classes
+from msseg.apis.model_source import find_checkpoint
+from msseg.config import Config, required
+from msseg.deploy.metadata import Metadata
+from msseg.deploy.sidecar import sidecar
+from msseg.export.compare import Agreement, compare
+from msseg.export.describe import describe_preprocessing
+from msseg.export.options import ExportOptions
+from msseg.export.ports import input_port, output_port
+from msseg.export.references import find_images, make_cases
+from msseg.export.writers import WRITERS
+from msseg.models import build_segmentor
+from msseg.runner import load_checkpoint, load_weights
+from msseg.utils.atomic import atomic_path
+from msseg.utils.compile_cache import switch_off_compile_cache
+from msseg.utils.device import setup_device
+from msseg.utils.logging import get_logger
+from msseg.utils.outputs import Outputs
+from msseg.version import __version__
+
+
+def export_model(
+    cfg: Config,
+    checkpoint: str | Path,
+    out: str | Path,
+    options: ExportOptions,
+    images: Sequence[str | Path] = (),
+    device: str = 'auto',
+) -> tuple[Metadata, Agreement]:
+    """Export a trained network, after seeing that the file gives what the checkpoint gives.
+
+    Args:
+        cfg: The config, already checked.
+        checkpoint: See `find_checkpoint`; of msseg or another framework.
+        out: The file; its metadata go to ``OUT.json`` beside it.
+        options: What to export.
+        images: What to compare on; by default some of ``data.test``.
+        device: See `setup_device`.
+
+    Returns:
+        What the file says about itself, and how well it agrees with the checkpoint.
+
+    Raises:
+        FileNotFoundError, ImportError, KeyError, OSError, ValueError: Something is missing or not
+            possible, or the file disagrees; nothing is written then.
+    """
+    out = Path(out)
+    options.check(out, setup_device(device))
+    checkpoint = find_checkpoint(cfg, checkpoint)
+    outputs = Outputs([cfg.filename, checkpoint, *images])
+    for target in (out, sidecar(out)):
+        outputs.file(target, '--out')
+    preprocessing = describe_preprocessing(cfg, options.include_preprocessing)
+    images = images or find_images(cfg, options.size)
+    model, meta = _load(cfg, checkpoint)
+    if model.in_channels != len(preprocessing.mean):
+        raise ValueError(
+            f'config {cfg.filename!r}: Normalize of data.test.pipeline is for '
+            f'{len(preprocessing.mean)} channels, but the network takes {model.in_channels}'
+        )
+    spec = model.output_spec
+    if spec.kind != 'logits':
+        raise ValueError(
+            f'the decode head of {cfg.filename!r} gives {spec.kind}: only networks that give '
+            'logits can be exported'
+        )
+    classes, palette = find_classes(model, meta, cfg)
+    metadata = Metadata(
+        input=input_port(options, len(preprocessing.mean)),
+        output=output_port(options, spec.out_channels),
+        preprocessing=preprocessing,
+        classes=tuple(classes),
+        palette=tuple(palette),
+        align_corners=spec.align_corners,
+        threshold=spec.threshold,
+        toolbox_version=__version__,
+        format_version=preprocessing.format_version,
+        origin={
+            'config': str(cfg.filename),
+            'checkpoint': str(checkpoint),
+            'mindspore': ms.__version__,
+        },
+    )
+    cases = make_cases(model, metadata, images, options.size)
+    with tempfile.TemporaryDirectory(prefix='.export-', dir=out.parent) as folder:
+        written = Path(folder) / f'model.{options.file_format}'
+        run = WRITERS[options.file_format](model, metadata, written)
+        agreement = compare(run, cases, len(images), spec.threshold)
+        agreement.check(str(out))
+        for source, target in ((sidecar(written), sidecar(out)), (written, out)):
+            with atomic_path(target) as temporary:
+                os.replace(source, temporary)
+    return metadata, agreement
+
+
+def _load(cfg: Config, checkpoint: str | Path) -> tuple[nn.Cell, dict]:
+    """Return the network in float32, whatever it was trained in, and what the file says of it."""
+    switch_off_compile_cache()  # its key does not know of folded norms
+    model = build_segmentor(required(cfg, 'model'), cfg.get('train_cfg'), cfg.get('test_cfg'))
+    loaded = load_checkpoint(checkpoint).as_evaluated()
+    load_weights(model, loaded)
+    model.set_train(False)
+    if (model.test_cfg or {}).get('mode') == 'slide':
+        get_logger().warning(
+            "model.test_cfg.mode is 'slide', but an exported file sees a whole image at once: "
+            'its scores differ from those of tools/test.py'
+        )
+    return model, loaded.meta

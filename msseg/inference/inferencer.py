@@ -1,0 +1,236 @@
+"""From prepared images to labels or probabilities: whole, sliding window, scales and flips."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from mindspore import Tensor, nn
+
+from msseg.deploy.logits import most_probable
+from msseg.models.layers.resize import resize
+from msseg.models.segmentors import InferenceSegmentor
+from msseg.models.segmentors.inference_options import test_cfg
+from msseg.registry import call_with_cfg
+from msseg.utils.logging import get_logger
+from msseg.utils.user_code import running
+
+_MOST_LOGIT = 80.0  # exp of more is too much for float32
+
+
+class Inferencer:
+    """Segments images of any size as a segmentor's ``test_cfg`` says.
+
+    ``mode``
+        ``'whole'`` (default), or ``'slide'``: in windows of ``crop_size``, ``stride`` apart.
+    ``merge``
+        ``'softmax'`` (default): logits of overlapping windows are averaged, and class
+        probabilities over scales and flips. ``'exp_logits'``: a window's logits are averaged over
+        its flips, then their exponentials over windows, and those are added up over scales.
+    ``swap_seg_labels``
+        Pairs of classes that a horizontal flip exchanges, such as left and right arm.
+
+    All of it ends at the original image's size, on the host. A single whole image takes a shorter
+    way to the same labels.
+
+    Args:
+        segmentor: The network.
+
+    Raises:
+        ValueError: ``test_cfg`` makes no sense.
+
+    Source: MMSegmentation 0.30 ``EncoderDecoder.inference`` and ``aug_test``; ``'exp_logits'``
+        with windows of 1024x2048 that far apart: the test of the reference implementation of
+        HRNet-OCR on Cityscapes.
+    """
+
+    def __init__(self, segmentor: nn.Cell) -> None:
+        channels = segmentor.out_channels
+        options = call_with_cfg(
+            test_cfg, segmentor.test_cfg or {}, 'model.test_cfg', num_channels=channels
+        )
+        self.mode, self.merge = options.mode, options.merge
+        self.crop_size, self.stride = options.crop_size, options.stride
+        # which channel stands for each class in a flipped image; None when none changes
+        self.order_flipped = np.arange(channels) if options.swap_seg_labels else None
+        for pair in options.swap_seg_labels:
+            self.order_flipped[list(pair)] = self.order_flipped[list(reversed(pair))]
+        self.spec = segmentor.output_spec
+        if self.merge == 'exp_logits' and self.spec.kind != 'logits':
+            raise ValueError(
+                "model.test_cfg: merge is 'exp_logits', but the decode head gives probabilities; "
+                "set merge='softmax'"
+            )
+        self._logits = InferenceSegmentor(segmentor, 'logits')
+        self._labels = InferenceSegmentor(segmentor, 'labels')
+        self._is_compiled = False
+
+    def labels(self, imgs: Sequence[np.ndarray], metas: Sequence[dict]) -> np.ndarray:
+        """Return the most probable class of every pixel.
+
+        Args:
+            imgs: The image as prepared for each scale and flip, float32 (c, h, w) each.
+            metas: ``ori_shape``, ``flip`` and ``flip_direction`` of each.
+
+        Returns:
+            Integers (h, w) at the original image's size.
+
+        Raises:
+            ValueError: The images have other channels than the network takes.
+        """
+        self._check_channels(imgs[0])
+        self.announce_compilation()
+        size = imgs[0].shape[1:]
+        is_plain = len(imgs) == 1 and not metas[0]['flip'] and len(self._windows(size)) == 1
+        if is_plain and size == tuple(metas[0]['ori_shape'][:2]):
+            return self._plain_labels(imgs[0])
+        return self.decide(self.probabilities(imgs, metas))
+
+    def decide(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return the labels (h, w) that `probabilities` mean."""
+        return most_probable(probabilities, self.spec.threshold)
+
+    def probabilities(self, imgs: Sequence[np.ndarray], metas: Sequence[dict]) -> np.ndarray:
+        """Return class probabilities over all scales and flips.
+
+        Args:
+            imgs: See `labels`.
+            metas: See `labels`.
+
+        Returns:
+            float32 (num_classes, h, w) at the original image's size; (1, h, w), the probability of
+            class 1, for a segmentor with a single output channel.
+
+        Raises:
+            ValueError: See `labels`.
+        """
+        self._check_channels(imgs[0])
+        self.announce_compilation()
+        if self.merge == 'softmax' and len(imgs) == 1:
+            return self._probabilities_of_one(imgs[0], metas[0])
+        total: np.ndarray | float = 0.0
+        if self.merge == 'softmax':
+            for img, meta in zip(imgs, metas, strict=True):
+                total = total + self._probabilities_of_one(img, meta)
+            return total / len(imgs)
+        for group in _by_size(imgs, metas):
+            total = total + self._exponentials_of_scale(group)
+        return total / total.sum(axis=0)
+
+    def announce_compilation(self) -> None:
+        """Log, before the first image, that the network is compiled now."""
+        if not self._is_compiled:
+            get_logger().info(
+                'Compiling the network for prediction; the first image may take a minute'
+            )
+        self._is_compiled = True
+
+    def _check_channels(self, img: np.ndarray) -> None:
+        if len(img) != self.spec.in_channels:
+            raise ValueError(
+                f'the test pipeline gives an image of {len(img)} channels, but the network takes '
+                f'{self.spec.in_channels} (in_channels of the backbone): let color_type of '
+                'LoadImageFromFile, mean and std of Normalize and in_channels agree'
+            )
+
+    def _plain_labels(self, img: np.ndarray) -> np.ndarray:
+        """Label one whole image whose size is the original's."""
+        self._labels.set_train(False)
+        return self._labels(Tensor(img[None])).asnumpy()[0]
+
+    def _probabilities_of_one(self, img: np.ndarray, meta: dict) -> np.ndarray:
+        logits = self._whole(img[None]) if self.mode == 'whole' else self._slide(img)
+        size = tuple(meta['ori_shape'][:2])
+        if logits.shape[2:] != size:
+            logits = resize(logits, size, self.spec.align_corners)
+        return self._upright(self.spec.probabilities(logits).asnumpy()[0], meta)
+
+    def _exponentials_of_scale(self, group: Sequence[tuple[np.ndarray, dict]]) -> np.ndarray:
+        """Return exp(logits), (c, h, w) at the original size, for the flips of one scale."""
+        size, ori_size = group[0][0].shape[1:], tuple(group[0][1]['ori_shape'][:2])
+        total, count = 0.0, np.zeros(size, np.float32)
+        for window in self._windows(size):
+            # The window stands at the same place of the scene in every flip.
+            crops = [_mirror(_mirror(img, meta)[(..., *window)], meta) for img, meta in group]
+            logits = sum(
+                self._upright(self._whole(crop[None]).asnumpy()[0], meta)
+                for crop, (_, meta) in zip(crops, group, strict=True)
+            ) / len(group)
+            if count.max() == 0:
+                total = np.zeros((len(logits), *size), np.float32)
+            total[(..., *window)] += np.exp(np.minimum(logits, _MOST_LOGIT))
+            count[window] += 1
+        merged = total / count
+        if size == ori_size:
+            return merged
+        return resize(Tensor(merged[None]), ori_size, self.spec.align_corners).asnumpy()[0]
+
+    def _upright(self, scores: np.ndarray, meta: dict) -> np.ndarray:
+        """Turn a flipped image's scores (c, h, w) back."""
+        scores = _mirror(scores, meta)
+        is_swapped = meta['flip'] and meta['flip_direction'] == 'horizontal'
+        if self.order_flipped is None or not is_swapped:
+            return scores
+        return scores[self.order_flipped]
+
+    def _whole(self, img: np.ndarray) -> Tensor:
+        self._logits.set_train(False)
+        with running('the network failed on an image'):
+            return self._logits(Tensor(np.ascontiguousarray(img)))
+
+    def _windows(self, size: tuple[int, int]) -> list[tuple[slice, slice]]:
+        if self.mode == 'whole':
+            return [(slice(0, size[0]), slice(0, size[1]))]
+        return sliding_windows(size, self.crop_size, self.stride)
+
+    def _slide(self, img: np.ndarray) -> Tensor:
+        """Average the logits of overlapping windows, which are (n, c, h, w) at the image's size."""
+        total, count = 0.0, np.zeros(img.shape[1:], np.float32)
+        for window in self._windows(img.shape[1:]):
+            logits = self._whole(img[(None, slice(None), *window)]).asnumpy()
+            if count.max() == 0:
+                total = np.zeros((1, logits.shape[1], *img.shape[1:]), np.float32)
+            total[(0, slice(None), *window)] += logits[0]
+            count[window] += 1
+        return Tensor(total / count)
+
+
+def sliding_windows(
+    size: tuple[int, int], crop_size: tuple[int, int], stride: tuple[int, int]
+) -> list[tuple[slice, slice]]:
+    """Return the (rows, columns) of windows that cover an image.
+
+    Windows are `crop_size` large and `stride` apart; the last of a row or column is moved back so
+    that it ends with the image. An image smaller than a window is covered by one of its own size.
+
+    Args:
+        size: The image's (h, w).
+        crop_size: The windows' (h, w).
+        stride: Their distance (vertical, horizontal).
+    """
+    starts = []
+    for length, crop, step in zip(size, crop_size, stride, strict=True):
+        steps = max(-(-(length - crop) // step), 0) + 1
+        starts.append([max(min(i * step, length - crop), 0) for i in range(steps)])
+    return [
+        (slice(y, min(y + crop_size[0], size[0])), slice(x, min(x + crop_size[1], size[1])))
+        for y in starts[0]
+        for x in starts[1]
+    ]
+
+
+def _by_size(
+    imgs: Sequence[np.ndarray], metas: Sequence[dict]
+) -> Iterator[list[tuple[np.ndarray, dict]]]:
+    """Yield the images of each size, which are the flips of one scale, with their metas."""
+    groups: dict[tuple[int, ...], list[tuple[np.ndarray, dict]]] = {}
+    for img, meta in zip(imgs, metas, strict=True):
+        groups.setdefault(img.shape, []).append((img, meta))
+    yield from groups.values()
+
+
+def _mirror(array: np.ndarray, meta: dict) -> np.ndarray:
+    """Flip (c, h, w) as the image of `meta` is flipped; doing it twice changes nothing."""
+    if not meta['flip']:
+        return array
+    return array[:, :, ::-1] if meta['flip_direction'] == 'horizontal' else array[:, ::-1]

@@ -1,0 +1,176 @@
+"""Images from files or arrays through a config's test pipeline."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from PIL.Image import Image
+from PIL.ImageOps import exif_transpose
+
+from msseg.config import Config, required
+from msseg.datasets.eval_loader import collected_views
+from msseg.datasets.pipelines import Compose, LoadImageFromFile
+from msseg.datasets.pipelines.loading import describe_image
+from msseg.datasets.sample_rng import seeded_sample
+
+_DEEP_MODES = ('I', 'F')  # of Pillow, with more than 8 bits
+_PNG_MODES = ('1', 'L', 'LA', 'P', 'RGB', 'RGBA')
+
+Prepared = tuple[list[np.ndarray], list[dict]]
+
+
+class Preparation:
+    """Prepares single images as the test pipeline of a config does.
+
+    Args:
+        cfg: With ``data.test.pipeline``; of several test sets the first one's.
+
+    Raises:
+        KeyError: The config has no test pipeline.
+        ValueError: The pipeline is empty.
+
+    Source: MMSegmentation 0.30 ``mmseg.apis.inference.LoadImage`` and the pipeline after it.
+    """
+
+    def __init__(self, cfg: Config) -> None:
+        steps = eval_pipeline(cfg)
+        first = Compose(steps[:1])
+        self.loader: Callable[[dict], dict] = first.transforms[0]
+        self._where = first.where or 'the test pipeline'
+        self._rest = Compose(steps[1:])
+
+    def load(self, path: str | Path) -> dict:
+        """Return what the pipeline's first step makes of a file.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: It is no image, or damaged.
+        """
+        return self.loader(_sample(dict(filename=str(path))))
+
+    def scale(self, image: np.ndarray, name: str = '') -> np.ndarray:
+        """Return an array with its values on the scale that the first step gives a file's.
+
+        Raises:
+            ValueError: It has more than 8 bits, and the first step has no scale for them.
+        """
+        loader = self.reads_files
+        if loader is None:
+            return image
+        if loader.scale is not None:
+            return loader.scale(image)
+        if image.dtype.kind != 'f' and image.dtype != np.uint8 and loader.color_type != 'unchanged':
+            raise ValueError(
+                f'{name or "an array"} is {image.dtype}, which holds more than 8 bits: give '
+                'LoadImageFromFile of the test pipeline max_value, the value to show as white, or '
+                'percentiles=(1, 99)'
+            )
+        return image
+
+    def __call__(
+        self, image: str | Path | np.ndarray | Image, name: str = '', is_loaded: bool = False
+    ) -> Prepared:
+        """Prepare an image.
+
+        Args:
+            image: A file, a Pillow image, or an array as cv2 gives it: (h, w, 3) in BGR order, or
+                (h, w).
+            name: What to call an array in errors.
+            is_loaded: An array is what the first step gave, so its values have their scale.
+
+        Returns:
+            For each scale and flip the network's input, float32 (c, h, w), and what is known of it.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            TypeError: It is none of these.
+            ValueError: It cannot be read, or the pipeline gives no image.
+        """
+        with seeded_sample(0, 0, 0) as rng:
+            results = self.start(image, name, is_loaded)
+            results['rng'] = rng
+            data = self._rest(results)
+        return collected_views(data, self._where, name or None, name or None)
+
+    def start(
+        self, image: str | Path | np.ndarray | Image, name: str = '', is_loaded: bool = False
+    ) -> dict:
+        """Return what the pipeline's first step makes of an image; see `__call__`."""
+        if isinstance(image, (str, Path)):
+            return self.load(image)
+        if isinstance(image, Image):
+            image, is_loaded = self._decode(image), True
+        if not isinstance(image, np.ndarray) or image.ndim not in (2, 3) or 0 in image.shape:
+            got = f'of shape {image.shape}' if isinstance(image, np.ndarray) else repr(image)
+            raise TypeError(
+                f'an image is {got} ({type(image).__name__}), expected the path of a file, an '
+                'array (h, w, 3) in BGR order or (h, w) as cv2.imread gives them, or a Pillow image'
+            )
+        image = image if is_loaded else self.scale(image, name)
+        is_float = getattr(self.loader, 'to_float32', False)
+        image = image.astype(np.float32) if is_float else image
+        name = name or None
+        return _sample(dict(filename=name)) | describe_image(image, name, name)
+
+    def _decode(self, image: Image) -> np.ndarray:
+        """Return a Pillow image as the first step would load it from a file."""
+        loader = self.reads_files or LoadImageFromFile()
+        is_unchanged = loader.color_type == 'unchanged'
+        if image.mode.startswith(_DEEP_MODES) and loader.scale is None and not is_unchanged:
+            raise ValueError(
+                f'a Pillow image has mode {image.mode!r}, which holds more than 8 bits: give '
+                'LoadImageFromFile of the test pipeline max_value, the value to show as white, or '
+                'percentiles=(1, 99)'
+            )
+        if not is_unchanged and not loader.color_type.endswith('ignore_orientation'):
+            image = exif_transpose(image)
+        if image.mode not in _PNG_MODES and not image.mode.startswith(_DEEP_MODES):
+            image = image.convert('RGB')
+        content = io.BytesIO()
+        if image.mode in ('I', 'F'):
+            image.save(content, 'TIFF')
+        else:
+            image.save(content, 'PNG', compress_level=0)
+        return loader.decode(content.getvalue(), 'a Pillow image')
+
+    @property
+    def reads_files(self) -> LoadImageFromFile | None:
+        """The first step, when it reads files as msseg's own does; None for a user's."""
+        return self.loader if type(self.loader) is LoadImageFromFile else None
+
+
+def eval_pipeline(cfg: Config) -> list[dict]:
+    """Return a config's test pipeline.
+
+    Raises:
+        KeyError: It has none.
+        ValueError: It is empty.
+    """
+    node = first_dataset(required(cfg, 'data.test'))
+    steps = node.get('pipeline')
+    if not steps:
+        raise ValueError(
+            f'config {cfg.filename!r}: data.test.pipeline is {steps!r}, expected the transforms of '
+            'a test image, beginning with LoadImageFromFile'
+        )
+    return list(steps)
+
+
+def first_dataset(node: dict | list) -> dict:
+    """Return the config of the first data set inside lists and wrappers."""
+    while True:
+        if isinstance(node, (list, tuple)):
+            node = node[0]
+        elif 'datasets' in node:
+            node = node['datasets']
+        elif 'dataset' in node:
+            node = node['dataset']
+        else:
+            return node
+
+
+def _sample(img_info: dict) -> dict:
+    return dict(img_info=img_info, img_prefix=None, seg_fields=[])

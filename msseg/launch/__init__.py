@@ -1,0 +1,1 @@
+"""Several processes: starting, watching and reporting on them."""

@@ -1,0 +1,303 @@
+"""Labelling images and videos with a model."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from mindspore import nn
+
+from msseg.apis.image_inputs import LABELS, OVERLAYS, PROBABILITIES, Input, find_inputs
+from msseg.apis.inference import inferencer_of
+from msseg.apis.visualize import OverlayStyle
+from msseg.inference.preparation import Preparation, Prepared
+from msseg.prediction.areas import (
+    AREA_SUMS,
+    AREAS,
+    AreaCounter,
+    AreaTables,
+    writing_areas,
+)
+from msseg.prediction.png_rows import PngRows
+from msseg.prediction.raster import Raster, UnreadableInputError, count_pages, reading
+from msseg.prediction.results import ResultFiles, as_uint8
+from msseg.prediction.tiles import (
+    ReadRows,
+    blended_rows,
+    check_tiling,
+    decide_in_pieces,
+    spans,
+)
+from msseg.prediction.video import VideoFrames, writing_video
+from msseg.utils.atomic import temporary_path
+from msseg.utils.outputs import Outputs, Skipped
+from msseg.utils.progress_bar import progress_bar
+
+# Rows of an image, their labels, and uint8 probabilities (h, w, channels) if asked for.
+LabelledRows = tuple[slice, np.ndarray, np.ndarray | None]
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """How to label files.
+
+    Attributes:
+        tile: (h, w). An image of more pixels than this is segmented in tiles of this size.
+        overlap: Pixels over which neighbouring tiles are blended, at most a third of a tile.
+        probabilities: Write the class probabilities too.
+        opacity: Of the labels in the overlays, in (0, 1].
+        legend: Add class names and colours below the overlays.
+        tint_background: Colour classes that are named as a background, too.
+        areas: Write how much of each image each class takes, as CSV.
+    """
+
+    tile: tuple[int, int] = (1024, 2048)
+    overlap: int = 128
+    probabilities: bool = False
+    opacity: float = 0.5
+    legend: bool = True
+    tint_background: bool = False
+    areas: bool = False
+
+    def check(self) -> None:
+        """Raise ValueError for values that cannot be."""
+        check_tiling(self.tile, self.overlap)
+        if not 0 < self.opacity <= 1:
+            raise ValueError(f'--opacity is {self.opacity}, expected a number in (0, 1]')
+
+
+def predict_files(
+    model: nn.Cell,
+    inputs: Sequence[str | Path] | Sequence[Input],
+    out: str | Path,
+    options: PredictOptions | None = None,
+) -> list[str]:
+    """Label images and videos; what cannot be read is said on stderr and left out.
+
+    Args:
+        model: From `init_segmentor`.
+        inputs: See `find_inputs`; or what it gave.
+        out: The folder to write to: ``labels`` and ``overlays`` (of a video a folder of labels by
+            frame and an MP4), ``probabilities`` and the CSV files of areas if asked for.
+        options: See there.
+
+    Returns:
+        What was said of each input that could not be read.
+
+    Raises:
+        FileNotFoundError: An input names nothing.
+        ValueError, OSError: See `prepare_folder`; or a result cannot be written.
+    """
+    options = options or PredictOptions()
+    options.check()
+    out = Path(out)
+    found = [i for i in inputs if isinstance(i, Input)] or find_inputs(inputs, without=out)
+    prepare_folder(out, options, found)
+    skipped = Skipped()
+    with ExitStack() as stack:
+        areas = None
+        if options.areas:
+            areas = stack.enter_context(writing_areas(out / AREAS, out / AREA_SUMS, model.CLASSES))
+        predictor = _Predictor(model, out, options, areas)
+        for each in progress_bar(found, unit='file'):
+            try:
+                with skipped.long_names(each.path):
+                    predictor.video(each) if each.is_video else predictor.image(each)
+            except UnreadableInputError as error:
+                skipped.add(str(error))
+    return skipped.problems
+
+
+def prepare_folder(
+    out: str | Path,
+    options: PredictOptions,
+    inputs: Sequence[Input],
+    sources: Sequence[str | Path | None] = (),
+) -> None:
+    """Make the folders for results, and see that these replace nothing of the user's.
+
+    Args:
+        out: The folder to write to.
+        options: What is written.
+        inputs: What is labelled.
+        sources: More files that are read, such as the checkpoint.
+
+    Raises:
+        ValueError, OSError: See `Outputs.files`; or the folders cannot be made or written to.
+    """
+    outputs = Outputs([*sources, *(each.path for each in inputs)])
+    kinds = {LABELS: '.png', OVERLAYS: '.png'}
+    if options.probabilities:
+        kinds[PROBABILITIES] = '.npy'
+    for kind, suffix in kinds.items():
+        folder = Path(out) / kind
+        names = [f'{kind}/{each.name}{suffix}' for each in inputs if not each.is_video]
+        names += [
+            f'{kind}/{each.name}'
+            for each in inputs
+            if each.has_parts and (folder / each.name).is_dir()
+        ]
+        outputs.files(out, names, '--out')
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(f'folder {str(folder)!r} cannot be written to')
+    if options.areas:
+        outputs.files(out, [AREAS, AREA_SUMS], '--csv')
+    videos = [each.name for each in inputs if each.is_video]
+    overlays = outputs.files(out, [f'{OVERLAYS}/{name}.mp4' for name in videos], '--out')
+    for name, path in zip(videos, overlays, strict=True):
+        # a video holds no mark: it comes with the labels of its frames
+        if path.exists() and not (Path(out) / LABELS / name).is_dir():
+            raise FileExistsError(
+                f'--out: {str(path)!r} is there already and was not written by msseg: name another '
+                'folder, or move it away'
+            )
+
+
+class _Predictor:
+    def __init__(
+        self, model: nn.Cell, out: Path, options: PredictOptions, areas: AreaTables | None
+    ) -> None:
+        self.inferencer = inferencer_of(model)
+        self.prepare = Preparation(model.cfg)
+        self.style = OverlayStyle(
+            model.CLASSES, model.PALETTE, options.opacity, options.legend, options.tint_background
+        )
+        self.out, self.options, self.areas = out, options, areas
+        self.label_type = np.uint8 if model.num_classes <= 256 else np.uint16
+        self.num_channels = model.out_channels if options.probabilities else None
+
+    def image(self, each: Input) -> None:
+        """Label an image; of a TIFF of several pages each, in a folder of the file's name."""
+        num_pages = count_pages(each.path, self.prepare)
+        if num_pages == 1:
+            self._page(each, None)
+            return
+        digits = max(len(str(num_pages - 1)), 3)
+        for page in range(num_pages):
+            self._page(Input(each.path, f'{each.name}/{page:0{digits}d}'), page)
+
+    def _page(self, each: Input, page: int | None) -> None:
+        tile = self.options.tile
+        raster = Raster(each.path, self.prepare, tile[0] * tile[1], page)
+        files = ResultFiles(self.out, each.name, raster.size, self.style, self.num_channels)
+        counter = AreaCounter(len(self.style.classes))
+        with files:
+            for rows, labels, values in self._labelled(raster.rows, raster.size, each.path):
+                files.write(raster.rows(rows.start, rows.stop), labels, values)
+                if self.areas is not None:
+                    counter.add(labels)
+        if self.areas is not None:
+            self.areas.add(each.name, counter)
+
+    def video(self, each: Input) -> None:
+        """Label a video."""
+        frames = VideoFrames(each.path)
+        path = self.out / OVERLAYS / f'{each.name}.mp4'
+        height = frames.size[0] + len(self.style.legend(frames.size))
+        counters = []
+        with (
+            _new_folder(self.out / LABELS / each.name) as labels_folder,
+            _new_folder(self.out / PROBABILITIES / each.name, self.num_channels) as values_folder,
+            writing_video(path, (height, frames.size[1]), frames.fps) as video,
+        ):
+            total = frames.num_frames or None
+            bar = progress_bar(frames, total, unit='frame')
+            for index, frame in enumerate(bar):
+                labels, values = self._labelled_frame(frame, f'{each.path}, frame {index}')
+                if values is not None:
+                    np.save(values_folder / f'{index:06d}.npy', values)
+                picture = labels_folder / f'{index:06d}.png'
+                with PngRows(picture, frames.size, self.style.palette) as png:
+                    png.write(labels)
+                video.write(self.style.draw(frame, labels))
+                if self.areas is not None:
+                    counters.append(AreaCounter(len(self.style.classes)))
+                    counters[-1].add(labels)
+        for index, counter in enumerate(counters):
+            self.areas.add(f'{each.name}/{index:06d}', counter)
+
+    def _labelled_frame(self, frame: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray | None]:
+        frame = self.prepare.scale(frame)
+        parts = [
+            (labels.copy(), None if values is None else values.copy())
+            for _, labels, values in self._labelled(
+                lambda top, bottom: frame[top:bottom], frame.shape[:2], name
+            )
+        ]
+        labels = np.concatenate([part[0] for part in parts])
+        if self.num_channels is None:
+            return labels, None
+        return labels, np.concatenate([part[1] for part in parts])
+
+    def _labelled(
+        self, read_rows: ReadRows, size: tuple[int, int], name: str | Path
+    ) -> Iterator[LabelledRows]:
+        """Yield rows from the top, their labels and, if asked for, uint8 probabilities."""
+        tile = self.options.tile
+        if size[0] * size[1] > tile[0] * tile[1]:
+            yield from self._labelled_in_tiles(read_rows, size, name)
+            return
+        prepared = self._prepared(read_rows(0, size[0]), name)
+        with reading(Path(name)):
+            if self.num_channels is None:
+                labels, values = self.inferencer.labels(*prepared), None
+            else:
+                found = self.inferencer.probabilities(*prepared)
+                labels, values = self.inferencer.decide(found), as_uint8(found)
+        yield slice(0, size[0]), labels, values
+
+    def _labelled_in_tiles(
+        self, read_rows: ReadRows, size: tuple[int, int], name: str | Path
+    ) -> Iterator[LabelledRows]:
+        tile, overlap = self.options.tile, self.options.overlap
+        labels = np.empty((min(tile[0], size[0]), size[1]), self.label_type)
+        values = None
+        if self.num_channels is not None:
+            values = np.empty((*labels.shape, self.num_channels), np.uint8)
+
+        def probabilities(image: np.ndarray) -> np.ndarray:
+            prepared = self._prepared(image, name)
+            with reading(Path(name)):
+                return self.inferencer.probabilities(*prepared)
+
+        def finish(rows: slice, columns: slice, found: np.ndarray) -> None:
+            count = rows.stop - rows.start
+            decide_in_pieces(self.inferencer.decide, found, labels[:count, columns])
+            if values is not None:
+                values[:count, columns] = as_uint8(found)
+
+        total = len(spans(size[0], tile[0], overlap)) * len(spans(size[1], tile[1], overlap))
+        with progress_bar(total=total, unit='tile') as bar:
+            for rows in blended_rows(
+                read_rows, size, probabilities, tile, overlap, finish, bar.update
+            ):
+                count = rows.stop - rows.start
+                yield rows, labels[:count], None if values is None else values[:count]
+
+    def _prepared(self, image: np.ndarray, name: str | Path) -> Prepared:
+        with reading(Path(name)):
+            return self.prepare(np.ascontiguousarray(image), str(name), is_loaded=True)
+
+
+@contextmanager
+def _new_folder(path: Path, is_wanted: object = True) -> Iterator[Path]:
+    """Yield a folder beside `path` that takes its place when the block succeeds."""
+    if is_wanted is None:
+        yield path
+        return
+    temporary = temporary_path(path, f'.{os.getpid()}.tmp')
+    shutil.rmtree(temporary, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        if path.exists():
+            shutil.rmtree(path)
+        os.replace(temporary, path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)

@@ -1,0 +1,91 @@
+"""Modules by the names that they had in version 0.1: they still import, with a warning."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+
+# Old to new, below msseg; of two that fit the longer stands first.
+_RENAMED = {
+    'apis.check_config.settings': 'apis.settings',
+    'apis.evaluation_report': 'reports.evaluation_report',
+    'apis.confusion_picture': 'reports.confusion_picture',
+    'apis.prediction.inputs': 'apis.image_inputs',
+    'apis.export.read_graph': 'models.analysis.read_graph',
+    'utils.once_per_machine': 'launch.once_per_machine',
+    'apis.memory_estimate': 'models.analysis.memory_estimate',
+    'apis.validation_loss': 'inference.validation_loss',
+    'apis.check_dataset': 'checks.data',
+    'datasets.file_scan': 'checks.data.file_scan',
+    'apis.check_config': 'checks.config',
+    'apis.image_scores': 'reports.image_scores',
+    'apis.compare_runs': 'reports.compare_runs',
+    'apis.export.graph': 'models.analysis.graph',
+    'utils.rank_report': 'launch.rank_report',
+    'apis.deploy_test': 'export.deploy_test',
+    'apis.three_steps': 'export.split_inference',
+    'apis.preparation': 'inference.preparation',
+    'apis.prediction': 'prediction',
+    'apis.complexity': 'models.analysis.complexity',
+    'apis.modelarts': 'launch.modelarts',
+    'apis.findings': 'checks.findings',
+    'apis.segment': 'inference.inferencer',
+    'utils.launch': 'launch.spawn',
+    'apis.report': 'reports.curves',
+    'apis.browse': 'reports.browse',
+    'apis.export': 'export',
+    'apis.page': 'reports.page',
+    'utils.job': 'launch.job',
+}
+
+
+class RenamedModules(MetaPathFinder, Loader):
+    """Find modules by their old names; the module is the new one, not a copy."""
+
+    def __init__(self) -> None:
+        self._specs: dict[str, ModuleSpec | None] = {}
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if new_name(fullname) is None:
+            return None
+        return ModuleSpec(fullname, self)
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        new = new_name(spec.name)
+        warnings.warn(
+            f'{spec.name} is {new} now; the old name goes with the next version',
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        module = importlib.import_module(new)
+        self._specs[new] = module.__spec__
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        # It ran when it was imported by its name; importlib has just put the old name's spec there.
+        module.__spec__ = self._specs.pop(module.__name__)
+
+
+def new_name(fullname: str) -> str | None:
+    """Return the name that a module has now; None when it was not renamed."""
+    package, _, name = fullname.partition('.')
+    if package != 'msseg':
+        return None
+    for old, new in _RENAMED.items():
+        if name == old or name.startswith(f'{old}.'):
+            return f'msseg.{new}{name[len(old) :]}'
+    return None
+
+
+def install() -> None:
+    """Let old names import; once."""
+    if not any(isinstance(finder, RenamedModules) for finder in sys.meta_path):
+        # first: below a package that has its old name, files would be found and run a second time
+        sys.meta_path.insert(0, RenamedModules())
