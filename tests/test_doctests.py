@@ -21,4 +21,5 @@ OPTIONS = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
 def test_examples_give_what_they_show(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = doctest.testmod(importlib.import_module(name), optionflags=OPTIONS)
+    assert result.attempted, f'{name} has >>> outside of docstrings'
     assert result.failed == 0

@@ -1,0 +1,170 @@
+"""Exceptions for users' mistakes: fields, and one formatter for all messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from msseg.utils.shown import shown
+from msseg.utils.suggest import nearest
+
+_LONGEST = 100
+_PLAIN = (str, bool, int, float, type(None))
+
+
+class UserError(Exception):
+    """A mistake of a user; its message is one line.
+
+    The message is made of the fields that are given::
+
+        config_path: who: problem (set in file), expected …; advice. Did you mean '…'?
+
+    Raise one of the subclasses, which are also built-in exceptions. Catch `UserError` to read the
+    fields; never parse the message. Errors of this kind can be pickled.
+
+    Args:
+        problem: What is wrong; ``key is got`` by default.
+        key: The setting or the argument.
+        got: Its value.
+        expected: What fits, such as ``'a number from 0 to 1'``.
+        advice: What to do, as an imperative without a full stop.
+        suggestions: Names that the user may have meant, the closest first.
+        who: What raises the error: a component, an option, a tool.
+        file: The file that sets the key; without a key, the file that is wrong.
+        line: The number of the line in that file.
+        config_path: Where the key stands in the config, such as ``model.decode_head[1]``.
+
+    Examples:
+        >>> raise UserValueError(key='channels', got=-8, expected='a number above 0', who='OCRHead')
+        Traceback (most recent call last):
+        msseg.utils.errors.UserValueError: OCRHead: channels is -8, expected a number above 0
+    """
+
+    def __init__(
+        self,
+        problem: str = '',
+        *,
+        key: str = '',
+        got: Any = None,
+        expected: str = '',
+        advice: str = '',
+        suggestions: Sequence[str] = (),
+        who: str = '',
+        file: str | None = None,
+        line: int | None = None,
+        config_path: str | None = None,
+    ) -> None:
+        self.problem = problem or f'{key} is {shown(got, _LONGEST)}'
+        self.key, self.got, self.expected, self.advice = key, got, expected, advice
+        self.suggestions = tuple(suggestions)
+        self.who, self.file, self.line, self.config_path = who, file, line, config_path
+        super().__init__(str(self))
+
+    def complete(self, **fields: Any) -> UserError:
+        """Set fields that are still empty, and return the error.
+
+        Args:
+            **fields: Fields by name; the empty values among them are ignored.
+        """
+        for name, value in fields.items():
+            if not getattr(self, name):
+                setattr(self, name, value)
+        self.args = (str(self),)
+        return self
+
+    def __str__(self) -> str:
+        place = '' if self.key or not self.file else self.file
+        if place and self.line:
+            place = f'{place}, line {self.line}'
+        leads = dict.fromkeys(filter(None, (self.config_path, self.who, place)))
+        set_in = f' (set in {self.file})' if self.key and self.file else ''
+        expected = f', expected {self.expected}' if self.expected else ''
+        advice = f'; {self.advice}' if self.advice else ''
+        hint = f'. Did you mean {self.suggestions[0]!r}?' if self.suggestions else ''
+        return f'{": ".join([*leads, self.problem])}{set_in}{expected}{advice}{hint}'
+
+    def __reduce__(self) -> tuple:
+        got = self.got if isinstance(self.got, _PLAIN) else shown(self.got)
+        return type(self), (self.problem,), {**vars(self), 'got': got, 'args': self.args}
+
+
+class UserValueError(UserError, ValueError):
+    """A value that does not fit."""
+
+
+class UserTypeError(UserError, TypeError):
+    """A value of a wrong type, or an argument that a component does not take."""
+
+
+class UserKeyError(UserError, KeyError):
+    """A name that is not known."""
+
+
+class UserOSError(UserError, OSError):
+    """A file that cannot be read or written."""
+
+
+class UserFileNotFoundError(UserError, FileNotFoundError):
+    """A file or a folder that does not exist."""
+
+
+class ArgumentError(UserError, ValueError, TypeError):
+    """A value of a wrong type or out of its range."""
+
+
+def expected_one_of(
+    key: str,
+    got: Any,
+    options: Iterable[Any],
+    error: type[UserError] = UserValueError,
+    **fields: Any,
+) -> UserError:
+    """Return the error for a value that is none of a few options.
+
+    Args:
+        key: The setting or the argument.
+        got: Its value.
+        options: The values that fit.
+        error: The class of the error.
+        **fields: Other fields of the error.
+
+    Examples:
+        >>> print(expected_one_of('mode', 'naer', ['near', 'far'], who='Resize'))
+        Resize: mode is 'naer', expected one of ['near', 'far']. Did you mean 'near'?
+    """
+    options = list(options)
+    suggestions = nearest(str(got), map(str, options), 1)
+    return error(key=key, got=got, expected=f'one of {options}', suggestions=suggestions, **fields)
+
+
+def check_one_of(key: str, got: Any, options: Iterable[Any], **fields: Any) -> None:
+    """Raise the error of `expected_one_of` unless a value is one of the options.
+
+    ``True`` is not taken for ``1``. Other checks of one value: `msseg.utils.arguments.check_value`.
+    """
+    options = list(options)
+    if not any(type(got) is type(option) and got == option for option in options):
+        raise expected_one_of(key, got, options, **fields)
+
+
+def unknown_name(
+    problem: str,
+    name: str,
+    choices: Iterable[str],
+    error: type[UserError] = UserKeyError,
+    **fields: Any,
+) -> UserError:
+    """Return the error for a name that is not known, with the closest choice or all of them.
+
+    Args:
+        problem: What is wrong, such as ``"HRNet takes no argument 'foo'"``.
+        name: The name.
+        choices: The names that are known.
+        error: The class of the error.
+        **fields: Other fields of the error.
+    """
+    choices = sorted(map(str, choices))
+    suggestions = nearest(name, choices, 1)
+    expected = f'one of {choices}' if choices and not suggestions else ''
+    fields = {'key': name, 'expected': expected, **fields}
+    return error(problem, suggestions=suggestions, **fields)
