@@ -25,9 +25,10 @@ class Predictor:
     Raises:
         FileNotFoundError, ImportError, ValueError: See `open_file`.
 
-    Example:
-        >>> predictor = Predictor('demo.onnx')  # doctest: +SKIP
-        >>> labels = predictor('image.jpg')  # doctest: +SKIP
+    With a file exported before::
+
+        predictor = Predictor('demo.onnx')
+        labels = predictor('image.jpg')
     """
 
     def __init__(self, path: str | Path, device: str = 'auto', runtime: str = 'auto') -> None:
