@@ -190,7 +190,19 @@ class ScoreCounter:
         self.matrices = np.zeros((len(self.ends), len(self.classes), len(self.classes)), np.int64)
 
     def add(self, sample: EvalSample, prediction: np.ndarray) -> None:
-        """Count one image."""
+        """Count one image.
+
+        Raises:
+            ValueError: The label is not of its image's size.
+        """
+        if prediction.shape != sample.gt.shape:
+            height, width = sample.gt.shape
+            name = sample.metas[0].get('filename') or f'sample {sample.index}'
+            raise ValueError(
+                f'{name}: its label is {height}x{width} (height x width), but the image is '
+                f'{prediction.shape[0]}x{prediction.shape[1]}; they must be of one size '
+                '(tools/check_dataset.py lists all such files)'
+            )
         self.matrices[bisect_right(self.ends, sample.index)] += confusion_matrix(
             prediction, sample.gt, len(self.classes), self.ignore_index
         )

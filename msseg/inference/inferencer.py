@@ -61,8 +61,8 @@ class Inferencer:
                 "model.test_cfg: merge is 'exp_logits', but the decode head gives probabilities; "
                 "set merge='softmax'"
             )
-        self._logits = InferenceSegmentor(segmentor, 'logits')
-        self._labels = InferenceSegmentor(segmentor, 'labels')
+        self._segmentor = segmentor
+        self._networks: dict[str, InferenceSegmentor] = {}
         self._is_compiled = False
 
     def labels(self, imgs: Sequence[np.ndarray], metas: Sequence[dict]) -> np.ndarray:
@@ -135,8 +135,7 @@ class Inferencer:
 
     def _plain_labels(self, img: np.ndarray) -> np.ndarray:
         """Label one whole image whose size is the original's."""
-        self._labels.set_train(False)
-        return self._labels(Tensor(img[None])).asnumpy()[0]
+        return self._run('labels', img[None]).asnumpy()[0]
 
     def _probabilities_of_one(self, img: np.ndarray, meta: dict) -> np.ndarray:
         logits = self._whole(img[None]) if self.mode == 'whole' else self._slide(img)
@@ -174,9 +173,20 @@ class Inferencer:
         return scores[self.order_flipped]
 
     def _whole(self, img: np.ndarray) -> Tensor:
-        self._logits.set_train(False)
-        with running('the network failed on an image'):
-            return self._logits(Tensor(np.ascontiguousarray(img)))
+        return self._run('logits', np.ascontiguousarray(img))
+
+    def _run(self, output: str, batch: np.ndarray) -> Tensor:
+        if output not in self._networks:
+            self._networks[output] = InferenceSegmentor(self._segmentor, output)
+        network = self._networks[output].set_train(False)
+        try:
+            with running('the network failed on an image'):
+                return network(Tensor(batch))
+        except Exception:
+            # MindSpore 2.8: a graph that an image has failed in fails on all sizes that are new to
+            # it ("RuntimeError" without a message), so the next image gets another
+            del self._networks[output]
+            raise
 
     def _windows(self, size: tuple[int, int]) -> list[tuple[slice, slice]]:
         if self.mode == 'whole':

@@ -265,11 +265,14 @@ def _parse_meta(content: bytes) -> dict[str, Any]:
     if not isinstance(meta, dict):
         raise ValueError(f'its description is a {type(meta).__name__}, not a dict')
     for key, kind in _META_KINDS.items():
-        value = meta.get(key)
+        if meta.get(key) is None:  # as if it were not there
+            meta.pop(key, None)
+            continue
+        value = meta[key]
         fits = isinstance(value, kind) and not isinstance(value, bool)
         if fits and kind is int:
             fits = 0 <= value < 2**63
-        if value is not None and not fits:
+        if not fits:
             shown = repr(value)[:_MAX_SHOWN]
             raise ValueError(f'its description says {key}={shown}, expected {kind.__name__}')
     if not all(isinstance(name, str) for name in meta.get('CLASSES') or ()):

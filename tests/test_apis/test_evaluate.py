@@ -70,6 +70,15 @@ def test_images_without_labels_are_named(root):
         evaluate(Brightness(), discs(root), 0)
 
 
+def test_a_label_of_another_size_is_named(root, tmp_path):
+    shutil.copytree(root, tmp_path / 'set')
+    name = discs(root).img_infos[3]['filename']
+    cv2.imwrite(str(tmp_path / 'set' / 'labels' / name), np.zeros((7, 9), np.uint8))
+    message = rf'{name}: its label is 7x9 \(height x width\), but the image is 120x160'
+    with pytest.raises(ValueError, match=message):
+        evaluate(Brightness(), discs(tmp_path / 'set', ann_dir='labels'), workers_per_gpu=0)
+
+
 def test_joined_data_sets_are_scored_each_or_together(root):
     parts = [discs(root, ann_dir='labels', num_samples=n) for n in (3, 5)]
     alone = [evaluate(Brightness(), part, 0).as_dict()['mIoU'] for part in parts]

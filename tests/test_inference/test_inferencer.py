@@ -217,3 +217,13 @@ def test_windows_cover_the_image_and_stay_inside(size, crop, stride):
 def test_wrong_test_cfg(test_cfg, message):
     with pytest.raises(ValueError, match=message):
         Inferencer(Averages(test_cfg))
+
+
+def test_an_image_that_the_network_cannot_take_does_not_spoil_the_next():
+    inferencer = Inferencer(Averages())
+    narrow = np.zeros((3, 1, 40), np.float32)
+    with pytest.raises(ValueError, match='pool|Pool'):
+        inferencer.probabilities([narrow], [meta((1, 40))])
+    img = np.random.default_rng(0).normal(size=(3, 12, 16)).astype(np.float32)
+    actual = inferencer.probabilities([img], [meta((12, 16))])
+    np.testing.assert_allclose(actual, softmax(logits_by_hand(img)), atol=1e-5)

@@ -63,6 +63,10 @@ class NoName(Own):
     loss_name = None
 
 
+class NamedAsAccuracy(Own):
+    loss_name = 'acc_seg'
+
+
 class NoArguments(Own):
     def construct(self, logits, labels):
         return logits.mean()
@@ -80,6 +84,7 @@ class NoCell:
     ('loss', 'message'),
     [
         (NoName, 'NoName has no loss_name, under which it is logged'),
+        (NamedAsAccuracy, "loss_name is 'acc_seg', the name of the accuracy"),
         (NoArguments, "NoArguments.construct is called .* unexpected keyword argument 'weight'"),
         (NoConstruct, 'NoConstruct has no method construct'),
         (NoCell, 'NoCell is no mindspore.nn.Cell'),

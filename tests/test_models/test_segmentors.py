@@ -157,6 +157,13 @@ def test_two_classes_by_one_channel_are_predicted_by_threshold():
             ValueError,
             r'auxiliary_head\[1\]: in_channels says 8 for in_index 2, but .* has 16 channels',
         ),
+        (
+            encoder_decoder(
+                decode_head=dict(FCN, loss_decode=dict(type='CrossEntropyLoss', loss_name='ce'))
+            ),
+            ValueError,
+            r"no loss is trained on: .*\['decode.ce', 'decode.acc_seg'\]",
+        ),
         (encoder_decoder(decode_head=[FCN]), TypeError, 'use CascadeEncoderDecoder'),
         (
             encoder_decoder(decode_head=tiny_ocrnet()['decode_head'][1]),

@@ -107,6 +107,12 @@ def test_descriptions_of_other_kinds_are_refused(tmp_path, meta, message):
     assert read_meta(path) == {}
 
 
+def test_null_in_a_description_is_as_if_it_were_not_there(tmp_path):
+    meta = '{"iter": null, "data": null, "CLASSES": null, "seed": 3}'
+    path = write(tmp_path / 'a.ckpt', ('w', [16], 'Float32', GOOD.tobytes()), meta=meta)
+    assert read_meta(path) == {'seed': 3}
+
+
 def test_text_that_is_no_utf_32_is_refused(tmp_path):
     path = tmp_path / 'a.ckpt'
     save_checkpoint(path, Line(), meta={'iter': 3})

@@ -23,6 +23,7 @@ from msseg.utils.arguments import (
 )
 from msseg.utils.logging import warn_once
 
+_ACCURACY = 'acc_seg'
 _LOSS = {'type': 'CrossEntropyLoss', 'use_sigmoid': False, 'loss_weight': 1.0}
 Index = Annotated[int, Range(-255, 255)]
 _ONE_CHANNEL = (
@@ -292,7 +293,7 @@ class BaseDecodeHead(nn.Cell):
                 f'{self.names_of_losses}; give each a loss_name of its own to see them'
             )
         # Distinct names in order, then the accuracy.
-        self.loss_names = [*dict.fromkeys(self.names_of_losses), 'acc_seg']
+        self.loss_names = [*dict.fromkeys(self.names_of_losses), _ACCURACY]
 
     def _check_loss(self, loss: nn.Cell) -> None:
         """Raise ValueError for a loss that is not for so many channels."""
@@ -301,6 +302,11 @@ class BaseDecodeHead(nn.Cell):
             raise ValueError(
                 f'{who}: {type(loss).__name__} has no loss_name, under which it is logged: set '
                 "self.loss_name = 'loss_…' in its __init__ (only names with 'loss' are trained on)"
+            )
+        if loss.loss_name == _ACCURACY:
+            raise ValueError(
+                f'{who}: loss_name is {_ACCURACY!r}, the name of the accuracy in the log; choose '
+                "another, such as 'loss_ce'"
             )
         if not isinstance(loss, nn.Cell):
             raise TypeError(f'{who}: {type(loss).__name__} is no mindspore.nn.Cell: derive it')

@@ -66,6 +66,7 @@ class EncoderDecoder(nn.Cell):
         self._make_decode_head(decode_head)
         self._make_auxiliary_head(auxiliary_head)
         self._check_inputs()
+        self._check_losses()
         self.train_cfg = train_cfg
         self.test_cfg = test_cfg
         # wrong ones are refused now, not when they are first needed
@@ -114,6 +115,13 @@ class EncoderDecoder(nn.Cell):
     def loss_names(self) -> list[str]:
         """Names of what `losses` gives."""
         return [f'{prefix}.{name}' for prefix, head in self.heads for name in head.loss_names]
+
+    def _check_losses(self) -> None:
+        if not any('loss' in name for name in self.loss_names):
+            raise ValueError(
+                f'{type(self).__name__}: no loss is trained on: the loss_name of each is without '
+                f"'loss': {self.loss_names}; expected a name such as 'loss_ce'"
+            )
 
     def init_weights(self) -> None:
         """Called once when the model is built, after its parts' own: override it to do more."""
