@@ -42,13 +42,13 @@ def held_work_dir(cfg: Config, work_dir: str | Path | None) -> Iterator[Path]:
     if get_rank() != 0:  # rank 0 speaks for the job
         yield folder
         return
-    _make(folder)
+    _make(folder, 'work dir', '--work-dir')
     out_dir = (cfg.get('checkpoint_config') or {}).get('out_dir')
     try:
         with ExitStack() as stack:
             stack.enter_context(hold_folder(folder))
             if out_dir and Path(out_dir).resolve() != folder.resolve():
-                Path(out_dir).mkdir(parents=True, exist_ok=True)
+                _make(Path(out_dir), 'folder', 'checkpoint_config.out_dir')
                 stack.enter_context(hold_folder(out_dir))
             _check_manifest(folder)
             yield folder
@@ -118,19 +118,19 @@ def _name(cfg: Config) -> Path:
     return Path(Path(cfg.filename or 'config.py').name)
 
 
-def _make(folder: Path) -> None:
+def _make(folder: Path, what: str, option: str) -> None:
     kind = file_kind(folder)
     if kind not in (None, 'a folder'):
         raise NotADirectoryError(
-            f'work dir {str(folder)!r} is {kind}, expected a folder: choose another with --work-dir'
+            f'{what} {str(folder)!r} is {kind}, expected a folder: choose another with {option}'
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         raise OSError(
-            f'work dir {str(folder)!r} cannot be written ({error.strerror}): choose another with '
-            '--work-dir'
+            f'{what} {str(folder)!r} cannot be written ({error.strerror}): choose another with '
+            f'{option}'
         ) from error
 
 

@@ -117,6 +117,15 @@ def test_the_folder_of_the_checkpoints_is_held_too(tmp_path):
         pass
 
 
+def test_a_folder_for_checkpoints_that_is_none_is_called_what_it_is(tmp_path):
+    os.mkfifo(tmp_path / 'pipe')
+    cfg = config(tmp_path / 'mine.py')
+    cfg.checkpoint_config = dict(out_dir=str(tmp_path / 'pipe'))
+    message = "^folder '.*pipe' is a named pipe, .* another with checkpoint_config.out_dir$"
+    with pytest.raises(NotADirectoryError, match=message):
+        held_work_dir(cfg, tmp_path / 'run').__enter__()
+
+
 def test_other_ranks_of_the_job_do_not_ask_for_the_lock(tmp_path, monkeypatch):
     cfg = config(tmp_path / 'mine.py')
     with held_work_dir(cfg, tmp_path / 'run'):
