@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from msseg.runner import load_checkpoint, load_weights
 from msseg.utils.compile_cache import switch_off_compile_cache
 from msseg.utils.device import setup_device
 from msseg.utils.logging import get_logger
-from msseg.utils.outputs import Outputs
+from msseg.utils.outputs import Outputs, Skipped
 
 Image = str | Path | np.ndarray | PIL.Image.Image
 # matplotlib's backends that show nothing
@@ -182,12 +183,15 @@ def show_result_pyplot(
         )
     paths = [None] * len(images) if out_file is None else _result_paths(images, out_file)
     prepare = Preparation(model.cfg)
-    for (image, _), labels, path in zip(images, results, paths, strict=True):
+    skipped = Skipped()
+    for (image, name), labels, path in zip(images, results, paths, strict=True):
         picture = _draw_result(prepare, image, labels, style)
         if path is not None:
-            write_image(path, picture)
+            with skipped.long_names(image) if name else nullcontext():
+                write_image(path, picture)
         if show:
             _show(picture, fig_size, title, block)
+    skipped.raise_if_any()
 
 
 def show_result(

@@ -194,11 +194,7 @@ def test_segmentor(
                 report.write(inferencer)
                 if not scorer.own:  # which has warned already
                     Evaluation((report.scores(),)).warn_of_absent_classes()
-    if skipped.problems:
-        raise ValueError(
-            f'{len(skipped.problems)} results could not be written and were skipped, all else is '
-            f'done; the first: {skipped.problems[0]}'
-        )
+    skipped.raise_if_any()
     return scores
 
 

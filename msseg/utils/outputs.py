@@ -126,6 +126,14 @@ class Skipped:
         self.problems.append(shorten(problem, _LONGEST_PROBLEM))
         tqdm.write(f'skipped: {self.problems[-1]}', file=sys.stderr)
 
+    def raise_if_any(self) -> None:
+        """Raise ValueError if a result was left out; to be called when all else is done."""
+        if self.problems:
+            raise ValueError(
+                f'{len(self.problems)} results could not be written and were skipped, all else is '
+                f'done; the first: {self.problems[0]}'
+            )
+
     @contextmanager
     def long_names(self, source: str | Path) -> Iterator[None]:
         """Leave out what the block writes if the file system takes no name as long as its.

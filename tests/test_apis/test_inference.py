@@ -144,6 +144,15 @@ def test_a_folder_stands_for_its_images(tiny, tmp_path):
         show_result_pyplot(model, path, labels, out_file=tmp_path / 'one.png', legend=False)
         written = (tmp_path / 'out' / f'{name}.png').read_bytes()
         assert written == (tmp_path / 'one.png').read_bytes()
+    for suffix in ('.png', '.jpg'):  # the names keep their suffixes, and become too long
+        (tmp_path / 'long').mkdir(exist_ok=True)
+        (tmp_path / 'long' / ('c' * 251 + suffix)).write_bytes(paths[0].read_bytes())
+    (tmp_path / 'long' / 'a.png').write_bytes(paths[0].read_bytes())
+    with pytest.raises(ValueError, match='^2 results could not be written and were skipped'):
+        show_result_pyplot(
+            model, tmp_path / 'long', [expected[0]] * 3, out_file=tmp_path / 'short', show=False
+        )
+    assert [path.name for path in (tmp_path / 'short').iterdir()] == ['a.png']
     with pytest.raises(ValueError, match='there are 1 results for 2 images'):
         show_result_pyplot(model, tmp_path / 'in', results[:1])
     before = paths[0].read_bytes()
