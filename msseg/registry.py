@@ -1,4 +1,4 @@
-"""Names in configs to classes: register, look up, build."""
+"""The registry: names in configs to classes, and objects built from configs."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from msseg.utils.arguments import ArgumentError, check_value, has_bounds, type_hints
+from msseg.utils.arguments import accepted_arguments, argument_hints, check_value
+from msseg.utils.errors import ArgumentError, UserError, UserKeyError, UserTypeError, unknown_name
 from msseg.utils.shown import shown
-from msseg.utils.signature import accepted_arguments, constructors
-from msseg.utils.suggest import did_you_mean
 from msseg.utils.upstream_names import explain_upstream_name
 from msseg.utils.user_code import RUN_ERRORS, describe_failure
 
@@ -18,8 +17,19 @@ class Registry:
     """A table from names, as configs write them in ``type``, to classes or functions.
 
     Args:
-        name: What the entries are, in the singular and as errors should call them.
-        check: Raises TypeError for a class or function that cannot be one of them.
+        name: What the entries are, in the singular, as errors should call them.
+        check: Raises TypeError for a class or a function that cannot be an entry.
+
+    Examples:
+        >>> CATS = Registry('cat')
+        >>> @CATS.register_module()
+        ... class Siamese:
+        ...     def __init__(self, colour='cream', age=1):
+        ...         self.colour, self.age = colour, age
+        >>> CATS.get('Siamese') is Siamese
+        True
+        >>> CATS.build(dict(type='Siamese', age=3)).age
+        3
 
     Source: MMCV 1.7 ``mmcv.utils.Registry``, without scopes and parents.
     """
@@ -62,7 +72,7 @@ class Registry:
         force: bool = False,
         module: Callable | None = None,
     ) -> Callable:
-        """Register a class or function, as a decorator or by a call.
+        """Register a class or a function, as a decorator or by a call.
 
         Args:
             name: Name or names in configs; the object's own name by default.
@@ -82,40 +92,38 @@ class Registry:
             raise TypeError(
                 f'{self._name}: write @register_module() with parentheses above {name.__name__}'
             )
-        is_sequence = isinstance(name, (list, tuple)) and all(isinstance(n, str) for n in name)
-        if not (name is None or isinstance(name, str) or is_sequence):
+        names = [name] if name is None or isinstance(name, str) else name
+        if name is not None and not (
+            isinstance(names, (list, tuple)) and all(isinstance(each, str) for each in names)
+        ):
             raise TypeError(
                 f'name must be either of None, an instance of str or a sequence of str, '
                 f'but got {type(name)}'
             )
-        if module is not None:
-            self._register(module, name, force)
-            return module
 
-        def decorator(module: Callable) -> Callable:
-            self._register(module, name, force)
-            return module
+        def register(entry: Callable) -> Callable:
+            if not (inspect.isclass(entry) or inspect.isfunction(entry)):
+                raise TypeError(f'module must be a class or a function, but got {type(entry)}')
+            self.check(entry)
+            for each in names:
+                self._add(each or entry.__name__, entry, force)
+            return entry
 
-        return decorator
+        return register if module is None else register(module)
 
     def check(self, module: Callable) -> None:
-        """Raise TypeError for a class or function that cannot be an entry."""
+        """Raise TypeError for a class or a function that cannot be an entry."""
         if self._check is not None:
             self._check(module)
 
-    def _register(self, module: Callable, name: str | Sequence[str] | None, force: bool) -> None:
-        if not (inspect.isclass(module) or inspect.isfunction(module)):
-            raise TypeError(f'module must be a class or a function, but got {type(module)}')
-        self.check(module)
-        names = [module.__name__] if name is None else [name] if isinstance(name, str) else name
-        for each in names:
-            if each in self._module_dict and not force:
-                where = self._module_dict[each].__module__
-                raise KeyError(
-                    f'{each} is already registered in {self._name} (by {where}); '
-                    'choose another name or pass force=True to replace it'
-                )
-            self._module_dict[each] = module
+    def _add(self, name: str, entry: Callable, force: bool) -> None:
+        if name in self._module_dict and not force:
+            raise KeyError(
+                f'{name} is already registered in {self._name} (by '
+                f'{self._module_dict[name].__module__}); choose another name or pass force=True '
+                'to replace it'
+            )
+        self._module_dict[name] = entry
 
 
 def build_from_cfg(cfg: dict, registry: Registry, default_args: dict | None = None) -> Any:
@@ -124,32 +132,44 @@ def build_from_cfg(cfg: dict, registry: Registry, default_args: dict | None = No
     Args:
         cfg: The config; every key but ``type`` is an argument. It is not changed.
         registry: Where to look the name up.
-        default_args: Arguments for those that `cfg` does not give; may give ``type`` too.
+        default_args: Arguments that `cfg` may leave out; may give ``type`` too.
 
     Returns:
         The object built.
 
     Raises:
-        TypeError: `cfg` is no dict, `registry` no Registry, ``type`` of a wrong kind, or an
-            argument that the entry does not take.
-        KeyError: ``type`` is missing, or names nothing registered.
+        TypeError: `cfg` is no dict, `registry` no Registry, ``type`` is of a wrong type, or the
+            entry does not take an argument.
+        KeyError: ``type`` is missing or not registered.
         Exception: What the constructor raised, its message led by the config path.
+
+    Examples:
+        >>> SHAPES = Registry('shape')
+        >>> @SHAPES.register_module()
+        ... def square(size, filled=False):
+        ...     return size**2, filled
+        >>> build_from_cfg(dict(type='square', size=3), SHAPES, dict(filled=True))
+        (9, True)
+        >>> build_from_cfg(dict(type='square', sise=3), SHAPES)
+        Traceback (most recent call last):
+        msseg.utils.errors.UserTypeError: square takes no argument 'sise'. Did you mean 'size'?
 
     Source: MMCV 1.7 ``mmcv.utils.build_from_cfg``.
     """
-    if not isinstance(cfg, dict):
-        raise TypeError(f'{_of(registry)}cfg must be a dict, but got {type(cfg)}: {cfg!r}')
     if not isinstance(registry, Registry):
         raise TypeError(f'registry must be a msseg.registry.Registry, but got {type(registry)}')
+    if not isinstance(cfg, dict):
+        raise TypeError(f'{registry.name}: cfg must be a dict, but got {type(cfg)}: {cfg!r}')
     if not (isinstance(default_args, dict) or default_args is None):
         raise TypeError(f'default_args must be a dict or None, but got {type(default_args)}')
-
     arguments = {**(default_args or {}), **cfg}
     where = config_path(cfg)
     if 'type' not in arguments:
-        raise KeyError(
-            f'{_lead(where)}`cfg` or `default_args` must contain the key "type", but got {cfg!r} '
-            f'for {registry.name}'
+        raise UserKeyError(
+            f'`cfg` or `default_args` must contain the key "type", but got {cfg!r} for '
+            f'{registry.name}',
+            key='type',
+            config_path=where,
         )
     try:
         kind = arguments.pop('type')
@@ -163,28 +183,26 @@ def build_from_cfg(cfg: dict, registry: Registry, default_args: dict | None = No
 
 
 def call_with_cfg(entry: Callable, cfg: dict, where: str = '', **default_args: Any) -> Any:
-    """Call a class or function that stands in no registry with the arguments of a config.
+    """Call a class or a function that is in no registry with the arguments of a config.
 
     Args:
         entry: The class or function.
         cfg: Its arguments.
-        where: The config's path where the config does not know it; the entry's name by default.
-        **default_args: Arguments for those that `cfg` does not give.
-
-    Returns:
-        What it returns.
+        where: The config's path, for a config that does not know it; the entry's name by default.
+        **default_args: Arguments that `cfg` may leave out.
 
     Raises:
-        TypeError: An argument that it does not take.
-        Exception: What it raised, its message led by the config path.
+        TypeError: An argument that the entry does not take.
+        Exception: What the entry raised, its message led by the config path.
     """
+    where = where or entry.__name__
     if not isinstance(cfg, dict):
-        raise TypeError(f'{where or entry.__name__}: it is {shown(cfg)}, expected a dict')
+        raise UserTypeError(f'it is {shown(cfg)}', got=cfg, expected='a dict', config_path=where)
     try:
         name = entry.__name__ if inspect.isclass(entry) else ''
         return _call(entry, name, {**default_args, **cfg}, cfg)
     except Exception as error:
-        add_config_path(error, config_path(cfg) or where or entry.__name__)
+        add_config_path(error, config_path(cfg) or where)
         raise
 
 
@@ -196,9 +214,8 @@ def _call(entry: Callable, name: str, arguments: dict, cfg: dict) -> Any:
                 check_value(arguments[argument], hint, argument, name)
         return entry(**arguments)
     except ArgumentError as error:
-        file = config_file(cfg, error.argument) if error.argument in cfg else None
-        if file and getattr(error, 'config_path', None) is None:
-            error.args = (f'{error.args[0]} (set in {file})',)
+        if error.key in cfg and error.config_path is None:
+            error.complete(file=config_file(cfg, error.key))
         raise
     except RUN_ERRORS as error:
         values = shown({name: value for name, value in cfg.items() if name != 'type'})
@@ -207,40 +224,19 @@ def _call(entry: Callable, name: str, arguments: dict, cfg: dict) -> Any:
 
 
 def check_arguments(entry: Callable, arguments: dict, cfg: dict, name: str = '') -> None:
-    """Raise TypeError for an argument that a class or function does not take.
+    """Raise TypeError for an argument that a class or a function does not take.
 
     Args:
         entry: The class or function.
-        arguments: What it is to be called with.
-        cfg: The config node they come from, for the path and file in the message.
-        name: What configs call it; its own name by default.
+        arguments: The arguments of the call.
+        cfg: The config node that they come from, for the path and the file in the message.
+        name: The entry's name in configs; its own name by default.
     """
     accepted = accepted_arguments(entry)
-    if accepted is None:
-        return
     for key in arguments:
-        if key not in accepted:
-            file = config_file(cfg, key)
-            raise TypeError(
-                f'{name or entry.__name__} takes no argument {key!r}'
-                f'{f" (set in {file})" if file else ""}.'
-                f'{did_you_mean(key, accepted) or f" It takes {sorted(accepted)}."}'
-            )
-
-
-def argument_hints(entry: Callable) -> dict[str, Any]:
-    """Return the type hints that arguments of a class or function must fit, by their name.
-
-    Of this package's own all are returned, of others' those only that declare ranges.
-    """
-    hints: dict[str, Any] = {}
-    for function in constructors(entry):
-        is_own = (getattr(function, '__module__', None) or '').partition('.')[
-            0
-        ] == __name__.partition('.')[0]
-        found = type_hints(function)
-        hints = {**{k: h for k, h in found.items() if is_own or has_bounds(h)}, **hints}
-    return hints
+        if accepted is not None and key not in accepted:
+            problem = f'{name or entry.__name__} takes no argument {key!r}'
+            raise unknown_name(problem, key, accepted, UserTypeError, file=config_file(cfg, key))
 
 
 def add_config_path(error: Exception, where: str) -> None:
@@ -252,13 +248,15 @@ def add_config_path(error: Exception, where: str) -> None:
     """
     if not where or getattr(error, 'config_path', None) is not None:
         return
+    if isinstance(error, UserError):
+        error.complete(config_path=where)
+        return
     error.config_path = where
+    message = error.args[0] if error.args else None
     if isinstance(error, OSError) and error.strerror is not None:
         error.strerror = f'{where}: {error.strerror}'
-    elif (
-        error.args and isinstance(error.args[0], str) and not error.args[0].startswith(f'{where}: ')
-    ):
-        error.args = (f'{where}: {error.args[0]}', *error.args[1:])
+    elif isinstance(message, str) and not message.startswith(f'{where}: '):
+        error.args = (f'{where}: {message}', *error.args[1:])
 
 
 def config_path(cfg: dict) -> str:
@@ -268,26 +266,28 @@ def config_path(cfg: dict) -> str:
 
 
 def config_file(cfg: dict, key: str) -> str | None:
-    """Return the file that set a node's key, None when it is not known."""
+    """Return the file that set a node's key, None if it is not known."""
     method = getattr(type(cfg), 'config_file', None)
     return method(cfg, key) if method else None
 
 
-def describe_unknown(name: str, registry: Registry, set_in: str = '') -> str:
-    """Return the message for a ``type`` that a registry does not have.
+def unknown_type(name: str, registry: Registry, **fields: Any) -> UserError:
+    """Return the error for a ``type`` that a registry does not have.
 
     Args:
         name: The value of ``type``.
         registry: Where it was looked up.
-        set_in: Which file set it, as text to insert.
+        **fields: Further fields of the error, such as ``file``.
     """
-    here = registry.module_dict
-    if upstream := explain_upstream_name(name, registry.name, here):
-        return f'{upstream}{set_in}'
-    return (
-        f'{name} is not in the {registry.name} registry{set_in}.'
-        f'{did_you_mean(name, here) or f" It has {sorted(here)}."} '
-        'A component of your own must be imported: list its file in custom_imports.'
+    fields = {'key': 'type', 'got': name, **fields}
+    if upstream := explain_upstream_name(name, registry.name, registry.module_dict):
+        return UserKeyError(upstream, **fields)
+    return unknown_name(
+        f'{name} is not in the {registry.name} registry',
+        name,
+        registry.module_dict,
+        advice='list the file of a component of your own in custom_imports',
+        **fields,
     )
 
 
@@ -295,17 +295,9 @@ def _look_up(kind: Any, registry: Registry) -> Callable:
     if isinstance(kind, str):
         entry = registry.get(kind)
         if entry is None:
-            raise KeyError(describe_unknown(kind, registry))
+            raise unknown_type(kind, registry)
         return entry
     if inspect.isclass(kind) or inspect.isfunction(kind):
         registry.check(kind)
         return kind
     raise TypeError(f'type must be a str or valid type, but got {type(kind)}')
-
-
-def _lead(where: str) -> str:
-    return f'{where}: ' if where else ''
-
-
-def _of(registry: Any) -> str:
-    return f'{registry.name}: ' if isinstance(registry, Registry) else ''

@@ -12,6 +12,7 @@ from types import ModuleType
 
 # Old to new, below msseg; of two that fit the longer stands first.
 _RENAMED = {
+    'utils.signature': 'utils.arguments',
     'apis.check_config.settings': 'apis.settings',
     'apis.evaluation_report': 'reports.evaluation_report',
     'apis.confusion_picture': 'reports.confusion_picture',

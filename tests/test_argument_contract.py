@@ -16,9 +16,8 @@ from msseg.models.builder import BACKBONES, HEADS, LOSSES, NECKS, PIXEL_SAMPLERS
 from msseg.models.layers import ACTIVATION_LAYERS, DROP_LAYERS, NORM_LAYERS, UPSAMPLE_LAYERS
 from msseg.runner import HOOKS, OPTIMIZER_CONSTRUCTORS, OPTIMIZERS, RUNNERS
 from msseg.runner.train_step import TrainStep
-from msseg.utils.arguments import type_hints
+from msseg.utils.arguments import constructors, type_hints
 from msseg.utils.cli import USER_ERRORS
-from msseg.utils.signature import constructors
 from tests.test_datasets.data_folder import CLASSES, write_images
 from tests.test_datasets.test_pipelines.test_contract import CONFIGS
 from tests.test_models.model_configs import tiny_hrnet, tiny_ocrnet

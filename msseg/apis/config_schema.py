@@ -21,9 +21,15 @@ from msseg.config.checking import (
     takes,
     takes_anything,
 )
-from msseg.registry import argument_hints
-from msseg.utils.arguments import File, NonEmpty, PositiveInt, Seed
-from msseg.utils.signature import accepted_arguments, named_arguments
+from msseg.utils.arguments import (
+    File,
+    NonEmpty,
+    PositiveInt,
+    Seed,
+    accepted_arguments,
+    argument_hints,
+    named_arguments,
+)
 from msseg.utils.upstream_names import refuse_1x
 
 TOP_LEVEL = {
@@ -267,4 +273,4 @@ def _lr_config(node: Mapping[str, Any]) -> Accepts:
     arguments = accepted_arguments(schedule) - {'base_lr', 'progress', 'total'}
     own = named_arguments(LrUpdaterHook)
     hints = {**argument_hints(schedule), **argument_hints(LrUpdaterHook)}
-    return Accepts(f'lr_config with policy {policy!r}', frozenset({*own, *arguments}), hints)
+    return Accepts(f'policy {policy!r}', frozenset({*own, *arguments}), hints)

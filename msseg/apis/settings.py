@@ -11,7 +11,7 @@ from msseg.config import Config
 from msseg.datasets import ConcatDataset, RepeatDataset
 from msseg.datasets.builder import DATASETS, PIPELINES
 from msseg.registry import Registry, config_file, config_path
-from msseg.utils.signature import argument_default
+from msseg.utils.arguments import argument_default
 
 DEFAULT = 'default'
 SPLITS = ('train', 'val', 'test')

@@ -1,6 +1,6 @@
-"""Strict checking: every key of a config must be taken by what consumes its dict.
+"""Strict checking: every key of a config must be accepted by the component that takes its dict.
 
-The mechanism only. What consumes what is a `Schema`, handed in by callers.
+This module holds the mechanism. Callers pass a `Schema` of which component takes which dict.
 """
 
 from __future__ import annotations
@@ -14,25 +14,24 @@ from msseg.config.config import Config
 from msseg.config.merge import DELETE_KEY
 from msseg.config.provenance import split_key
 from msseg.config.writer import find_unwritable
-from msseg.registry import Registry, argument_hints, config_file, config_path, describe_unknown
-from msseg.utils.arguments import ArgumentError, check_value
+from msseg.registry import Registry, config_file, config_path, unknown_type
+from msseg.utils.arguments import accepted_arguments, argument_hints, check_value
+from msseg.utils.errors import ArgumentError, UserError, UserKeyError, UserTypeError, unknown_name
 from msseg.utils.logging import get_logger, warn_once
-from msseg.utils.shown import holds_secret, shown
-from msseg.utils.signature import accepted_arguments
-from msseg.utils.suggest import did_you_mean
+from msseg.utils.shown import holds_secret
 
 _NEAR_MISS = 0.85  # similarity from which a top-level name counts as a misspelling
 
 
 @dataclass(frozen=True)
 class Accepts:
-    """What takes the keys of a dict.
+    """The keys that a component accepts in its dict.
 
     Attributes:
-        who: Its name.
+        who: The component's name.
         keys: The keys, None for any.
         hints: Type hints that their values must fit, by key.
-        inside: What takes the keys of dicts in it, by key, in place of the schema's rules.
+        inside: Rules for the dicts in it, by key, in place of the schema's rules.
     """
 
     who: str
@@ -42,20 +41,21 @@ class Accepts:
 
 
 Rule = Callable[[Mapping[str, Any]], Accepts | None]
+_UNKNOWN = Accepts('', None)
 
 
 @dataclass(frozen=True)
 class Schema:
-    """What consumes which dict of a config.
+    """Which component takes which dict of a config.
 
     Args:
-        top_level: The documented top-level keys, and what each is for.
+        top_level: The documented top-level keys, and the purpose of each.
         hints: Type hints that values of top-level keys must fit.
-        by_path: Rules by dotted path, list indices left out (``data.train``).
-        by_key: Rules by the last key of the path, wherever it stands (``backbone``).
-        registries: Where a ``type`` is looked up that no rule covers.
+        by_path: Rules by dotted path, without list indices (``data.train``).
+        by_key: Rules by the last key of any path (``backbone``).
+        registries: Registries for a ``type`` that no rule covers.
         meaningless: Dotted keys that are accepted without effect, and why.
-        plain: Paths with a rule whose value may be something else than a dict.
+        plain: Paths with a rule whose value need not be a dict.
         lists: Paths with a rule whose value may be a list of dicts.
     """
 
@@ -69,7 +69,7 @@ class Schema:
     lists: frozenset[str] = frozenset()
 
     def accepts(self, path: tuple[str, ...], node: Mapping[str, Any]) -> Accepts | None:
-        """Return what consumes the dict at a path, None when that is not known."""
+        """Return what the component of the dict at a path accepts, None if it is not known."""
         rule = self.by_path.get('.'.join(path)) or self.by_key.get(path[-1] if path else '')
         if rule is not None:
             return rule(node)
@@ -83,7 +83,7 @@ def takes(who: str, *entries: Callable | str, without: Iterable[str] = (), **hin
     """Return the rule of a dict with fixed keys.
 
     Args:
-        who: What takes them, for messages.
+        who: The component's name.
         entries: Keys, or classes and functions whose arguments are keys.
         without: Arguments of these that do not come from configs.
         **hints: Other keys, with the type hints that their values must fit.
@@ -98,7 +98,7 @@ def takes(who: str, *entries: Callable | str, without: Iterable[str] = (), **hin
 
 
 def takes_anything(node: Mapping[str, Any]) -> Accepts:
-    """Be the rule of a dict whose keys are free, such as names of parameters."""
+    """Return the rule of a dict whose keys are free, such as names of parameters."""
     return Accepts('anything', None)
 
 
@@ -108,18 +108,18 @@ def registered(registry: Registry, without: Iterable[str] = (), **hints: Any) ->
     Args:
         registry: Where ``type`` is looked up.
         without: Arguments that do not come from configs.
-        **hints: Keys taken besides ``type`` and the entry's arguments, and those whose values
-            may be others in a config, with the type hints that these must fit.
+        **hints: Further keys besides ``type`` and the entry's arguments, and keys with other
+            values in a config than in a call, with the type hints that the values must fit.
     """
 
     def rule(node: Mapping[str, Any]) -> Accepts | None:
         kind = node.get('type')
         entry = registry.get(kind) if isinstance(kind, str) else kind
         if entry is None and isinstance(kind, str):
-            text = describe_unknown(kind, registry, _set_in(node, 'type'))
-            raise KeyError(f'{config_path(node)}: {text}')
+            fields = {'file': config_file(node, 'type'), 'config_path': config_path(node)}
+            raise unknown_type(kind, registry, **fields)
         if not callable(entry):
-            return None  # what builds it says what is wrong
+            return None  # the builder reports it
         arguments = accepted_arguments(entry)
         own = {**argument_hints(entry), **hints}
         name = kind if isinstance(kind, str) else entry.__name__
@@ -131,35 +131,35 @@ def registered(registry: Registry, without: Iterable[str] = (), **hints: Any) ->
 
 
 class Problem(NamedTuple):
-    """A key that is not as what consumes it wants it.
+    """A key that does not fit.
 
     Attributes:
-        kind: ``'key'``: at the top, and nearly a documented one; ``'type'``: names nothing;
-            ``'argument'``: not taken; ``'value'``: no dict where one belongs; ``'range'``: of a
-            wrong kind or out of range.
+        kind: ``'key'``: at the top, and nearly a documented one; ``'type'``: not registered;
+            ``'argument'``: not accepted; ``'value'``: not a dict; ``'range'``: of a wrong type or
+            out of range.
         node: The dict that holds it.
         key: The key.
-        error: What to raise of it.
+        error: The exception for it.
     """
 
     kind: Literal['key', 'type', 'argument', 'value', 'range']
     node: Mapping[str, Any]
     key: str
-    error: KeyError | TypeError
+    error: UserError | KeyError
 
 
 def check_config(cfg: Config, schema: Schema, parts: Iterable[str] | None = None) -> None:
-    """Check the keys of a config against what consumes them.
+    """Check the keys and values of a config.
 
     Args:
         cfg: The config.
-        schema: What consumes which dict.
+        schema: Which component takes which dict.
         parts: Top-level keys to check; all documented ones by default.
 
     Raises:
         KeyError: A top-level key that is nearly a documented one, or an unknown ``type``.
-        TypeError: A key that what consumes its dict does not take, or no dict where one belongs.
-        ArgumentError: A value of a wrong kind or out of range.
+        TypeError: A key that its component does not accept, or no dict where one belongs.
+        ArgumentError: A value of a wrong type or out of range.
     """
     for problem in find_problems(cfg, schema, parts):
         raise problem.error
@@ -168,60 +168,24 @@ def check_config(cfg: Config, schema: Schema, parts: Iterable[str] | None = None
 def find_problems(
     cfg: Config, schema: Schema, parts: Iterable[str] | None = None
 ) -> Iterator[Problem]:
-    """Yield all that `check_config` raises the first of."""
-    for key in cfg:
+    """Yield every problem of which `check_config` raises the first."""
+    root = cfg._cfg_dict
+    for key in root:
         near = difflib.get_close_matches(key, schema.top_level, n=1, cutoff=_NEAR_MISS)
         if near and key not in schema.top_level and not key.startswith('_'):
-            error = KeyError(
-                f'unknown top-level key {key!r}{_set_in(cfg._cfg_dict, key)}. Did you mean '
-                f'{near[0]!r}? A variable of your own so named needs another name, such as _{key}.'
+            error = UserKeyError(
+                f'unknown top-level key {key!r}',
+                key=key,
+                file=config_file(root, key),
+                suggestions=near,
+                advice=f'give a variable of your own another name, such as _{key}',
             )
-            yield Problem('key', cfg._cfg_dict, key, error)
+            yield Problem('key', root, key, error)
+    at_top = Accepts('', None, schema.hints)
     for key in schema.top_level if parts is None else parts:
         if key in cfg:
-            yield from _find_misfit(cfg._cfg_dict, key, (key,), schema, schema.hints, '')
-            yield from _find(cfg[key], (key,), schema)
-
-
-def _find_no_dict(
-    parent: Mapping[str, Any], key: str, path: tuple[str, ...], schema: Schema
-) -> Iterator[Problem]:
-    """Yield a value that is no dict, list of dicts or None but has a rule of one."""
-    name, value = '.'.join(path), parent[key]
-    has_rule = name in schema.by_path and name not in schema.plain
-    may_be_list = name in schema.lists
-    fits = value is None or isinstance(value, dict)
-    if may_be_list and isinstance(value, (list, tuple)):
-        fits = all(isinstance(child, (dict, list, tuple)) for child in value)
-    if has_rule and not fits:
-        expected = 'a dict, or a list of them' if may_be_list else 'a dict'
-        error = TypeError(f'{name} is {shown(value)}{_set_in(parent, key)}, expected {expected}')
-        yield Problem('value', parent, key, error)
-
-
-def _find_misfit(
-    parent: Mapping[str, Any],
-    key: str,
-    path: tuple[str, ...],
-    schema: Schema,
-    hints: Mapping[str, Any],
-    who: str,
-) -> Iterator[Problem]:
-    """Yield a value that is not of the kind or in the range that belongs there."""
-    is_dict = True
-    for problem in _find_no_dict(parent, key, path, schema):
-        is_dict = False
-        yield problem
-    if is_dict and key in hints and '.'.join(path) not in schema.meaningless:
-        where = config_path(parent)
-        lead, name, who = f'{where}: ', key, who.removeprefix(f'{where} with ')
-        if where.endswith(who):  # a section, which the key says already
-            lead, name, who = '', f'{where}.{key}' if where else key, ''
-        try:
-            check_value(parent[key], hints[key], name, who)
-        except ArgumentError as error:
-            error.args = (f'{lead}{error}{_set_in(parent, key)}',)
-            yield Problem('range', parent, key, error)
+            yield from _find_misfit(root, key, (key,), schema, at_top)
+            yield from _find(root[key], (key,), schema)
 
 
 def _find(
@@ -237,48 +201,79 @@ def _find(
         accepts = schema.accepts(path, value) if rule is None else rule(value)
     except KeyError as error:
         yield Problem('type', value, 'type' if 'type' in value else 'policy', error)
+    accepts = accepts or _UNKNOWN
     for key, child in value.items():
         child_path = (*path, str(key))
-        is_taken = accepts is None or accepts.keys is None or key in accepts.keys
-        if not is_taken and '.'.join(child_path) not in schema.meaningless:
-            error = TypeError(
-                f'{config_path(value)}: {accepts.who} takes no {key!r}{_set_in(value, key)}.'
-                f'{did_you_mean(str(key), accepts.keys) or f" It takes {sorted(accepts.keys)}."}'
+        is_meaningless = '.'.join(child_path) in schema.meaningless
+        if accepts.keys is not None and key not in accepts.keys and not is_meaningless:
+            error = unknown_name(
+                f'{accepts.who} takes no {key!r}',
+                str(key),
+                accepts.keys,
+                UserTypeError,
+                config_path=config_path(value),
+                file=config_file(value, key),
             )
             yield Problem('argument', value, key, error)
-        hints, who = (accepts.hints, accepts.who) if accepts else ({}, '')
-        yield from _find_misfit(value, key, child_path, schema, hints, who)
-        inside = accepts.inside.get(key) if accepts else None
-        yield from _find(child, child_path, schema, inside)
+        yield from _find_misfit(value, key, child_path, schema, accepts)
+        yield from _find(child, child_path, schema, accepts.inside.get(key))
+
+
+def _find_misfit(
+    parent: Mapping[str, Any], key: str, path: tuple[str, ...], schema: Schema, accepts: Accepts
+) -> Iterator[Problem]:
+    """Yield a value of a wrong type or out of the range that belongs there."""
+    name, where, file = '.'.join(path), config_path(parent), config_file(parent, key)
+    if name in schema.by_path and name not in schema.plain:
+        may_be_list = name in schema.lists
+        if not _is_dict(parent[key], may_be_list):
+            expected = 'a dict, or a list of them' if may_be_list else 'a dict'
+            fields = {'key': name, 'got': parent[key], 'expected': expected, 'file': file}
+            yield Problem('value', parent, key, UserTypeError(**fields))
+            return
+    if key in accepts.hints and name not in schema.meaningless:
+        is_section = where.endswith(accepts.who)  # whose name is in the key
+        full_key = f'{where}.{key}' if is_section and where else key
+        try:
+            check_value(
+                parent[key], accepts.hints[key], full_key, '' if is_section else accepts.who
+            )
+        except ArgumentError as error:
+            error.complete(file=file, config_path='' if is_section else where)
+            yield Problem('range', parent, key, error)
+
+
+def _is_dict(value: Any, may_be_list: bool) -> bool:
+    """Whether a value is a dict, None, or where it may be a list, a list of dicts and lists."""
+    if may_be_list and isinstance(value, (list, tuple)):
+        return all(isinstance(child, (dict, list, tuple)) for child in value)
+    return value is None or isinstance(value, dict)
 
 
 def check_options(before: Config, after: Config, options: Iterable[str], schema: Schema) -> None:
-    """Check that the keys of ``--cfg-options`` exist or are taken by something.
+    """Check that the keys of ``--cfg-options`` exist or are accepted by a component.
 
     Args:
         before: The config without the options.
         after: The config with them.
         options: The dotted keys.
-        schema: What consumes which dict.
+        schema: Which component takes which dict.
 
     Raises:
-        KeyError: A key that is neither in the config, nor documented, nor taken.
+        KeyError: A key that is neither in the config, nor documented, nor accepted.
     """
     for option in options:
         first, *parts = split_key(option)
-        if first not in schema.top_level:
-            if first not in before:
-                choices = {*schema.top_level, *before}
-                raise KeyError(
-                    f'--cfg-options {option}: {first!r} is neither in the config nor a documented '
-                    f'key.{did_you_mean(first, choices)}'
-                )
+        if first in schema.top_level:
+            _check_option(option, before.get(first), after[first], parts, (first,), schema)
+        elif first in before:
             warn_once(
                 f'--cfg-options {option}: {first} is a variable of the config file, and nothing '
                 'reads it after the file was read; set the key that was made from it instead'
             )
-        elif parts:
-            _check_option(option, before.get(first), after[first], parts, (first,), schema)
+        else:
+            problem = f'{first!r} is neither in the config nor a documented key'
+            raise _unknown_option(option, problem, first, {*schema.top_level, *before})
 
 
 def _check_option(
@@ -295,9 +290,9 @@ def _check_option(
             _check_option(option, old, after[index], rest, path, schema)
     elif isinstance(after, dict):
         key = next((k for k in after if str(k) == first), first)
-        known = isinstance(before, dict) and key in before
-        accepts = None if known else schema.accepts(path, after)
-        is_taken = known or '.'.join((*path, first)) in schema.meaningless
+        is_known = isinstance(before, dict) and key in before
+        accepts = None if is_known else schema.accepts(path, after)
+        is_taken = is_known or '.'.join((*path, first)) in schema.meaningless
         if accepts is None:
             is_taken = is_taken or before is None  # below a new dict anything goes
         else:
@@ -305,38 +300,40 @@ def _check_option(
         if not is_taken:
             names = {*map(str, before or ()), *(accepts.keys if accepts else ())}
             who = f'an argument of {accepts.who}' if accepts else 'known to be read'
-            raise KeyError(
-                f'--cfg-options {option}: {config_path(after)} has no {first!r} in the config, '
-                f'nor is it {who}.{did_you_mean(first, names)}'
-            )
-        old = before[key] if known else None
+            problem = f'{config_path(after)} has no {first!r} in the config, nor is it {who}'
+            raise _unknown_option(option, problem, first, names)
+        old = before[key] if is_known else None
         _check_option(option, old, after.get(key), rest, (*path, first), schema)
 
 
-def drop_variables(cfg: Config, schema: Schema) -> None:
-    """Remove the variables of a config file that no setting can be, such as open files.
+def _unknown_option(option: str, problem: str, name: str, names: Iterable[str]) -> UserError:
+    return unknown_name(
+        problem, name, names, key=option, who=f'--cfg-options {option}', expected=''
+    )
 
-    A config file is a program, with variables that are no settings: what nothing reads does no
-    harm. Those that are plain values stay, but for texts of secret environment variables, which
-    must not get into logs and checkpoints.
+
+def drop_variables(cfg: Config, schema: Schema) -> None:
+    """Remove the variables of a config file that cannot be settings, such as open files.
+
+    A config file is a program with variables that are not settings. Variables with plain values
+    stay, except texts of secret environment variables, which must not reach logs and checkpoints.
 
     Raises:
-        TypeError: What cannot be written stands under a documented key.
+        TypeError: A documented key has a value that cannot be written.
     """
     for key in list(cfg):
         found = find_unwritable(cfg[key], key, config_file(cfg._cfg_dict, key))
         if found is not None and key in schema.top_level:
-            by = f' (set in {found.file})' if found.file else ''
-            expected = 'a setting is made of numbers, strings, lists, tuples and dicts'
-            if isinstance(found.value, int):
-                expected = 'that is too large for a setting'
-            raise TypeError(f'{found.where} is {shown(found.value)}{by}; {expected}')
+            is_number = isinstance(found.value, int)
+            expected = 'a smaller number' if is_number else 'numbers, strings, lists, tuples, dicts'
+            fields = {'got': found.value, 'file': found.file, 'expected': expected}
+            raise UserTypeError(key=found.where, **fields)
         if found is not None or key not in schema.top_level and holds_secret(cfg[key]):
             del cfg[key]
 
 
 def drop_meaningless(cfg: Config, schema: Schema) -> None:
-    """Remove the keys without meaning here, and say so in one line of the log."""
+    """Remove the keys without meaning here, and log them in one line."""
     dropped = []
     for name, reason in schema.meaningless.items():
         *parents, last = name.split('.')
@@ -347,8 +344,3 @@ def drop_meaningless(cfg: Config, schema: Schema) -> None:
             dropped.append(f'{name}={node.pop(last)!r} ({reason})')
     if dropped:
         get_logger().info('ignored, as they mean nothing here: %s', ', '.join(dropped))
-
-
-def _set_in(node: Mapping[str, Any], key: str) -> str:
-    file = config_file(node, key)
-    return f' (set in {file})' if file else ''

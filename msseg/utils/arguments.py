@@ -1,21 +1,23 @@
-"""Kinds and ranges of arguments, declared by type hints and checked where they are passed.
+"""Types and ranges of arguments: declared by type hints, checked when the arguments are passed.
 
-A signature says what fits, and `checked` refuses the rest::
+The signature declares what fits, and `checked` refuses the rest::
 
     @checked
     def __init__(self, prob: Probability, size: Size, mode: Literal['near', 'far'] = 'near'): ...
 
-``bool`` takes truth values only, ``int`` whole numbers only, ``float`` finite numbers, `Annotated`
-with `Bounds` (a `Range`, a `Length`) less. Infinity is taken where a range reaches it, NaN nowhere.
+``bool`` takes truth values only, ``int`` whole numbers only, ``float`` finite numbers; `Annotated`
+with `Bounds` (a `Range`, a `Length`) narrows them. A range that reaches infinity takes it; NaN
+never fits.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import math
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -23,24 +25,24 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 import numpy as np
 
-from msseg.utils.shown import shown
-from msseg.utils.suggest import did_you_mean
+from msseg.utils.errors import ArgumentError
+from msseg.utils.suggest import nearest
 
 F = TypeVar('F', bound=Callable)
+T = TypeVar('T')
 _LARGEST = float(np.finfo(np.float32).max)  # what the network computes with
 _INT64 = 2**63 - 1
 _INT32 = 2**31 - 1
-_LONGEST = 100
 
 
 class Bounds:
-    """What stands in `Annotated` beside a hint and narrows it; a base."""
+    """Narrow a type hint from within `Annotated`; a base class."""
 
     def __contains__(self, value: Any) -> bool:
         raise NotImplementedError
 
     def describe(self, what: str) -> str:
-        """Return what fits, given what fits the hint."""
+        """Return in words what fits, given the words for the hint."""
         raise NotImplementedError
 
 
@@ -67,7 +69,7 @@ class Range(Bounds):
 
     def describe(self, what: str) -> str:
         has_low = self.low > -_LARGEST
-        # a count says nothing of the largest whole number
+        # the largest whole number is no news about a count
         has_high = self.high < _LARGEST and (self.high != _INT32 or self.low < 0)
         if has_low and has_high and not self.above and not self.below:
             return f'{what} from {self.low} to {self.high}'
@@ -78,7 +80,7 @@ class Range(Bounds):
 
 @dataclass(frozen=True)
 class Length(Bounds):
-    """Bounds of how many values a list, a dict or a text holds."""
+    """Bounds of the number of values in a list, a dict or a string."""
 
     low: int = 1
     high: int = _INT32
@@ -107,7 +109,7 @@ class Ordered(Bounds):
 
 @dataclass(frozen=True)
 class Named(Bounds):
-    """Bounds nothing, but says what the values are, such as ``(h, w)``."""
+    """A name for the values, such as ``(h, w)``; it excludes nothing."""
 
     name: str
 
@@ -130,30 +132,16 @@ Size = Annotated[tuple[Pixels, Pixels], Named('(h, w)')]
 Scale = Annotated[tuple[Pixels, Pixels], Named('(w, h)')]
 Seed = Annotated[int, Range(0, 2**32 - 1)]
 Name = Annotated[str, Length()]
-T = TypeVar('T')
 NonEmpty = Annotated[Sequence[T], Length()]
 Factors = Annotated[tuple[NonNegative, NonNegative], Ordered()]
 File = str | Path
 
 
-class ArgumentError(ValueError, TypeError):
-    """An argument of a wrong kind or out of its range.
-
-    Attributes:
-        argument: Its name.
-    """
-
-    argument = ''
-
-
 def checked(function: F) -> F:
-    """Let a function or an ``__init__`` refuse arguments that its type hints exclude.
+    """Make a function or an ``__init__`` refuse arguments that its type hints exclude.
 
-    Numbers of numpy are handed on as Python's. Hints that this module does not know are not
-    checked.
-
-    Raises:
-        ArgumentError: On a call, for the first argument that does not fit.
+    The first argument that does not fit raises `ArgumentError`. NumPy's numbers are passed on as
+    Python's. Hints of kinds that this module does not know are not checked.
 
     Examples:
         >>> @checked
@@ -163,7 +151,7 @@ def checked(function: F) -> F:
         0.25
         >>> shrink(2)
         Traceback (most recent call last):
-        msseg.utils.arguments.ArgumentError: share is 2, expected a number from 0 to 1
+        msseg.utils.errors.ArgumentError: share is 2, expected a number from 0 to 1
     """
     signature = inspect.signature(function)
 
@@ -186,50 +174,36 @@ def checked(function: F) -> F:
 
 
 def check_value(value: Any, hint: Any, name: str, who: str) -> None:
-    """Raise ArgumentError unless a value fits a type hint."""
+    """Raise ArgumentError unless a value fits a type hint.
+
+    Args:
+        value: The value.
+        hint: A type, a `Literal`, a union, or one of the ranges of this module.
+        name: The argument's name.
+        who: What takes the argument, for the message; may be empty.
+
+    Examples:
+        >>> check_value(0.3, Probability, 'prob', 'RandomFlip')
+        >>> check_value('naer', Literal['near', 'far'], 'mode', 'Resize')
+        Traceback (most recent call last):
+        msseg.utils.errors.ArgumentError: Resize: mode is 'naer', expected one of ['near', 'far']. \
+Did you mean 'near'?
+    """
     if not fits(value, hint):
-        words = _words(hint)
-        suggestion = did_you_mean(value, words) if isinstance(value, str) and words else ''
-        lead = f'{who}: ' if who else ''
-        error = ArgumentError(
-            f'{lead}{name} is {shown(value, _LONGEST)}, expected {describe(hint)}'
-            f'{f".{suggestion}" if suggestion else ""}'
+        suggestions = nearest(value, _words(hint), 1) if isinstance(value, str) else ()
+        raise ArgumentError(
+            key=name, got=value, expected=describe(hint), suggestions=suggestions, who=who
         )
-        error.argument = name
-        raise error
-
-
-def type_hints(function: Callable) -> dict[str, Any]:
-    """Return a function's hints of its named arguments; those that cannot be read are left out."""
-    while hasattr(function, '__wrapped__'):
-        function = function.__wrapped__
-    return _type_hints(function)
-
-
-@functools.cache
-def _type_hints(function: Callable) -> dict[str, Any]:
-    named = {
-        name
-        for name, parameter in inspect.signature(function).parameters.items()
-        if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
-    }
-    hints = {}
-    for name, annotation in getattr(function, '__annotations__', {}).items():
-        one = types.SimpleNamespace(__annotations__={name: annotation})
-        try:
-            found = get_type_hints(one, getattr(function, '__globals__', {}), include_extras=True)
-        except (NameError, AttributeError, TypeError, SyntaxError):
-            continue  # a user's hint of a name that exists for type checkers only
-        if name in named:
-            hints.update(found)
-    return hints
 
 
 def fits(value: Any, hint: Any) -> bool:
-    """Whether a value is what a type hint says."""
+    """Whether a value is what a type hint declares."""
     origin, args = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return _fits_annotated(value, *args)
+        bounds = [each for each in args[1:] if isinstance(each, Bounds)]
+        # the bounds decide whether a float may be infinite
+        fits_base = _is_number(value) if bounds and args[0] is float else fits(value, args[0])
+        return fits_base and all(value in each for each in bounds)
     if origin in (Union, types.UnionType):
         return any(fits(value, arg) for arg in args)
     if origin is Literal:
@@ -245,13 +219,44 @@ def fits(value: Any, hint: Any) -> bool:
     if hint in (str, Path):
         return isinstance(value, str if hint is str else PathLike)
     kind = origin or hint
-    if kind is tuple or kind in (list, Sequence):
+    if kind in (tuple, list, Sequence):
         return _fits_sequence(value, kind, args)
     if kind in (dict, Mapping):
         return isinstance(value, Mapping) and (
             not args or all(fits(k, args[0]) and fits(v, args[1]) for k, v in value.items())
         )
     return callable(value) if kind is Callable else True
+
+
+def _fits_sequence(value: Any, kind: Any, args: tuple) -> bool:
+    if not isinstance(value, (list, tuple, np.ndarray)):
+        return False
+    if args and kind is tuple and args[-1] is not Ellipsis:
+        return len(value) == len(args) and all(map(fits, value, args))
+    return not args or all(fits(v, args[0]) for v in value)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    return _is_whole(value) or (isinstance(value, (float, np.floating)) and not math.isnan(value))
+
+
+_WORDS = {
+    None: 'None',
+    types.NoneType: 'None',
+    bool: 'True or False',
+    int: 'a whole number',
+    float: 'a number',
+    str: 'a text',
+    Path: 'a path',
+    Any: 'anything',
+    dict: 'a dict',
+    Mapping: 'a dict',
+    Callable: 'a function',
+}
 
 
 def describe(hint: Any) -> str:
@@ -267,22 +272,35 @@ def describe(hint: Any) -> str:
         return ', or '.join(dict.fromkeys(map(describe, args)))
     if origin is Literal:
         return f'one of {list(args)}' if len(args) > 1 else repr(args[0])
-    if hint in _WORDS:
-        return _WORDS[hint]
     kind = origin or hint
     if kind is tuple and args and args[-1] is not Ellipsis:
         if len(set(args)) == 1:
             return f'{len(args)} values, each {describe(args[0])}'
         return f'({", ".join(describe(arg) for arg in args)})'
-    if kind is tuple or kind in (list, Sequence):
+    if kind in (tuple, list, Sequence):
         return f'a list, each {describe(args[0])}' if args and args[0] is not Any else 'a list'
-    if kind in (dict, Mapping):
-        return 'a dict'
-    return 'a function' if kind is Callable else str(getattr(kind, '__name__', kind))
+    return _WORDS.get(kind) or getattr(kind, '__name__', str(kind))
+
+
+def _words(hint: Any) -> list[str]:
+    """Return the strings that a hint allows."""
+    if get_origin(hint) is Literal:
+        return [arg for arg in get_args(hint) if isinstance(arg, str)]
+    if get_origin(hint) in (Union, types.UnionType):
+        return [word for arg in get_args(hint) for word in _words(arg)]
+    return []
+
+
+def has_bounds(hint: Any) -> bool:
+    """Whether a type hint holds `Bounds`."""
+    args = get_args(hint)
+    if get_origin(hint) is Annotated:
+        return any(isinstance(arg, Bounds) for arg in args)
+    return any(map(has_bounds, args))
 
 
 def plain_numbers(value: Any) -> Any:
-    """Return a value with numpy's numbers replaced by Python's, also inside lists and tuples."""
+    """Return a value with NumPy's numbers replaced by Python's, also inside lists and tuples."""
     if isinstance(value, np.generic):
         return value.item()
     if type(value) in (list, tuple) and any(
@@ -292,58 +310,90 @@ def plain_numbers(value: Any) -> Any:
     return value
 
 
-_WORDS = {
-    None: 'None',
-    types.NoneType: 'None',
-    bool: 'True or False',
-    int: 'a whole number',
-    float: 'a number',
-    str: 'a text',
-    Path: 'a path',
-    Any: 'anything',
-}
+def type_hints(function: Callable) -> dict[str, Any]:
+    """Return the hints of a function's named arguments, without those that cannot be evaluated."""
+    return _type_hints(inspect.unwrap(function))
 
 
-def _fits_annotated(value: Any, base: Any, *extras: Any) -> bool:
-    bounds = [extra for extra in extras if isinstance(extra, Bounds)]
-    if bounds and base is int:
-        right = _is_whole(value)
-    elif bounds and base is float:
-        right = _is_number(value)  # the range says whether it may be infinite
-    else:
-        right = fits(value, base)
-    return right and all(value in each for each in bounds)
+@functools.cache
+def _type_hints(function: Callable) -> dict[str, Any]:
+    named, _ = _named_parameters(function)
+    hints = {}
+    for name, annotation in getattr(function, '__annotations__', {}).items():
+        one = types.SimpleNamespace(__annotations__={name: annotation})
+        # a user's hint may have a name that exists for type checkers only
+        with contextlib.suppress(NameError, AttributeError, TypeError, SyntaxError):
+            hints |= get_type_hints(one, getattr(function, '__globals__', {}), include_extras=True)
+    return {name: hint for name, hint in hints.items() if name in named}
 
 
-def _fits_sequence(value: Any, kind: Any, args: tuple) -> bool:
-    if not isinstance(value, (list, tuple, np.ndarray)):
-        return False
-    if not args:
-        return True
-    if kind is tuple and args[-1] is not Ellipsis:
-        return len(value) == len(args) and all(map(fits, value, args))
-    return all(fits(v, args[0]) for v in value)
+def accepted_arguments(obj: Callable) -> set[str] | None:
+    """Return the names of the arguments that a class or a function takes.
+
+    A class whose ``__init__`` has ``**kwargs`` hands the rest to its base class: the ancestors'
+    arguments count too, up to the first ancestor without ``**kwargs``.
+
+    Returns:
+        The names without ``self``; None if anything is accepted (a function with ``**kwargs``, or
+        a class all of whose ancestors have them).
+    """
+    accepted: set[str] = set()
+    for function in constructors(obj):
+        names, is_open_ended = _named_parameters(function, skip_first=inspect.isclass(obj))
+        accepted |= names
+        if not is_open_ended:
+            return accepted
+    return accepted if inspect.isclass(obj) and obj.__init__ is object.__init__ else None
 
 
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+def argument_hints(entry: Callable) -> dict[str, Any]:
+    """Return the type hints that the arguments of a class or a function must fit, by name.
+
+    From code outside of this package, only hints with bounds are returned.
+    """
+    hints: dict[str, Any] = {}
+    package = __name__.partition('.')[0]
+    for function in constructors(entry):
+        is_own = (getattr(function, '__module__', None) or '').partition('.')[0] == package
+        found = type_hints(function)
+        hints = {**{k: h for k, h in found.items() if is_own or has_bounds(h)}, **hints}
+    return hints
 
 
-def _is_number(value: Any) -> bool:
-    return _is_whole(value) or (isinstance(value, (float, np.floating)) and not math.isnan(value))
+def argument_default(obj: Callable, name: str) -> Any:
+    """Return an argument's default; ``inspect.Parameter.empty`` if it has none or is not taken."""
+    for function in constructors(obj):
+        parameters = inspect.signature(function).parameters
+        if name in parameters:
+            return parameters[name].default
+    return inspect.Parameter.empty
 
 
-def has_bounds(hint: Any) -> bool:
-    """Whether a type hint holds `Bounds`."""
-    if get_origin(hint) is Annotated:
-        return any(isinstance(arg, Bounds) for arg in get_args(hint))
-    return any(has_bounds(arg) for arg in get_args(hint))
+def named_arguments(obj: Callable) -> set[str]:
+    """Return the arguments in the signature of a class or a function, without its ancestors'."""
+    is_class = inspect.isclass(obj)
+    return _named_parameters(obj.__init__ if is_class else obj, skip_first=is_class)[0]
 
 
-def _words(hint: Any) -> list[str]:
-    """Return the texts that a hint allows."""
-    if get_origin(hint) is Literal:
-        return [arg for arg in get_args(hint) if isinstance(arg, str)]
-    if get_origin(hint) in (Union, types.UnionType):
-        return [word for arg in get_args(hint) for word in _words(arg)]
-    return []
+def constructors(obj: Callable) -> Iterator[Callable]:
+    """Yield the functions that share the arguments of a call.
+
+    Args:
+        obj: A class, whose ``__init__`` and its ancestors' are yielded up to the first without
+            ``**kwargs``; or any other callable, which is yielded itself.
+    """
+    functions = [obj]
+    if inspect.isclass(obj):
+        functions = [vars(cls)['__init__'] for cls in obj.__mro__[:-1] if '__init__' in vars(cls)]
+    for function in functions:
+        yield function
+        if not _named_parameters(function)[1]:
+            return
+
+
+def _named_parameters(function: Callable, skip_first: bool = False) -> tuple[set[str], bool]:
+    """Return the names of a function's parameters, and whether it has ``**kwargs``."""
+    parameters = list(inspect.signature(function).parameters.values())[1 if skip_first else 0 :]
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    names = {p.name for p in parameters if p.kind in named}
+    return names, any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)

@@ -17,7 +17,7 @@ class UserError(Exception):
 
     The message is made of the fields that are given::
 
-        config_path: who: problem (set in file), expected …; advice. Did you mean '…'?
+        config_path: who: problem (set in file), expected …. Did you mean '…'? If not, advice
 
     Raise one of the subclasses, which are also built-in exceptions. Catch `UserError` to read the
     fields; never parse the message. Errors of this kind can be pickled.
@@ -72,16 +72,27 @@ class UserError(Exception):
         self.args = (str(self),)
         return self
 
+    @property
+    def detail(self) -> str:
+        """The message without the config path and the file."""
+        who = '' if self.who == self.config_path else self.who
+        return ': '.join(filter(None, (who, self._statement(''))))
+
     def __str__(self) -> str:
+        set_in = f' (set in {self.file})' if self.key and self.file else ''
         place = '' if self.key or not self.file else self.file
         if place and self.line:
-            place = f'{place}, line {self.line}'
-        leads = dict.fromkeys(filter(None, (self.config_path, self.who, place)))
-        set_in = f' (set in {self.file})' if self.key and self.file else ''
+            place += f', line {self.line}'
+        statement = self._statement(set_in)
+        leads = dict.fromkeys(filter(None, (self.config_path, place, self.who)))
+        leads = [lead for lead in leads if not statement.startswith(f'{lead} ')]
+        return ': '.join([*leads, statement])
+
+    def _statement(self, set_in: str) -> str:
         expected = f', expected {self.expected}' if self.expected else ''
-        advice = f'; {self.advice}' if self.advice else ''
         hint = f'. Did you mean {self.suggestions[0]!r}?' if self.suggestions else ''
-        return f'{": ".join([*leads, self.problem])}{set_in}{expected}{advice}{hint}'
+        advice = f'{" If not," if hint else ";"} {self.advice}' if self.advice else ''
+        return f'{self.problem}{set_in}{expected}{hint}{advice}'
 
     def __reduce__(self) -> tuple:
         got = self.got if isinstance(self.got, _PLAIN) else shown(self.got)
@@ -166,5 +177,5 @@ def unknown_name(
     choices = sorted(map(str, choices))
     suggestions = nearest(name, choices, 1)
     expected = f'one of {choices}' if choices and not suggestions else ''
-    fields = {'key': name, 'expected': expected, **fields}
+    fields = {'key': name, 'got': name, 'expected': expected, **fields}
     return error(problem, suggestions=suggestions, **fields)

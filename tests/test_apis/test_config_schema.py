@@ -69,8 +69,8 @@ def test_what_users_set_on_the_command_line_passes_and_is_there(options):
         ({'optimizer.momentun': 0.9}, KeyError, "an argument of SGD. Did you mean 'momentum'"),
         ({'evaluation.save_bst': 'mIoU'}, KeyError, "of evaluation. Did you mean 'save_best'"),
         ({'optimizer_config.grad_clip.maxnorm': 1}, KeyError, "Did you mean 'max_norm'"),
-        ({'lr_config.powr': 1}, KeyError, "lr_config with policy 'poly'. Did you mean 'power'"),
-        ({'lr_config.gamma': 1}, KeyError, "nor is it an argument of lr_config with policy 'poly'"),
+        ({'lr_config.powr': 1}, KeyError, "policy 'poly'. Did you mean 'power'"),
+        ({'lr_config.gamma': 1}, KeyError, "nor is it an argument of policy 'poly'"),
         ({'checkpoint_config.max_keep': 1}, KeyError, "Did you mean 'max_keep_ckpts'"),
         ({'model.decode_head.0.num_clases': 2}, KeyError, "Did you mean 'num_classes'"),
         (

@@ -100,7 +100,7 @@ def test_what_is_taken_passes(load, text):
         (
             "model = dict(anything=dict(type='OCRHead', zzz=1))",
             TypeError,
-            r"model.anything: OCRHead takes no 'zzz' .*It takes \['extra', .*, 'type'\]",
+            r"model.anything: OCRHead takes no 'zzz' .*expected one of \['extra', .*, 'type'\]",
         ),
         (
             "model = dict(decode_head=dict(type='AnyHead', norm_cfg=dict(type='BN', esp=1)))",

@@ -96,5 +96,5 @@ def test_wrong_arguments_are_named_in_one_line(arguments, message):
 def test_an_error_knows_its_argument_and_values_are_cut_short():
     with pytest.raises(ArgumentError) as caught:
         Part(0.5, size='x' * 1000)
-    assert caught.value.argument == 'size'
+    assert caught.value.key == 'size'
     assert len(str(caught.value)) < 200

@@ -28,10 +28,17 @@ def test_a_message_is_made_of_the_fields_that_are_given():
     )
 
     assert str(error) == (
-        'model.decode_head: OCRHead: channels is -8 (set in a.py), expected a whole number; '
-        "count them. Did you mean '8'?"
+        'model.decode_head: OCRHead: channels is -8 (set in a.py), expected a whole number. '
+        "Did you mean '8'? If not, count them"
+    )
+    assert error.detail == str(error).removeprefix('model.decode_head: ').replace(
+        ' (set in a.py)', ''
     )
     assert (error.key, error.got, error.suggestions) == ('channels', -8, ('8', '9'))
+
+
+def test_advice_without_a_suggestion_follows_the_problem():
+    assert str(UserKeyError('no such key', advice='add it')) == 'no such key; add it'
 
 
 def test_a_file_that_is_wrong_itself_leads_the_message():

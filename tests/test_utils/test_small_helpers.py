@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
+from msseg.utils.arguments import accepted_arguments, argument_default, named_arguments
 from msseg.utils.atomic import atomic_path, atomic_write_text, remove_abandoned
 from msseg.utils.cli import one_line, run_main
 from msseg.utils.device import setup_device
 from msseg.utils.device_name import parse_device
 from msseg.utils.dist import get_rank, get_world_size
 from msseg.utils.extras import import_extra
-from msseg.utils.signature import accepted_arguments, argument_default, named_arguments
 from msseg.utils.suggest import did_you_mean
 
 

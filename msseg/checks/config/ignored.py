@@ -20,8 +20,7 @@ from msseg.config import Config
 from msseg.datasets.builder import DATASETS, PIPELINES
 from msseg.models.builder import HEADS, LOSSES
 from msseg.registry import Registry
-from msseg.utils.arguments import fits
-from msseg.utils.signature import accepted_arguments
+from msseg.utils.arguments import accepted_arguments, fits
 
 
 def check_ignored(cfg: Config, findings: Findings) -> None:

@@ -9,8 +9,7 @@ from msseg.checks.config.finding import Findings
 from msseg.config import Config
 from msseg.runner import RUNNERS
 from msseg.runner.hooks import LrUpdaterHook
-from msseg.utils.arguments import fits
-from msseg.utils.signature import argument_default
+from msseg.utils.arguments import argument_default, fits
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,8 @@ from mindspore.common.initializer import Uniform
 from msseg.models.layers.repeat_pixels import repeat_pixels
 from msseg.models.layers.resize import resize
 from msseg.registry import Registry
-from msseg.utils.arguments import Channels, NonNegativeInt, PositiveInt, checked
+from msseg.utils.arguments import Channels, NonNegativeInt, PositiveInt, accepted_arguments, checked
 from msseg.utils.renamed_methods import check_cell
-from msseg.utils.signature import accepted_arguments
 
 UPSAMPLE_LAYERS = Registry('upsampling layer', check_cell)
 

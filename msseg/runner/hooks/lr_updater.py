@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from msseg.registry import argument_hints
 from msseg.runner.builder import HOOKS
 from msseg.runner.hooks.hook import Hook
 from msseg.runner.optimizer import set_lr
 from msseg.runner.schedules import get_policy, warmup_factor
-from msseg.utils.arguments import NonNegativeInt, Range, check_value, checked
-from msseg.utils.signature import accepted_arguments
+from msseg.utils.arguments import (
+    NonNegativeInt,
+    Range,
+    accepted_arguments,
+    argument_hints,
+    check_value,
+    checked,
+)
 from msseg.utils.suggest import did_you_mean
 from msseg.utils.user_code import running
 
