@@ -54,7 +54,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10,<3.13',
     packages=find_packages(include=['msseg', 'msseg.*']),
-    package_data={'msseg.reports.page': ['*.css', '*.js']},
+    package_data={'msseg.reports': ['templates/*']},
     install_requires=read_requirements(),
     extras_require=EXTRAS,
 )

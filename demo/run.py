@@ -12,7 +12,8 @@ from msseg.apis import Inferencer, build_model, build_split, load_config, train_
 from msseg.apis.evaluate import ScoreCounter, predict_all
 from msseg.apis.test import load_trained
 from msseg.checks.start import check_before_training
-from msseg.reports.curves import Comparisons, draw_curve
+from msseg.reports.comparisons import Comparisons
+from msseg.reports.curves import draw_curve
 from msseg.utils.cli import run_main
 
 HERE = Path(__file__).resolve().parent

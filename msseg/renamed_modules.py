@@ -25,7 +25,7 @@ _RENAMED = {
     'datasets.file_scan': 'checks.data.file_scan',
     'apis.check_config': 'checks.config',
     'apis.image_scores': 'reports.image_scores',
-    'apis.compare_runs': 'reports.compare_runs',
+    'apis.compare_runs': 'reports.curves',
     'apis.export.graph': 'models.analysis.graph',
     'utils.rank_report': 'launch.rank_report',
     'apis.deploy_test': 'export.deploy_test',

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from msseg.reports.compare_runs import draw_runs, find_logs, time_table
-from msseg.reports.curves import draw_curve
+from msseg.reports.curves import draw_curve, draw_runs, find_logs, time_table
 from msseg.utils.cli import CommandParser, run_main
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,7 @@ from msseg.apis.visualize import OverlayStyle, as_bgr, display_limits
 from msseg.config import Config
 from msseg.datasets.result_files import outputs_of
 from msseg.datasets.sample_rng import get_filename, load_sample
-from msseg.reports.page import Cell, Page, cards, facts, legend, picture, table
-from msseg.reports.page.parts import swatch
+from msseg.reports.page import Cell, Page, parts, picture
 from msseg.utils.progress_bar import progress_bar
 
 PAGE = 'samples.html'
@@ -68,7 +66,7 @@ def browse_dataset(
     page.add('Summary', browser.summary())
     page.add('Classes', browser.classes(), note='Of the pixels shown below, after augmentation; '
              'the rest is ignored.')  # fmt: skip
-    key = legend(browser.names, style.colours)
+    key = parts().legend(browser.names, style.colours)
     page.add('Samples', key, *shown, note='Left the file, then what the network gets, '
              'normalisation undone; white is ignored. A click enlarges.')  # fmt: skip
     page.write(path)
@@ -102,15 +100,8 @@ class _Browser:
             shown, label = self._augmented(index, epoch, limits)
             title = f'draw {epoch + 1}: {shown.shape[0]}x{shown.shape[1]}'
             panels.append((title, self.style.blend(shown, label), f'{path}, {title}'))
-        figures = ''.join(
-            f'<figure>{picture(p, alt, _LONGEST_SIDE)}<figcaption>{escape(title)}</figcaption>'
-            '</figure>'
-            for title, p, alt in panels
-        )
-        return (
-            f'<div class="sample"><p><b>{escape(str(path))}</b></p>'
-            f'<div class="panels">{figures}</div></div>'
-        )
+        pictures = [picture(panel, alt, _LONGEST_SIDE, title=title) for title, panel, alt in panels]
+        return parts().sample(path, [], pictures)
 
     def summary(self) -> str:
         """Return figures on what was drawn."""
@@ -120,13 +111,13 @@ class _Browser:
         steps = getattr(self.dataset, 'pipeline', None)
         names = ', '.join(type(step).__name__ for step in getattr(steps, 'transforms', []))
         ignored = self.pixels[-1] / max(self.pixels.sum(), 1)
-        return cards(
+        return parts().cards(
             [
                 ('images', f'{len(self.dataset):,}'),
                 ('classes', f'{len(self.names)}'),
                 ('ignored pixels', f'{100 * ignored:.1f} %'),
             ]
-        ) + facts(
+        ) + parts().facts(
             [
                 ('pipeline', names),
                 ('drawn sizes', sizes),
@@ -139,13 +130,13 @@ class _Browser:
         total = max(int(self.pixels.sum()), 1)
         rows = [
             [
-                Cell(name, before=swatch(self.style.colours[i])),
+                Cell.of_class(name, self.style.colours[i]),
                 Cell.count(int(self.pixels[i])),
                 Cell.percent(float(self.pixels[i] / total)),
             ]
             for i, name in enumerate(self.names)
         ]
-        return table(['Class', 'Pixels', 'Share'], rows, 'classes')
+        return parts().table(['Class', 'Pixels', 'Share'], rows, 'classes')
 
     def _augmented(
         self, index: int, epoch: int, limits: tuple[float, float]

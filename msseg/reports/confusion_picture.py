@@ -17,7 +17,7 @@ from msseg.apis.visualize import write_figure
 from msseg.datasets import CustomDataset, check_labels
 from msseg.datasets.result_files import outputs_of
 from msseg.evaluation import confusion_matrix
-from msseg.reports.page.matrix import MOST_NUMBERS, row_shares
+from msseg.reports.page import MOST_NUMBERS, row_shares
 from msseg.utils.progress_bar import progress_bar
 
 _UNKNOWN = '0.93'  # grey

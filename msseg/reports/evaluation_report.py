@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 
 import mindspore as ms
@@ -20,23 +19,17 @@ from msseg.datasets.result_files import outputs_of
 from msseg.evaluation import Scores, compute_scores
 from msseg.evaluation.table import percent
 from msseg.inference.inferencer import Inferencer
-from msseg.reports.curves import read_log, run_places
+from msseg.reports.curves import Line, histogram, line_chart, read_log, run_places
 from msseg.reports.image_scores import ImageScores
 from msseg.reports.page import (
     Cell,
-    Line,
     Page,
-    cards,
-    facts,
-    legend,
-    line_chart,
+    largest_confusions,
     matrix_map,
+    parts,
     picture,
-    table,
+    row_shares,
 )
-from msseg.reports.page.bar_chart import histogram
-from msseg.reports.page.matrix import largest_confusions, row_shares
-from msseg.reports.page.parts import swatch
 from msseg.utils.logging import get_logger
 from msseg.utils.outputs import Outputs
 
@@ -149,8 +142,8 @@ class EvaluationReport:
              'after the test began'),
         ]  # fmt: skip
         coverage = scores.coverage()
-        warning = f'<p><b>The scores are {escape(coverage)}.</b></p>' if coverage else ''
-        return cards(figures) + warning + facts(about)
+        warning = parts().warning(f'The scores are {coverage}.') if coverage else ''
+        return parts().cards(figures) + warning + parts().facts(about)
 
     def _confusion(self) -> list[str]:
         matrix, classes = self.images.matrix, self.dataset.CLASSES
@@ -161,7 +154,8 @@ class EvaluationReport:
             for i, j in largest_confusions(matrix)
         ]  # fmt: skip
         head = ['Labelled', 'Predicted', 'Pixels', 'Of the labelled class']
-        return [matrix_map(matrix, classes), '<h3>Most pixels</h3>', table(head, rows, 'pairs')]
+        table = parts().table(head, rows, 'pairs')
+        return [matrix_map(matrix, classes), parts().heading('Most pixels'), table]
 
     def _curves(self) -> str:
         if self.log is None:
@@ -173,53 +167,46 @@ class EvaluationReport:
             return ''
         places, unit = run_places(train + val)
         losses = [entry.get('loss') for entry in train]
-        charts = [line_chart([Line('loss', places[: len(train)], losses)], unit, 'training loss')]
+        charts = [line_chart([Line('', places[: len(train)], losses)], unit, 'training loss')]
         for name in ('mIoU', 'loss'):
             if val and any(entry.get(name) is not None for entry in val):
                 values = [entry.get(name) for entry in val]
-                line = Line(f'validation {name}', places[len(train) :], values)
+                line = Line('', places[len(train) :], values)
                 charts.append(line_chart([line], unit, f'validation {name}'))
-        return f'<div class="charts">{"".join(charts)}</div>'
+        return parts().charts(charts)
 
     def _samples(self, inferencer: Inferencer) -> list[str]:
         ranking = self.images.ranking()
         loader = EvalLoader(self.dataset, 0)
-        parts = [
-            legend(self.dataset.CLASSES, self.style.colours, 'Classes:'),
+        shown = [
+            parts().legend(self.dataset.CLASSES, self.style.colours, 'Classes:'),
             _error_key(self.dataset.CLASSES),
         ]
         for title, indices in choose_shown(ranking):
-            parts.append(f'<h3>{title}</h3>')
-            parts += [self._sample(loader.load(index), inferencer) for index in indices]
-        return parts
+            shown.append(parts().heading(title))
+            shown += [self._sample(loader.load(index), inferencer) for index in indices]
+        return shown
 
     def _sample(self, sample: EvalSample, inferencer: Inferencer) -> str:
         prediction = inferencer.labels(sample.imgs, sample.metas)
         background = error_background(self.dataset.CLASSES)
         path = self.images.path(sample.index)
         image = load_shown(self.dataset, sample.index)
-        panels = [
-            ('image', image, False),
-            ('ground truth', self.style.blend(image, sample.gt), False),
-            ('prediction', self.style.blend(image, prediction), False),
-            (
-                'errors',
-                error_map(prediction, sample.gt, self.dataset.ignore_index, background),
-                True,
-            ),
+        errors = error_map(prediction, sample.gt, self.dataset.ignore_index, background)
+        panels = {
+            'image': image,
+            'ground truth': self.style.blend(image, sample.gt),
+            'prediction': self.style.blend(image, prediction),
+            'errors': errors,
+        }
+        pictures = [
+            picture(panel, f'{title} of {path}', _LONGEST_SIDE, panel is errors, title)
+            for title, panel in panels.items()
         ]
-        figures = ''.join(
-            f'<figure>{picture(p, f"{title} of {path}", _LONGEST_SIDE, lossless)}'
-            f'<figcaption>{title}</figcaption></figure>'
-            for title, p, lossless in panels
-        )
-        name = escape(self.images.name(sample.index))
         mean = percent(self.images.mean_iou()[sample.index])
         accuracy = percent(self.images.accuracy()[sample.index])
-        return (
-            f'<div class="sample"><p><b>{name}</b><span>mIoU {mean}</span>'
-            f'<span>accuracy {accuracy}</span></p><div class="panels">{figures}</div></div>'
-        )
+        name = self.images.name(sample.index)
+        return parts().sample(name, [f'mIoU {mean}', f'accuracy {accuracy}'], pictures)
 
     def _all_images(self) -> list[str]:
         means, accuracies, ious = (
@@ -234,14 +221,14 @@ class EvaluationReport:
                 Cell(self.images.name(index)),
                 Cell.percent(float(means[index])),
                 Cell.percent(float(accuracies[index])),
-                Cell(classes[worst], before=swatch(self.style.colours[worst])),
+                Cell.of_class(classes[worst], self.style.colours[worst]),
                 Cell.count(int(self.images.labelled[index].sum())),
             ])  # fmt: skip
         more = len(self.dataset) - len(listed)
-        said = f'<p class="note">{more} more are in {TABLE}.</p>' if more else ''
+        note = parts().note(f'{more} more are in {TABLE}.') if more else ''
         head = ['Image', 'mIoU', 'Accuracy', 'Worst class', 'Labelled pixels']
         chart = histogram(means[~np.isnan(means)], 'mIoU of an image', 'images')
-        return [chart, table(head, rows, 'images'), said]
+        return [parts().charts([chart]), parts().table(head, rows, 'images'), note]
 
 
 def find_log(folders: Sequence[Path]) -> Path | None:
@@ -311,14 +298,14 @@ def _error_key(classes: Sequence[str]) -> str:
         if len(classes) > 2:
             key['another class predicted'] = _CONFUSED
     key |= {'right': _RIGHT, 'ignored': _IGNORED}
-    return legend(list(key), list(key.values()), 'Errors:')
+    return parts().legend(list(key), list(key.values()), 'Errors:')
 
 
 def _class_table(scores: Scores, colours: Sequence[Sequence[int] | None]) -> str:
     total = max(int(scores.num_pixels.sum()), 1)
     rows = [
         [
-            Cell(name, before=swatch(colours[i])),
+            Cell.of_class(name, colours[i]),
             Cell.percent(float(scores.per_class['IoU'][i])),
             Cell.percent(float(scores.per_class['Acc'][i])),
             Cell.count(int(scores.num_pixels[i])),
@@ -326,4 +313,4 @@ def _class_table(scores: Scores, colours: Sequence[Sequence[int] | None]) -> str
         ]
         for i, name in enumerate(scores.classes)
     ]
-    return table(['Class', 'IoU', 'Acc', 'Pixels', 'Share of pixels'], rows, 'classes')
+    return parts().table(['Class', 'IoU', 'Acc', 'Pixels', 'Share of pixels'], rows, 'classes')
