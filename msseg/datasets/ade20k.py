@@ -1,10 +1,5 @@
 """ADE20K."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import Any
-
 from msseg.datasets.builder import DATASETS
 from msseg.datasets.custom import CustomDataset
 
@@ -15,16 +10,11 @@ class ADE20KDataset(CustomDataset):
 
     Predictions for its server are written as the label files are: class i as i + 1.
 
-    Args:
-        img_suffix: What image names end with.
-        seg_map_suffix: What label names end with.
-        reduce_zero_label: Files hold class i as i + 1, and 0 for pixels that do not count.
-        **kwargs: As `CustomDataset`.
-
     Source: "Scene Parsing through ADE20K" (Zhou et al., 2017); MMSegmentation 0.30
         ``ADE20KDataset``.
     """
 
+    reduce_zero_label = True
     CLASSES = (
         'wall', 'building', 'sky', 'floor', 'tree', 'ceiling', 'road', 'bed ', 'windowpane',
         'grass', 'cabinet', 'sidewalk', 'person', 'earth', 'door', 'table', 'mountain', 'plant',
@@ -72,17 +62,3 @@ class ADE20KDataset(CustomDataset):
         (173, 0, 255), (0, 245, 255), (71, 0, 255), (122, 0, 255), (0, 255, 184), (0, 92, 255),
         (184, 255, 0), (0, 133, 255), (255, 214, 0), (25, 194, 194), (102, 255, 0), (92, 0, 255),
     )  # fmt: skip
-
-    def __init__(
-        self,
-        img_suffix: str | Sequence[str] = '.jpg',
-        seg_map_suffix: str = '.png',
-        reduce_zero_label: bool = True,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            img_suffix=img_suffix,
-            seg_map_suffix=seg_map_suffix,
-            reduce_zero_label=reduce_zero_label,
-            **kwargs,
-        )

@@ -1,4 +1,4 @@
-"""The registries of data sets and transforms, and what builds from them."""
+"""The registries of data sets and transforms, and the functions that build from them."""
 
 from __future__ import annotations
 
@@ -33,18 +33,28 @@ def build_dataset(cfg: dict | Sequence[dict], default_args: dict | None = None) 
         TypeError, KeyError: As `build_from_cfg`.
 
     Source: MMSegmentation 0.30 ``mmseg.datasets.build_dataset``.
-    """
-    from msseg.datasets.dataset_wrappers import ConcatDataset, RepeatDataset
 
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> root = tempfile.mkdtemp()
+        >>> Image.new('RGB', (8, 6)).save(f'{root}/cells.jpg')
+        >>> images = dict(type='NucleiDataset', img_dir=root, pipeline=[])
+        >>> len(build_dataset(images)), len(build_dataset([images, images]))
+        (1, 2)
+    """
     if isinstance(cfg, (list, tuple)):
-        return ConcatDataset([build_dataset(part, default_args) for part in cfg])
-    if isinstance(cfg, dict) and _is_wrapper(cfg, RepeatDataset):
-        return _build_wrapper(cfg, 'dataset', build_dataset(cfg['dataset'], default_args))
-    if isinstance(cfg, dict) and _is_wrapper(cfg, ConcatDataset):
-        parts = [build_dataset(part, default_args) for part in cfg['datasets']]
-        return _build_wrapper(cfg, 'datasets', parts)
-    if isinstance(cfg, dict) and any(isinstance(cfg.get(k), (list, tuple)) for k in _PER_FOLDER):
-        return _concat_folders(cfg, default_args)
+        return _concat([build_dataset(part, default_args) for part in cfg])
+    if isinstance(cfg, dict):
+        name = getattr(cfg.get('type'), '__name__', cfg.get('type'))
+        if name == 'RepeatDataset':
+            return _build_wrapper(cfg, 'dataset', build_dataset(cfg['dataset'], default_args))
+        if name == 'ConcatDataset':
+            parts = [build_dataset(part, default_args) for part in cfg['datasets']]
+            return _build_wrapper(cfg, 'datasets', parts)
+        lists = {k: cfg[k] for k in _PER_FOLDER if isinstance(cfg.get(k), (list, tuple))}
+        if lists:
+            return _concat_folders(cfg, lists, default_args)
     return build_from_cfg(cfg, DATASETS, default_args)
 
 
@@ -69,11 +79,11 @@ def build_dataloader(
         shuffle: A new order each epoch (training only).
         rank: This process's number.
         world_size: Number of processes.
-        test_mode: True for a `EvalLoader`; by default the data set's own `test_mode`.
+        test_mode: True for an `EvalLoader`; by default the data set's `test_mode`.
         worker_timeout: See the loaders, whose default holds when it is None.
 
     Returns:
-        A `TrainLoader` or a `EvalLoader`.
+        A `TrainLoader` or an `EvalLoader`.
     """
     from msseg.datasets.eval_loader import EvalLoader
     from msseg.datasets.train_loader import TrainLoader
@@ -88,36 +98,33 @@ def build_dataloader(
     return TrainLoader(dataset, samples_per_gpu, seed=seed, shuffle=shuffle, **options)
 
 
-def _is_wrapper(cfg: dict, wrapper: type) -> bool:
-    return cfg.get('type') in (wrapper, wrapper.__name__)
-
-
 def _build_wrapper(cfg: dict, key: str, inner: Any) -> Any:
-    wrapped = copy.copy(cfg)
-    wrapped[key] = inner
-    return build_from_cfg(wrapped, DATASETS)
+    cfg = copy.copy(cfg)  # which knows its place in the config file, unlike a plain dict
+    cfg[key] = inner
+    return build_from_cfg(cfg, DATASETS)
 
 
-def _concat_folders(cfg: dict, default_args: dict | None) -> Any:
-    from msseg.datasets.dataset_wrappers import ConcatDataset
+def _concat(datasets: Sequence[Any], separate_eval: bool = True) -> Any:
+    cfg = dict(type='ConcatDataset', datasets=datasets, separate_eval=separate_eval)
+    return build_from_cfg(cfg, DATASETS)
 
-    lists = {k: cfg[k] for k in _PER_FOLDER if isinstance(cfg.get(k), (list, tuple))}
+
+def _concat_folders(cfg: dict, lists: dict[str, Sequence], default_args: dict | None) -> Any:
     lengths = {k: len(v) for k, v in lists.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(
             f'{cfg.get("type")}: img_dir, ann_dir and split given as lists must be equally long, '
             f'but got lengths {lengths}'
         )
-    if 'ann_dir' in lists and len(lists) == 1 and len(lists['ann_dir']) > 1:
+    if [*lists] == ['ann_dir'] and len(lists['ann_dir']) > 1:
         raise ValueError(
             f'{cfg.get("type")}: ann_dir={list(lists["ann_dir"])!r} is a list, but img_dir is the '
             f'one folder {cfg.get("img_dir")!r}; give one img_dir for each ann_dir'
         )
     parts = []
-    for i in range(next(iter(lengths.values()))):
+    for values in zip(*lists.values(), strict=True):
         part = copy.copy(cfg)
         part.pop('separate_eval', None)
-        for key, values in lists.items():
-            part[key] = values[i]
+        part.update(zip(lists, values, strict=True))
         parts.append(build_dataset(part, default_args))
-    return ConcatDataset(parts, separate_eval=cfg.get('separate_eval', True))
+    return _concat(parts, cfg.get('separate_eval', True))

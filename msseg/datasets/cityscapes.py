@@ -11,15 +11,16 @@ from msseg.datasets.builder import DATASETS
 from msseg.datasets.custom import CustomDataset
 
 _NUM_LABEL_IDS = 34
-_IGNORED = 255
-
 # The labelIds of the 19 classes, in the order of their trainIds.
 LABEL_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)
-# From every value of a labelIds file to a trainId.
-LABEL_ID_MAP = {
-    **dict.fromkeys(range(256), _IGNORED),
-    **{label_id: train_id for train_id, label_id in enumerate(LABEL_IDS)},
-}
+
+
+def _label_id_map(ignored: int) -> dict[int, int]:
+    """Return what each value of a labelIds file stands for: a trainId, or `ignored`."""
+    return {i: LABEL_IDS.index(i) if i in LABEL_IDS else ignored for i in range(256)}
+
+
+LABEL_ID_MAP = _label_id_map(255)
 
 
 @DATASETS.register_module()
@@ -32,14 +33,11 @@ class CityscapesDataset(CustomDataset):
     mapped to trainIds on the way, also in folders with
     ``seg_map_suffix='_gtFine_labelIds.png'``.
 
-    Args:
-        img_suffix: What image names end with.
-        seg_map_suffix: What label names end with.
-        **kwargs: As `CustomDataset`.
-
     Source: MMSegmentation 0.30 ``CityscapesDataset``; the labels table of Cityscapes.
     """
 
+    img_suffix = '_leftImg8bit.png'
+    seg_map_suffix = '_gtFine_labelTrainIds.png'
     CLASSES = (
         'road', 'sidewalk', 'building', 'wall', 'fence', 'pole', 'traffic light', 'traffic sign',
         'vegetation', 'terrain', 'sky', 'person', 'rider', 'car', 'truck', 'bus', 'train',
@@ -52,13 +50,8 @@ class CityscapesDataset(CustomDataset):
         (0, 80, 100), (0, 0, 230), (119, 11, 32),
     )  # fmt: skip
 
-    def __init__(
-        self,
-        img_suffix: str | Sequence[str] = '_leftImg8bit.png',
-        seg_map_suffix: str = '_gtFine_labelTrainIds.png',
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, **kwargs)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         if self.label_map is None and self._has_label_ids():
             self.label_map = _label_id_map(self.ignore_index)
 
@@ -106,7 +99,3 @@ class CityscapesDataset(CustomDataset):
             if used != self.ignore_index:
                 table[used] = label_id
         return table
-
-
-def _label_id_map(ignore_index: int) -> dict[int, int]:
-    return {k: ignore_index if v == _IGNORED else v for k, v in LABEL_ID_MAP.items()}

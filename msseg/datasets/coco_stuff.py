@@ -1,10 +1,5 @@
 """COCO-Stuff."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import Any
-
 from msseg.datasets.builder import DATASETS
 from msseg.datasets.custom import CustomDataset
 
@@ -16,15 +11,11 @@ class COCOStuffDataset(CustomDataset):
     Labels hold class indices, in COCO-Stuff 10k with ``reduce_zero_label=True``; MMSegmentation's
     converters of both make them.
 
-    Args:
-        img_suffix: What image names end with.
-        seg_map_suffix: What label names end with.
-        **kwargs: As `CustomDataset`.
-
     Source: "COCO-Stuff: Thing and Stuff Classes in Context" (Caesar et al., 2018); MMSegmentation
         0.30 ``COCOStuffDataset``.
     """
 
+    seg_map_suffix = '_labelTrainIds.png'
     CLASSES = (
         'person', 'bicycle', 'car', 'motorcycle', 'airplane', 'bus', 'train', 'truck', 'boat',
         'traffic light', 'fire hydrant', 'stop sign', 'parking meter', 'bench', 'bird', 'cat',
@@ -80,15 +71,3 @@ class COCOStuffDataset(CustomDataset):
         (0, 64, 160), (192, 160, 192), (192, 192, 0), (128, 64, 96), (192, 32, 64), (192, 64, 128),
         (64, 192, 96), (64, 160, 64), (64, 64, 0),
     )  # fmt: skip
-
-    def __init__(
-        self,
-        img_suffix: str | Sequence[str] = '.jpg',
-        seg_map_suffix: str = '_labelTrainIds.png',
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            img_suffix=img_suffix,
-            seg_map_suffix=seg_map_suffix,
-            **kwargs,
-        )

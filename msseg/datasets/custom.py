@@ -1,4 +1,4 @@
-"""The data set that all others are made from."""
+"""The base class of the data sets."""
 
 from __future__ import annotations
 
@@ -38,27 +38,32 @@ Byte = Annotated[int, Range(0, 255)]
 class CustomDataset:
     """Images and labels in folders: ``img_dir/NAME{img_suffix}``, ``ann_dir/NAME{seg_map_suffix}``.
 
+    A subclass sets `CLASSES`, `PALETTE` and its own defaults of `img_suffix`, `seg_map_suffix` and
+    `reduce_zero_label` as class attributes.
+
     Args:
         pipeline: Configs of the transforms.
-        img_dir: Folder of the images, searched to any depth. May be left out with a ``.lst``.
-        img_suffix: What image names end with; one or several.
+        img_dir: Folder of the images, searched to any depth. Optional with a ``.lst`` file.
+        img_suffix: What image names end with; one or several. None: that of the class, ``.jpg``.
         ann_dir: Folder of the labels; None for images without labels.
-        seg_map_suffix: What stands in place of `img_suffix` in label names.
+        seg_map_suffix: What stands in place of `img_suffix` in label names. None: that of the
+            class, ``.png``.
         split: Text file with one NAME a line; or a ``.lst`` file with an image and a label a
             line, relative to `data_root`. All images of `img_dir` by default.
         data_root: What relative `img_dir`, `ann_dir` and `split` start from.
         test_mode: Samples go through the pipeline without their labels.
         ignore_index: Label value of pixels that do not count; no class.
-        reduce_zero_label: Files hold class i as i + 1, and 0 for pixels that do not count.
-        classes: Names of the classes to use, or a text file with one a line; of a data set with
-            classes of its own, a part of them: the others' pixels do not count.
+        reduce_zero_label: Files hold class i as i + 1, and 0 for pixels that do not count. None:
+            that of the class, False.
+        classes: Names of the classes to use, or a text file with one a line. Of a data set that
+            defines its classes, a part of them: the others' pixels do not count.
         palette: RGB colour of each class.
         label_map: What the values of label files (or ranges of them such as ``'1-'``, or their
             (r, g, b) colours) mean: class indices or `ignore_index`. Values that it lacks stay;
             colours that it lacks are an error.
-        num_samples: Use only the first so many images; None or 0 for all.
-        val_fraction: Of images without a split of their own, the share that is for validation,
-            chosen by their names and `split_seed`; the same in the train and the val config.
+        num_samples: Use only the first `num_samples` images; None or 0 for all.
+        val_fraction: Share of the images for validation, where there is no split: chosen by their
+            names and `split_seed`; the same in the train and the val config.
         split_seed: Another one chooses other images.
         part: Which of the two this is, ``'train'`` or ``'val'``.
         gt_seg_map_loader_cfg: Arguments of the LoadAnnotations that evaluation uses.
@@ -72,24 +77,40 @@ class CustomDataset:
     Source: MMSegmentation 0.30 ``CustomDataset``, plus `label_map`, `num_samples`,
         `val_fraction`, several suffixes, ``.lst`` files, and labels that are checked where they
         are read.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> root = tempfile.mkdtemp()
+        >>> Image.new('RGB', (8, 6)).save(f'{root}/street.jpg')
+        >>> Image.new('L', (8, 6), 1).save(f'{root}/street.png')
+        >>> pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]
+        >>> dataset = CustomDataset(pipeline, root, ann_dir=root, classes=['road', 'sky'])
+        >>> dataset[0]['img'].shape, dataset.get_gt_seg_map(0).max(), dataset.img_infos
+        ((6, 8, 3), 1, [{'filename': 'street.jpg', 'ann': {'seg_map': 'street.png'}}])
     """
 
     CLASSES: Sequence[str] | None = None
     PALETTE: Sequence[Sequence[int]] | None = None
+    img_suffix: str | Sequence[str] = '.jpg'
+    seg_map_suffix: str = '.png'
+    reduce_zero_label: bool = False
+    needs_split: bool = False  # its folder of images holds others than those with labels
+    writes_label_values: bool = True  # format_results; otherwise class indices
 
     @checked
     def __init__(
         self,
         pipeline: Sequence[Mapping | Callable],
         img_dir: File | None = None,
-        img_suffix: str | NonEmpty[str] = '.jpg',
+        img_suffix: str | NonEmpty[str] | None = None,
         ann_dir: File | None = None,
-        seg_map_suffix: str = '.png',
+        seg_map_suffix: str | None = None,
         split: File | None = None,
         data_root: File | None = None,
         test_mode: bool = False,
         ignore_index: Int32 = 255,
-        reduce_zero_label: bool = False,
+        reduce_zero_label: bool | None = None,
         classes: File | Sequence[str] | None = None,
         palette: Sequence[tuple[Byte, Byte, Byte]] | None = None,
         label_map: Mapping | None = None,
@@ -101,40 +122,30 @@ class CustomDataset:
         file_client_args: Mapping | None = None,
     ) -> None:
         who = type(self).__name__
+        if self.needs_split and split is None:
+            raise ValueError(
+                f"{who}: split is None; give the text file that names this split's images, such as "
+                "'ImageSets/Segmentation/train.txt'"
+            )
         self.file_client_args = dict(file_client_args or {'backend': 'disk'})
         self.file_client = open_disk(who, file_client_args)
         self.pipeline = Compose(pipeline)
-        self.img_suffix = img_suffix
-        self.seg_map_suffix = seg_map_suffix
+        if img_suffix is not None:
+            self.img_suffix = img_suffix
+        if seg_map_suffix is not None:
+            self.seg_map_suffix = seg_map_suffix
+        if reduce_zero_label is not None:
+            self.reduce_zero_label = reduce_zero_label
         self.test_mode = test_mode
         self.ignore_index = ignore_index
-        self.reduce_zero_label = reduce_zero_label
         self.data_root = data_root
         self.img_dir, self.ann_dir = self._join(img_dir), self._join(ann_dir)
         self.split = self._join(split)
         self.label_map = parse_label_map(label_map, who)
-        # else PALETTE has arbitrary colours, which mean nothing
-        self.palette_is_known = palette is not None or self.PALETTE is not None
-        choice = choose_classes(self.CLASSES, self.PALETTE, classes, palette, who)
-        own_classes = self.CLASSES or choice.names  # what label_map leads to
-        if self.label_map is not None and own_classes is not None:
-            check_label_targets(
-                self.label_map, len(own_classes), ignore_index, reduce_zero_label, who
-            )
-        self.CLASSES, self.PALETTE = choice.names, choice.palette
-        if self.CLASSES is not None and 0 <= ignore_index < len(self.CLASSES):
-            raise ValueError(
-                f'{who}: ignore_index is {ignore_index}, one of the {len(self.CLASSES)} classes, '
-                'which would count nowhere; give another value, such as -1, to data sets, heads '
-                'and seg_pad_val'
-            )
-        self.custom_classes = classes is not None
-        self.class_map = self._with_ignored(choice.class_map)
+        self._choose_classes(classes, palette)
         self.gt_seg_map_loader = call_with_cfg(LoadAnnotations, gt_seg_map_loader_cfg or {})
-        if test_mode and self.CLASSES is None:
-            raise ValueError(f'{who}: the classes are unknown; give classes=[…], their names')
         img_infos = self.load_annotations(
-            self.img_dir, img_suffix, self.ann_dir, seg_map_suffix, self.split
+            self.img_dir, self.img_suffix, self.ann_dir, self.seg_map_suffix, self.split
         )
         if val_fraction is not None or part is not None or split_seed != 0:
             img_infos = file_lists.take_part(img_infos, part, val_fraction, split_seed, who)
@@ -147,14 +158,32 @@ class CustomDataset:
         self._planned: tuple[str, list[Path]] | None = None
 
     def _join(self, path: str | None) -> str | None:
-        if path is None or self.data_root is None:
-            return path
-        return osp.join(self.data_root, path)
+        return path if path is None or self.data_root is None else osp.join(self.data_root, path)
 
-    def _with_ignored(self, class_map: dict[int, int] | None) -> dict[int, int] | None:
-        if class_map is None:
-            return None
-        return {old: self.ignore_index if new < 0 else new for old, new in class_map.items()}
+    def _choose_classes(self, classes: Any, palette: Any) -> None:
+        """Set CLASSES, PALETTE and what becomes of the labels' values."""
+        who, ignore_index = type(self).__name__, self.ignore_index
+        # else PALETTE has arbitrary colours, which mean nothing
+        self.palette_is_known = palette is not None or self.PALETTE is not None
+        choice = choose_classes(self.CLASSES, self.PALETTE, classes, palette, who)
+        own_classes = self.CLASSES or choice.names  # what label_map leads to
+        if self.label_map is not None and own_classes is not None:
+            check_label_targets(
+                self.label_map, len(own_classes), ignore_index, self.reduce_zero_label, who
+            )
+        self.CLASSES, self.PALETTE = choice.names, choice.palette
+        if self.CLASSES is not None and 0 <= ignore_index < len(self.CLASSES):
+            raise ValueError(
+                f'{who}: ignore_index is {ignore_index}, one of the {len(self.CLASSES)} classes, '
+                'which would count nowhere; give another value, such as -1, to data sets, heads '
+                'and seg_pad_val'
+            )
+        if self.test_mode and self.CLASSES is None:
+            raise ValueError(f'{who}: the classes are unknown; give classes=[…], their names')
+        self.custom_classes = classes is not None
+        self.class_map = choice.class_map and {
+            old: ignore_index if new < 0 else new for old, new in choice.class_map.items()
+        }
 
     def _first(self, img_infos: list[dict], num_samples: int | None) -> list[dict]:
         return img_infos[: num_samples or None]
@@ -170,14 +199,7 @@ class CustomDataset:
         seg_map_suffix: str,
         split: str | None,
     ) -> list[dict]:
-        """List the images and the names of their labels; a data set of your own may override it.
-
-        Args:
-            img_dir: Folder of the images.
-            img_suffix: What image names end with.
-            ann_dir: Folder of the labels, None for none.
-            seg_map_suffix: What label names end with.
-            split: File with names, None for the whole folder.
+        """List the images and the names of their labels; subclasses may override it.
 
         Returns:
             For each image ``dict(filename=…, ann=dict(seg_map=…))``, relative to the folders.
@@ -190,14 +212,12 @@ class CustomDataset:
                 f'{who}: img_dir is missing; give the folder of the images, or split=….lst with '
                 'an image and a label a line'
             )
-        if ann_dir is None:
-            seg_map_suffix = None
-        else:
-            if not self.test_mode:
-                file_lists.check_folder(ann_dir, 'ann_dir', who)
+        if ann_dir is not None and not self.test_mode:
+            file_lists.check_folder(ann_dir, 'ann_dir', who)
+        label_suffix = None if ann_dir is None else seg_map_suffix
         if split is not None:
-            return file_lists.list_split(split, img_dir, img_suffix, seg_map_suffix, who)
-        return file_lists.list_folder(img_dir, img_suffix, seg_map_suffix, who)
+            return file_lists.list_split(split, img_dir, img_suffix, label_suffix, who)
+        return file_lists.list_folder(img_dir, img_suffix, label_suffix, who)
 
     def _load_pairs(self, split: str, who: str) -> list[dict]:
         # names in the file start from data_root, unless folders are given
@@ -219,11 +239,7 @@ class CustomDataset:
         return osp.join(self.img_dir or '', name)
 
     def get_ann_info(self, index: int) -> dict:
-        """Return what is known of a sample's label: ``dict(seg_map=…)``.
-
-        Raises:
-            ValueError: The data set has no labels.
-        """
+        """Return a sample's ``dict(seg_map=…)``, the name of its label; ValueError without one."""
         ann = self.img_infos[index].get('ann')
         if ann is None:
             raise ValueError(
@@ -248,23 +264,21 @@ class CustomDataset:
     def __getitem__(self, index: int) -> Any:
         return self.prepare_test_img(index) if self.test_mode else self.prepare_train_img(index)
 
+    def _start(self, index: int, **more: Any) -> dict:
+        results = dict(img_info=self.img_infos[index], **more)
+        self.pre_pipeline(results)
+        return results
+
     def prepare_train_img(self, index: int) -> Any:
         """Send an image and its label through the pipeline."""
-        results = dict(img_info=self.img_infos[index], ann_info=self.get_ann_info(index))
-        self.pre_pipeline(results)
-        return self.pipeline(results)
+        return self.pipeline(self._start(index, ann_info=self.get_ann_info(index)))
 
     def prepare_test_img(self, index: int) -> Any:
         """Send an image through the pipeline."""
-        results = dict(img_info=self.img_infos[index])
-        self.pre_pipeline(results)
-        return self.pipeline(results)
+        return self.pipeline(self._start(index))
 
     def get_gt_seg_map(self, index: int) -> np.ndarray:
         """Read a sample's label as evaluation needs it.
-
-        Args:
-            index: The sample.
 
         Returns:
             (h, w) at the file's size, class indices in use and ignore_index; uint8 where those
@@ -273,8 +287,7 @@ class CustomDataset:
         Raises:
             FileNotFoundError, ValueError: As `LoadAnnotations`.
         """
-        results = dict(img_info=self.img_infos[index], ann_info=self.get_ann_info(index))
-        self.pre_pipeline(results)
+        results = self._start(index, ann_info=self.get_ann_info(index))
         return self.gt_seg_map_loader(results)['gt_semantic_seg']
 
     def get_gt_seg_map_by_idx(self, index: int) -> np.ndarray:
@@ -301,8 +314,8 @@ class CustomDataset:
         Returns:
             The files' paths.
         """
-        offset = int(self.reduce_zero_label)
-        results = [np.asarray(result).astype(np.int32) + offset for result in results]
+        if self.reduce_zero_label and self.writes_label_values:
+            results = [np.asarray(result).astype(np.int32) + 1 for result in results]
         return self._write_results(results, imgfile_prefix, indices)
 
     def result_paths(self, folder: str | Path) -> list[Path]:
@@ -317,11 +330,8 @@ class CustomDataset:
         if self._planned is None or self._planned[0] != str(folder):
             names = sample_names(self)
             short = [osp.basename(name) for name in names]
-            names = short if are_unique(short) else names
-            files = outputs_of(self).files(
-                folder, [f'{name}.png' for name in names], 'format_results'
-            )
-            self._planned = str(folder), files
+            names = [f'{name}.png' for name in (short if are_unique(short) else names)]
+            self._planned = str(folder), outputs_of(self).files(folder, names, 'format_results')
         return self._planned[1]
 
     def _write_results(
@@ -333,9 +343,8 @@ class CustomDataset:
     ) -> list[str]:
         """Write label maps, in the values of label files."""
         paths = self.result_paths(folder)
-        indices = range(len(self)) if indices is None else indices
         most = 0 if self.CLASSES is None else len(self.CLASSES) - 1 + int(self.reduce_zero_label)
-        files = [paths[index] for index in indices]
+        files = paths if indices is None else [paths[index] for index in indices]
         for path, result in zip(files, results, strict=True):
             write_label_file(path, result, palette, most)
         return [str(path) for path in files]

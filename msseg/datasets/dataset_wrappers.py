@@ -16,8 +16,44 @@ from msseg.datasets.sample_rng import get_filename
 from msseg.utils.arguments import PositiveInt, checked
 
 
+class _Wrapper:
+    """What samples of inner data sets are asked for; `_locate` finds data set and index."""
+
+    def __init__(self, first: Any) -> None:
+        self.CLASSES = first.CLASSES
+        self.PALETTE = getattr(first, 'PALETTE', None)
+        self.ignore_index = getattr(first, 'ignore_index', 255)
+        self.test_mode = getattr(first, 'test_mode', False)
+
+    def _locate(self, index: int) -> tuple[Any, int]:
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def __getitem__(self, index: int) -> Any:
+        dataset, inner = self._locate(index)
+        return dataset[inner]
+
+    def get_filename(self, index: int) -> str:
+        """Return the path of a sample's image."""
+        return get_filename(*self._locate(index))
+
+    def get_gt_seg_map(self, index: int) -> np.ndarray:
+        """Read a sample's label; see `CustomDataset.get_gt_seg_map`."""
+        dataset, inner = self._locate(index)
+        return dataset.get_gt_seg_map(inner)
+
+    def _position(self, index: int) -> int:
+        """Return an index from 0, of one that may count from the end."""
+        if not -len(self) <= index < len(self):
+            name = type(self).__name__
+            raise IndexError(f'{name}: index {index} is outside its {len(self)} samples')
+        return index % len(self)
+
+
 @DATASETS.register_module()
-class ConcatDataset:
+class ConcatDataset(_Wrapper):
     """Several data sets one after the other.
 
     Args:
@@ -34,10 +70,10 @@ class ConcatDataset:
     def __init__(self, datasets: Sequence[Any], separate_eval: bool = True) -> None:
         if not datasets:
             raise ValueError('ConcatDataset: there is no data set to join')
-        first = datasets[0]
+        super().__init__(datasets[0])
         for other in datasets[1:]:
             for name in ('CLASSES', 'ignore_index'):
-                ours, theirs = getattr(first, name, None), getattr(other, name, None)
+                ours, theirs = (getattr(each, name, None) for each in (datasets[0], other))
                 if not _same(ours, theirs):
                     raise ValueError(
                         f'ConcatDataset: {name} of the data sets differ: {ours!r} and {theirs!r}; '
@@ -46,44 +82,24 @@ class ConcatDataset:
         self.datasets = list(datasets)
         self.separate_eval = separate_eval
         self.cumulative_sizes = list(accumulate(len(dataset) for dataset in datasets))
-        self.CLASSES = first.CLASSES
-        self.PALETTE = getattr(first, 'PALETTE', None)
-        self.ignore_index = getattr(first, 'ignore_index', 255)
-        self.test_mode = getattr(first, 'test_mode', False)
 
     @property
     def img_infos(self) -> list[dict]:
-        """What is known of the images, of all data sets."""
+        """The image infos of all data sets."""
         return [info for dataset in self.datasets for info in dataset.img_infos]
 
     def __len__(self) -> int:
         return self.cumulative_sizes[-1]
 
-    def __getitem__(self, index: int) -> Any:
-        part, inner = self.get_dataset_idx_and_sample_idx(index)
-        return self.datasets[part][inner]
-
     def get_dataset_idx_and_sample_idx(self, index: int) -> tuple[int, int]:
-        """Return which data set a sample is of, and its index there.
-
-        Raises:
-            IndexError: There is no such sample.
-        """
-        position = index + len(self) if index < 0 else index
-        if not 0 <= position < len(self):
-            raise IndexError(f'ConcatDataset: index {index} is outside its {len(self)} samples')
+        """Return the number of a sample's data set, and its index there."""
+        position = self._position(index)
         part = bisect_right(self.cumulative_sizes, position)
         return part, position - (self.cumulative_sizes[part - 1] if part else 0)
 
-    def get_filename(self, index: int) -> str:
-        """Return the path of a sample's image."""
+    def _locate(self, index: int) -> tuple[Any, int]:
         part, inner = self.get_dataset_idx_and_sample_idx(index)
-        return get_filename(self.datasets[part], inner)
-
-    def get_gt_seg_map(self, index: int) -> np.ndarray:
-        """Read a sample's label; see `CustomDataset.get_gt_seg_map`."""
-        part, inner = self.get_dataset_idx_and_sample_idx(index)
-        return self.datasets[part].get_gt_seg_map(inner)
+        return self.datasets[part], inner
 
     def check_labels(self) -> None:
         """Raise FileNotFoundError unless every image has its label file."""
@@ -114,10 +130,10 @@ class ConcatDataset:
 
 
 @DATASETS.register_module()
-class RepeatDataset:
+class RepeatDataset(_Wrapper):
     """A data set several times over, so that an epoch is longer.
 
-    Each time a sample comes, it is augmented anew.
+    Each time a sample comes, it is augmented differently.
 
     Args:
         dataset: A data set (or, in a config, its config).
@@ -128,31 +144,20 @@ class RepeatDataset:
 
     @checked
     def __init__(self, dataset: Any, times: PositiveInt) -> None:
+        super().__init__(dataset)
         self.dataset = dataset
         self.times = times
-        self.CLASSES = dataset.CLASSES
-        self.PALETTE = getattr(dataset, 'PALETTE', None)
-        self.ignore_index = getattr(dataset, 'ignore_index', 255)
-        self.test_mode = getattr(dataset, 'test_mode', False)
 
     @property
     def img_infos(self) -> list[dict]:
-        """What is known of the images, repeated."""
+        """The image infos, repeated."""
         return list(self.dataset.img_infos) * self.times
 
     def __len__(self) -> int:
         return self.times * len(self.dataset)
 
-    def __getitem__(self, index: int) -> Any:
-        return self.dataset[self._inner(index)]
-
-    def get_filename(self, index: int) -> str:
-        """Return the path of a sample's image."""
-        return get_filename(self.dataset, self._inner(index))
-
-    def get_gt_seg_map(self, index: int) -> np.ndarray:
-        """Read a sample's label; see `CustomDataset.get_gt_seg_map`."""
-        return self.dataset.get_gt_seg_map(self._inner(index))
+    def _locate(self, index: int) -> tuple[Any, int]:
+        return self.dataset, self._position(index) % len(self.dataset)
 
     def check_labels(self) -> None:
         """Raise FileNotFoundError unless every image has its label file."""
@@ -167,13 +172,8 @@ class RepeatDataset:
     ) -> list[str]:
         """Write predictions; repetitions of a sample are written to the same file."""
         indices = range(len(self)) if indices is None else indices
-        inner = [self._inner(index) for index in indices]
+        inner = [self._locate(index)[1] for index in indices]
         return self.dataset.format_results(results, imgfile_prefix, inner, **kwargs)
-
-    def _inner(self, index: int) -> int:
-        if not -len(self) <= index < len(self):
-            raise IndexError(f'RepeatDataset: index {index} is outside its {len(self)} samples')
-        return index % len(self.dataset)
 
 
 def _same(ours: Any, theirs: Any) -> bool:

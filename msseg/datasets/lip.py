@@ -1,10 +1,5 @@
 """LIP."""
 
-from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import Any
-
 from msseg.datasets.builder import DATASETS
 from msseg.datasets.custom import CustomDataset
 
@@ -15,11 +10,6 @@ class LIPDataset(CustomDataset):
 
     Left and right limbs are classes of their own: a mirrored image has them exchanged, see
     ``swap_seg_labels`` of `RandomFlip` and of ``test_cfg``.
-
-    Args:
-        img_suffix: What image names end with.
-        seg_map_suffix: What label names end with.
-        **kwargs: As `CustomDataset`.
 
     Source: "Look into Person" (Gong et al., 2017); MMSegmentation 1.x ``LIPDataset``.
     """
@@ -35,15 +25,3 @@ class LIPDataset(CustomDataset):
         (0, 0, 255), (51, 170, 221), (0, 255, 255), (85, 255, 170), (170, 255, 85), (255, 255, 0),
         (255, 170, 0),
     )  # fmt: skip
-
-    def __init__(
-        self,
-        img_suffix: str | Sequence[str] = '.jpg',
-        seg_map_suffix: str = '.png',
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            img_suffix=img_suffix,
-            seg_map_suffix=seg_map_suffix,
-            **kwargs,
-        )

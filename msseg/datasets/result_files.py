@@ -1,10 +1,9 @@
-"""What the results for a data set's samples are called, what they must not replace, label files."""
+"""Names of results for a data set's samples, and label files that hold predictions."""
 
 from __future__ import annotations
 
 import io
 import os.path as osp
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,33 +17,28 @@ from msseg.utils.outputs import Outputs, mark_png, unique_names
 
 
 def sample_names(dataset: Any) -> list[str]:
-    """Return for each sample what its results are called: a path without suffix, like no other's.
+    """Return a unique name for each sample's results: a path without suffix.
 
-    Args:
-        dataset: A data set, or several joined: names start from the images' folder, of several
-            from what these folders have in common. See `unique_names`.
+    Names start from the images' folder; of several joined data sets, from what their folders have
+    in common. See `unique_names`.
     """
-    return unique_names(
-        [get_filename(dataset, index) for index in range(len(dataset))], _image_folders(dataset)
-    )
+    folders = [getattr(leaf, 'img_dir', None) for leaf in _leaves(dataset)]
+    files = [get_filename(dataset, index) for index in range(len(dataset))]
+    return unique_names(files, [folder for folder in folders if folder is not None])
 
 
 def input_files(dataset: Any) -> list[str]:
     """Return the image and label files of all samples, the label after its image.
 
-    Args:
-        dataset: A data set; of one that does not list its files there are none.
+    A data set that does not list its files gives none.
     """
-    if hasattr(dataset, 'datasets'):
-        return [path for part in dataset.datasets for path in input_files(part)]
-    if hasattr(dataset, 'dataset'):
-        return input_files(dataset.dataset) * dataset.times
-    images, labels = (getattr(dataset, name, None) or '' for name in ('img_dir', 'ann_dir'))
     files = []
-    for info in getattr(dataset, 'img_infos', None) or []:
-        label = info.get('ann', {}).get('seg_map')
-        files += [osp.join(images, info['filename'])] if 'filename' in info else []
-        files += [osp.join(labels, label)] if label else []
+    for leaf in _leaves(dataset):
+        images, labels = (getattr(leaf, name, None) or '' for name in ('img_dir', 'ann_dir'))
+        for info in getattr(leaf, 'img_infos', None) or []:
+            label = info.get('ann', {}).get('seg_map')
+            files += [osp.join(images, info['filename'])] if 'filename' in info else []
+            files += [osp.join(labels, label)] if label else []
     return files
 
 
@@ -82,22 +76,20 @@ def write_label_file(
         temporary.write_bytes(mark_png(content.getvalue()))
 
 
+def _leaves(dataset: Any) -> list[Any]:
+    """Return the data sets inside wrappers; one that is repeated comes as often."""
+    if hasattr(dataset, 'datasets'):
+        return [leaf for part in dataset.datasets for leaf in _leaves(part)]
+    if hasattr(dataset, 'dataset'):
+        return _leaves(dataset.dataset) * dataset.times
+    return [dataset]
+
+
 def _searched_folders(dataset: Any) -> list[tuple[str, tuple[str, ...]]]:
     """Return the folders all of whose images a data set takes, and what their names end with."""
-    if hasattr(dataset, 'datasets'):
-        return [found for part in dataset.datasets for found in _searched_folders(part)]
-    if hasattr(dataset, 'dataset'):
-        return _searched_folders(dataset.dataset)
-    folder, suffixes = (getattr(dataset, name, None) for name in ('img_dir', 'img_suffix'))
-    if not folder or not suffixes or getattr(dataset, 'split', None) is not None:
-        return []
-    return [(folder, as_suffixes(suffixes))]
-
-
-def _image_folders(dataset: Any) -> Sequence[str]:
-    if hasattr(dataset, 'datasets'):
-        return [folder for part in dataset.datasets for folder in _image_folders(part)]
-    if hasattr(dataset, 'dataset'):
-        return _image_folders(dataset.dataset)
-    folder = getattr(dataset, 'img_dir', None)
-    return [] if folder is None else [folder]
+    found = []
+    for leaf in _leaves(dataset):
+        folder, suffixes = (getattr(leaf, name, None) for name in ('img_dir', 'img_suffix'))
+        if folder and suffixes and getattr(leaf, 'split', None) is None:
+            found.append((folder, as_suffixes(suffixes)))
+    return found
