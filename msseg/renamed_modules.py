@@ -22,6 +22,8 @@ _RENAMED = {
     'apis.memory_estimate': 'models.analysis.memory_estimate',
     'apis.validation_loss': 'inference.validation_loss',
     'apis.check_dataset': 'checks.data',
+    'datasets.pipelines.random_source': 'datasets.pipelines.transform',
+    'datasets.pipelines.label_check': 'datasets.pipelines.label_file',
     'datasets.file_scan': 'checks.data.file_scan',
     'apis.check_config': 'checks.config',
     'apis.image_scores': 'reports.image_scores',

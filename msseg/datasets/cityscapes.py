@@ -50,8 +50,8 @@ class CityscapesDataset(CustomDataset):
         (0, 80, 100), (0, 0, 230), (119, 11, 32),
     )  # fmt: skip
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         if self.label_map is None and self._has_label_ids():
             self.label_map = _label_id_map(self.ignore_index)
 

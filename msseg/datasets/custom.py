@@ -14,8 +14,7 @@ from msseg.datasets.builder import DATASETS
 from msseg.datasets.classes import choose_classes
 from msseg.datasets.file_client import open_disk
 from msseg.datasets.pipelines import Compose, LoadAnnotations
-from msseg.datasets.pipelines.label_check import check_label_targets
-from msseg.datasets.pipelines.label_file import parse_label_map
+from msseg.datasets.pipelines.label_map import check_label_targets, parse_label_map
 from msseg.datasets.result_files import outputs_of, sample_names, write_label_file
 from msseg.datasets.sample_rng import current_rng
 from msseg.registry import call_with_cfg

@@ -24,6 +24,7 @@ from msseg.datasets.pipelines.resize import Resize
 from msseg.datasets.pipelines.resize_to_multiple import ResizeToMultiple
 from msseg.datasets.pipelines.rgb2gray import RGB2Gray
 from msseg.datasets.pipelines.seg_rescale import SegRescale
+from msseg.datasets.pipelines.transform import get_rng
 
 __all__ = [
     'CLAHE',
@@ -49,4 +50,5 @@ __all__ = [
     'SegRescale',
     'ToTensor',
     'Transpose',
+    'get_rng',
 ]

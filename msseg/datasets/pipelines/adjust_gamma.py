@@ -7,11 +7,12 @@ import numpy as np
 
 from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines.image_ops import check_byte_scale
+from msseg.datasets.pipelines.transform import Transform
 from msseg.utils.arguments import Positive, checked
 
 
 @PIPELINES.register_module()
-class AdjustGamma:
+class AdjustGamma(Transform):
     """Correct the image by a fixed gamma.
 
     Reads: img (0 to 255). Writes: img (of its own type).
@@ -35,6 +36,3 @@ class AdjustGamma:
         else:
             results['img'] = (img / 255.0) ** (1.0 / self.gamma) * 255.0
         return results
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(gamma={self.gamma})'

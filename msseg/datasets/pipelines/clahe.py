@@ -9,13 +9,14 @@ import numpy as np
 
 from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines.image_ops import check_byte_scale
+from msseg.datasets.pipelines.transform import Transform
 from msseg.utils.arguments import NonNegative, Range, checked
 
 Tiles = Annotated[int, Range(1, 1024)]
 
 
 @PIPELINES.register_module()
-class CLAHE:
+class CLAHE(Transform):
     """Equalise the histogram of each channel, tile by tile, with limited contrast.
 
     Values are rounded to bytes. Reads: img (0 to 255). Writes: img (of its own type).
@@ -45,9 +46,3 @@ class CLAHE:
         ]
         results['img'] = np.stack(planes, axis=-1).astype(img.dtype).reshape(img.shape)
         return results
-
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(clip_limit={self.clip_limit}, '
-            f'tile_grid_size={self.tile_grid_size})'
-        )

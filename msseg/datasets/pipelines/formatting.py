@@ -1,4 +1,4 @@
-"""What turns a sample into arrays for the network. Arrays stay numpy: workers use no Tensor."""
+"""Transforms that make arrays for the network. Arrays stay numpy: workers use no Tensor."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from msseg.datasets.builder import PIPELINES
+from msseg.datasets.pipelines.transform import Transform
 from msseg.utils.arguments import NonEmpty, NonNegativeInt
 
 
 @PIPELINES.register_module()
-class DefaultFormatBundle:
+class DefaultFormatBundle(Transform):
     """Bring image and label into the network's form.
 
     Reads: img, gt_semantic_seg, each if present. Writes: img (float32, (c, h, w), contiguous),
@@ -29,12 +30,9 @@ class DefaultFormatBundle:
             results['gt_semantic_seg'] = results['gt_semantic_seg'][None].astype(np.int32)
         return results
 
-    def __repr__(self) -> str:
-        return type(self).__name__
-
 
 @PIPELINES.register_module()
-class Collect:
+class Collect(Transform):
     """Keep what the network and its metrics need, and drop the rest.
 
     Reads: `keys` and `meta_keys`. Writes: a new dict of `keys` and ``img_metas``.
@@ -47,23 +45,20 @@ class Collect:
         KeyError: A key is missing.
 
     Source: MMSegmentation 0.30 ``Collect``.
+
+    Example:
+        >>> Collect(keys=['img'], meta_keys=['flip'])({'img': 'an array', 'flip': True, 'x': 0})
+        {'img': 'an array', 'img_metas': {'flip': True}}
     """
 
     def __init__(
         self,
         keys: NonEmpty[str],
         meta_keys: Sequence[str] = (
-            'filename',
-            'ori_filename',
-            'ori_shape',
-            'img_shape',
-            'pad_shape',
-            'scale_factor',
-            'flip',
-            'flip_direction',
-            'img_norm_cfg',
+            'filename', 'ori_filename', 'ori_shape', 'img_shape', 'pad_shape', 'scale_factor',
+            'flip', 'flip_direction', 'img_norm_cfg',
         ),
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.keys = keys
         self.meta_keys = meta_keys
 
@@ -79,12 +74,9 @@ class Collect:
         data['img_metas'] = {key: results[key] for key in self.meta_keys}
         return data
 
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(keys={self.keys}, meta_keys={self.meta_keys})'
-
 
 @PIPELINES.register_module()
-class ImageToTensor:
+class ImageToTensor(Transform):
     """Turn images to (c, h, w), contiguous.
 
     Reads and writes: `keys`.
@@ -103,12 +95,9 @@ class ImageToTensor:
             results[key] = np.ascontiguousarray(_channels_first(results[key]))
         return results
 
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(keys={self.keys})'
-
 
 @PIPELINES.register_module()
-class ToTensor:
+class ToTensor(Transform):
     """Turn values into arrays.
 
     Reads and writes: `keys`. An integer gives an int64 array of one, a float a float32 array of
@@ -128,12 +117,9 @@ class ToTensor:
             results[key] = _to_array(results[key], key)
         return results
 
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(keys={self.keys})'
-
 
 @PIPELINES.register_module()
-class Transpose:
+class Transpose(Transform):
     """Reorder the axes of arrays.
 
     Reads and writes: `keys`.
@@ -154,9 +140,6 @@ class Transpose:
             results[key] = results[key].transpose(self.order)
         return results
 
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(keys={self.keys}, order={self.order})'
-
 
 def _channels_first(img: np.ndarray) -> np.ndarray:
     return img[None] if img.ndim < 3 else img.transpose(2, 0, 1)
@@ -165,10 +148,8 @@ def _channels_first(img: np.ndarray) -> np.ndarray:
 def _to_array(value: Any, key: str) -> np.ndarray:
     if isinstance(value, np.ndarray):
         return value
-    if isinstance(value, int):
-        return np.array([value], np.int64)
-    if isinstance(value, float):
-        return np.array([value], np.float32)
+    if isinstance(value, (int, float)):
+        return np.array([value], np.int64 if isinstance(value, int) else np.float32)
     if isinstance(value, Sequence) and not isinstance(value, str):
         return np.array(value)
     raise TypeError(

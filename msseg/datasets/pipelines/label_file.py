@@ -1,53 +1,22 @@
-"""Reading label files as class indices, never as colours."""
+"""Read label files as class indices, never as colours, and check their values."""
 
 from __future__ import annotations
 
 import io
-import re
-import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from PIL import UnidentifiedImageError
 
+from msseg.datasets.pipelines.label_map import map_values, smallest
 from msseg.utils.image_file import check_pixels, read_bytes
 from msseg.utils.image_header import opened_by_pillow, read_header
 
-_PNG_GREY, _PNG_PALETTE = 0, 3
+_PNG_GREY = 0
 _INDEX_MODES = ('L', 'P', '1', 'I', 'I;16', 'I;16B', 'I;16L')
-_RANGE = re.compile(r'\s*([0-9]{1,18})\s*-\s*([0-9]{1,18})?\s*')
-_HEADER_BYTES = 26  # signature, IHDR up to the colour type
-
-
-class LabelMap(dict):
-    """From file values, ranges of them or (r, g, b) colours to class indices.
-
-    Ranges are kept as they are and found by each of their values.
-
-    Example:
-        >>> label_map = LabelMap({0: 0, range(1, 100): 1})
-        >>> label_map[7], 7 in label_map, label_map.get(100)
-        (1, True, None)
-    """
-
-    def __missing__(self, value: object) -> int:
-        if isinstance(value, (int, np.integer)):
-            for key, index in self.items():
-                # of another type than int, a range would compare one after the other
-                if isinstance(key, range) and int(value) in key:
-                    return index
-        raise KeyError(value)
-
-    def __contains__(self, value: object) -> bool:
-        return self.get(value) is not None
-
-    def get(self, value: object, default: Any = None) -> Any:
-        try:
-            return self[value]
-        except KeyError:
-            return default
+_HEADER_BYTES = 26  # of PNG: signature, IHDR up to the colour type
 
 
 def read_label(path: str | Path, label_map: dict | None = None) -> np.ndarray:
@@ -68,11 +37,10 @@ def read_label(path: str | Path, label_map: dict | None = None) -> np.ndarray:
         ValueError: The file is damaged, has colours without a map for them, or holds something
             else than indices or colours.
     """
-    data = read_bytes(path)
     label_map = label_map or {}
     by_colour = {k: v for k, v in label_map.items() if isinstance(k, tuple)}
     by_value = {k: v for k, v in label_map.items() if not isinstance(k, tuple)}
-    raw = decode_label(data, path)
+    raw = decode_label(read_bytes(path), path)
     if raw.ndim == 3:
         return _map_colours(raw, by_colour, path)
     if by_colour and not by_value:
@@ -104,8 +72,9 @@ def decode_label(data: bytes, path: str | Path) -> np.ndarray:
                 f'{path}: the label holds {header.pages} pages, of which only the first would be '
                 'used; save each as a file of its own'
             )
-    png = data[:8] == b'\x89PNG\r\n\x1a\n' and len(data) >= _HEADER_BYTES
-    if png and data[25] == _PNG_GREY and data[24] >= 8:
+    is_png = data[:8] == b'\x89PNG\r\n\x1a\n' and len(data) >= _HEADER_BYTES
+    grey_bits = data[24] if is_png and data[25] == _PNG_GREY else 0
+    if grey_bits >= 8:
         # the fast way; cv2 may not read palette files, of which it returns the colours
         label = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         if label is not None and label.ndim == 2:
@@ -126,9 +95,8 @@ def decode_label(data: bytes, path: str | Path) -> np.ndarray:
         label = np.array(img)
         if label.dtype == bool:
             return label.astype(np.uint8)
-        if png and data[25] == _PNG_GREY and data[24] < 8:  # Pillow stretches these to 0..255
-            return label // (255 // (2 ** data[24] - 1))
-        return label
+        # Pillow stretches fewer bits to 0..255
+        return label // (255 // (2**grey_bits - 1)) if 0 < grey_bits < 8 else label
     if img.mode == 'RGB' and header is not None and header.bits <= 8:
         return np.array(img)
     raise ValueError(
@@ -137,145 +105,91 @@ def decode_label(data: bytes, path: str | Path) -> np.ndarray:
     )
 
 
-def map_values(label: np.ndarray, mapping: dict[int | range, int]) -> np.ndarray:
-    """Replace values; those that the mapping lacks stay.
+def check_label_values(
+    label: np.ndarray, num_classes: int, ignore_index: int, path: str
+) -> np.ndarray:
+    """Check that a label holds class indices and ignore_index only.
 
     Args:
-        label: (h, w) of whole numbers, 0 or more.
-        mapping: Old values, or ranges of them, to new ones.
+        label: (h, w) uint8 or int32.
+        num_classes: Number of classes.
+        ignore_index: The value of pixels that do not count.
+        path: The label's file, for errors.
 
     Returns:
-        (h, w) uint8 where all fits, else int32.
-    """
-    if not mapping:
-        return _smallest(label)
-    if label.dtype == np.uint8:
-        table = np.arange(256)
-        for old, new in mapping.items():
-            if isinstance(old, range):
-                table[old.start : old.stop] = new
-            elif 0 <= old < 256:
-                table[old] = new
-        if table.min() >= 0 and table.max() <= 255:
-            return cv2.LUT(label, table.astype(np.uint8))
-        return _smallest(table[label])
-    label = label.astype(np.int64)
-    mapped = label.copy()
-    for old, new in mapping.items():
-        is_range = isinstance(old, range)
-        mapped[(label >= old.start) & (label < old.stop) if is_range else label == old] = new
-    return _smallest(mapped)
-
-
-def parse_label_map(label_map: dict | None, who: str) -> LabelMap | None:
-    """Check a `label_map` and bring its keys into one form.
-
-    Args:
-        label_map: From file values or RGB colours to class indices. Keys may be texts, as JSON
-            and YAML have them: ``'255'`` or ``'128,0,0'``; and ranges, both ends included:
-            ``'3-7'``, or ``'1-'`` for all values from 1.
-        who: Whose argument it is, for errors.
-
-    Returns:
-        Keys int, range or (r, g, b), values int. None stays None.
+        The label, as the smallest of uint8, int16 and int32 that holds all classes and
+        ignore_index.
 
     Raises:
-        TypeError, ValueError: It is no such mapping.
+        ValueError: Another value occurs; names the file, the values and their pixel counts.
     """
-    if label_map is None:
-        return None
-    if not isinstance(label_map, dict) or not label_map:
-        raise TypeError(
-            f'{who}: label_map={label_map!r}; expected a dict from values or (r, g, b) colours '
-            'to class indices, such as {255: 1} or {(128, 0, 0): 1}'
+    low, high = min(ignore_index, 0), max(ignore_index, num_classes - 1)
+    kinds = map(np.dtype, (np.uint8, np.int16, np.int32))
+    kind = next(k for k in kinds if np.iinfo(k).min <= low and high <= np.iinfo(k).max)
+    if label.dtype == kind == np.uint8:  # the fast way
+        gaps = ((num_classes, ignore_index - 1), (max(num_classes, ignore_index + 1), 255))
+        if not any(
+            first <= last and cv2.countNonZero(cv2.inRange(label, first, last))
+            for first, last in gaps
+        ):
+            return label
+    counts = dict(
+        zip(*(found.tolist() for found in np.unique(label, return_counts=True)), strict=True)
+    )
+    wrong = [v for v in counts if not 0 <= v < num_classes and v != ignore_index]
+    if not wrong:
+        return label.astype(kind, copy=False)
+    named = _some([f'{v} ({counts[v]} px)' for v in wrong], 10, ' values')
+    raise ValueError(
+        f'{path}: label values {named} are outside [0, {num_classes}) for {num_classes} classes '
+        f'and are not ignore_index={ignore_index}; '
+        f'{_advice([*counts], wrong, num_classes, ignore_index)}'
+    )
+
+
+def _advice(values: list[int], wrong: list[int], num_classes: int, ignore_index: int) -> str:
+    foreground = next((v for v in values if v), None)
+    if num_classes == 2 and len(values) <= 2 and set(values) <= {0, foreground}:
+        return f'if {foreground} means class 1, give the data set label_map={{{foreground}: 1}}'
+    if num_classes == 2 and len(wrong) > 1 and 0 in values:
+        return (
+            "if the values number the objects of class 1, give the data set label_map={'1-': 1}; "
+            'or add the missing classes'
         )
-    parsed, texts = LabelMap(), {}
-    for key, value in label_map.items():
-        new = _parse_key(key, who)
-        other = next((old for old in parsed if _overlap(old, new)), None)
-        if other is not None:
-            raise ValueError(
-                f'{who}: label_map has the keys {texts[other]!r} and {key!r}, which overlap; give '
-                "each value once, such as {'1-254': 1, 255: 255, '256-': 1}"
-            )
-        parsed[new] = _parse_index(key, value, who)
-        texts[new] = key
-    return parsed
-
-
-def _overlap(one: Any, other: Any) -> bool:
-    if isinstance(one, tuple) or isinstance(other, tuple):
-        return one == other
-    one, other = (key if isinstance(key, range) else range(key, key + 1) for key in (one, other))
-    return one.start < other.stop and other.start < one.stop
+    if num_classes == 1:
+        return 'what is not of the one class is a class, too: name two, and set num_classes=2'
+    if wrong == [num_classes] and 0 in values:
+        return (
+            'if 0 stands for no class and classes count from 1, give the data set '
+            'reduce_zero_label=True'
+        )
+    return (
+        f'map such values with label_map={{{wrong[0]}: …}}, ignore them with '
+        f'label_map={{{wrong[0]}: {ignore_index}}}, or add the missing classes'
+    )
 
 
 def _map_colours(raw: np.ndarray, by_colour: dict, path: str | Path) -> np.ndarray:
-    packed = raw[..., 0].astype(np.int32)
-    packed = (packed << 16) | (raw[..., 1].astype(np.int32) << 8) | raw[..., 2]
-    colours, inverse = np.unique(packed, return_inverse=True)
+    packed = raw.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)
+    colours, inverse, counts = np.unique(packed, return_inverse=True, return_counts=True)
     names = [((c >> 16) & 255, (c >> 8) & 255, c & 255) for c in colours.tolist()]
     if not by_colour:
         raise ValueError(
             f'{path}: the label is an RGB picture with the colours {_some(names)}; give the data '
             f'set label_map, such as label_map={{{names[0]}: 0}}, or save indices in one channel'
         )
-    unknown = [i for i, name in enumerate(names) if name not in by_colour]
+    unknown = [f'{c} ({n} px)' for c, n in zip(names, counts, strict=True) if c not in by_colour]
     if unknown:
-        counts = np.bincount(inverse.ravel())
-        found = [f'{names[i]} ({counts[i]} px)' for i in unknown]
         raise ValueError(
-            f'{path}: label_map lacks the colours {_some(found)}; add them, with the ignore_index '
-            'for what is to be left out'
+            f'{path}: label_map lacks the colours {_some(unknown)}; add them, with the '
+            'ignore_index for what is to be left out'
         )
     table = np.array([by_colour[name] for name in names])
-    return _smallest(table[inverse].reshape(packed.shape))
+    return smallest(table[inverse].reshape(packed.shape))
 
 
-def _smallest(label: np.ndarray) -> np.ndarray:
-    if label.dtype == np.uint8:
-        return label
-    fits = label.size == 0 or (label.min() >= 0 and label.max() <= 255)
-    return label.astype(np.uint8 if fits else np.int32)
-
-
-def _parse_key(key: object, who: str) -> int | range | tuple[int, int, int]:
-    parts = key
-    if isinstance(key, str):
-        found = _RANGE.fullmatch(key)
-        if found:
-            first, last = int(found[1]), int(found[2] or sys.maxsize - 1)
-            if first > last:
-                raise ValueError(
-                    f'{who}: label_map has the key {key!r}, a range that ends before it begins'
-                )
-            return range(first, last + 1)
-        parts = [p.strip(' ()') for p in key.split(',')]
-        if not all(p.isascii() and p.isdigit() for p in parts):
-            raise ValueError(
-                f"{who}: label_map has the key {key!r}; expected a value such as '255', a range "
-                "such as '3-7', '0-7' or '1-' (all from 1), or a colour such as '128,0,0'"
-            )
-        parts = [int(p) for p in parts]
-        parts = parts[0] if len(parts) == 1 else parts
-    if isinstance(parts, (int, np.integer)) and not isinstance(parts, bool) and parts >= 0:
-        return int(parts)
-    if isinstance(parts, (tuple, list)) and len(parts) == 3 and all(0 <= p <= 255 for p in parts):
-        return tuple(int(p) for p in parts)
-    raise ValueError(
-        f'{who}: label_map has the key {key!r}; expected a value of 0 or more, or a colour '
-        '(r, g, b) of three numbers in [0, 255]'
-    )
-
-
-def _parse_index(key: object, value: object, who: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise ValueError(
-            f'{who}: label_map maps {key!r} to {value!r}; expected a class index or ignore_index'
-        )
-    return int(value)
-
-
-def _some(items: object, most: int = 8) -> str:
-    texts = [str(item) for item in items]
-    return ', '.join(texts[:most]) + (f' and {len(texts) - most} more' if len(texts) > most else '')
+def _some(items: Iterable[object], most: int = 8, what: str = '') -> str:
+    """Name the first items, and how many more there are."""
+    items = [str(item) for item in items]
+    more = f' and {len(items) - most} more{what}' if len(items) > most else ''
+    return ', '.join(items[:most]) + more

@@ -11,8 +11,9 @@ import numpy as np
 
 from msseg.datasets.builder import PIPELINES
 from msseg.datasets.file_client import open_disk
-from msseg.datasets.pipelines.label_check import check_label_values
-from msseg.datasets.pipelines.label_file import map_values, read_label
+from msseg.datasets.pipelines.label_file import check_label_values, read_label
+from msseg.datasets.pipelines.label_map import map_values
+from msseg.datasets.pipelines.transform import Transform
 from msseg.utils.arguments import Positive, checked
 from msseg.utils.image_file import (
     BACKENDS,
@@ -51,7 +52,7 @@ def describe_image(img: np.ndarray, filename: str | None, name: str | None) -> d
 
 
 @PIPELINES.register_module()
-class LoadImageFromFile:
+class LoadImageFromFile(Transform):
     """Read an image.
 
     Reads: img_prefix, img_info. Writes: filename, ori_filename, img, img_shape, ori_shape,
@@ -131,16 +132,9 @@ class LoadImageFromFile:
         is_scaled = self.scale is not None
         warn_of_unused(header, path, self.color_type, is_scaled, str(prefix), data)
 
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(to_float32={self.to_float32}, '
-            f'color_type={self.color_type!r}, imdecode_backend={self.imdecode_backend!r}, '
-            f'max_value={self.max_value}, percentiles={self.percentiles})'
-        )
-
 
 @PIPELINES.register_module()
-class LoadAnnotations:
+class LoadAnnotations(Transform):
     """Read a label as class indices and check it.
 
     In this order: values or colours are mapped by ``results['label_map']``, label zero is
@@ -215,12 +209,6 @@ class LoadAnnotations:
                 f'{filename}: the label is {lh}x{lw} (height x width), but its image '
                 f'{results.get("filename")} is {ih}x{iw}; they must be of one size'
             )
-
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(reduce_zero_label={self.reduce_zero_label}, '
-            f'imdecode_backend={self.imdecode_backend!r})'
-        )
 
 
 def _reduce_zero(label: np.ndarray, ignore_index: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines.compose import Compose
 from msseg.datasets.pipelines.resize import Scales, parse_scales
+from msseg.datasets.pipelines.transform import Transform
 from msseg.utils.arguments import NonEmpty, Positive, checked
 from msseg.utils.image_size import scaled_wh
 from msseg.utils.logging import warn_once
@@ -16,7 +17,7 @@ Direction = Literal['horizontal', 'vertical']
 
 
 @PIPELINES.register_module()
-class MultiScaleFlipAug:
+class MultiScaleFlipAug(Transform):
     """Apply transforms once for each scale and flip.
 
     Reads: what its transforms read. Writes: a new dict of what they give, each value a list.
@@ -86,10 +87,3 @@ class MultiScaleFlipAug:
                     one.update(scale=scale, flip=flip, flip_direction=direction)
                     augmented.append(self.transforms(one))
         return {key: [one[key] for one in augmented] for key in augmented[0]}
-
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(transforms={self.transforms}, img_scale={self.img_scale}, '
-            f'img_ratios={self.img_ratios}, flip={self.flip}, '
-            f'flip_direction={self.flip_direction})'
-        )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from msseg.datasets.builder import PIPELINES
+from msseg.datasets.pipelines.transform import Transform
 from msseg.utils.arguments import NonEmpty, Positive, checked
 from msseg.utils.normalization import Normalization
 
 
 @PIPELINES.register_module()
-class Normalize:
+class Normalize(Transform):
     """Subtract the mean and divide by the standard deviation, channel by channel.
 
     The channels are written one after the other, which is the order the network wants: the result
@@ -34,9 +35,3 @@ class Normalize:
         results['img'] = self._normalization(results['img']).transpose(1, 2, 0)
         results['img_norm_cfg'] = dict(mean=self.mean, std=self.std, to_rgb=self.to_rgb)
         return results
-
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(mean={self.mean.tolist()}, std={self.std.tolist()}, '
-            f'to_rgb={self.to_rgb})'
-        )

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
 from msseg.datasets.builder import PIPELINES
-from msseg.datasets.pipelines.image_ops import multiple_of, pad_to
-from msseg.datasets.pipelines.label_check import fillable
+from msseg.datasets.pipelines.image_ops import border_value, fillable, multiple_of
+from msseg.datasets.pipelines.transform import Transform
 from msseg.utils.arguments import Int32, NonEmpty, Pixels, Size, checked
 
 
 @PIPELINES.register_module()
-class Pad:
+class Pad(Transform):
     """Pad image and label at the bottom and the right.
 
     Reads: img, seg_fields and the labels they name, num_classes, ignore_index. Writes: img, the
@@ -45,17 +50,19 @@ class Pad:
     def __call__(self, results: dict) -> dict:
         img = results['img']
         size = self.size or multiple_of(img.shape[:2], self.size_divisor)
-        results['img'] = pad_to(img, size, self.pad_val)
+        results['img'] = _pad_to(img, size, self.pad_val)
         results['pad_shape'] = results['img'].shape
         results['pad_fixed_size'] = self.size
         results['pad_size_divisor'] = self.size_divisor
         for key in results.get('seg_fields', []):
             label = fillable(results[key], self.seg_pad_val, results, 'Pad: seg_pad_val')
-            results[key] = pad_to(label, results['pad_shape'][:2], self.seg_pad_val)
+            results[key] = _pad_to(label, results['pad_shape'][:2], self.seg_pad_val)
         return results
 
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(size={self.size}, size_divisor={self.size_divisor}, '
-            f'pad_val={self.pad_val}, seg_pad_val={self.seg_pad_val})'
-        )
+
+def _pad_to(img: np.ndarray, size: tuple[int, int], value: float | Sequence[float]) -> np.ndarray:
+    bottom, right = max(size[0] - img.shape[0], 0), max(size[1] - img.shape[1], 0)
+    if bottom == 0 and right == 0:
+        return img
+    fill = border_value(img, value)
+    return cv2.copyMakeBorder(img, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=fill)

@@ -9,7 +9,7 @@ import numpy as np
 
 from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines.image_ops import check_byte_scale
-from msseg.datasets.pipelines.random_source import RandomSource, get_rng
+from msseg.datasets.pipelines.transform import RandomSource, Transform, get_rng
 from msseg.utils.arguments import Factors, NonNegative, Range, checked
 
 _VALUES = np.arange(256)
@@ -17,7 +17,7 @@ _KEEP = _VALUES.astype(np.uint8)
 
 
 @PIPELINES.register_module()
-class PhotoMetricDistortion:
+class PhotoMetricDistortion(Transform):
     """Change brightness, contrast, saturation and hue, each with probability 0.5.
 
     Contrast comes second or last, by chance. Saturation and hue are changed in HSV. A step on an
@@ -82,13 +82,6 @@ class PhotoMetricDistortion:
     def _sample_contrast(self, rng: RandomSource, steps: list) -> None:
         if rng.integers(0, 2):
             steps.append(('contrast', rng.uniform(*self.contrast_range)))
-
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(brightness_delta={self.brightness_delta}, '
-            f'contrast_range={self.contrast_range}, saturation_range={self.saturation_range}, '
-            f'hue_delta={self.hue_delta})'
-        )
 
 
 def _apply_to_bytes(img: np.ndarray, step: str, number: float) -> np.ndarray:

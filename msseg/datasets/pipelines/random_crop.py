@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import cv2
 import numpy as np
 
 from msseg.datasets.builder import PIPELINES
-from msseg.datasets.pipelines.image_ops import count_values
-from msseg.datasets.pipelines.random_source import RandomSource, get_rng
+from msseg.datasets.pipelines.transform import RandomSource, Transform, get_rng
 from msseg.utils.arguments import Int32, Probability, Size, checked
 
 Box = tuple[int, int, int, int]  # y1, y2, x1, x2
@@ -15,7 +17,7 @@ _MOST_TRIES = 10
 
 
 @PIPELINES.register_module()
-class RandomCrop:
+class RandomCrop(Transform):
     """Cut out a random part of image and label.
 
     With `cat_max_ratio` below 1, up to 10 parts are tried until one has at least two classes and
@@ -43,19 +45,25 @@ class RandomCrop:
 
     def __call__(self, results: dict) -> dict:
         size = results['img'].shape[:2]
-        rng = get_rng(results)
+        box = self.choose_box(
+            get_rng(results), size, lambda box: crop(results['gt_semantic_seg'], box)
+        )
+        for key in ('img', *results.get('seg_fields', [])):
+            results[key] = crop(results[key], box)
+        results['img_shape'] = results['img'].shape
+        return results
+
+    def choose_box(
+        self, rng: RandomSource, size: tuple[int, int], label: Callable[[Box], np.ndarray]
+    ) -> Box:
+        """Draw a part of an image of size (h, w); `label` gives the label of a part."""
         box = self.sample_box(rng, size)
         if self.cat_max_ratio < 1:
-            label = results['gt_semantic_seg']
             for _ in range(_MOST_TRIES):
-                if self.is_varied(crop(label, box)):
+                if self.is_varied(label(box)):
                     break
                 box = self.sample_box(rng, size)
-        results['img'] = crop(results['img'], box)
-        results['img_shape'] = results['img'].shape
-        for key in results.get('seg_fields', []):
-            results[key] = crop(results[key], box)
-        return results
+        return box
 
     def sample_box(self, rng: RandomSource, size: tuple[int, int]) -> Box:
         """Draw a part of an image of size (h, w)."""
@@ -64,19 +72,22 @@ class RandomCrop:
         return y, y + self.crop_size[0], x, x + self.crop_size[1]
 
     def is_varied(self, label: np.ndarray) -> bool:
-        """Tell whether a part has two classes and none above `cat_max_ratio`."""
-        values, counts = count_values(label)
+        """Whether a part has two classes and none above `cat_max_ratio`."""
+        values, counts = _count_values(label)
         counts = counts[values != self.ignore_index]
         return len(counts) > 1 and bool(counts.max() / counts.sum() < self.cat_max_ratio)
-
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(crop_size={self.crop_size}, '
-            f'cat_max_ratio={self.cat_max_ratio}, ignore_index={self.ignore_index})'
-        )
 
 
 def crop(img: np.ndarray, box: Box) -> np.ndarray:
     """Return a view of a part of an array."""
     y1, y2, x1, x2 = box
     return img[y1:y2, x1:x2]
+
+
+def _count_values(label: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the values of a label (uint8, int16 or int32), and how often each occurs."""
+    if label.dtype == np.uint8 and label.size < 2**24:  # the histogram counts in float32
+        counts = cv2.calcHist([label], [0], None, [256], [0, 256]).ravel().astype(np.int64)
+        values = np.flatnonzero(counts)
+        return values, counts[values]
+    return np.unique(label, return_counts=True)

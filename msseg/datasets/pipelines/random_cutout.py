@@ -8,9 +8,9 @@ from typing import Annotated
 import numpy as np
 
 from msseg.datasets.builder import PIPELINES
-from msseg.datasets.pipelines.label_check import fillable
+from msseg.datasets.pipelines.image_ops import fillable
 from msseg.datasets.pipelines.random_crop import Box
-from msseg.datasets.pipelines.random_source import RandomSource, get_rng
+from msseg.datasets.pipelines.transform import RandomSource, Transform, get_rng
 from msseg.utils.arguments import (
     Int32,
     NonEmpty,
@@ -27,7 +27,7 @@ Share = tuple[Probability, Probability]
 
 
 @PIPELINES.register_module()
-class RandomCutOut:
+class RandomCutOut(Transform):
     """Fill random rectangles with a constant.
 
     Reads: img, seg_fields and the labels they name, num_classes, ignore_index, rng. Writes: img,
@@ -58,15 +58,12 @@ class RandomCutOut:
     ) -> None:
         if (cutout_shape is None) == (cutout_ratio is None):
             raise ValueError('RandomCutOut: give exactly one of cutout_shape and cutout_ratio')
-        if isinstance(n_holes, int):
-            n_holes = (n_holes, n_holes)
         candidates = cutout_shape if cutout_ratio is None else cutout_ratio
-        self.candidates = (
-            [candidates] if fits(candidates, tuple[float, float]) else list(candidates)
-        )
+        is_one = fits(candidates, tuple[float, float])
+        self.candidates = [candidates] if is_one else list(candidates)
+        self.cutout_shape, self.cutout_ratio = cutout_shape, cutout_ratio
         self.prob = prob
-        self.n_holes = tuple(n_holes)
-        self.with_ratio = cutout_ratio is not None
+        self.n_holes = (n_holes, n_holes) if isinstance(n_holes, int) else tuple(n_holes)
         self.fill_in = fill_in
         self.seg_fill_in = seg_fill_in
 
@@ -98,17 +95,10 @@ class RandomCutOut:
         for _ in range(int(rng.integers(self.n_holes[0], self.n_holes[1] + 1))):
             x, y = int(rng.integers(0, w)), int(rng.integers(0, h))
             hole_w, hole_h = self.candidates[int(rng.integers(0, len(self.candidates)))]
-            if self.with_ratio:
+            if self.cutout_ratio is not None:
                 hole_w, hole_h = int(hole_w * w), int(hole_h * h)
             boxes.append((y, min(y + hole_h, h), x, min(x + hole_w, w)))
         return boxes
-
-    def __repr__(self) -> str:
-        name = 'cutout_ratio' if self.with_ratio else 'cutout_shape'
-        return (
-            f'{type(self).__name__}(prob={self.prob}, n_holes={self.n_holes}, '
-            f'{name}={self.candidates}, fill_in={self.fill_in}, seg_fill_in={self.seg_fill_in})'
-        )
 
 
 def _filled(img: np.ndarray, boxes: list[Box], value: float | Sequence[float]) -> np.ndarray:

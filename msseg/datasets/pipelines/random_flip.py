@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+import cv2
+
 from msseg.datasets.builder import PIPELINES
-from msseg.datasets.pipelines.image_ops import flip
-from msseg.datasets.pipelines.label_file import map_values
-from msseg.datasets.pipelines.random_source import get_rng
+from msseg.datasets.pipelines.label_map import map_values
+from msseg.datasets.pipelines.transform import Transform, get_rng
 from msseg.utils.arguments import NonNegativeInt, Probability, checked
 
 
 @PIPELINES.register_module()
-class RandomFlip:
+class RandomFlip(Transform):
     """Mirror image and label with a probability.
 
     Reads: img, seg_fields and the labels they name, flip, flip_direction (which decide if they
@@ -55,11 +56,8 @@ class RandomFlip:
         direction = results.setdefault('flip_direction', self.direction)
         if results['flip']:
             for key in ['img', *results.get('seg_fields', [])]:
-                results[key] = flip(results[key], direction)
+                results[key] = cv2.flip(results[key], 1 if direction == 'horizontal' else 0)
             if self.swaps and direction == 'horizontal':
                 for key in results.get('seg_fields', []):
                     results[key] = map_values(results[key], self.swaps)
         return results
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(prob={self.prob}, direction={self.direction!r})'

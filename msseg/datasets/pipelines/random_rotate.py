@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
 from msseg.datasets.builder import PIPELINES
-from msseg.datasets.pipelines.image_ops import rotate
-from msseg.datasets.pipelines.label_check import fillable
-from msseg.datasets.pipelines.random_source import RandomSource, get_rng
+from msseg.datasets.pipelines.image_ops import INTERPOLATIONS, border_value, fillable
+from msseg.datasets.pipelines.transform import RandomSource, Transform, get_rng
 from msseg.utils.arguments import Int32, NonEmpty, Positive, Probability, checked
 
 
 @PIPELINES.register_module()
-class RandomRotate:
+class RandomRotate(Transform):
     """Rotate image and label with a probability.
 
     Reads: img, seg_fields and the labels they name, num_classes, ignore_index, rng. Writes: img,
@@ -53,11 +57,10 @@ class RandomRotate:
         angle = self._sample_angle(get_rng(results))
         if angle is None:
             return results
-        bounds = (self.center, self.auto_bound)
-        results['img'] = rotate(results['img'], angle, self.pad_val, 'bilinear', *bounds)
+        results['img'] = self._rotate(results['img'], angle, self.pad_val, 'bilinear')
         for key in results.get('seg_fields', []):
             label = fillable(results[key], self.seg_pad_val, results, 'RandomRotate: seg_pad_val')
-            results[key] = rotate(label, angle, self.seg_pad_val, 'nearest', *bounds)
+            results[key] = self._rotate(label, angle, self.seg_pad_val, 'nearest')
         return results
 
     def _sample_angle(self, rng: RandomSource) -> float | None:
@@ -65,9 +68,23 @@ class RandomRotate:
         angle = rng.uniform(min(self.degree), max(self.degree))  # drawn in either case
         return angle if chosen else None
 
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(prob={self.prob}, degree={self.degree}, '
-            f'pad_val={self.pad_val}, seg_pad_val={self.seg_pad_val}, center={self.center}, '
-            f'auto_bound={self.auto_bound})'
-        )
+    def _rotate(
+        self, img: np.ndarray, angle: float, fill: float | Sequence[float], interpolation: str
+    ) -> np.ndarray:
+        """Rotate clockwise by degrees, as ``mmcv.imrotate``."""
+        h, w = img.shape[:2]
+        center = self.center or ((w - 1) * 0.5, (h - 1) * 0.5)
+        matrix = cv2.getRotationMatrix2D(tuple(center), -angle, 1.0)
+        if self.auto_bound:
+            cos, sin = abs(matrix[0, 0]), abs(matrix[0, 1])
+            new_w, new_h = h * sin + w * cos, h * cos + w * sin
+            matrix[0, 2] += (new_w - w) * 0.5
+            matrix[1, 2] += (new_h - h) * 0.5
+            w, h = int(np.round(new_w)), int(np.round(new_h))
+        # OpenCV warps no int32; float64 holds its values exactly
+        source = img.astype(np.float64) if img.dtype == np.int32 else img
+        rotated = cv2.warpAffine(
+            source, matrix, (w, h), flags=INTERPOLATIONS[interpolation],
+            borderValue=border_value(img, fill),
+        )  # fmt: skip
+        return rotated.astype(img.dtype, copy=False)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from msseg.datasets.builder import PIPELINES
+from msseg.datasets.pipelines.transform import Transform
 from msseg.utils.arguments import checked
 
 
 @PIPELINES.register_module()
-class Rerange:
+class Rerange(Transform):
     """Stretch the image's values to a range.
 
     Reads: img. Writes: img (float64 from uint8, as MMSegmentation's).
@@ -39,6 +40,3 @@ class Rerange:
         stretched = (img - low) / (high - low)
         results['img'] = stretched * (self.max_value - self.min_value) + self.min_value
         return results
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(min_value={self.min_value}, max_value={self.max_value})'

@@ -9,7 +9,7 @@ import numpy as np
 
 from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines.image_ops import resize
-from msseg.datasets.pipelines.random_source import RandomSource, get_rng
+from msseg.datasets.pipelines.transform import RandomSource, Transform, get_rng
 from msseg.utils.arguments import NonEmpty, Ordered, Pixels, Positive, Scale, checked, fits
 from msseg.utils.image_size import rescaled_size, scaled_wh
 
@@ -17,7 +17,7 @@ Scales = Scale | NonEmpty[Scale] | None
 
 
 @PIPELINES.register_module()
-class Resize:
+class Resize(Transform):
     """Resize image and label, to a fixed or a random scale.
 
     The scale is ``results['scale']`` if it is there; else
@@ -136,13 +136,6 @@ class Resize:
         short_edges = sorted(min(s) for s in self.img_scale)
         long_edge = int(rng.integers(long_edges[0], long_edges[-1] + 1))
         return (long_edge, int(rng.integers(short_edges[0], short_edges[-1] + 1))), None
-
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(img_scale={self.img_scale}, '
-            f'multiscale_mode={self.multiscale_mode!r}, ratio_range={self.ratio_range}, '
-            f'keep_ratio={self.keep_ratio}, min_size={self.min_size})'
-        )
 
 
 def parse_scales(img_scale: Scales) -> list[tuple[int, int]] | None:

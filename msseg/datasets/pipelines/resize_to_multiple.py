@@ -6,13 +6,14 @@ from typing import Literal
 
 from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines.image_ops import INTERPOLATIONS, multiple_of, resize
+from msseg.datasets.pipelines.transform import Transform
 from msseg.utils.arguments import Pixels, Size, checked
 
 Interpolation = Literal[tuple(INTERPOLATIONS)]
 
 
 @PIPELINES.register_module()
-class ResizeToMultiple:
+class ResizeToMultiple(Transform):
     """Resize image and label up to the next multiple of a divisor.
 
     Reads: img, seg_fields and the labels they name. Writes: img, the labels, img_shape,
@@ -43,9 +44,3 @@ class ResizeToMultiple:
             size = multiple_of(label.shape[:2], self.size_divisor)
             results[key] = resize(label, size, 'nearest')
         return results
-
-    def __repr__(self) -> str:
-        return (
-            f'{type(self).__name__}(size_divisor={self.size_divisor}, '
-            f'interpolation={self.interpolation!r})'
-        )

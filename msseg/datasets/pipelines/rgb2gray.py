@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from msseg.datasets.builder import PIPELINES
+from msseg.datasets.pipelines.transform import Transform
 from msseg.utils.arguments import Channels, NonEmpty, checked
 
 
 @PIPELINES.register_module()
-class RGB2Gray:
+class RGB2Gray(Transform):
     """Replace the channels by their weighted sum.
 
     Reads: img. Writes: img (float64, as MMSegmentation's), img_shape.
@@ -41,6 +42,3 @@ class RGB2Gray:
         results['img'] = grey.repeat(self.out_channels or len(self.weights), axis=2)
         results['img_shape'] = results['img'].shape
         return results
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(out_channels={self.out_channels}, weights={self.weights})'

@@ -6,12 +6,13 @@ from typing import Annotated
 
 from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines.image_ops import resize
+from msseg.datasets.pipelines.transform import Transform
 from msseg.utils.arguments import Range, checked
 from msseg.utils.image_size import rescaled_size
 
 
 @PIPELINES.register_module()
-class SegRescale:
+class SegRescale(Transform):
     """Rescale the label by a factor, for a network whose output is smaller than its input.
 
     Reads: seg_fields and the labels they name. Writes: the labels.
@@ -33,6 +34,3 @@ class SegRescale:
             size = rescaled_size(results[key].shape[:2], self.scale_factor)
             results[key] = resize(results[key], size, 'nearest')
         return results
-
-    def __repr__(self) -> str:
-        return f'{type(self).__name__}(scale_factor={self.scale_factor})'

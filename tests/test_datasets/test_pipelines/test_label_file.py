@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from msseg.datasets.pipelines.label_file import map_values, parse_label_map, read_label
+from msseg.datasets.pipelines.label_file import read_label
+from msseg.datasets.pipelines.label_map import map_values, parse_label_map
 
 LABEL = np.array([[0, 1, 2, 3], [3, 2, 1, 0], [1, 1, 1, 1]], np.uint8)
 

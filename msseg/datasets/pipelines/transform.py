@@ -1,8 +1,28 @@
-"""Where a transform's random numbers come from."""
+"""The base class of the transforms, and their source of random numbers."""
 
 from __future__ import annotations
 
+import inspect
+
 import numpy as np
+
+
+class Transform:
+    """Base of the transforms: shows the arguments that are attributes of the same name.
+
+    Example:
+        >>> class Brighten(Transform):
+        ...     def __init__(self, delta: int) -> None:
+        ...         self.delta = delta
+        >>> Brighten(3)
+        Brighten(delta=3)
+    """
+
+    def __repr__(self) -> str:
+        values = {n: getattr(self, n) for n in inspect.signature(type(self)).parameters
+                  if hasattr(self, n)}  # fmt: skip
+        values |= {n: v.tolist() for n, v in values.items() if isinstance(v, np.ndarray)}
+        return f'{type(self).__name__}({", ".join(f"{n}={v!r}" for n, v in values.items())})'
 
 
 class GlobalRandom:
@@ -27,24 +47,16 @@ class GlobalRandom:
 
 RandomSource = np.random.Generator | GlobalRandom
 
-_GLOBAL = GlobalRandom()
-
 
 def get_rng(results: dict) -> RandomSource:
-    """Return ``results['rng']``, or numpy's global generator when there is none.
-
-    Args:
-        results: A sample on its way through a pipeline.
-
-    Returns:
-        A source with `integers`, `random` and `uniform`.
+    """Return ``results['rng']`` of a sample, or numpy's global generator when there is none.
 
     Raises:
         TypeError: ``results['rng']`` is no `numpy.random.Generator`.
     """
     rng = results.get('rng')
     if rng is None:
-        return _GLOBAL
+        return GlobalRandom()
     if not isinstance(rng, np.random.Generator):
         raise TypeError(
             f"results['rng'] is {rng!r}; expected a numpy.random.Generator such as "

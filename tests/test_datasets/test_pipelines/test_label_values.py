@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from msseg.datasets.pipelines import Compose
-from msseg.datasets.pipelines.label_check import check_label_values
+from msseg.datasets.pipelines.label_file import check_label_values
 
 
 def label_of(*values):
