@@ -13,6 +13,11 @@ from types import ModuleType
 # Old to new, below msseg; of two that fit the longer stands first.
 _RENAMED = {
     'utils.signature': 'utils.arguments',
+    'config.inheritance': 'config.reader',
+    'config.provenance': 'config.config_dict',
+    'config.variables': 'config.python_reader',
+    'config.literals': 'config.writer',
+    'config.limits': 'config.config_dict',
     'apis.check_config.settings': 'apis.settings',
     'apis.evaluation_report': 'reports.evaluation_report',
     'apis.confusion_picture': 'reports.confusion_picture',

@@ -9,9 +9,9 @@ from typing import Any
 
 from msseg.apis.config_schema import load_config, prepare_config
 from msseg.config import Config, ConfigDict
-from msseg.config.literals import read_literals
-from msseg.config.provenance import set_file
+from msseg.config.config_dict import set_file
 from msseg.config.reader import FORMATS
+from msseg.config.writer import read_literals
 from msseg.runner.find_checkpoint import load_meta, resolve_checkpoint
 from msseg.utils.shown import shown
 from msseg.utils.upstream_names import refuse_1x

@@ -11,7 +11,7 @@ from typing import Any
 from msseg.apis.model_source import find_checkpoint
 from msseg.apis.pretrained import load_initial_weights
 from msseg.config import Config
-from msseg.config.literals import read_literals
+from msseg.config.writer import read_literals
 from msseg.runner import Runner
 from msseg.runner.checkpoint import load_checkpoint
 from msseg.runner.checkpoint_file import DamagedCheckpointError, has_valid_checksum

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
 from msseg.config.config import Config
+from msseg.config.config_dict import split_key
 from msseg.config.merge import DELETE_KEY
-from msseg.config.provenance import split_key
 from msseg.config.writer import find_unwritable
 from msseg.registry import Registry, config_file, config_path, unknown_type
 from msseg.utils.arguments import accepted_arguments, argument_hints, check_value

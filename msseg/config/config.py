@@ -1,4 +1,4 @@
-"""Config: what a config file says, with inheritance, overrides and provenance."""
+"""Config: the settings of a config file, with inheritance, overrides and provenance."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from msseg.config.config_dict import ConfigDict
+from msseg.config.config_dict import (
+    MAX_DEPTH,
+    ConfigDict,
+    count_values,
+    set_file,
+    set_paths,
+    split_key,
+)
 from msseg.config.custom_imports import import_modules_from_strings
-from msseg.config.inheritance import load_file, load_text
-from msseg.config.limits import MAX_DEPTH, count_values
 from msseg.config.merge import merge_dicts
-from msseg.config.provenance import put, set_file, set_paths, split_key
+from msseg.config.reader import load_file, load_text
 from msseg.config.writer import to_python, to_text
 from msseg.utils.atomic import atomic_write_text
-from msseg.utils.shown import shown
-from msseg.utils.suggest import did_you_mean
+from msseg.utils.errors import UserKeyError, UserTypeError
+from msseg.utils.suggest import nearest
 
 RESERVED_KEYS = ('filename', 'text', 'pretty_text')
 OPTIONS = '--cfg-options'
@@ -29,12 +34,23 @@ class Config:
 
     Args:
         cfg_dict: The settings.
-        cfg_text: The text of the files they come from.
-        filename: The file they come from.
+        cfg_text: The text of the files that they come from.
+        filename: The file that they come from.
 
     Raises:
         TypeError: `cfg_dict` is no dict.
         KeyError: A key in it is one of Config's own names.
+
+    Examples:
+        >>> cfg = Config(dict(model=dict(type='Net', heads=[dict(channels=8)])))
+        >>> cfg.model.heads[0].channels
+        8
+        >>> cfg.merge_from_dict({'model.heads.0.channels': 4})
+        >>> print(cfg.pretty_text)
+        model = dict(type='Net', heads=[dict(channels=4)])
+        <BLANKLINE>
+        >>> cfg.explain('model.heads.0.channels')
+        '--cfg-options'
 
     Source: MMCV 1.7 ``mmcv.Config``.
     """
@@ -59,9 +75,8 @@ class Config:
             values = ConfigDict(cfg_dict)
         for key in RESERVED_KEYS:
             if key in values:
-                file = values.config_file(key)
-                where = f'{file}: ' if file else ''
-                raise KeyError(f'{where}{key} is reserved for config files: rename that setting')
+                problem = f'{key} is reserved for config files: rename that setting'
+                raise UserKeyError(problem, file=values.config_file(key))
         if values._config_path is None:
             set_paths(values, '')
         self._fill(values, filename, cfg_text)
@@ -82,14 +97,14 @@ class Config:
 
         Args:
             filename: Path of the file.
-            use_predefined_variables: Fill in ``{{ fileDirname }}`` and its kin.
+            use_predefined_variables: Fill in ``{{ fileDirname }}`` and the like.
             import_custom_modules: Import what the config lists in ``custom_imports``.
 
         Raises:
             FileNotFoundError: The file or one of its bases does not exist.
             ValueError: A file cannot be read; the message names it and the line.
             KeyError: Two bases define the same key, or an inherited one is missing.
-            TypeError: A dict is laid over something else.
+            TypeError: A dict replaces something else without ``_delete_``.
             ImportError: A module in ``custom_imports`` cannot be imported.
         """
         loaded = load_file(str(filename), use_predefined_variables)
@@ -123,16 +138,18 @@ class Config:
         if not custom:
             return
         if not isinstance(custom, dict):
-            by = f' (set in {self._filename})' if self._filename else ''
-            raise TypeError(
-                f'custom_imports is {shown(custom)}{by}, expected a dict such as '
-                "dict(imports=['my_modules.my_head'])"
+            raise UserTypeError(
+                key='custom_imports',
+                got=custom,
+                file=self._filename,
+                expected="a dict such as dict(imports=['my_modules.my_head'])",
             )
         unknown = set(custom) - {'imports', 'allow_failed_imports'}
         if unknown:
-            raise TypeError(
+            problem = (
                 f'custom_imports takes imports and allow_failed_imports, got {sorted(unknown)}'
             )
+            raise UserTypeError(problem)
         files = (custom._config_files.get('imports'), self._filename)
         folders = [os.path.dirname(os.path.abspath(f)) for f in files if f and f != OPTIONS]
         import_modules_from_strings(**custom, folders=list(dict.fromkeys([*folders, os.getcwd()])))
@@ -170,30 +187,30 @@ class Config:
     def merge_from_dict(
         self, options: Mapping[str, Any], allow_list_keys: bool = True, source: str = OPTIONS
     ) -> None:
-        """Lay values over the config.
+        """Set values in the config.
 
         Args:
             options: Values by dotted key, as ``{'model.decode_head.0.num_classes': 2}``;
                 ``'*'`` stands for every element of a list.
             allow_list_keys: Whether a number may be the index of a list's element.
-            source: What to name as the origin of the values.
+            source: The origin of the values, for `explain` and errors.
 
         Raises:
             KeyError: An index that a list does not have.
-            TypeError: A key goes through something that is neither dict nor list, or through a
+            TypeError: A key leads through something that is neither dict nor list, or through a
                 list without an index.
         """
         tree = ConfigDict()
         for key, value in options.items():
             *parents, last = split_key(key)
             if len(parents) >= MAX_DEPTH:
-                raise KeyError(f'{key}: a key has at most {MAX_DEPTH} parts')
+                raise UserKeyError(f'{key}: a key has at most {MAX_DEPTH} parts', key=key)
             count_values(value, f'{source} {key}')
             node = tree
             for part in parents:
                 node = node.setdefault(part, ConfigDict())
                 if not isinstance(node, dict):
-                    raise TypeError(f'{key}: {part!r} is given a value of its own too: {node!r}')
+                    raise UserTypeError(f'{key}: {part!r} gets a value too: {node!r}', key=key)
             node[last] = value
         if not allow_list_keys:
             self._refuse_list_keys(tree)
@@ -209,7 +226,7 @@ class Config:
             for key, change in changes.items():
                 value = values.get(key)
                 if isinstance(change, dict) and isinstance(value, (list, tuple)):
-                    raise TypeError(f'{key} is a list, and allow_list_keys is False')
+                    raise UserTypeError(f'{key} is a list, and allow_list_keys is False', key=key)
                 if isinstance(change, dict) and isinstance(value, dict):
                     pairs.append((value, change))
 
@@ -233,15 +250,17 @@ class Config:
             if isinstance(value, ConfigDict):
                 names = {str(name): name for name in value}
                 if part not in names:
-                    raise KeyError(f'{where} has no key {part!r}.{did_you_mean(part, names)}')
+                    near = nearest(part, names, 1)
+                    raise UserKeyError(f'{where} has no key {part!r}', key=key, suggestions=near)
                 file = value.config_file(names[part])
                 value = value[names[part]]
             elif isinstance(value, (list, tuple)):
                 if not part.isdigit() or int(part) >= len(value):
-                    raise KeyError(f'{where} is a list of {len(value)}: no element {part!r}')
+                    problem = f'{where} is a list of {len(value)}: no element {part!r}'
+                    raise UserKeyError(problem, key=key)
                 value = value[int(part)]
             else:
-                raise KeyError(f'{where} is {value!r}: it has no {part!r}')
+                raise UserKeyError(f'{where} is {value!r}: it has no {part!r}', key=key)
         return value, file
 
     def __repr__(self) -> str:
@@ -272,8 +291,8 @@ class Config:
 
     def __setitem__(self, name: str, value: Any) -> None:
         if name in RESERVED_KEYS:
-            raise KeyError(f'{name} is reserved: it cannot be set')
-        put(self._cfg_dict, name, value, None)
+            raise UserKeyError(f'{name} is reserved: it cannot be set', key=name)
+        self._cfg_dict[name] = value
 
     def __delitem__(self, name: str) -> None:
         del self._cfg_dict[name]
@@ -299,6 +318,6 @@ def required(cfg: Config, key: str) -> Any:
     value: Any = cfg
     for part in key.split('.'):
         if not isinstance(value, Mapping | Config) or value.get(part) is None:
-            raise KeyError(f'config {cfg.filename!r} does not say {key!r}, which is needed')
+            raise UserKeyError(f'config {cfg.filename!r} lacks {key!r}, which is needed', key=key)
         value = value[part]
     return value

@@ -1,22 +1,33 @@
-"""Run a Python config file and take its variables."""
+"""Run a Python config file and take its variables; fill in ``{{ _base_.a.b }}``."""
 
 from __future__ import annotations
 
 import ast
 import contextlib
+import copy
 import operator
 import os
+import re
 import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from msseg.config.config_dict import ConfigDict
-from msseg.config.limits import MAX_DEPTH, find_double
-from msseg.config.variables import BaseVariables
+from msseg.config.config_dict import (
+    MAX_DEPTH,
+    MAX_VALUES,
+    ConfigDict,
+    count_values,
+    find_duplicate,
+)
+from msseg.utils.errors import UserKeyError, UserValueError
 from msseg.utils.foreign_imports import explain_foreign_import
+from msseg.utils.shown import shown
+from msseg.utils.suggest import nearest
 from msseg.utils.user_code import describe_failure
 
 BASE_KEY = '_base_'
+_BASE = re.compile(r'\{\{\s*_base_\.([\w.]+)\s*\}\}')
+_PLACEHOLDER = re.compile(r'(__base_variable_\d+__)')
 _CONTAINERS = (dict, list, tuple, set, frozenset)
 _NO_SETTINGS = (
     types.ModuleType,
@@ -27,16 +38,105 @@ _NO_SETTINGS = (
 )
 
 
+class BaseVariables:
+    """The ``{{ _base_.a.b }}`` of one file.
+
+    The text keeps its lines: every variable becomes a placeholder, a Python name, whose value is
+    looked up once the bases are known.
+
+    Args:
+        text: Text of a config file.
+        where: The file's name for errors.
+        quote: Whether a placeholder outside a string needs quotes to be valid (JSON).
+    """
+
+    def __init__(self, text: str, where: str, quote: bool = False) -> None:
+        self.where = where
+        self.base: ConfigDict | None = None
+        self._keys: dict[str, tuple[str, int]] = {}
+        self._quote = quote
+        self._filled = 0
+        self.text = _BASE.sub(self._placeholder, text)
+
+    def _placeholder(self, match: re.Match) -> str:
+        before = match.string[: match.start()]
+        name = f'__base_variable_{len(self._keys)}__'
+        self._keys[name] = match[1], before.count('\n') + 1
+        line = before.rpartition('\n')[2].replace('\\"', '')
+        return f'"{name}"' if self._quote and line.count('"') % 2 == 0 else name
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._keys
+
+    def value(self, name: str) -> Any:
+        """Return a copy of the inherited value that a placeholder stands for.
+
+        Raises:
+            KeyError: The bases have no such key.
+        """
+        fields = self._fields(name)
+        if self.base is None:
+            problem = 'this line comes before `_base_` is set, or no `_base_` is'
+            raise UserKeyError(problem, **fields)
+        value: Any = self.base
+        for part in self._keys[name][0].split('.'):
+            if isinstance(value, dict) and part in value:
+                value = value[part]
+            elif isinstance(value, (list, tuple)) and part.isdigit() and int(part) < len(value):
+                value = value[int(part)]
+            else:
+                is_dict = isinstance(value, dict)
+                inside = '' if is_dict else f' in {shown(value)}'
+                near = nearest(part, map(str, value), 1) if is_dict else ()
+                raise UserKeyError(
+                    f'the bases have no {part!r}{inside}', suggestions=near, **fields
+                )
+        self._filled += count_values(value, f'{self.where}: {fields["who"]}')
+        if self._filled > MAX_VALUES:
+            problem = f'such variables stand for more than {MAX_VALUES:,} values'
+            raise UserValueError(problem, **fields)
+        return copy.deepcopy(value)
+
+    def _fields(self, name: str) -> dict[str, Any]:
+        key, line = self._keys[name]
+        return {'file': self.where, 'line': line, 'who': f'{{{{ _base_.{key} }}}}'}
+
+    def split(self, text: str) -> list[str]:
+        """Split a string into the placeholders in it and the text between them."""
+        return [part for part in _PLACEHOLDER.split(text) if part]
+
+    def fill(self, value: Any) -> Any:
+        """Replace the placeholders in the strings of a JSON or YAML value."""
+        if isinstance(value, dict):
+            return {self.fill(key): self.fill(child) for key, child in value.items()}
+        if isinstance(value, (list, tuple)):
+            return type(value)(self.fill(child) for child in value)
+        if not isinstance(value, str) or not _PLACEHOLDER.search(value):
+            return value
+        parts = [self._plain_value(part) if part in self else part for part in self.split(value)]
+        return parts[0] if len(parts) == 1 else ''.join(map(str, parts))
+
+    def _plain_value(self, name: str) -> Any:
+        value = self.value(name)
+        if callable(value):
+            raise UserValueError(
+                'it is a class or function, which only Python configs may use',
+                advice='name a registered component by a string',
+                **self._fields(name),
+            )
+        return value
+
+
 def read_python(
-    text: str, filename: str, where: str, load_bases: Callable[[Any], ConfigDict]
+    text: str, filename: str, where: str, load_bases: Callable[[Any], ConfigDict | None]
 ) -> dict[str, Any]:
     """Run the text of a config file.
 
-    The bases are loaded as soon as the file has set ``_base_``, so that ``{{ _base_.a }}`` in
-    the rest is the inherited value itself: it can be computed with.
+    The bases are loaded as soon as the file has set ``_base_``, so that ``{{ _base_.a }}`` in the
+    rest is the inherited value itself and can be computed with.
 
     Args:
-        text: The Python text, predefined variables filled in.
+        text: The Python text.
         filename: Absolute path of the file: its ``__file__``.
         where: The file's name for errors.
         load_bases: Called once with the value of ``_base_``, or None.
@@ -53,8 +153,7 @@ def read_python(
     stem = os.path.splitext(os.path.basename(filename))[0]
     namespace: dict[str, Any] = {'__name__': stem, '__file__': filename}
     _run(tree.body[:split], variables, namespace, filename)
-    base = load_bases(namespace.get(BASE_KEY))
-    variables.base = base if BASE_KEY in namespace else None
+    variables.base = load_bases(namespace.get(BASE_KEY))
     _run(tree.body[split:], variables, namespace, filename)
     with _describing_failures(where, filename):
         memo: dict[int, tuple[Any, Any]] = {}
@@ -65,50 +164,6 @@ def read_python(
         }
 
 
-@contextlib.contextmanager
-def _describing_failures(where: str, filename: str) -> Iterator[None]:
-    """Raise ValueError, or ImportError, for what a config file's own code runs into."""
-    try:
-        yield
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:  # a config is a program, which may raise or end as it likes
-        kind = ImportError if isinstance(error, ImportError) else ValueError
-        foreign = explain_foreign_import(error)
-        text = f': {foreign}' if foreign else describe_failure(error, filename)
-        raise kind(f'{where}{text}') from error
-
-
-def _as_data(value: Any, memo: dict[int, tuple[Any, Any]], depth: int = 0) -> Any:
-    """Return a setting with plain containers and texts in place of classes of the file's own.
-
-    Their methods are the file's own code, too, and are run here for the last time.
-
-    Args:
-        value: The setting.
-        memo: The containers seen so far, and what stands for them, by id.
-        depth: How deep it is nested; what is too deep is left to the check of that.
-    """
-    if isinstance(value, str):
-        return str.__str__(value)
-    plain = next((kind for kind in _CONTAINERS if isinstance(value, kind)), None)
-    is_kept = isinstance(value, ConfigDict) or hasattr(type(value), '_fields')  # named tuples
-    if plain is None or is_kept or depth > MAX_DEPTH:
-        return value
-    if id(value) in memo:
-        return memo[id(value)][1]
-    memo[id(value)] = value, value  # one that contains itself stays, to be refused
-    if plain is dict:
-        items = [item for pair in value.items() for item in pair]
-    else:
-        items = list(value)
-    data = [_as_data(item, memo, depth + 1) for item in items]
-    if type(value) is not plain or any(map(operator.is_not, items, data)):
-        pairs = zip(data[::2], data[1::2], strict=True)
-        memo[id(value)] = value, dict(pairs) if plain is dict else plain(data)
-    return memo[id(value)][1]
-
-
 def _parse(variables: BaseVariables, filename: str) -> ast.Module:
     where = variables.where
     try:
@@ -116,22 +171,21 @@ def _parse(variables: BaseVariables, filename: str) -> ast.Module:
         tree = ast.fix_missing_locations(tree)
         compile(tree, filename, 'exec', dont_inherit=True)
     except SyntaxError as error:
-        code = (error.text or '').strip()
-        line = '' if error.lineno is None else f', line {error.lineno}'
-        raise ValueError(f'{where}{line}: {error.msg}: {code}') from error
+        problem = f'{error.msg}: {(error.text or "").strip()}'
+        raise UserValueError(problem, file=where, line=error.lineno) from error
     except (RecursionError, MemoryError) as error:
-        raise ValueError(f'{where}: its expressions are nested too deeply') from error
+        raise UserValueError('its expressions are nested too deeply', file=where) from error
     for node in (node for node in ast.walk(tree) if isinstance(node, ast.Dict)):
         keys = [key for key in node.keys if isinstance(key, ast.Constant)]
-        place = find_double([(type(key.value), key.value) for key in keys])
-        if place is not None:
-            key = keys[place]
-            raise ValueError(f'{where}, line {key.lineno}: the key {key.value!r} stands twice')
+        index = find_duplicate([(type(key.value), key.value) for key in keys])
+        if index is not None:
+            key = keys[index]
+            raise UserValueError(f'the key {key.value!r} stands twice', file=where, line=key.lineno)
     return tree
 
 
 def _after_base(tree: ast.Module) -> int:
-    """Return how many statements it takes to set ``_base_``."""
+    """Return the number of statements up to the last one that sets ``_base_``."""
     for index in reversed(range(len(tree.body))):
         names = (node for node in ast.walk(tree.body[index]) if isinstance(node, ast.Name))
         if any(name.id == BASE_KEY and isinstance(name.ctx, ast.Store) for name in names):
@@ -150,8 +204,49 @@ def _run(
         exec(code, namespace)
 
 
+@contextlib.contextmanager
+def _describing_failures(where: str, filename: str) -> Iterator[None]:
+    """Raise ValueError, or ImportError, for what a config file's own code runs into."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # a config is a program, which may raise or end as it likes
+        kind = ImportError if isinstance(error, ImportError) else ValueError
+        foreign = explain_foreign_import(error)
+        text = f': {foreign}' if foreign else describe_failure(error, filename)
+        raise kind(f'{where}{text}') from error
+
+
+def _as_data(value: Any, memo: dict[int, tuple[Any, Any]], depth: int = 0) -> Any:
+    """Return a setting with plain containers and strings in place of the file's own classes.
+
+    Their methods are the file's own code, too, and run here for the last time.
+
+    Args:
+        value: The setting.
+        memo: The containers seen so far and their replacements, by id.
+        depth: How deep it is nested; `count_values` refuses later what is too deep.
+    """
+    if isinstance(value, str):
+        return str.__str__(value)
+    plain = next((kind for kind in _CONTAINERS if isinstance(value, kind)), None)
+    is_kept = isinstance(value, ConfigDict) or hasattr(type(value), '_fields')  # named tuples
+    if plain is None or is_kept or depth > MAX_DEPTH:
+        return value
+    if id(value) in memo:
+        return memo[id(value)][1]
+    memo[id(value)] = value, value  # one that contains itself stays, to be refused
+    items = [item for pair in value.items() for item in pair] if plain is dict else list(value)
+    data = [_as_data(item, memo, depth + 1) for item in items]
+    if type(value) is not plain or any(map(operator.is_not, items, data)):
+        pairs = zip(data[::2], data[1::2], strict=True)
+        memo[id(value)] = value, dict(pairs) if plain is dict else plain(data)
+    return memo[id(value)][1]
+
+
 class _PlaceholdersInStrings(ast.NodeTransformer):
-    """Make names of the placeholders that stand inside string literals."""
+    """Turn the placeholders inside string literals into names."""
 
     def __init__(self, variables: BaseVariables) -> None:
         self._variables = variables
@@ -165,9 +260,8 @@ class _PlaceholdersInStrings(ast.NodeTransformer):
         parts = self._parts(node)
         if not any(isinstance(part, ast.FormattedValue) for part in parts):
             return node
-        if len(parts) == 1:
-            return ast.copy_location(parts[0].value, node)
-        return ast.copy_location(ast.JoinedStr(parts), node)
+        new = parts[0].value if len(parts) == 1 else ast.JoinedStr(parts)
+        return ast.copy_location(new, node)
 
     def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
         """Do the same to the literal parts of an f-string."""
@@ -180,11 +274,9 @@ class _PlaceholdersInStrings(ast.NodeTransformer):
     def _parts(self, node: ast.Constant) -> list[ast.expr]:
         if not isinstance(node.value, str):
             return [node]
-        parts: list[ast.expr] = []
-        for text in self._variables.split(node.value):
-            if text in self._variables:
-                name = ast.Name(text, ast.Load())
-                parts.append(ast.FormattedValue(name, conversion=-1))
-            else:
-                parts.append(ast.Constant(text))
-        return parts
+        return [
+            ast.FormattedValue(ast.Name(text, ast.Load()), conversion=-1)
+            if text in self._variables
+            else ast.Constant(text)
+            for text in self._variables.split(node.value)
+        ]

@@ -1,36 +1,302 @@
-"""Read one config file: Python, JSON or YAML."""
+"""Read a config file, Python, JSON or YAML, together with the files that it inherits from."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
-from msseg.config.config_dict import ConfigDict
-from msseg.config.limits import MAX_BYTES, MAX_DEPTH, MAX_VALUES, count_values, find_double
-from msseg.config.provenance import display_file
-from msseg.config.python_reader import BASE_KEY, read_python
-from msseg.config.variables import BaseVariables
+from msseg.config.config_dict import (
+    MAX_BYTES,
+    MAX_DEPTH,
+    MAX_VALUES,
+    ConfigDict,
+    count_values,
+    display_file,
+    find_duplicate,
+    set_file,
+)
+from msseg.config.merge import merge_dicts, without_markers
+from msseg.config.python_reader import BASE_KEY, BaseVariables, read_python
 from msseg.utils.cli import CONFIG_ENDINGS
+from msseg.utils.errors import (
+    UserError,
+    UserFileNotFoundError,
+    UserKeyError,
+    UserOSError,
+    UserValueError,
+)
 from msseg.utils.regular_file import check_regular
-from msseg.utils.suggest import did_you_mean
+from msseg.utils.shown import shown
+from msseg.utils.suggest import nearest
 from msseg.utils.text_file import read_user_text
 
-OWN = 'msseg::'
-_OWN_CONFIGS = Path(__file__).parents[2] / 'configs'
 FORMATS = CONFIG_ENDINGS
+_OWN = 'msseg::'
+_OWN_CONFIGS = Path(__file__).parents[2] / 'configs'
+_MAX_BASES = 64
+_ONLY_FORMATS = f'only {", ".join(FORMATS)} files are supported'
+
+
+class DuplicateKey(NamedTuple):
+    """A key that two bases of one file define.
+
+    Attributes:
+        key: The key.
+        file: The file that names the bases.
+        first: The base that defines it first, as the file names it.
+        second: The other.
+    """
+
+    key: str
+    file: str
+    first: str
+    second: str
+
+
+@dataclass
+class Loaded:
+    """The settings of a config file and its bases, and the texts of all these files."""
+
+    values: ConfigDict = field(default_factory=ConfigDict)
+    texts: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The texts of all files, bases first, each led by its name."""
+        return ''.join(f'{where}\n{text}\n' for where, text in self.texts.items())
+
+
+def load_file(
+    filename: str, predefined: bool = True, duplicates: list[DuplicateKey] | None = None
+) -> Loaded:
+    """Load a config file and its bases.
+
+    Args:
+        filename: Path of the file.
+        predefined: Whether to fill in ``{{ fileDirname }}`` and the like.
+        duplicates: Collects the keys that two bases define, of which the last then counts; with
+            None the first of them is an error.
+
+    Raises:
+        FileNotFoundError: The file or a base does not exist.
+        ValueError: A file cannot be read, inherits from itself, or is too large.
+        KeyError: Two bases of one file define the same key.
+    """
+    return _Reading(predefined, duplicates).file(filename)
+
+
+def load_text(text: str, path: str, file_format: str) -> Loaded:
+    """Load a config from its text; see `load_file`.
+
+    Args:
+        text: The text of the config.
+        path: An absolute path for the text; bases are relative to its folder.
+        file_format: The extension of its format.
+    """
+    if file_format not in FORMATS:
+        raise UserOSError(f'config format {file_format!r}: {_ONLY_FORMATS}')
+    return _Reading().text(text, path, file_format)
+
+
+@dataclass
+class _Reading:
+    """The reading of one config with its bases.
+
+    Attributes:
+        predefined: See `load_file`.
+        duplicates: See `load_file`.
+        chain: The files whose bases lead to the current one, outermost first.
+        loaded: The files read so far, by path: each is read once.
+    """
+
+    predefined: bool = True
+    duplicates: list[DuplicateKey] | None = None
+    chain: list[str] = field(default_factory=list)
+    loaded: dict[str, Loaded] = field(default_factory=dict)
+
+    def file(self, filename: str) -> Loaded:
+        path, chain = os.path.abspath(os.path.expanduser(filename)), self.chain
+        if path in self.loaded:
+            return self.loaded[path]
+        if path in chain:
+            cycle = ' -> '.join(display_file(file) for file in (*chain[chain.index(path) :], path))
+            raise UserValueError(f'config file inherits from itself: {cycle}')
+        if len(chain) > _MAX_BASES:
+            first = display_file(chain[0])
+            raise UserValueError(f'{first} inherits through more than {_MAX_BASES} files')
+        who = f'{display_file(chain[-1])}: the base file' if chain else 'config file'
+        text = _read_text(path if chain else filename, who, is_base=bool(chain))
+        self.loaded[path] = self.text(text, path, os.path.splitext(path)[1])
+        return self.loaded[path]
+
+    def text(self, text: str, path: str, file_format: str) -> Loaded:
+        where = display_file(path)
+        base = Loaded()
+
+        def load_bases(names: Any) -> ConfigDict | None:
+            nonlocal base
+            if names is None:
+                return None
+            self.chain.append(path)
+            base = self.bases(names, path)
+            self.chain.pop()
+            return base.values
+
+        source = _substitute_predefined(text, path) if self.predefined else text
+        if file_format == '.py':
+            plain = read_python(source, path, where, load_bases)
+        else:
+            plain = _read_data(source, file_format, where, load_bases)
+        for key, value in plain.items():
+            if not isinstance(key, str):
+                raise UserValueError(f'the key {key!r} at the top is no text: quote it', file=where)
+            count_values(value, f'{where}: {key}')
+        values = ConfigDict(plain)
+        set_file(values, where if where.startswith('<') else path)
+        merged = merge_dicts(base.values, values) if base.values else without_markers(values)
+        return Loaded(merged, {**base.texts, where: text})
+
+    def bases(self, names: Any, path: str) -> Loaded:
+        where = display_file(path)
+        names = list(names) if isinstance(names, (list, tuple)) else [names]
+        if not all(isinstance(name, (str, os.PathLike)) for name in names):
+            problem = f'`_base_` must be a path or a list of paths, but got {shown(names)}'
+            raise UserValueError(problem, file=where)
+        merged = Loaded()
+        origin: dict[str, str] = {}
+        for name in dict.fromkeys(map(str, names)):
+            loaded = self.file(_find_base(name, path))
+            for key, value in loaded.values.items():
+                if key in origin:
+                    self.note_duplicate(DuplicateKey(key, where, origin[key], name))
+                origin[key] = name
+                merged.values.put(key, value, loaded.values._config_files.get(key))
+            merged.texts.update(loaded.texts)
+        return merged
+
+    def note_duplicate(self, found: DuplicateKey) -> None:
+        if self.duplicates is None:
+            raise UserKeyError(
+                f'two of its bases define the key {found.key!r}, which is not allowed: '
+                f'{found.first} and {found.second}',
+                advice='remove it from one of them or drop one base',
+                who=found.file,
+            )
+        self.duplicates.append(found)
+
+
+def _substitute_predefined(text: str, filename: str) -> str:
+    """Fill in ``{{ fileDirname }}`` and the other variables that describe the file itself."""
+    folder, name = os.path.split(filename)
+    stem, extension = os.path.splitext(name)
+    values = {
+        'fileDirname': folder,
+        'fileBasename': name,
+        'fileBasenameNoExtension': stem,
+        'fileExtname': extension,
+    }
+    pattern = r'\{\{\s*(' + '|'.join(values) + r')\s*\}\}'
+    return re.sub(pattern, lambda match: values[match[1]].replace('\\', '/'), text)
+
+
+def _read_text(filename: str, who: str, is_base: bool) -> str:
+    lead = f'{who} {filename!r}'
+    if os.path.isdir(filename):
+        raise UserFileNotFoundError(f'{lead} is a folder, expected a file')
+    if not os.path.exists(filename):
+        folder, name = os.path.split(filename)
+        siblings = os.listdir(folder or '.') if os.path.isdir(folder or '.') else []
+        advice = f"from anywhere, '{_OWN}demo/ocrnet_nuclei.py' names a config of msseg's own"
+        raise _not_found(lead, name, siblings, advice if is_base else '')
+    check_regular(filename)
+    if os.path.splitext(filename)[1] not in FORMATS:
+        raise UserOSError(f'{lead}: {_ONLY_FORMATS}')
+    if os.path.getsize(filename) > MAX_BYTES:
+        raise UserValueError(f'{lead} is larger than {MAX_BYTES // 2**20} MiB')
+    return read_user_text(filename, lead)
+
+
+def _find_base(name: str, path: str) -> str:
+    """Return the path of a base file.
+
+    Args:
+        name: As ``_base_`` has it: relative to the folder of the file that names it, or
+            ``msseg::`` and a name in msseg's own folder of configs.
+        path: The file that names it.
+    """
+    if not name.startswith(_OWN):
+        return os.path.join(os.path.dirname(path), os.path.expanduser(name))
+    lead = f'{display_file(path)}: the base file {name!r}'
+    if not _OWN_CONFIGS.is_dir():
+        raise UserFileNotFoundError(f'{lead}: this installation has no configs, a checkout has')
+    files = (file for file in _OWN_CONFIGS.rglob('*') if file.suffix in FORMATS)
+    own = {file.relative_to(_OWN_CONFIGS).as_posix() for file in files}
+    name = name.removeprefix(_OWN)
+    if name not in own:
+        raise _not_found(lead, name, own, f'{_OWN_CONFIGS} lists them')
+    return str(_OWN_CONFIGS / name)
+
+
+def _not_found(lead: str, name: str, files: Any, advice: str) -> UserError:
+    near = nearest(name, files, 1)
+    problem = f'{lead} does not exist'
+    return UserFileNotFoundError(problem, suggestions=near, advice='' if near else advice)
+
+
+def _read_data(text: str, file_format: str, where: str, load_bases: Any) -> dict[str, Any]:
+    """Return the settings in a JSON or YAML text."""
+    variables = BaseVariables(text, where, quote=file_format == '.json')
+    try:
+        values = _parse(variables.text, file_format, where)
+    except (RecursionError, MemoryError) as error:
+        raise UserValueError('its values are nested too deeply', file=where) from error
+    if not isinstance(values, dict):
+        kind = type(values).__name__
+        raise UserValueError(f'expected a mapping at the top, got {kind}', file=where)
+    count_values(values, where)  # filling in goes through every use of an alias
+    variables.base = load_bases(values.pop(BASE_KEY, None))
+    return variables.fill(values)
+
+
+def _parse(text: str, file_format: str, where: str) -> Any:
+    if file_format == '.json':
+        try:
+            return json.loads(text, object_pairs_hook=_without_duplicates)
+        except json.JSONDecodeError as error:
+            raise UserValueError(f'no JSON: {error.msg}', file=where, line=error.lineno) from error
+        except ValueError as error:  # a key that stands twice, a number of thousands of digits
+            raise UserValueError(f'no JSON: {error}', file=where) from error
+    try:
+        return yaml.load(text, _YamlLoader) or {}
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        lead = '' if isinstance(error, yaml.constructor.ConstructorError) else 'no YAML: '
+        is_tag = not lead and 'tag' in error.problem
+        hint = ': a YAML config holds plain data, and names components by strings' if is_tag else ''
+        raise UserValueError(f'{lead}{error.problem}{hint}', file=where, line=line) from error
+    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError) as error:
+        # what PyYAML's constructors raise: a day of 99, a number of thousands of digits, !!int x
+        raise UserValueError(f'no YAML: {error}', file=where) from error
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    index = find_duplicate([key for key, _ in pairs])
+    if index is not None:
+        raise ValueError(f'the key {pairs[index][0]!r} stands twice')
+    return dict(pairs)
 
 
 class _YamlLoader(yaml.SafeLoader):
-    """PyYAML's loader of plain data, to which ``1e-4`` is a number as in YAML 1.2.
+    """PyYAML's loader of plain data, with ``1e-4`` as a number as in YAML 1.2.
 
-    Of the tags that name Python objects it knows that of tuples alone, which `Config.dump` writes:
-    a YAML file can name no function or class.
+    The only tag of Python objects that it knows is that of tuples, which `Config.dump` writes: a
+    YAML file can name no function or class.
     """
 
     def __init__(self, stream: str) -> None:
@@ -38,7 +304,7 @@ class _YamlLoader(yaml.SafeLoader):
         self._depth = self._merged = 0
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
-        """Return a node; PyYAML takes a time that grows with the square of the depth."""
+        """Return a node; limit the depth, of which PyYAML's time is the square."""
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise RecursionError
@@ -47,12 +313,13 @@ class _YamlLoader(yaml.SafeLoader):
         return node
 
     def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
-        """Return a node; of a key that stands twice, PyYAML would silently take the last."""
+        """Return a node; refuse duplicate keys, of which PyYAML would silently take the last."""
         node = super().compose_mapping_node(anchor)
         scalars = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        if (place := find_double([(key.tag, key.value) for key in scalars])) is not None:
-            line = scalars[place].start_mark.line + 1
-            problem = f'the key {scalars[place].value!r} stands twice (line {line})'
+        index = find_duplicate([(key.tag, key.value) for key in scalars])
+        if index is not None:
+            line = scalars[index].start_mark.line + 1
+            problem = f'the key {scalars[index].value!r} stands twice (line {line})'
             raise yaml.MarkedYAMLError(problem=problem)
         return node
 
@@ -74,128 +341,3 @@ _YamlLoader.add_implicit_resolver(
     re.compile(r'[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$'),
     list('-+.0123456789'),
 )
-
-
-def read_text(filename: str, wanted_by: str | None = None) -> str:
-    """Return the text of a config file.
-
-    Args:
-        filename: Path of the file.
-        wanted_by: The config that names it as its base.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        OSError: Its extension is none of `FORMATS`.
-    """
-    by = f'{wanted_by}: the base file ' if wanted_by else 'config file '
-    if os.path.isdir(filename):
-        raise FileNotFoundError(f'{by}{filename!r} is a folder, expected a file')
-    if os.path.exists(filename):
-        check_regular(filename)
-    else:
-        folder, name = os.path.split(filename)
-        siblings = os.listdir(folder or '.') if os.path.isdir(folder or '.') else []
-        hint = did_you_mean(name, siblings)
-        if wanted_by and not hint:
-            hint = f" From anywhere, '{OWN}demo/ocrnet_nuclei.py' names a config of msseg's own"
-        raise FileNotFoundError(f'{by}{filename!r} does not exist.{hint}')
-    if os.path.splitext(filename)[1] not in FORMATS:
-        raise OSError(f'{by}{filename!r}: only {", ".join(FORMATS)} files are supported')
-    if os.path.getsize(filename) > MAX_BYTES:
-        raise ValueError(f'{by}{filename!r} is larger than {MAX_BYTES // 2**20} MiB')
-    return read_user_text(filename, f'{by}{filename!r}')
-
-
-def find_base(name: str, path: str) -> str:
-    """Return the path of a base file.
-
-    Args:
-        name: As ``_base_`` has it: relative to the folder of the file that names it, or
-            ``msseg::`` and a name in msseg's own folder of configs.
-        path: The file that names it.
-
-    Raises:
-        FileNotFoundError: There is no such config of msseg's own.
-    """
-    if not name.startswith(OWN):
-        return os.path.join(os.path.dirname(path), os.path.expanduser(name))
-    lead = f'{display_file(path)}: the base file {name!r}'
-    if not _OWN_CONFIGS.is_dir():
-        raise FileNotFoundError(f'{lead}: this installation has no configs, a checkout has')
-    own = {
-        file.relative_to(_OWN_CONFIGS).as_posix()
-        for file in _OWN_CONFIGS.rglob('*')
-        if file.suffix in FORMATS
-    }
-    name = name.removeprefix(OWN)
-    if name not in own:
-        hint = did_you_mean(name, own) or f' {_OWN_CONFIGS} lists them.'
-        raise FileNotFoundError(f'{lead} does not exist.{hint}')
-    return str(_OWN_CONFIGS / name)
-
-
-def read_settings(
-    text: str,
-    file_format: str,
-    filename: str,
-    where: str,
-    load_bases: Callable[[Any], ConfigDict],
-) -> dict[str, Any]:
-    """Return the settings in a text.
-
-    Args:
-        text: The text, predefined variables filled in.
-        file_format: One of `FORMATS`.
-        filename: Absolute path of the file.
-        where: The file's name for errors.
-        load_bases: Called once with the value of ``_base_``, or None.
-
-    Raises:
-        ValueError: The text is not valid in its format.
-    """
-    if file_format == '.py':
-        return read_python(text, filename, where, load_bases)
-    variables = BaseVariables(text, where, quote=file_format == '.json')
-    try:
-        values = _parse(variables.text, file_format, where)
-    except (RecursionError, MemoryError) as error:
-        raise ValueError(f'{where}: its values are nested too deeply') from error
-    if not isinstance(values, dict):
-        raise ValueError(f'{where}: expected a mapping at the top, got {type(values).__name__}')
-    count_values(values, where)  # filling in goes through every use of an alias
-    bases = values.pop(BASE_KEY, None)
-    base = load_bases(bases)
-    variables.base = base if bases is not None else None
-    return variables.fill(values)
-
-
-def _parse(text: str, file_format: str, where: str) -> Any:
-    if file_format == '.json':
-        try:
-            return json.loads(text, object_pairs_hook=_without_doubles)
-        except json.JSONDecodeError as error:
-            raise ValueError(f'{where}, line {error.lineno}: no JSON: {error.msg}') from error
-        except ValueError as error:  # a key that stands twice, a number of thousands of digits
-            raise ValueError(f'{where}: no JSON: {error}') from error
-    try:
-        return yaml.load(text, _YamlLoader) or {}
-    except yaml.constructor.ConstructorError as error:
-        line = error.problem_mark.line + 1
-        hint = ': a YAML config holds plain data, and names components by strings'
-        raise ValueError(
-            f'{where}, line {line}: {error.problem}{hint if "tag" in error.problem else ""}'
-        ) from error
-    except yaml.YAMLError as error:
-        mark = getattr(error, 'problem_mark', None)
-        line = f', line {mark.line + 1}' if mark else ''
-        raise ValueError(f'{where}{line}: no YAML: {getattr(error, "problem", error)}') from error
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        # what PyYAML's constructors raise: a day of 99, a number of thousands of digits, !!int x
-        raise ValueError(f'{where}: no YAML: {error}') from error
-
-
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    place = find_double([key for key, _ in pairs])
-    if place is not None:
-        raise ValueError(f'the key {pairs[place][0]!r} stands twice')
-    return dict(pairs)

@@ -1,24 +1,28 @@
-"""Write a config as Python, JSON or YAML."""
+"""Configs as text: write Python, JSON or YAML, and read such Python without running it."""
 
 from __future__ import annotations
 
+import ast
 import inspect
 import json
 import keyword
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import Enum
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
 import yaml
 
-from msseg.config.provenance import join_index, join_key
+from msseg.config.config_dict import MAX_BYTES, count_values, join_index, join_key
 from msseg.registry import config_file
+from msseg.utils.errors import UserOSError, UserTypeError, UserValueError
 from msseg.utils.shown import is_environment, shown
 
 _WIDTH = 79
 _MAX_BITS = 1024
+_MAX_RANGE = 1000
+_CONSTANTS = (str, bool, type(None), int, float)
 _LITERALS = (
     *(dict, list, tuple, set, frozenset, range),
     *(bool, int, float, complex, str, bytes, type(None), type(...)),
@@ -99,7 +103,7 @@ def to_text(values: dict[str, Any], file_format: str) -> str:
         return json.dumps(_simple(values, ''), indent=2) + '\n'
     if file_format in ('.yaml', '.yml'):
         return yaml.dump(_simple(values, ''), Dumper=_YamlDumper, sort_keys=False)
-    raise OSError(f'config format {file_format!r}: write .py, .json, .yaml or .yml')
+    raise UserOSError(f'config format {file_format!r}', expected='.py, .json, .yaml or .yml')
 
 
 def _is_name(key: Any) -> bool:
@@ -184,7 +188,7 @@ def _simple(value: Any, where: str) -> Any:
     """Return a value in plain dicts, lists, tuples and scalars for JSON and YAML."""
     value = _simple_leaf(value, where)
     if not isinstance(value, (dict, list, tuple, str, bool, int, float, type(None))):
-        raise TypeError(f'{where}: {shown(value)} has no form in JSON and YAML')
+        raise UserTypeError(f'{shown(value)} has no form in JSON and YAML', who=where)
     if isinstance(value, dict):
         return {key: _simple(child, join_key(where, key)) for key, child in value.items()}
     if isinstance(value, (list, tuple)):
@@ -197,7 +201,7 @@ def _simple_leaf(value: Any, where: str | None) -> Any:
     if type(value).__module__ == 'numpy' and hasattr(value, 'tolist'):
         return value.tolist()
     if isinstance(value, int) and value.bit_length() > _MAX_BITS:
-        raise TypeError(f'{where}: {shown(value)} cannot be written into a config file')
+        raise UserTypeError(f'{shown(value)} cannot be written into a config file', who=where)
     if isinstance(value, _LITERALS) and not isinstance(value, Enum) and not is_environment(value):
         return value
     if isinstance(value, PurePath):
@@ -205,7 +209,123 @@ def _simple_leaf(value: Any, where: str | None) -> Any:
     has_name = inspect.isclass(value) or inspect.isfunction(value) and value.__name__ != '<lambda>'
     if has_name and (where or '').split('.')[-1] == 'type':
         return value.__name__
-    raise TypeError(
-        f'{where}: {shown(value)} cannot be written into a config file; use numbers, strings, '
-        'lists, tuples and dicts, and register a class or function to name it in `type`'
+    raise UserTypeError(
+        f'{shown(value)} cannot be written into a config file',
+        advice='use numbers, strings, lists, tuples and dicts, and register a class or function '
+        'to name it in `type`',
+        who=where,
     )
+
+
+def read_literals(
+    text: str, where: str, other: Callable[[ast.expr], Any] | None = None
+) -> dict[str, Any]:
+    """Read the settings in a text that `to_python` wrote, as data: nothing in it is run.
+
+    Understood are numbers, strings, True, False, None, lists, tuples, dicts, ``dict(a=…)``,
+    ``set([…])``, ``frozenset([…])``, ``float('inf')``, and short ranges, which become lists.
+
+    Args:
+        text: The text, at most `MAX_BYTES` characters.
+        where: Its origin, for errors.
+        other: Returns the value of any other expression, which is an error by default.
+
+    Raises:
+        ValueError: The text is too long, no Python, or holds something else; or see `count_values`.
+
+    Examples:
+        >>> read_literals("model = dict(type='HRNet', sizes=[1, 2])", 'config.py')
+        {'model': {'type': 'HRNet', 'sizes': [1, 2]}}
+    """
+    if len(text) > MAX_BYTES:
+        problem = f'{len(text)} characters, expected at most {MAX_BYTES}'
+        raise UserValueError(problem, file=where)
+    try:
+        body = ast.parse(text).body
+    except SyntaxError as error:
+        raise UserValueError(error.msg, file=where, line=error.lineno) from error
+    except (ValueError, RecursionError, MemoryError) as error:
+        problem = f'cannot be read: {error or "it is nested too deeply"}'
+        raise UserValueError(problem, file=where) from error
+    reader = _LiteralReader(where, other)
+    settings = {}
+    for statement in body:
+        name = _target(statement)
+        if name is not None:
+            settings[name] = reader.read(statement.value)
+        elif other is None:
+            raise reader.refusal(statement)
+    count_values(settings, where)
+    return settings
+
+
+def _target(statement: ast.stmt) -> str | None:
+    """Return what ``name = …`` or ``globals()['name'] = …`` sets, None for other statements."""
+    if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+        return None
+    target = statement.targets[0]
+    if isinstance(target, ast.Name):
+        return target.id
+    if isinstance(target, ast.Subscript) and ast.unparse(target.value) == 'globals()':
+        key = target.slice
+        return key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else None
+    return None
+
+
+class _LiteralReader:
+    def __init__(self, where: str, other: Callable[[ast.expr], Any] | None) -> None:
+        self._where = where
+        self._other = other
+
+    def refusal(self, node: ast.AST) -> ValueError:
+        return UserValueError(
+            f'{ast.unparse(node)[:60]!r} is no plain value (numbers, texts, lists, dict(…)), and '
+            'nothing in it is run',
+            advice='give the config file itself',
+            file=self._where,
+            line=node.lineno,
+        )
+
+    def read(self, node: ast.expr) -> Any:
+        if isinstance(node, ast.Constant) and isinstance(node.value, _CONSTANTS):
+            return node.value
+        if isinstance(node, (ast.List, ast.Tuple)):
+            items = [self.read(child) for child in node.elts]
+            return items if isinstance(node, ast.List) else tuple(items)
+        if isinstance(node, ast.Dict) and all(isinstance(k, ast.expr) for k in node.keys):
+            keys = [self._key(key) for key in node.keys]
+            return dict(zip(keys, map(self.read, node.values), strict=True))
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+            number = node.operand.value if isinstance(node.operand, ast.Constant) else None
+            if type(number) in (int, float):
+                return -number
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            return self._call(node, node.func.id)
+        return self._refuse(node)
+
+    def _key(self, node: ast.expr) -> Any:
+        parts = node.elts if isinstance(node, ast.Tuple) else [node]
+        is_plain = all(isinstance(part, (ast.Constant, ast.UnaryOp)) for part in parts)
+        return self.read(node) if is_plain else self._refuse(node)
+
+    def _call(self, node: ast.Call, name: str) -> Any:
+        names = [keyword.arg for keyword in node.keywords]
+        if name == 'dict' and not node.args and None not in names:
+            return {keyword.arg: self.read(keyword.value) for keyword in node.keywords}
+        argument = node.args[0] if len(node.args) == 1 and not names else None
+        value = argument.value if isinstance(argument, ast.Constant) else None
+        if name == 'float' and value in ('inf', '-inf', 'nan'):
+            return float(value)
+        if name == 'range' and not names and 0 < len(node.args) < 4:
+            numbers = [self.read(child) for child in node.args]
+            if all(type(n) is int and abs(n) <= _MAX_RANGE for n in numbers) and numbers[-1]:
+                return list(range(*numbers))
+        if name in ('set', 'frozenset') and isinstance(argument, ast.List):
+            items = [self._key(child) for child in argument.elts]
+            return set(items) if name == 'set' else frozenset(items)
+        return self._refuse(node)
+
+    def _refuse(self, node: ast.expr) -> Any:
+        if self._other is None:
+            raise self.refusal(node)
+        return self._other(node)

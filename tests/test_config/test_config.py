@@ -160,7 +160,7 @@ def test_dump_formats(tmp_path):
     assert json.loads((tmp_path / 'x.json').read_text()) == {'a': [1, 2]}
     cfg.dump(str(tmp_path / 'x.yaml'))
     assert yaml.full_load((tmp_path / 'x.yaml').read_text()) == {'a': (1, 2)}
-    with pytest.raises(OSError, match="'.txt': write .py"):
+    with pytest.raises(OSError, match="'.txt', expected .py"):
         cfg.dump(str(tmp_path / 'x.txt'))
 
 
@@ -218,7 +218,7 @@ def test_merge_from_dict_names_its_source():
         ({'head.n': 1}, TypeError, r"head is a list of 2.*key 'n'.*as in head.0.n"),
         ({'lr.x': 1}, TypeError, 'lr is a dict in the child config but of type float'),
         ({'a..b': 1}, ValueError, r"'a..b' is no config key"),
-        ({'a': 1, 'a.b': 2}, TypeError, "a.b: 'a' is given a value of its own too: 1"),
+        ({'a': 1, 'a.b': 2}, TypeError, "a.b: 'a' gets a value too: 1"),
     ],
 )
 def test_merge_from_dict_errors(options, error, message):

@@ -56,7 +56,7 @@ def test_a_list_without_dicts_stays_the_same_object():
     assert ConfigDict().setdefault('a', values) is values
 
 
-def test_update_merges_dicts_as_addict_does():
+def test_update_merges_dicts():
     node = ConfigDict(a=dict(x=1, y=2), b=[1])
     node.update(dict(a=dict(y=3), b=[2]))
     assert node == dict(a=dict(x=1, y=3), b=[2])

@@ -251,7 +251,7 @@ def test_yaml_tuples_come_back(write):
 )
 def test_json_and_yaml_take_no_function_from_a_python_base(write, name, text):
     write('base.py', 'import shutil\ntools = dict(remove=shutil.rmtree)')
-    with pytest.raises(ValueError, match=r'_base_.tools.remove }} is a class or function'):
+    with pytest.raises(ValueError, match=r'_base_.tools.remove }}: it is a class or function'):
         Config.fromfile(write(name, text))
 
 

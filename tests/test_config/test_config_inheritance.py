@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from msseg.config import Config
-from msseg.config.inheritance import DuplicateKey, load_file
+from msseg.config.reader import DuplicateKey, load_file
 
 
 def test_dicts_merge_deeply_and_lists_are_replaced(load):
@@ -139,7 +139,7 @@ def test_a_dict_that_does_not_fit_a_list_says_so(load, child, error, message):
 def test_a_star_without_a_list_is_an_error(load):
     with pytest.raises(TypeError, match=r"head: '\*' changes every element.*no list.*config.py"):
         load("head = {'*': dict(n=1)}")
-    with pytest.raises(TypeError, match=r"head is a dict, not a list: '\*' has nothing to apply"):
+    with pytest.raises(TypeError, match=r"head is a dict, not a list: '\*' has nothing to change"):
         load("_base_ = 'base.py'\nhead = {'*': dict(n=1)}", base='head = dict(n=1)')
 
 

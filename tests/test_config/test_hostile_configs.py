@@ -14,7 +14,7 @@ import pytest
 from msseg.apis.config_schema import get_schema, load_config
 from msseg.config import Config, add_cfg_options
 from msseg.config.checking import drop_variables
-from msseg.config.limits import MAX_DEPTH, count_values
+from msseg.config.config_dict import MAX_DEPTH, count_values
 
 BOMB = 'a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]\n' + ''.join(
     f'a{i}: &a{i} [{", ".join([f"*a{i - 1}"] * 9)}]\n' for i in range(1, 10)

@@ -6,8 +6,8 @@ import math
 import pytest
 
 from msseg.config import Config
-from msseg.config.limits import MAX_BYTES
-from msseg.config.literals import read_literals
+from msseg.config.config_dict import MAX_BYTES
+from msseg.config.writer import read_literals
 
 SETTINGS = {
     'model': {'type': 'Net', 'sizes': (1, -2), 'one': (3,), 'none': None, 'deep': {'a': [{}]}},

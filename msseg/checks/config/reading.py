@@ -10,7 +10,7 @@ from msseg.apis.config_schema import get_schema, lay_options
 from msseg.checks.config.finding import Findings
 from msseg.config import Config
 from msseg.config.checking import find_problems
-from msseg.config.inheritance import DuplicateKey, load_file
+from msseg.config.reader import DuplicateKey, load_file
 from msseg.registry import config_file, config_path
 from msseg.utils.cli import one_line
 

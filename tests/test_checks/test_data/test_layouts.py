@@ -371,5 +371,5 @@ def test_splits_are_those_of_the_config_or_those_asked_for(root):
     cfg = Config(dict(data=dict(train=config(root), val=val)))
     assert [s.name for s in check_dataset(cfg, workers=0).splits] == ['train', 'val']
     assert [s.name for s in check_dataset(cfg, ['val'], workers=0).splits] == ['val']
-    with pytest.raises(KeyError, match=r"does not say 'data\.test'"):
+    with pytest.raises(KeyError, match=r"lacks 'data\.test'"):
         check_dataset(cfg, ['test'], workers=0)
