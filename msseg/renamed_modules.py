@@ -49,6 +49,17 @@ _RENAMED = {
     'apis.export': 'export',
     'apis.page': 'reports.page',
     'utils.job': 'launch.job',
+    'runner.hooks.stop_signal': 'runner.hooks.default_hooks',
+    'runner.hooks.iter_timer': 'runner.hooks.default_hooks',
+    'runner.hooks.progress': 'runner.hooks.default_hooks',
+    'runner.nonfinite_report': 'runner.hooks.nan_guard',
+    'runner.accumulator': 'runner.gradients',
+    'runner.grad_reducer': 'runner.gradients',
+    'runner.log_buffer': 'runner.hooks.logger',
+    'runner.score_rule': 'runner.hooks.evaluation',
+    'runner.optimizers': 'runner.optimizer',
+    'runner.grad_clip': 'runner.gradients',
+    'runner.ema': 'runner.hooks.ema',
 }
 
 

@@ -10,7 +10,7 @@ from msseg.config import Config, required
 from msseg.models import SegmentorWithLoss
 from msseg.registry import call_with_cfg
 from msseg.runner import GradClip, TrainStep, build_optimizer
-from msseg.runner.grad_reducer import GradReducer
+from msseg.runner.gradients import GradReducer
 from msseg.runner.loss_scaler import build_loss_scaler
 from msseg.utils.arguments import PositiveInt, check_value
 from msseg.utils.dist import get_world_size

@@ -13,9 +13,9 @@ from msseg.apis.pretrained import load_initial_weights
 from msseg.config import Config
 from msseg.config.writer import read_literals
 from msseg.runner import Runner
-from msseg.runner.checkpoint import load_checkpoint
-from msseg.runner.checkpoint_file import DamagedCheckpointError, has_valid_checksum
-from msseg.runner.find_checkpoint import find_last_checkpoint, load_meta
+from msseg.runner.checkpoint import check_readable, load_meta
+from msseg.runner.checkpoint_file import DamagedCheckpointError
+from msseg.runner.find_checkpoint import find_last_checkpoint
 from msseg.utils.dist import broadcast_object, get_rank
 from msseg.utils.logging import get_logger
 
@@ -195,8 +195,7 @@ def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 def _refuse_damaged(path: Path) -> None:
     try:
-        if not has_valid_checksum(path):
-            load_checkpoint(path)
+        check_readable(path)
     except DamagedCheckpointError as error:
         try:
             other = find_last_checkpoint(path.parent, but=path)
@@ -205,4 +204,4 @@ def _refuse_damaged(path: Path) -> None:
         advice = (
             f'the newest good one beside it is {str(other)!r}' if other else 'there is no other'
         )
-        raise DamagedCheckpointError(f'{error}; {advice}') from error
+        raise DamagedCheckpointError(path, f'{error.reason}; {advice}') from error

@@ -2,11 +2,10 @@
 
 from msseg.runner.builder import HOOKS, OPTIMIZER_CONSTRUCTORS, OPTIMIZERS, RUNNERS
 from msseg.runner.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from msseg.runner.grad_clip import GradClip
+from msseg.runner.gradients import GradClip
 from msseg.runner.hooks import Hook
 from msseg.runner.load_weights import load_weights
-from msseg.runner.optimizer import build_optimizer
-from msseg.runner.optimizers import SGD, Adam, AdamW
+from msseg.runner.optimizer import SGD, Adam, AdamW, build_optimizer
 from msseg.runner.runner import EpochBasedRunner, IterBasedRunner, Runner
 from msseg.runner.train_step import TrainStep
 

@@ -1,4 +1,4 @@
-"""Registries of what trains: runners, hooks, optimizers."""
+"""Registries of runners, hooks, optimizers and optimizer constructors."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""Checkpoints: one .ckpt file with weights, training state and what a run knows of itself.
+"""Checkpoints: one .ckpt file with weights, training state and a description of the run.
 
-Weights stand under their plain names, the tensors of training (optimizer, loss scale, averaged
-weights) under `STATE_PREFIXES`, and everything else (iteration, best scores, seed, CLASSES,
-PALETTE, config text, versions) is one JSON string under ``meta``, because the format has no nested
-values.
+Weights have their plain names, the tensors of training (optimizer, loss scale, averaged weights)
+names with `STATE_PREFIXES`, and everything else (iteration, best scores, seed, CLASSES, PALETTE,
+config text, versions) is one JSON string under ``meta``, because the format has no nested values.
 """
 
 from __future__ import annotations
@@ -18,7 +17,12 @@ import numpy as np
 from mindspore import Parameter, nn
 
 from msseg.convert import read_foreign, sniff_format
-from msseg.runner.checkpoint_file import has_valid_checksum, read_content, write_checkpoint
+from msseg.runner.checkpoint_file import (
+    has_valid_checksum,
+    read_content,
+    read_meta,
+    write_checkpoint,
+)
 from msseg.utils.logging import get_logger, is_first
 
 OPTIMIZER, TRAIN_STEP, EMA, HOOKS = STATE_PREFIXES = ('optimizer.', 'train_step.', 'ema.', 'hooks.')
@@ -28,13 +32,13 @@ _FRACTIONS = (ms.float16, ms.bfloat16, ms.float32, ms.float64)
 
 @dataclass
 class Checkpoint:
-    """What a checkpoint file holds.
+    """The content of a checkpoint file.
 
     Attributes:
         path: The file.
-        weights: Parameter name to numbers; they are the file's bytes, and read only.
+        weights: Parameter name to numbers, read only.
         state: The tensors of training by name, empty when they were not saved.
-        meta: See the module; of other files ``CLASSES`` and ``PALETTE`` at most.
+        meta: See the module; of other frameworks' files ``CLASSES`` and ``PALETTE`` at most.
         is_foreign: Whether another framework wrote it, under its own names.
     """
 
@@ -45,7 +49,7 @@ class Checkpoint:
     is_foreign: bool = False
 
     def as_evaluated(self) -> Checkpoint:
-        """Return the checkpoint with averaged weights, where it has some, for the raw ones."""
+        """Return the checkpoint with the averaged weights, if any, in place of the raw ones."""
         averages = {
             name.removeprefix(EMA): value
             for name, value in self.state.items()
@@ -60,29 +64,20 @@ def save_checkpoint(
     state: Mapping[str, Parameter] | None = None,
     meta: dict | None = None,
 ) -> None:
-    """Write a checkpoint: under its final name it is whole or absent.
+    """Write a checkpoint atomically; see `write_checkpoint`.
 
     Args:
         path: The file, ending in ``.ckpt``; its folder must exist.
-        model: Whose weights and running statistics to save.
-        state: The tensors of training to save, under names with one of `STATE_PREFIXES`.
+        model: The network, whose weights and running statistics are saved.
+        state: The tensors of training, under names with one of `STATE_PREFIXES`.
         meta: Plain JSON values.
-
-    Raises:
-        OSError: It cannot be written; the message says how much room it needs and there is.
     """
     tensors = {p.name: p for p in model.get_parameters()}
     write_checkpoint(path, json.dumps(meta or {}), [*tensors.items(), *(state or {}).items()])
 
 
 def save_weights(path: str | Path, weights: Mapping[str, np.ndarray], meta: dict) -> None:
-    """Write numbers as a checkpoint without optimizer.
-
-    Args:
-        path: The file, ending in ``.ckpt``; its folder must exist.
-        weights: Parameter name to numbers.
-        meta: Plain JSON values.
-    """
+    """Write arrays as a checkpoint without state; see `save_checkpoint`."""
     tensors = [
         (name, ms.Tensor.from_numpy(np.require(array, requirements=['C', 'W'])))
         for name, array in weights.items()
@@ -94,9 +89,9 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     """Read a checkpoint file: MindSpore's, PyTorch's (nothing in it is run) or safetensors.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        DamagedCheckpointError: A ``.ckpt`` file is not what was written.
-        ValueError: It is none of these, or another framework's and damaged.
+        FileNotFoundError: The file does not exist.
+        DamagedCheckpointError: A ``.ckpt`` file does not hold what was written.
+        ValueError: The file is none of these, or another framework's and damaged.
     """
     path = Path(path)
     if not path.is_file():
@@ -112,11 +107,22 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     return Checkpoint(path, weights, state, meta)
 
 
+def load_meta(path: str | Path) -> dict:
+    """Return the description in a checkpoint, if possible without reading its weights."""
+    return read_meta(path) or load_checkpoint(path).meta
+
+
+def check_readable(path: str | Path) -> None:
+    """Raise DamagedCheckpointError or another ValueError when a file cannot be loaded."""
+    if not has_valid_checksum(path):
+        load_checkpoint(path)
+
+
 def kind_mismatch(array: np.ndarray, parameter: Parameter) -> str | None:
-    """Return how a file's numbers differ in kind from what a parameter holds, None if they do not.
+    """Return how a file's numbers differ in kind from a parameter's, None when they do not.
 
     Fractions of any width fit fractions. Whole numbers and truth values in their place are codes
-    (of a quantised model, say) that mean something else.
+    (of a quantised model, say) with another meaning.
     """
     is_fraction = np.issubdtype(array.dtype, np.floating)
     if is_fraction == (parameter.dtype in _FRACTIONS):
@@ -125,11 +131,7 @@ def kind_mismatch(array: np.ndarray, parameter: Parameter) -> str | None:
 
 
 def load_state(state: Mapping[str, Parameter], checkpoint: Checkpoint) -> None:
-    """Restore the tensors of training.
-
-    Raises:
-        ValueError: Some are missing or belong to another way of training; nothing was changed.
-    """
+    """Restore the tensors of training, all of them or, with a ValueError, none."""
     for name, parameter in state.items():
         saved = checkpoint.state.get(name)
         if saved is None or saved.shape != parameter.shape:
@@ -144,12 +146,16 @@ def load_state(state: Mapping[str, Parameter], checkpoint: Checkpoint) -> None:
                 f'checkpoint {str(checkpoint.path)!r} cannot be resumed: its {name!r} {difference}'
             )
     for name, parameter in state.items():
-        # A tensor of its own: MindSpore may share memory with the array.
-        parameter.set_data(ms.Tensor(np.array(checkpoint.state[name]), parameter.dtype))
+        copy_to(parameter, checkpoint.state[name])
+
+
+def copy_to(parameter: Parameter, array: np.ndarray) -> None:
+    """Copy numbers to a parameter; MindSpore may share memory with an array that is not copied."""
+    parameter.set_data(ms.Tensor(np.array(array), parameter.dtype))
 
 
 def optimizer_state(optimizer: nn.Cell) -> dict[str, Parameter]:
-    """Return what an optimizer keeps besides weights, by name in a checkpoint.
+    """Return an optimizer's tensors besides weights, by name in a checkpoint.
 
     Learning rates are left out: the schedule sets them before each iteration.
     """

@@ -1,13 +1,13 @@
 """The bytes of a checkpoint: MindSpore's file format, with a checksum over all of it.
 
-``mindspore.save_checkpoint`` writes the same format, but the strings last. Here the description
-stands first and the checksum last (as MindSpore's ``crc_check=True`` writes and reads it), so a
-file that begins with the one and does not end in the other has been cut or spoilt.
+``mindspore.save_checkpoint`` writes the same format, but strings last. Here the description comes
+first and the checksum last (as MindSpore's ``crc_check=True`` writes and reads it): a file with
+that beginning and another end is damaged.
 
-A file may come from elsewhere, and anyone can compute a checksum. So entries are read one by one
-and made arrays by numpy, after their sizes have been compared with what is there:
+A file may come from a stranger, and anyone can compute a checksum. So numpy makes the arrays, one
+entry at a time, after their sizes have been compared with the bytes in the file:
 ``mindspore.load_checkpoint`` (2.7.2 to 2.10.0) copies the content into as much memory as the
-dimensions ask for, and destroys the heap when they ask for less.
+dimensions claim, and corrupts the heap when they claim less.
 """
 
 from __future__ import annotations
@@ -57,11 +57,20 @@ _META_KINDS = {
 
 
 class DamagedCheckpointError(ValueError):
-    """A checkpoint file that does not hold what was written to it."""
+    """A checkpoint file does not hold what was written to it.
+
+    Args:
+        path: The file.
+        reason: What is wrong with it.
+    """
+
+    def __init__(self, path: str | Path, reason: str) -> None:
+        super().__init__(f'checkpoint {str(path)!r} cannot be read: it is damaged, {reason}')
+        self.path, self.reason = Path(path), reason
 
 
 def write_checkpoint(path: str | Path, meta: str, tensors: Iterable[tuple[str, Tensor]]) -> None:
-    """Write a checkpoint: under its final name it is whole or absent.
+    """Write a checkpoint atomically: under its final name it is complete or absent.
 
     Args:
         path: The file, ending in ``.ckpt``; its folder must exist.
@@ -69,7 +78,7 @@ def write_checkpoint(path: str | Path, meta: str, tensors: Iterable[tuple[str, T
         tensors: Names and tensors.
 
     Raises:
-        OSError: It cannot be written; the message says how much room it needs and there is.
+        OSError: It cannot be written; the message includes the needed and the free space.
     """
     path, tensors = Path(path), list(tensors)
     needed = sum(tensor.nbytes for _, tensor in tensors) + 4 * len(meta)
@@ -107,11 +116,7 @@ def _append(
 
 
 def has_valid_checksum(path: str | Path) -> bool:
-    """Whether a file carries a checksum, which fits then.
-
-    Raises:
-        DamagedCheckpointError: It carries one that does not fit, or has lost it.
-    """
+    """Whether a file has a checksum; DamagedCheckpointError when it does not fit, or was lost."""
     path = Path(path)
     size = path.stat().st_size
     with _open(path) as file:
@@ -120,28 +125,26 @@ def has_valid_checksum(path: str | Path) -> bool:
         trailer = file.read(_TRAILER)
         if not trailer.startswith(_MARK):
             if head[_first_entry(head)[0] :].startswith(_TAG):
-                raise damaged(path, 'it does not end in its checksum')
+                raise DamagedCheckpointError(path, 'it does not end in its checksum')
             return False
         file.seek(0)
         if _checksum(file, size - _TRAILER) != int.from_bytes(trailer[len(_MARK) :], 'big'):
-            raise damaged(path, 'its checksum does not fit')
+            raise DamagedCheckpointError(path, 'its checksum does not fit')
     return True
 
 
 class Content(NamedTuple):
-    """What a file holds: its description, and the tensors by name; bfloat16 as float32."""
+    """The description in a file, and its tensors by name; bfloat16 as float32."""
 
     meta: dict[str, Any]
     tensors: dict[str, np.ndarray]
 
 
 def read_content(path: str | Path) -> Content:
-    """Read a file's entries, none of which is trusted.
+    """Read a file's entries without trusting any of them.
 
-    Entries that are neither tensors nor the description (texts, MindSpore's maps) are left out.
-
-    Raises:
-        DamagedCheckpointError: An entry is not what MindSpore or `write_checkpoint` writes.
+    Entries that are neither tensors nor the description (texts, MindSpore's maps) are ignored;
+    one that neither MindSpore nor `write_checkpoint` writes is a DamagedCheckpointError.
     """
     path = Path(path)
     meta: dict[str, Any] = {}
@@ -150,19 +153,21 @@ def read_content(path: str | Path) -> Content:
     for name, entries in groupby(_entries(path), key=lambda entry: entry.tag):
         parts = [entry.tensor for entry in entries if entry.HasField('tensor')]
         if name in tensors:
-            raise damaged(path, f'it has two tensors of the name {name[:_MAX_SHOWN]!r}')
+            raise DamagedCheckpointError(
+                path, f'it has two tensors of the name {name[:_MAX_SHOWN]!r}'
+            )
         if parts and parts[0].tensor_type != 'str':
             tensors[name] = _array(parts, path, name)
         elif parts and name == META:
             try:
                 meta = _parse_meta(b''.join(part.tensor_content for part in parts))
             except ValueError as error:
-                raise damaged(path, str(error)) from error
+                raise DamagedCheckpointError(path, str(error)) from error
     return Content(meta, tensors)
 
 
 def read_meta(path: str | Path) -> dict[str, Any]:
-    """Return the description that a file begins with, {} when there is none that can be read."""
+    """Return the description at the beginning of a file, {} when none can be read."""
     path = Path(path)
     if path.exists() and not path.is_file():
         return {}
@@ -179,21 +184,14 @@ def read_meta(path: str | Path) -> dict[str, Any]:
         return {}
 
 
-def damaged(path: str | Path, reason: str) -> DamagedCheckpointError:
-    """Return the error that says so."""
-    return DamagedCheckpointError(
-        f'checkpoint {str(path)!r} cannot be read: it is damaged, {reason}'
-    )
-
-
 def _open(path: Path) -> BinaryIO:
     if path.exists() and not path.is_file():
-        raise damaged(path, 'it is no file')  # a pipe, say, which may never end
+        raise DamagedCheckpointError(path, 'it is no file')  # a pipe, say, which may never end
     return path.open('rb')
 
 
 def _entries(path: Path) -> Iterator[Message.Value]:
-    """Yield a file's entries, each with a name, and its tensor, if any, complete."""
+    """Yield a file's entries, each complete."""
     count = 0
     with _open(path) as file:
         size = path.stat().st_size
@@ -209,32 +207,36 @@ def _entries(path: Path) -> Iterator[Message.Value]:
             count += 1
             is_entry = head.startswith(_MESSAGE) and 0 < length <= _MAX_ENTRY_BYTES
             if not is_entry or position > size or count > _MAX_ENTRIES:
-                raise damaged(path, f'entry {count} is none, or it is no MindSpore checkpoint')
+                raise DamagedCheckpointError(
+                    path, f'entry {count} is none, or it is no MindSpore checkpoint'
+                )
             file.seek(position - length)
             yield _entry(file.read(length), path, count)
     if count == 0:
-        raise damaged(path, 'it is empty')
+        raise DamagedCheckpointError(path, 'it is empty')
 
 
 def _entry(body: bytes, path: Path, number: int) -> Message.Value:
     try:
         entry = Message.Value.FromString(body)
     except (DecodeError, ValueError, TypeError, IndexError, struct.error) as error:
-        raise damaged(path, f'entry {number} cannot be decoded') from error
+        raise DamagedCheckpointError(path, f'entry {number} cannot be decoded') from error
     if not (entry.IsInitialized() and entry.tag):
-        raise damaged(path, f'entry {number} is not complete')
+        raise DamagedCheckpointError(path, f'entry {number} is not complete')
     return entry
 
 
 def _array(parts: list[Any], path: Path, name: str) -> np.ndarray:
-    """Return the numbers of a tensor: read only, as they are the file's bytes."""
+    """Return the numbers of a tensor, read only."""
     kind, dims = parts[0].tensor_type, list(parts[0].dims)
     size = sum(len(part.tensor_content) for part in parts)
     tensor = f'tensor {name[:_MAX_SHOWN]!r}'
     if kind not in _TYPES:
-        raise damaged(path, f'{tensor} is of the type {kind[:_MAX_SHOWN]!r}, which is unknown')
+        raise DamagedCheckpointError(
+            path, f'{tensor} is of the type {kind[:_MAX_SHOWN]!r}, which is unknown'
+        )
     if any(part.tensor_type != kind or list(part.dims) != dims for part in parts):
-        raise damaged(path, f'the parts of {tensor} do not belong together')
+        raise DamagedCheckpointError(path, f'the parts of {tensor} do not belong together')
     dtype = np.dtype(_TYPES[kind])
     if dims == [0] and size:
         dims = []  # MindSpore's way to write a scalar
@@ -242,7 +244,9 @@ def _array(parts: list[Any], path: Path, name: str) -> np.ndarray:
     # numpy refuses shapes whose sides, but those of 0, multiply to more than it can count
     is_shape = is_shape and math.prod(filter(None, dims)) < _MAX_NUMBERS
     if not is_shape or math.prod(dims) * dtype.itemsize != size:
-        raise damaged(path, f'{tensor} has {size} bytes of {kind} for the shape {dims[:_MAX_AXES]}')
+        raise DamagedCheckpointError(
+            path, f'{tensor} has {size} bytes of {kind} for the shape {dims[:_MAX_AXES]}'
+        )
     contents = [part.tensor_content for part in parts]
     array = np.frombuffer(contents[0] if len(contents) == 1 else b''.join(contents), dtype)
     if kind == 'BFloat16':
@@ -253,11 +257,7 @@ def _array(parts: list[Any], path: Path, name: str) -> np.ndarray:
 
 
 def _parse_meta(content: bytes) -> dict[str, Any]:
-    """Return the description, its known keys of their types.
-
-    Raises:
-        ValueError: It is something else.
-    """
+    """Return the description; ValueError when a known key has another type."""
     try:
         meta = json.loads(content.decode('utf-32-le'))
     except (ValueError, RecursionError) as error:
@@ -284,7 +284,7 @@ def _parse_meta(content: bytes) -> dict[str, Any]:
 
 
 def _first_entry(head: bytes) -> tuple[int, int]:
-    """Return where the first entry's bytes begin and how many there are, by a file's beginning."""
+    """Return offset and size of the first entry, given the beginning of a file."""
     size = 0
     for position, byte in enumerate(head[len(_MESSAGE) :]):
         size |= (byte & 0x7F) << (7 * position)

@@ -1,4 +1,4 @@
-"""Find the checkpoint that a user names: a file, a work dir, its latest or its best."""
+"""Search for the checkpoint that a user names: a file, a work dir, its latest or its best."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from msseg.runner.checkpoint import load_checkpoint
-from msseg.runner.checkpoint_file import has_valid_checksum, read_meta
+from msseg.runner.checkpoint import check_readable
+from msseg.runner.checkpoint_file import read_meta
 from msseg.utils.atomic import atomic_write_text
 from msseg.utils.logging import get_logger
 from msseg.utils.suggest import nearest
@@ -23,7 +23,7 @@ _WHAT = {'latest': 'checkpoint of a run (iter_N.ckpt, epoch_N.ckpt)', 'best': 'b
 
 
 def name_last(path: Path) -> None:
-    """Note a checkpoint as its folder's newest good one."""
+    """Name a checkpoint as its folder's newest one, in the file ``last_checkpoint``."""
     atomic_write_text(path.with_name(_LAST), path.name + '\n')
 
 
@@ -35,17 +35,17 @@ def numbered_checkpoints(folder: str | Path, prefix: str, last: int | None = Non
 
 
 def find_last_checkpoint(folder: str | Path, but: Path | None = None) -> Path | None:
-    """Return the newest good checkpoint of a folder, None when there is none at all.
+    """Return the newest readable checkpoint of a folder, None when it holds none at all.
 
     It is the one that the file ``last_checkpoint`` names, unless the process was killed between
-    writing a newer one and naming it. One that is damaged is reported, and the one before it taken.
+    writing a newer one and naming it. A damaged one is logged, and the one before it taken.
 
     Args:
         folder: A work dir.
         but: A file not to consider.
 
     Raises:
-        ValueError: All that there are are damaged.
+        ValueError: All checkpoints are damaged.
     """
     tried = []
     for path in _newest_first(Path(folder)):
@@ -65,18 +65,18 @@ def find_last_checkpoint(folder: str | Path, but: Path | None = None) -> Path | 
 
 
 def resolve_checkpoint(name: str | Path, work_dirs: Sequence[str | Path] = ()) -> Path:
-    """Return the checkpoint file that a name stands for, and log the choice if there was one.
+    """Return the checkpoint file that a name stands for, and log a choice.
 
     Args:
-        name: A file; a folder: its newest good checkpoint; ``FOLDER/latest`` or
-            ``FOLDER/last_checkpoint``: the same; ``FOLDER/best``, or ``FOLDER/best_mIoU`` for one
-            of several scores: its best one. The endings ``.ckpt`` and ``.pth`` are allowed.
-        work_dirs: Where to look for ``latest`` and ``best`` without a folder; by default in the
-            current one.
+        name: A file; a folder, for its newest readable checkpoint; ``FOLDER/latest`` or
+            ``FOLDER/last_checkpoint``, for the same; ``FOLDER/best``, or ``FOLDER/best_mIoU`` for
+            one of several scores. The endings ``.ckpt`` and ``.pth`` are allowed.
+        work_dirs: Where to look for ``latest`` and ``best`` without a folder, by default the
+            current folder.
 
     Raises:
-        FileNotFoundError: There is no such checkpoint; the message names what is there.
-        ValueError: All of a folder are damaged, or it holds best ones by several scores.
+        FileNotFoundError: There is no such checkpoint; the message lists those that exist.
+        ValueError: All checkpoints are damaged, or the best ones are of several scores.
     """
     path = Path(name).expanduser()
     if path.is_file() and path.name != _LAST:
@@ -153,8 +153,7 @@ def _list_checkpoints(folders: Sequence[Path]) -> str:
 
 def _find_problem(path: Path) -> Exception | None:
     try:
-        if not has_valid_checksum(path):
-            load_checkpoint(path)
+        check_readable(path)
     except (ValueError, OSError) as error:
         return error
     return None
@@ -192,8 +191,3 @@ def _iteration(path: Path) -> int:
     if match and match['prefix'] == 'iter':
         return int(match['number'])
     return read_meta(path).get('iter', 0)
-
-
-def load_meta(path: str | Path) -> dict:
-    """Return what a checkpoint says of itself, without its weights where that is possible."""
-    return read_meta(path) or load_checkpoint(path).meta

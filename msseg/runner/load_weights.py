@@ -1,4 +1,4 @@
-"""Copying a checkpoint's weights into a model, and saying loudly what fitted."""
+"""Loading a checkpoint's weights into a model, with an account of what fitted."""
 
 from __future__ import annotations
 
@@ -6,15 +6,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import Parameter, nn
 
-from msseg.convert import (
-    Conversion,
-    Entry,
-    convert,
-    count_taken,
-    format_table,
-    list_misfits,
-)
-from msseg.runner.checkpoint import Checkpoint, kind_mismatch
+from msseg.convert import Conversion, convert, count_taken, format_table, list_misfits
+from msseg.runner.checkpoint import Checkpoint, copy_to, kind_mismatch
 from msseg.utils.logging import get_logger, log_to_file
 
 _BACKBONE = 'backbone.'
@@ -28,18 +21,18 @@ def load_weights(
     part: str = '',
     allow_partial_backbone: bool = False,
 ) -> Conversion:
-    """Copy a checkpoint's weights into a model and log, by part of the model, what fitted.
+    """Copy a checkpoint's weights into a model, and log by part of the model what fitted.
 
     Names of the projects that `msseg.convert` knows are converted. Parameters that do not fit,
     such as the classifier of a head with another number of classes, keep their initial values.
 
     Args:
         model: The network.
-        checkpoint: Where the weights come from.
-        strict: Every parameter of the model must be there in its shape; otherwise those that fit
-            are copied, unless they are fewer than half of the backbone's.
+        checkpoint: Source of the weights.
+        strict: Require every parameter of the model in its shape; otherwise those that fit are
+            copied, unless they are fewer than half of the backbone's.
         part: Load only the parameters whose names start with this.
-        allow_partial_backbone: Do without that half.
+        allow_partial_backbone: Accept fewer than that half.
 
     Returns:
         The account of every parameter.
@@ -53,39 +46,29 @@ def load_weights(
     _check(conversion, checkpoint, wanted, strict, allow_partial_backbone)
     _check_kinds(conversion, checkpoint, parameters)
     for name, array in conversion.weights.items():
-        # A tensor of its own: MindSpore may share memory with the array.
-        parameters[name].set_data(ms.Tensor(np.array(array), parameters[name].dtype))
+        copy_to(parameters[name], array)
     _report(conversion, checkpoint)
-    _warn_of_no_numbers(conversion, checkpoint)
-    afresh = [name for name in parameters if name not in wanted]
-    if afresh and not checkpoint.is_foreign:
-        get_logger().info('not in the file, start afresh: %s', ', '.join(afresh))
+    _warn_of_nonfinite(conversion, checkpoint)
+    counters = [name for name in parameters if name not in wanted]
+    if counters and not checkpoint.is_foreign:
+        get_logger().info('not in the file, start from zero: %s', ', '.join(counters))
     return conversion
 
 
 def needed_shapes(
     model: nn.Cell, checkpoint: Checkpoint, part: str = ''
 ) -> dict[str, tuple[int, ...]]:
-    """Return name and shape of what a model needs of a checkpoint.
+    """Return name and shape of the parameters that a model needs from a checkpoint.
 
-    That is all of its parameters, but of its counters (such as dropout's, the only ones that are
-    integers) just those that the file has: networks elsewhere have none.
-
-    Args:
-        model: The network.
-        checkpoint: Where the weights come from.
-        part: Only parameters whose names start with this.
+    Of its counters (such as dropout's, the only integers) only those that the file has: other
+    projects' networks have none.
     """
     return {
-        parameter.name: tuple(parameter.shape)
-        for parameter in model.get_parameters()
-        if parameter.name.startswith(part)
-        and (parameter.name in checkpoint.weights or not _is_counter(parameter))
+        p.name: tuple(p.shape)
+        for p in model.get_parameters()
+        if p.name.startswith(part)
+        and (p.name in checkpoint.weights or p.dtype not in (ms.int32, ms.int64))
     }
-
-
-def _is_counter(parameter: Parameter) -> bool:
-    return parameter.dtype in (ms.int32, ms.int64)
 
 
 def _convert(checkpoint: Checkpoint, wanted: dict[str, tuple], part: str) -> Conversion:
@@ -138,7 +121,13 @@ def _report(conversion: Conversion, checkpoint: Checkpoint) -> None:
     logger.info('loaded %s%s: %s', checkpoint.path, names, list_misfits(conversion))
     log_to_file('loaded %s%s:\n%s', checkpoint.path, names, format_table(conversion))
     for entry in conversion.of_kind('shape mismatch')[:_MAX_LISTED]:
-        _report_mismatch(entry)
+        layer, is_classifier, leaf = entry.target.partition('.conv_seg.')
+        if not is_classifier:
+            text = '%s keeps its initial values: %s in the file, %s'
+            logger.warning(text, entry.target, entry.shape, entry.note)
+        elif leaf == 'weight':
+            text = '%s: %d classes in the file, %d in the model: the classifier is not loaded'
+            logger.warning(text, layer, entry.shape[0], entry.wanted_shape[0])
     for kind, what in (('missing', 'not in the file, kept as initialised'),
                        ('unexpected', 'in the file alone, ignored')):  # fmt: skip
         entries = conversion.of_kind(kind)
@@ -148,7 +137,7 @@ def _report(conversion: Conversion, checkpoint: Checkpoint) -> None:
             logger.warning('%s: %s%s', what, ', '.join(names), more)
 
 
-def _warn_of_no_numbers(conversion: Conversion, checkpoint: Checkpoint) -> None:
+def _warn_of_nonfinite(conversion: Conversion, checkpoint: Checkpoint) -> None:
     weights = conversion.weights
     names = [
         name
@@ -164,13 +153,3 @@ def _warn_of_no_numbers(conversion: Conversion, checkpoint: Checkpoint) -> None:
             len(weights),
             names[0],
         )
-
-
-def _report_mismatch(entry: Entry) -> None:
-    layer, is_classifier, leaf = entry.target.partition('.conv_seg.')
-    if not is_classifier:
-        text = '%s keeps its initial values: %s in the file, %s'
-        get_logger().warning(text, entry.target, entry.shape, entry.note)
-    elif leaf == 'weight':
-        text = '%s: %d classes in the file, %d in the model: its classifier starts afresh'
-        get_logger().warning(text, layer, entry.shape[0], entry.wanted_shape[0])

@@ -1,4 +1,4 @@
-"""Scaling the loss, so that small gradients survive 16-bit floats."""
+"""Loss scaling, with which small gradients survive in 16-bit floats."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
@@ -13,19 +13,16 @@ LossScale = Literal['dynamic'] | Positive | Mapping
 
 
 class LossScaler(nn.Cell):
-    """Holds the factor on the loss, and adjusts it to the largest that does not overflow.
+    """Hold the factor on the loss, and adjust it to the largest that does not overflow.
 
     Args:
-        init_scale: The factor to start with.
-        mode: ``'dynamic'`` adjusts it, ``'static'`` keeps it.
-        growth_factor: What it is multiplied by after
-        growth_interval: so many iterations without overflow.
-        backoff_factor: What it is multiplied by after an overflow.
+        init_scale: Initial factor.
+        mode: ``'dynamic'`` adjusts the factor, ``'static'`` keeps it.
+        growth_factor: Multiplies the factor after `growth_interval` iterations without overflow.
+        backoff_factor: Multiplies the factor after an overflow.
+        growth_interval: See `growth_factor`.
 
-    Raises:
-        ValueError: A number out of range.
-
-    Source: PyTorch ``torch.cuda.amp.GradScaler``, its defaults.
+    Source: PyTorch ``torch.cuda.amp.GradScaler``, with its defaults.
     """
 
     @checked
@@ -48,7 +45,7 @@ class LossScaler(nn.Cell):
         )
 
     def construct(self, is_finite: Tensor) -> Tensor:
-        """Adjust the scale to whether the gradients were finite; return the scale they had."""
+        """Adjust the scale, given whether the gradients were finite; return the scale they had."""
         used = self.scale * 1.0
         if self.is_dynamic:
             good_steps = ops.select(is_finite, self.good_steps + 1, ops.zeros_like(self.good_steps))
@@ -67,13 +64,13 @@ class LossScaler(nn.Cell):
 
 @checked
 def build_loss_scaler(loss_scale: LossScale) -> LossScaler:
-    """Build the scaler that ``fp16.loss_scale`` asks for.
+    """Build the scaler of ``fp16.loss_scale``.
 
     Args:
-        loss_scale: ``'dynamic'``, a number, or the arguments of `LossScaler`.
+        loss_scale: ``'dynamic'``, a number for a static scale, or the arguments of `LossScaler`.
 
-    Raises:
-        ValueError: Anything else.
+    >>> build_loss_scaler(512.0).is_dynamic
+    False
     """
     if loss_scale == 'dynamic':
         return LossScaler()

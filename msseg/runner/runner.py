@@ -1,4 +1,4 @@
-"""The training loop and what it tells its hooks."""
+"""The training loop, which calls hooks."""
 
 from __future__ import annotations
 
@@ -34,35 +34,36 @@ from msseg.utils.user_code import RUN_ERRORS, describe_failure, running
 
 
 class Loader(Protocol):
-    """What a runner asks of a source of training batches."""
+    """A source of training batches."""
 
     iters_per_epoch: int
     global_batch: int
 
     def batches(self, start_iter: int = 0) -> Any:
-        """Iterate over batches (img, gt, indices, filenames) from an iteration on, endlessly."""
+        """Iterate endlessly over batches (img, gt, indices, filenames), from an iteration on."""
 
 
 class Runner:
-    """Trains until `max_iters`, calling hooks around run, epochs and iterations.
+    """Train until `max_iters`, calling hooks around run, epochs and iterations.
 
-    Both runners of MMCV count iterations inside; they differ in how the end is given and in what
-    ``by_epoch`` options refer to.
+    Both runners count iterations; they differ in how the length is given and in the unit of options
+    without ``by_epoch``.
 
     Attributes:
-        by_epoch: Whether options count epochs, unless they say otherwise.
+        by_epoch: Whether options count epochs by default.
         iter: Completed iterations.
         epoch: Completed epochs.
         model: The segmentor.
         optimizer: Its optimizer.
+        lrs: Learning rate of every parameter group in the current iteration, as scheduled.
         data_batch: The batch of the current iteration.
-        outputs: Name to scalar tensor, what the last step returned.
-        iter_values: Name to scalar, what is logged of the current iteration; hooks may add to it.
-        iter_start_s: Clock (``time.perf_counter``) when the current iteration asked for its batch.
-        meta: What goes into checkpoints beside weights; plain JSON values.
+        outputs: Name to scalar tensor, the outputs of the last step.
+        iter_values: Name to scalar, the values to log of the current iteration; hooks may add some.
+        iter_start_s: Clock (``time.perf_counter``) at the start of the current iteration.
+        meta: Further values for checkpoints; plain JSON values.
         scores: Key to score, of the last evaluation.
-        best_scores: Key to (score, checkpoint file name), filled by EvalHook.
-        stop_reason: Why the run is to end early, None when it is not.
+        best_scores: Key to (score, checkpoint file name), filled by `EvalHook`.
+        stop_reason: The reason to end the run early, or None.
 
     Args:
         train_step: The step to repeat.
@@ -71,11 +72,8 @@ class Runner:
         work_dir: Folder for logs and checkpoints; must exist.
         logger: Where to log.
         meta: See above.
-        max_iters: Total iterations; or
-        max_epochs: total epochs.
-
-    Raises:
-        ValueError: Neither or both of `max_iters` and `max_epochs`.
+        max_iters: Total iterations; either this or `max_epochs`.
+        max_epochs: Total epochs.
     """
 
     by_epoch: bool
@@ -97,6 +95,7 @@ class Runner:
         self.train_step = train_step
         self.model = model
         self.optimizer = train_step.optimizer
+        self.lrs: list[float] = []
         self.loader = loader
         self.work_dir = Path(work_dir)
         self.logger = logger
@@ -137,14 +136,9 @@ class Runner:
         """Add a hook.
 
         Args:
-            hook: A hook, or its config, whose ``priority`` counts before the argument.
-            priority: When to call it among the others: 0 (first) to 100, or a name.
-            **default_args: Arguments for those that a config does not give.
-
-        Raises:
-            TypeError: It is no hook.
-            ValueError: An unknown priority, or a hook whose tensors would stand in checkpoints
-                under the names of another's.
+            hook: A hook, or its config, whose ``priority`` overrides the argument.
+            priority: Order among the hooks: 0 (first) to 100, or a name.
+            **default_args: Arguments that a config does not give.
         """
         if isinstance(hook, dict):
             hook = hook.copy()
@@ -153,11 +147,6 @@ class Runner:
         if not isinstance(hook, Hook):
             raise TypeError(f'a hook must be a msseg.runner.hooks.Hook, but got {type(hook)}')
         hook.attach(self)
-        self._refuse_taken_names(hook)
-        self._hooks.append((priority_number(priority), hook))
-        self._hooks.sort(key=lambda entry: entry[0])
-
-    def _refuse_taken_names(self, hook: Hook) -> None:
         for other in self.hooks:
             taken = [name for name in hook.parameters() if name in other.parameters()]
             if taken:
@@ -165,9 +154,11 @@ class Runner:
                     f'{type(hook).__name__}: {type(other).__name__} keeps tensors under the same '
                     f'names in checkpoints ({taken[0]!r} is one): use one such hook, not two'
                 )
+        self._hooks.append((priority_number(priority), hook))
+        self._hooks.sort(key=lambda entry: entry[0])
 
     def _stateful_hooks(self) -> Iterator[tuple[str, Hook]]:
-        """Yield the hooks and what each is called in checkpoints, no two alike."""
+        """Yield the hooks with their unique names in checkpoints."""
         count: Counter[str] = Counter()
         for hook in self.hooks:
             kind = type(hook).__name__
@@ -181,7 +172,7 @@ class Runner:
 
     @contextmanager
     def for_evaluation(self) -> Iterator[None]:
-        """Hold the model as it is to be evaluated, with averaged weights for instance."""
+        """Prepare the model for an evaluation, for instance with averaged weights."""
         with ExitStack() as stack:
             for hook in self.hooks:
                 stack.enter_context(hook.for_evaluation(self))
@@ -189,17 +180,22 @@ class Runner:
 
     def log(self, mode: str, values: dict[str, float]) -> None:
         """Hand values to every logger; `mode` is ``train`` or ``val``."""
-        if self.rank == 0:
-            for hook in self.hooks:
-                if isinstance(hook, LoggerHook):
-                    hook.log(self, mode, values)
+        for hook in self._loggers() if self.rank == 0 else ():
+            hook.log(self, mode, values)
+
+    def is_logging(self) -> bool:
+        """Whether a logger writes a training line after the completed iteration."""
+        return any(hook.is_due(self) for hook in self._loggers())
+
+    def _loggers(self) -> list[LoggerHook]:
+        return [hook for hook in self.hooks if isinstance(hook, LoggerHook)]
 
     def stop(self, reason: str) -> None:
-        """End the run after the current iteration; what is due after it is still done."""
+        """End the run after the current iteration and the hooks that follow it."""
         self.stop_reason = reason
 
     def state(self) -> dict:
-        """Return what a checkpoint stores beside tensors: plain JSON values."""
+        """Return the values that a checkpoint stores besides tensors: plain JSON values."""
         progress = {
             'iter': self.iter,
             'epoch': self.epoch,
@@ -210,7 +206,7 @@ class Runner:
         return {**self.meta, **progress, 'hooks': hooks}
 
     def state_parameters(self) -> dict[str, Parameter]:
-        """Return the tensors of training besides weights, by their name in a checkpoint."""
+        """Return the tensors of training besides weights, by name in a checkpoint."""
         state = optimizer_state(self.optimizer)
         for parameter in self.train_step.state_parameters():
             state[TRAIN_STEP + parameter.name] = parameter
@@ -224,20 +220,26 @@ class Runner:
         Args:
             path: The file, ending in ``.ckpt``.
             meta: More plain JSON values to store.
-            with_state: Save what resuming needs, too.
+            with_state: Save the state that resuming needs, too.
         """
         self.call_hook('before_save')
         state = self.state_parameters() if with_state else {}
         save_checkpoint(path, self.model, state, {**self.state(), **(meta or {})})
 
+    def try_save(self, path: str | Path, meta: dict | None = None, with_state: bool = True) -> bool:
+        """Write a checkpoint as `save`, or log why the disk refuses it; return whether it did."""
+        try:
+            self.save(path, meta, with_state)
+        except OSError as error:
+            self.logger.error('not saved: %s. Training goes on, older checkpoints are kept', error)
+            return False
+        return True
+
     def resume(self, path: str | Path) -> None:
-        """Go on from a checkpoint: weights, tensors of training, completed iterations, scores.
+        """Restore a checkpoint: weights, tensors of training, completed iterations, scores.
 
-        A run whose length is given in epochs goes on after as many completed epochs, also where
-        another batch or data set has changed the number of iterations in an epoch.
-
-        Raises:
-            ValueError: The checkpoint does not fit, or was not written by a runner.
+        A run whose length is given in epochs continues after the same number of completed epochs,
+        also when another batch or data set has changed the number of iterations in an epoch.
         """
         checkpoint = load_checkpoint(path)
         if 'iter' not in checkpoint.meta:
@@ -264,16 +266,13 @@ class Runner:
         self._report_nothing_left()
 
     def _completed(self, meta: Mapping[str, Any]) -> int:
-        """Return how many iterations of this run a checkpoint stands for."""
+        """Return the number of completed iterations of this run after loading a checkpoint."""
         done, epochs = meta['iter'], meta.get('epoch')
         if not self.by_epoch or epochs is None:
             return done
-        before = meta.get('iters_per_epoch')
-        if before is None:  # written before checkpoints said it
-            is_same = done // self.iters_per_epoch == epochs
-        else:
-            is_same = before == self.iters_per_epoch
-        if is_same:
+        before = meta.get('iters_per_epoch')  # older checkpoints lack it
+        is_same = before == self.iters_per_epoch
+        if is_same or (before is None and done // self.iters_per_epoch == epochs):
             return done
         here = epochs * self.iters_per_epoch
         self.logger.warning(
@@ -290,22 +289,18 @@ class Runner:
         unit, done, key, total = 'iteration', self.iter, 'max_iters', self.max_iters
         if self.by_epoch:
             unit, done, key, total = 'epoch', self.epoch, 'max_epochs', self.max_epochs
-        is_more = done > total
-        self.logger.warning(
-            '%s %d%s is done already%s: raise runner.%s to train longer',
-            unit,
-            done,
-            '' if is_more else f' of {total}',
-            f', and runner.{key} is {total}' if is_more else '',
-            key,
-        )
+        state = f'{unit} {done} of {total} is done already'
+        if done > total:
+            state = f'{unit} {done} is done already, and runner.{key} is {total}'
+        self.logger.warning('%s: raise runner.%s to train longer', state, key)
 
     def current_lr(self) -> list[float]:
-        """Return the learning rate of every parameter group."""
+        """Return the learning rate of every parameter group, read from the device."""
         return get_lr(self.optimizer)
 
     def run(self) -> None:
         """Train from the current iteration to the last one."""
+        self.lrs = self.current_lr()
         self.call_hook('before_run')
         try:
             try:
@@ -333,7 +328,7 @@ class Runner:
         self.data_batch = next(batches)
         self.call_hook('before_train_iter')
         if not self.model.training:
-            # Whatever evaluates shares the model and leaves it in evaluation mode.
+            # An evaluation shares the model and leaves it in evaluation mode.
             self.train_step.set_train()
         inputs = [Tensor(self.data_batch.img), Tensor(self.data_batch.gt)]
         if self.train_step.cumulative_iters > 1:
@@ -348,20 +343,20 @@ class Runner:
         self.call_hook('after_train_iter')
 
     def _is_update(self) -> bool:
-        """Whether the coming iteration ends a group of those whose gradients are accumulated."""
+        """Whether the optimizer's update follows the coming iteration."""
         number = self.iter + 1
         return number % self.train_step.cumulative_iters == 0 or number == self.max_iters
 
 
 @RUNNERS.register_module()
 class IterBasedRunner(Runner):
-    """A runner whose length is given in iterations; options count iterations."""
+    """Runner with a length in iterations; options count iterations."""
 
     by_epoch = False
 
 
 @RUNNERS.register_module()
 class EpochBasedRunner(Runner):
-    """A runner whose length is given in epochs; options count epochs unless they say otherwise."""
+    """Runner with a length in epochs; options count epochs by default."""
 
     by_epoch = True

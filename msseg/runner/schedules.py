@@ -1,8 +1,13 @@
 """Learning-rate schedules: pure functions of progress.
 
-A schedule maps (base learning rate, progress, total) to a learning rate. Progress counts what is
-completed, in iterations or epochs, so the first iteration has progress 0. Formulas and argument
-names are MMCV 1.7's, ``gaussian`` is the MindSpore model zoo's.
+A schedule maps (base learning rate, progress, total) to a learning rate. Progress counts completed
+iterations or epochs, so the first iteration has progress 0. Formulas and argument names are MMCV
+1.7's; ``gaussian`` is the MindSpore model zoo's.
+
+>>> [round(poly(0.1, done, 4, power=1.0), 3) for done in range(4)]
+[0.1, 0.075, 0.05, 0.025]
+>>> step(0.1, 7, 10, step=[5, 8])
+0.010000000000000002
 """
 
 from __future__ import annotations
@@ -62,7 +67,7 @@ def poly(
     power: NonNegative = 1.0,
     min_lr: NonNegative = 0.0,
 ) -> float:
-    """Fall to `min_lr` as (1 - progress / total) ** power."""
+    """Decay to `min_lr` as (1 - progress / total) ** power."""
     return (base_lr - min_lr) * (1 - progress / total) ** power + min_lr
 
 
@@ -74,7 +79,7 @@ def cosine(
     min_lr: NonNegative | None = None,
     min_lr_ratio: NonNegative | None = None,
 ) -> float:
-    """Fall to `min_lr` (or `min_lr_ratio` of the base) on half a cosine."""
+    """Decay to `min_lr`, or to `min_lr_ratio` of the base, along half a cosine."""
     if (min_lr is None) == (min_lr_ratio is None):
         raise ValueError('lr_config: CosineAnnealing needs either min_lr or min_lr_ratio')
     target = base_lr * min_lr_ratio if min_lr is None else min_lr
@@ -94,10 +99,10 @@ def one_cycle(
     final_div_factor: Positive = 1e4,
     three_phase: bool = False,
 ) -> float:
-    """Rise from max_lr / div_factor to `max_lr`, then fall to that start / final_div_factor.
+    """Rise from max_lr / div_factor to `max_lr`, then decay to that start / final_div_factor.
 
-    Source: Smith and Topin, "Super-Convergence", arXiv:1708.07120; MMCV's OneCycle. The base
-    learning rate has no part in it.
+    The base learning rate is ignored. Source: Smith and Topin, "Super-Convergence",
+    arXiv:1708.07120; MMCV's OneCycle.
     """
     total = total_steps or total
     start_lr = max_lr / div_factor
@@ -152,11 +157,7 @@ POLICIES: dict[str, Callable[..., float]] = {
 
 
 def get_policy(name: str) -> Callable[..., float]:
-    """Return the schedule of that name; the first letter's case does not matter, as in MMCV.
-
-    Raises:
-        KeyError: It is unknown.
-    """
+    """Return the schedule of a name; the first letter's case does not matter, as in MMCV."""
     for each in (name, name[:1].upper() + name[1:], name[:1].lower() + name[1:]):
         if each in POLICIES:
             return POLICIES[each]

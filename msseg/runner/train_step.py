@@ -3,30 +3,21 @@
 import mindspore as ms
 from mindspore import Parameter, Tensor, nn, ops
 
-from msseg.runner.accumulator import GradAccumulator
-from msseg.runner.grad_clip import GradClip, GradNorm
-from msseg.runner.grad_reducer import GradReducer
+from msseg.runner.gradients import GradAccumulator, GradClip, GradNorm, GradReducer
 from msseg.runner.loss_scaler import LossScaler
 from msseg.utils.arguments import PositiveInt, checked
 
-# Maps, not loops: a loop that adds to a tuple makes a graph grow with the square of the number of
-# gradients (MindSpore 2.8).
-_divide = ops.MultitypeFuncGraph('divide')
-_sum = ops.MultitypeFuncGraph('sum')
 
-
-@_divide.register('Tensor', 'Tensor')
 def _unscaled(scale: Tensor, grad: Tensor) -> Tensor:
     return grad / scale
 
 
-@_sum.register('Tensor')
 def _sum_of_magnitudes(grad: Tensor) -> Tensor:
     return ops.abs(grad).sum()
 
 
 class ScaledLoss(nn.Cell):
-    """A network whose loss, the first of what it returns, is multiplied for differentiation."""
+    """Multiply the loss of a network, the first of what it returns, for differentiation."""
 
     def __init__(self, network: nn.Cell) -> None:
         super().__init__(auto_prefix=False)
@@ -41,19 +32,19 @@ class ScaledLoss(nn.Cell):
 class TrainStep(nn.Cell):
     """Forward, gradients, reduce over devices, accumulate, unscale, clip, update.
 
-    A cell that owns network and optimizer, not a closure: with the compile cache on, a jitted
+    It is a cell that owns network and optimizer, not a closure: with the compile cache on, a jitted
     closure of MindSpore 2.8 trains parameters that belong to nothing.
 
     Args:
-        network: A cell (img, gt) -> (loss, values), such as SegmentorWithLoss.
+        network: A cell (img, gt) -> (loss, values), such as `SegmentorWithLoss`.
         optimizer: The optimizer of its parameters.
         grad_clip: None, or the clipping.
         loss_scaler: None, or the factor on the loss. With it, a step whose gradients are not
             finite changes neither weights nor the optimizer's state.
         cumulative_iters: How many batches' gradients make one update.
-        reducer: None, or the mean of gradients and values over devices. It comes before the sum
-            over batches, which so is the same on all devices and can be saved by one of them.
-        skip_nonfinite: Leave such a step out without a loss scaler, too.
+        reducer: None, or the mean of gradients and values over devices. It precedes the sum over
+            batches, so that this sum is the same on all devices and one of them can save it.
+        skip_nonfinite: Skip the update of such a step without a loss scaler, too.
     """
 
     @checked
@@ -81,11 +72,9 @@ class TrainStep(nn.Cell):
         self.reducer = reducer
         self.has_reducer = reducer is not None
         self.can_skip = self.has_scaler or skip_nonfinite
-        self.value_names = [*network.value_names, 'loss', 'grad_norm']
-        if self.can_skip:
-            self.value_names = [*self.value_names, 'skipped']
-        if self.has_scaler:
-            self.value_names = [*self.value_names, 'loss_scale']
+        optional = [('skipped', self.can_skip), ('loss_scale', self.has_scaler)]
+        own = ['loss', 'grad_norm', *(name for name, is_there in optional if is_there)]
+        self.value_names = [*network.value_names, *own]
         self.map = ops.HyperMap()
         self.value_and_grad = ms.value_and_grad(
             self.network, None, weights=optimizer.parameters, has_aux=True
@@ -96,15 +85,15 @@ class TrainStep(nn.Cell):
         """Learn from one batch.
 
         Args:
-            img: float32 (n, 3, h, w).
+            img: float32 (n, c, h, w).
             gt: int32 (n, h, w).
-            is_update: bool scalar, used when gradients are accumulated: whether this batch is the
-                last of those that make one update.
+            is_update: bool scalar, used when gradients are accumulated: whether this batch is
+                the last one before an update.
 
         Returns:
             Scalars named by ``value_names``: the network's values, the loss, the norm of the
-            gradients before clipping and, where they can occur, whether the update was skipped
-            (1 or 0) and the loss scale; of several devices the means.
+            gradients before clipping and, where they exist, whether the update was skipped
+            (1 or 0) and the loss scale; their means over several devices.
         """
         scale = self.loss_scaler.scale * 1.0 if self.has_scaler else Tensor(1.0)
         (_, (loss, values)), grads = self.value_and_grad(img, gt, scale)
@@ -124,7 +113,7 @@ class TrainStep(nn.Cell):
 
     def _update(self, grads: tuple, scale: Tensor) -> tuple:
         if self.has_scaler:
-            grads = self.map(ops.partial(_divide, scale), grads)
+            grads = self.map(ops.partial(_unscaled, scale), grads)
         norm = self.norm(grads)
         is_finite = self._is_finite(grads, norm)
         if self.has_clip:
@@ -142,7 +131,7 @@ class TrainStep(nn.Cell):
         if not self.norm.is_infinity_norm:
             return ops.isfinite(norm)
         # The largest of several numbers need not be NaN when one of them is.
-        return ops.isfinite(ops.stack(self.map(_sum, grads)).sum())
+        return ops.isfinite(ops.stack(self.map(_sum_of_magnitudes, grads)).sum())
 
     def _describe(self, norm: Tensor, is_finite: Tensor, scale: Tensor) -> tuple:
         described = (norm,)
@@ -153,7 +142,7 @@ class TrainStep(nn.Cell):
         return described
 
     def state_parameters(self) -> list[Parameter]:
-        """Return what the step itself keeps from one iteration to the next."""
+        """Return the tensors that the step keeps from one iteration to the next."""
         state = []
         if self.has_scaler:
             state += [self.loss_scaler.scale, self.loss_scaler.good_steps]

@@ -6,7 +6,7 @@ import sys
 import mindspore as ms
 
 from msseg.runner import GradClip, TrainStep, build_optimizer
-from msseg.runner.ema import WeightAverage
+from msseg.runner.hooks.ema import WeightAverage
 from msseg.runner.loss_scaler import LossScaler
 from msseg.utils.compile_cache import separate_compile_cache
 from msseg.utils.device import setup_device

@@ -6,7 +6,7 @@ import pytest
 
 from msseg.runner.checkpoint import load_checkpoint
 from msseg.runner.hooks import CheckpointHook, EarlyStoppingHook, EvalHook
-from msseg.runner.score_rule import ScoreRule
+from msseg.runner.hooks.evaluation import ScoreRule
 
 NAN = math.nan
 

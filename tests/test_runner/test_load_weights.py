@@ -102,7 +102,7 @@ def test_table_counts_by_part_of_the_model(tmp_path, said):
     assert not [record for record in said.records if record.levelno > logging.INFO]
 
 
-def test_heads_of_another_class_count_start_afresh_and_are_named(tmp_path, said):
+def test_heads_of_another_class_count_keep_initial_values_and_are_named(tmp_path, said):
     save_checkpoint(tmp_path / 'a.ckpt', Segmentor(classes=19))
     model, source = Segmentor(classes=5), load_checkpoint(tmp_path / 'a.ckpt')
     before = values_of(model)
@@ -112,7 +112,7 @@ def test_heads_of_another_class_count_start_afresh_and_are_named(tmp_path, said)
         expected = before[name] if 'conv_seg' in name else source.weights[name]
         np.testing.assert_array_equal(after[name], expected)
     for head in ('decode_head.0', 'decode_head.1'):
-        message = f'{head}: 19 classes in the file, 5 in the model: its classifier starts afresh'
+        message = f'{head}: 19 classes in the file, 5 in the model: the classifier is not loaded'
         assert message in said.messages
     assert '| decode_head.0 |       2 |              2 |       0 |          0 |' in said.text
 
@@ -230,7 +230,7 @@ def test_dropouts_counter_is_no_weight_that_a_file_must_have(tmp_path, said):
         assert not conversion.of_kind('missing')
         np.testing.assert_array_equal(values_of(model)['decode_head.1.dropout.state'], before)
     assert not [record for record in said.records if record.levelno > logging.INFO]
-    assert 'not in the file, start afresh: decode_head.1.dropout.state' in said.messages
+    assert 'not in the file, start from zero: decode_head.1.dropout.state' in said.messages
 
 
 def test_dropouts_counter_comes_back_where_the_file_has_it(tmp_path):

@@ -10,8 +10,8 @@ import pytest
 from mindspore import nn
 
 from msseg.runner import IterBasedRunner, TrainStep, build_optimizer
-from msseg.runner.hooks import CheckpointHook, NaNGuardHook
-from msseg.runner.nonfinite_report import count_labels, describe_image
+from msseg.runner.hooks import CheckpointHook, EvalHook, NaNGuardHook, TextLoggerHook
+from msseg.runner.hooks.nan_guard import count_labels, describe_image
 from msseg.utils.logging import get_logger
 from tests.test_runner.line_model import Batch, LineLoss, Loader
 
@@ -102,6 +102,41 @@ def test_the_last_iterations_are_looked_at_too(tmp_path):
         runner.run()
 
 
+class Reads:
+    """A value on the device that notes when it is read."""
+
+    def __init__(self, number, reads):
+        self.number, self.reads = number, reads
+
+    def asnumpy(self):
+        self.reads.append(self.number)
+        return np.float32(1.0)
+
+
+def test_by_default_no_step_is_waited_for_before_the_next_has_started(tmp_path):
+    steps, reads = Steps(NaNGuardHook(), tmp_path), []
+    for number in range(1, 5):
+        steps.show_outputs({'loss': Reads(number, reads), 'grad_norm': Reads(number, reads)})
+        assert reads == [done for done in range(1, number) for _ in range(2)]
+    steps.guard.before_save(steps.runner)
+    assert reads[-2:] == [4, 4]
+
+
+@pytest.mark.parametrize('hook', ['logger', 'evaluation'])
+def test_nothing_is_logged_or_evaluated_of_a_bad_step(tmp_path, hook):
+    runner, seen = runner_with(NaNGuardHook(), tmp_path, Loader(poison_at=1)), []
+    if hook == 'logger':
+        logger = TextLoggerHook(interval=2, by_epoch=False)
+        logger.log = lambda *values: seen.append(values)
+        runner.register_hook(logger)
+    else:
+        hook = EvalHook(lambda: seen.append(runner.iter), ['mIoU'], interval=2, by_epoch=False)
+        runner.register_hook(hook)
+    with pytest.raises(FloatingPointError, match='iteration 2'):
+        runner.run()
+    assert (runner.iter, seen) == (2, [])
+
+
 def test_skipping_needs_a_step_that_can(tmp_path):
     runner = runner_with(NaNGuardHook(), tmp_path, Loader())
     runner.register_hook(NaNGuardHook(policy='skip'))
@@ -128,14 +163,18 @@ class Steps:
             meta={'CLASSES': ['road', 'car'], 'ignore_index': 255},
             train_step=SimpleNamespace(cumulative_iters=cumulative_iters),
             model=nn.Cell(),
-            current_lr=lambda: [0.01, 0.1],
+            lrs=[0.01, 0.1],
+            is_logging=lambda: False,
         )
 
     def show(self, loss=1.0, grad_norm=1.0, **more):
-        runner = self.runner
         values = {'loss': loss, 'grad_norm': grad_norm, **more}
+        self.show_outputs({name: ms.Tensor(value, ms.float32) for name, value in values.items()})
+
+    def show_outputs(self, outputs):
+        runner = self.runner
         runner.iter += 1
-        runner.outputs = {name: ms.Tensor(value, ms.float32) for name, value in values.items()}
+        runner.outputs = outputs
         gt = np.array([[[0, 0, 1], [255, 255, 7]]])
         runner.data_batch = Batch(np.ones((1, 3, 2, 3)), gt, [4], [f'{runner.iter}.png'])
         self.guard.after_train_iter(runner)
@@ -152,7 +191,7 @@ INF = float('inf')
     ],
 )
 def test_loss_and_gradient_are_looked_at(tmp_path, values, message):
-    steps = Steps(NaNGuardHook(), tmp_path)
+    steps = Steps(NaNGuardHook(interval=1), tmp_path)
     steps.show()
     with pytest.raises(FloatingPointError, match=message):
         steps.show(**values)
@@ -164,7 +203,7 @@ def test_loss_and_gradient_are_looked_at(tmp_path, values, message):
 
 def test_an_overflow_under_a_loss_scale_is_counted_and_no_more(tmp_path, caplog):
     caplog.set_level(logging.INFO, 'msseg')
-    guard = NaNGuardHook(max_consecutive=2)
+    guard = NaNGuardHook(interval=1, max_consecutive=2)
     steps = Steps(guard, tmp_path)
     for _ in range(3):
         steps.show(grad_norm=INF, skipped=1.0, loss_scale=8.0)
@@ -183,7 +222,7 @@ def test_an_overflow_under_a_loss_scale_is_counted_and_no_more(tmp_path, caplog)
 
 
 def test_a_bad_loss_under_a_loss_scale_stops(tmp_path):
-    steps = Steps(NaNGuardHook(), tmp_path)
+    steps = Steps(NaNGuardHook(interval=1), tmp_path)
     with pytest.raises(FloatingPointError, match='the loss is inf'):
         steps.show(loss=INF, grad_norm=INF, skipped=1.0, loss_scale=8.0)
 
@@ -220,7 +259,7 @@ def test_accumulated_gradients_are_reported_once_and_name_the_culprit(tmp_path):
 
 
 def test_a_report_that_cannot_be_written_is_in_the_log(tmp_path, caplog):
-    steps = Steps(NaNGuardHook(), tmp_path / 'absent')
+    steps = Steps(NaNGuardHook(interval=1), tmp_path / 'absent')
     with pytest.raises(FloatingPointError, match='the loss is inf'):
         steps.show(loss=INF)
     assert 'cannot be written' in caplog.text
@@ -230,7 +269,7 @@ def test_a_report_that_cannot_be_written_is_in_the_log(tmp_path, caplog):
 
 
 def test_other_devices_are_told_apart(tmp_path):
-    steps = Steps(NaNGuardHook(), tmp_path)
+    steps = Steps(NaNGuardHook(interval=1), tmp_path)
     steps.runner.rank, steps.runner.world_size = 3, 4
     with pytest.raises(FloatingPointError, match='gradient norm over all devices is inf'):
         steps.show(grad_norm=INF)

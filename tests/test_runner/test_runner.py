@@ -120,7 +120,7 @@ def test_wrong_lengths(make_runner, arguments, message):
 def test_after_run_is_called_when_training_fails(make_runner):
     runner, recorder = make_runner(max_iters=3, loader=Loader(poison_at=1)), Recorder()
     runner.register_hook(recorder)
-    runner.register_hook(NaNGuardHook(), 'HIGH')
+    runner.register_hook(NaNGuardHook(interval=1), 'HIGH')
     with pytest.raises(FloatingPointError):
         runner.run()
     assert recorder.notes[-1] == ('after_run', 2, 0)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from mindspore import Parameter, Tensor, nn
 
-from msseg.runner.grad_reducer import GradReducer
+from msseg.runner.gradients import GradReducer
 from msseg.utils import dist
 from msseg.utils.device import setup_device
 

@@ -1,16 +1,14 @@
-"""Hooks: what happens around iterations and epochs."""
+"""Hooks: actions around iterations, epochs and evaluations."""
 
 from msseg.runner.hooks.checkpoint import CheckpointHook
+from msseg.runner.hooks.default_hooks import IterTimerHook, ProgressHook, StopSignalHook
 from msseg.runner.hooks.early_stopping import EarlyStoppingHook
 from msseg.runner.hooks.ema import EMAHook
 from msseg.runner.hooks.evaluation import EvalHook
 from msseg.runner.hooks.hook import PRIORITIES, Hook
-from msseg.runner.hooks.iter_timer import IterTimerHook
 from msseg.runner.hooks.logger import LoggerHook
 from msseg.runner.hooks.lr_updater import LrUpdaterHook
 from msseg.runner.hooks.nan_guard import NaNGuardHook
-from msseg.runner.hooks.progress import ProgressHook
-from msseg.runner.hooks.stop_signal import StopSignalHook
 from msseg.runner.hooks.tensorboard_logger import TensorboardLoggerHook
 from msseg.runner.hooks.text_logger import TextLoggerHook
 

@@ -1,4 +1,4 @@
-"""Saving checkpoints at intervals."""
+"""Checkpoints at intervals."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal
 from msseg.runner.builder import HOOKS
 from msseg.runner.find_checkpoint import name_last, numbered_checkpoints
 from msseg.runner.hooks.hook import Hook
-from msseg.runner.try_save import try_save
 from msseg.utils.arguments import File, PositiveInt, checked
 from msseg.utils.atomic import remove_abandoned
 
@@ -19,25 +18,25 @@ if TYPE_CHECKING:
 
 @HOOKS.register_module()
 class CheckpointHook(Hook):
-    """Saves ``iter_N.ckpt`` or ``epoch_N.ckpt``, N counting what is completed.
+    """Save ``iter_N.ckpt`` or ``epoch_N.ckpt`` after N completed iterations or epochs.
 
-    A checkpoint that cannot be written is logged as an error, and training goes on; only the last
-    one ends it with an error. A run that ends early is saved too, in the midst of an epoch as
+    A checkpoint that cannot be written is logged as an error, and training continues; only for the
+    last one the run fails. A run that ends early is saved too, in the middle of an epoch as
     ``iter_N.ckpt``.
 
     Args:
-        interval: Iterations or epochs between checkpoints; -1 saves none but the last.
+        interval: Iterations or epochs between checkpoints; -1 saves only the last.
         by_epoch: Whether `interval` counts epochs.
         save_optimizer: Save optimizer and other state too; without it a run cannot be resumed.
         out_dir: Folder for the files; the work dir by default.
-        max_keep_ckpts: How many to keep; -1 keeps all. The oldest goes when a newer is on disk.
+        max_keep_ckpts: Number of checkpoints to keep; -1 keeps all. The oldest is removed when a
+            newer one is on disk.
         save_last: Save after the last iteration, too.
         meta: More plain JSON values to store.
 
-    Raises:
-        ValueError: `interval` or `max_keep_ckpts` is 0.
-
     Source: MMCV 1.7 ``CheckpointHook``.
+
+    >>> hook = CheckpointHook(interval=4000, by_epoch=False, max_keep_ckpts=3)
     """
 
     @checked
@@ -60,7 +59,7 @@ class CheckpointHook(Hook):
         self.meta = meta or {}
 
     def before_run(self, runner: Runner) -> None:
-        """Make the folder; remove what killed processes left of the files they were writing."""
+        """Make the folder; remove the unfinished files of killed processes."""
         self.folder = Path(self.out_dir) if self.out_dir else runner.work_dir
         self.last_saved_iter = runner.iter
         if runner.rank == 0:
@@ -75,7 +74,7 @@ class CheckpointHook(Hook):
                 runner.logger.info('removed %s, which a process left that was killed', path)
 
     def after_train_iter(self, runner: Runner) -> None:
-        """Save when it is time, and when the run ends early."""
+        """Save at the interval, and when the run ends."""
         if runner.rank != 0:
             return
         is_due = self._is_due(runner)
@@ -84,7 +83,7 @@ class CheckpointHook(Hook):
             self._save_last(runner)
         elif is_due:
             path = self._path(runner)
-            if try_save(runner, path, self.meta, self.save_optimizer):
+            if runner.try_save(path, self.meta, self.save_optimizer):
                 self._keep(runner, path)
 
     def after_run(self, runner: Runner) -> None:
@@ -100,7 +99,7 @@ class CheckpointHook(Hook):
 
     def _save_last(self, runner: Runner) -> None:
         path = self._path(runner)
-        self.last_saved_iter = runner.iter  # or was tried
+        self.last_saved_iter = runner.iter  # also when it fails
         try:
             runner.save(path, self.meta, self.save_optimizer)
         except OSError as error:
@@ -116,7 +115,7 @@ class CheckpointHook(Hook):
         return self.folder / f'iter_{runner.iter}.ckpt'
 
     def _keep(self, runner: Runner, path: Path) -> None:
-        """Name a saved checkpoint as the newest, and remove the oldest."""
+        """Name a saved checkpoint as the newest, and remove the oldest ones."""
         self.last_saved_iter = runner.iter
         runner.logger.info('saved %s', path)
         try:
@@ -132,6 +131,6 @@ class CheckpointHook(Hook):
         iters = numbered_checkpoints(self.folder, 'iter', runner.iter)
         if not self.by_epoch:
             return iters[: -self.max_keep_ckpts]
-        # an iteration's checkpoint is of an epoch that was interrupted
+        # a checkpoint of an iteration is from an interrupted epoch
         epochs = numbered_checkpoints(self.folder, 'epoch', runner.epoch)
         return [old for old in (*iters, *epochs[: -self.max_keep_ckpts]) if old != path]

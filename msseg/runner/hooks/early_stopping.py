@@ -1,4 +1,4 @@
-"""Ending a run whose scores no longer rise."""
+"""Early stopping of a run whose scores no longer improve."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 from msseg.runner.builder import HOOKS
-from msseg.runner.hooks.evaluation import EvalHook
+from msseg.runner.hooks.evaluation import EvalHook, Rule, ScoreRule
 from msseg.runner.hooks.hook import Hook
-from msseg.runner.score_rule import Rule, ScoreRule
 from msseg.utils.arguments import Name, NonNegative, PositiveInt, checked
 from msseg.utils.suggest import did_you_mean
 
@@ -18,17 +17,16 @@ if TYPE_CHECKING:
 
 @HOOKS.register_module()
 class EarlyStoppingHook(Hook):
-    """Ends the run when a score of the validation has not become better for some evaluations.
+    """End the run when a validation score has not improved for some evaluations.
 
     Args:
         monitor: Key of the score, such as ``mIoU``, or ``loss`` with ``evaluation.loss=True``.
-        patience: How many evaluations in a row may bring nothing better; the run ends after the
-            last of them.
-        min_delta: By how much a score must beat the best one to count as better.
-        rule: ``greater`` or ``less`` is better; by default less for keys with "loss".
+        patience: The run ends after this number of evaluations in a row without improvement.
+        min_delta: A score must beat the best one by more than this to count as an improvement.
+        rule: Which score is better, see `ScoreRule`.
 
-    Raises:
-        ValueError: Arguments out of range.
+    >>> EarlyStoppingHook(monitor='mIoU', patience=3).state()
+    {'monitor': 'mIoU', 'best': None, 'num_without_gain': 0}
     """
 
     @checked
@@ -47,22 +45,20 @@ class EarlyStoppingHook(Hook):
         self.num_without_gain = 0
 
     def state(self) -> dict:
-        """Return the best score and how many evaluations did not beat it."""
-        counts = {'best': self.best, 'num_without_gain': self.num_without_gain}
-        return {'monitor': self.monitor, **counts}
+        """Return the best score and the number of evaluations that did not beat it."""
+        return {
+            'monitor': self.monitor,
+            'best': self.best,
+            'num_without_gain': self.num_without_gain,
+        }
 
     def load_state(self, state: dict) -> None:
-        """Go on counting, unless another score was monitored."""
+        """Restore the count, unless another score was monitored."""
         if state['monitor'] == self.monitor:
             self.best, self.num_without_gain = state['best'], state['num_without_gain']
 
     def before_run(self, runner: Runner) -> None:
-        """Make sure that the score will be known; end a run at once that had ended so before.
-
-        Raises:
-            KeyError: It is not reported.
-            ValueError: Nothing is evaluated.
-        """
+        """Check that the score is reported; end a resumed run whose patience had run out."""
         evaluations = [hook for hook in runner.hooks if isinstance(hook, EvalHook)]
         reported = [key for hook in evaluations for key in hook.reported]
         if not reported:
@@ -77,7 +73,7 @@ class EarlyStoppingHook(Hook):
         self._stop_without_patience(runner)
 
     def after_evaluation(self, runner: Runner) -> None:
-        """Compare, count, and end the run when patience has run out."""
+        """Compare the score, and end the run when patience has run out."""
         score = runner.scores[self.monitor]
         if self.rule.is_better(score, self.best, self.min_delta):
             self.best, self.num_without_gain = score, 0

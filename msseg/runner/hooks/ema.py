@@ -1,16 +1,16 @@
-"""A moving average of the weights, which is what gets evaluated."""
+"""A moving average of the weights, which is evaluated in their place."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
-from mindspore import Parameter
+import mindspore as ms
+from mindspore import Parameter, Tensor, nn, ops
 
 from msseg.runner.builder import HOOKS
 from msseg.runner.checkpoint import EMA
-from msseg.runner.ema import WeightAverage
 from msseg.runner.hooks.hook import Hook
 from msseg.utils.arguments import PositiveInt, Range, checked
 
@@ -18,25 +18,62 @@ if TYPE_CHECKING:
     from msseg.runner.runner import Runner
 
 
-@HOOKS.register_module()
-class EMAHook(Hook):
-    """Keeps an exponential moving average of the trained weights.
-
-    Evaluation during training is done with the averaged weights, and running statistics of the
-    model. Checkpoints hold the average beside the raw weights, and whoever loads weights from them
-    gets the average, so that testing repeats what was measured in training.
+class WeightAverage(nn.Cell):
+    """Averages of parameters, moved towards the parameters at each call.
 
     Args:
-        momentum: Share of the new weights in the average, at each iteration.
+        parameters: What to average.
+    """
+
+    def __init__(self, parameters: Sequence[Parameter]) -> None:
+        super().__init__(auto_prefix=False)
+        self.sources = ms.ParameterTuple(parameters)
+        self.averages = ms.ParameterTuple(
+            Parameter(Tensor(p.asnumpy().copy()), f'ema.{p.name}', requires_grad=False)
+            for p in parameters
+        )
+
+    def construct(self, share: Tensor) -> Tensor:
+        """Move every average by a share of the way to its parameter; return the share."""
+        for i in range(len(self.sources)):
+            average = self.averages[i]
+            ops.assign(average, average + share * (self.sources[i] - average))
+        return share
+
+    def update(self, share: float) -> None:
+        """Move every average by a share of the way to its parameter."""
+        self(Tensor(share, ms.float32))
+
+
+def _copy(sources: Sequence[Tensor], targets: Sequence[Parameter]) -> None:
+    for source, target in zip(sources, targets, strict=True):
+        ops.assign(target, _copy_of(source))
+
+
+def _copy_of(tensor: Tensor) -> Tensor:
+    # By way of the host: MindSpore may let two parameters share memory.
+    return Tensor(tensor.asnumpy().copy())
+
+
+@HOOKS.register_module()
+class EMAHook(Hook):
+    """Keep an exponential moving average of the trained weights.
+
+    Evaluation during training uses the averaged weights, and running statistics of the model.
+    Checkpoints hold the average besides the raw weights, and loading weights from them takes the
+    average, so that testing repeats the scores of training.
+
+    Args:
+        momentum: Share of the new weights in the average at each iteration, in (0, 1).
         interval: Iterations between updates of the average; the share grows accordingly.
         warm_up: The share is at least 1 - (1 + i) / (`warm_up` + i) in iteration i, so that the
-            average forgets the weights of the start.
+            average forgets the initial weights.
 
-    Raises:
-        ValueError: A number out of range.
+    Source: MMCV 1.7 ``EMAHook``, which takes the smaller share in the warm-up, so that it never has
+    an effect, and raises the share to the power of the interval.
 
-    Source: MMCV 1.7 ``EMAHook``, which takes the smaller share in the warm-up, by which it never
-    takes effect, and raises the share to the power of the interval.
+    >>> EMAHook(momentum=0.001, warm_up=10).keep
+    0.999
     """
 
     @checked
@@ -62,7 +99,7 @@ class EMAHook(Hook):
     def before_run(self, runner: Runner) -> None:
         """Start from the weights that training starts from."""
         if runner.iter == 0:
-            self.average.restart()
+            _copy(self.average.sources, self.average.averages)
 
     def after_train_iter(self, runner: Runner) -> None:
         """Move the average towards the weights."""
@@ -73,9 +110,10 @@ class EMAHook(Hook):
 
     @contextmanager
     def for_evaluation(self, runner: Runner) -> Iterator[None]:
-        """Put the average in the weights' place."""
-        self.average.swap_in()
+        """Replace the weights by the average."""
+        raw = [_copy_of(parameter) for parameter in self.average.sources]
+        _copy(self.average.averages, self.average.sources)
         try:
             yield
         finally:
-            self.average.swap_out()
+            _copy(raw, self.average.sources)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from msseg.runner.builder import HOOKS
 from msseg.runner.hooks.hook import Hook
-from msseg.runner.score_rule import Rule, ScoreRule
-from msseg.runner.try_save import try_save
 from msseg.utils.arguments import Name, NonNegativeInt, PositiveInt, checked
 from msseg.utils.suggest import did_you_mean
 
@@ -19,34 +18,63 @@ if TYPE_CHECKING:
 
 # A mean over classes, also that of one of several data sets: mIoU, 0_mIoU
 _MEAN = re.compile(r'(\d+_)?m[A-Z]')
-# Windows and network drives take fewer characters than Linux does.
+# Windows and network drives accept fewer characters than Linux does.
 _NOT_IN_FILE_NAMES = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
-_MOST_BYTES = 150
+_MAX_BYTES = 150
+
+Rule = Literal['greater', 'less'] | None
+
+
+@dataclass(frozen=True)
+class ScoreRule:
+    """Compare the scores of one key.
+
+    Args:
+        key: The key, such as ``mIoU`` or ``loss``.
+        rule: Which score is better, ``greater`` or ``less``; None: less for keys with "loss", else
+            greater.
+
+    >>> ScoreRule('mIoU').is_better(0.75, best=0.7)
+    True
+    """
+
+    key: str
+    rule: Rule = None
+
+    def is_better(self, score: float, best: float | None, min_delta: float = 0.0) -> bool:
+        """Whether a score beats the best so far (None: none yet) by more than `min_delta`.
+
+        NaN beats nothing.
+        """
+        if math.isnan(score) or best is None:
+            return not math.isnan(score)
+        is_less = self.rule == 'less' or (self.rule is None and 'loss' in self.key.lower())
+        return (best - score if is_less else score - best) > min_delta
 
 
 @HOOKS.register_module()
 class EvalHook(Hook):
-    """Evaluates at intervals, logs the scores and keeps the best checkpoint.
+    """Evaluate at intervals, log the scores and keep the best checkpoint.
 
     Args:
-        evaluate: Evaluates the model and returns the scores by key; None when it was interrupted
-            because the run is to end.
+        evaluate: Evaluates the model and returns the scores by key, or None when the evaluation was
+            interrupted because the run is to end.
         reported: The keys that `evaluate` returns.
         interval: Iterations or epochs between evaluations.
-        start: Evaluate no earlier than after so many; None is as soon as `interval` says.
+        start: First iteration or epoch to evaluate after; None is the first multiple of `interval`.
         by_epoch: Whether `interval` and `start` count epochs.
         save_best: Key whose best checkpoint to keep, such as ``mIoU`` or ``IoU.nucleus``;
             ``auto`` is the first reported mean over classes; None keeps none. In the file's name
             ``_`` replaces characters that a file name cannot hold.
-        rule: ``greater`` or ``less`` is better; by default less for keys with "loss".
-        coverage: Returns for a key which classes its score leaves out, empty for none; the
-            message on a best checkpoint includes it.
-
-    Raises:
-        KeyError: `save_best` is not reported.
-        ValueError: A wrong `interval` or `rule`.
+        rule: Which score is better, see `ScoreRule`.
+        coverage: Describes the classes that a key's score excludes, empty for none; the message on
+            a best checkpoint includes it.
 
     Source: MMCV 1.7 and MMSegmentation 0.30 ``EvalHook``.
+
+    >>> hook = EvalHook(lambda: {'mIoU': 0.5}, reported=['aAcc', 'mIoU'], save_best='auto')
+    >>> hook.save_best
+    'mIoU'
     """
 
     @checked
@@ -69,7 +97,7 @@ class EvalHook(Hook):
                 f'{list(reported)}.{did_you_mean(save_best, reported)}'
             )
         self.evaluate = evaluate
-        self.is_due = False
+        self.is_due = False  # an evaluation was interrupted
         self.interval = interval
         self.start = start or 0
         self.by_epoch = by_epoch
@@ -79,14 +107,14 @@ class EvalHook(Hook):
         self.coverage = coverage
 
     def state(self) -> dict:
-        """Return whether an evaluation was interrupted, to be done when the run goes on."""
+        """Return whether an evaluation was interrupted, to be repeated when the run resumes."""
         return {'is_due': True} if self.is_due else {}
 
     def load_state(self, state: dict) -> None:
         self.is_due = state['is_due']
 
     def before_run(self, runner: Runner) -> None:
-        """Do the evaluation that was interrupted."""
+        """Repeat an evaluation that was interrupted."""
         if self.is_due:
             self._evaluate(runner)
 
@@ -106,10 +134,10 @@ class EvalHook(Hook):
         if self.is_due:
             return
         runner.scores = scores
-        runner.log('val', runner.scores)
+        runner.log('val', scores)
         runner.call_hook('after_evaluation')
         if self.save_best is not None:
-            self._keep_best(runner, runner.scores[self.save_best])
+            self._keep_best(runner, scores[self.save_best])
 
     def _keep_best(self, runner: Runner, score: float) -> None:
         key = self.save_best
@@ -125,13 +153,12 @@ class EvalHook(Hook):
         runner.best_scores[key] = (score, path.name)
         if runner.rank != 0:
             return
-        if not try_save(runner, path):
+        if not runner.try_save(path):
             runner.best_scores.pop(key)
             if previous:
                 runner.best_scores[key] = previous
             return
-        coverage = self.coverage(key)
-        if coverage:  # a score over some of the classes alone is not called the best
+        if coverage := self.coverage(key):  # a score of some classes only is not called the best
             runner.logger.info('saved %s: %s %.4f %s', path, key, score, coverage)
         else:
             runner.logger.info('saved %s, the best so far: %s %.4f', path, key, score)
@@ -143,6 +170,6 @@ class EvalHook(Hook):
 
 
 def _as_file_name(key: str) -> str:
-    """Return a score's key with only what a file name can hold, at most 150 bytes of UTF-8."""
-    name = _NOT_IN_FILE_NAMES.sub('_', key).encode()[:_MOST_BYTES].decode(errors='ignore')
+    """Return a score's key as part of a file name, at most 150 bytes of UTF-8."""
+    name = _NOT_IN_FILE_NAMES.sub('_', key).encode()[:_MAX_BYTES].decode(errors='ignore')
     return name.strip(' .')

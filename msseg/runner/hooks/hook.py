@@ -1,4 +1,4 @@
-"""The base of hooks: what a runner calls, when, and in which order."""
+"""The base of hooks: the points at which a runner calls them, and their order."""
 
 from __future__ import annotations
 
@@ -27,11 +27,7 @@ PRIORITIES = {
 
 
 def priority_number(priority: int | str) -> int:
-    """Return a priority as a number between 0 (first) and 100 (last).
-
-    Raises:
-        ValueError: It is neither such a number nor a known name.
-    """
+    """Return a priority as a number between 0 (first) and 100 (last)."""
     if isinstance(priority, str) and priority.upper() in PRIORITIES:
         return PRIORITIES[priority.upper()]
     if isinstance(priority, int) and 0 <= priority <= 100:
@@ -43,45 +39,50 @@ def priority_number(priority: int | str) -> int:
 
 
 class Hook:
-    """Something done at set points of training. Override the points you need.
+    """Act at set points of training. Override the points you need.
 
     ``before_iter`` and ``after_iter`` are called around every training iteration, and so on;
-    ``before_train_iter`` and its kin are the names that MMCV's hooks mostly override. In all
+    ``before_train_iter`` and similar names are those that MMCV's hooks mostly override. In all
     ``after_`` points, ``runner.iter`` already counts the iteration (or ``runner.epoch`` the epoch)
     that has just ended.
 
-    A hook that must go on where it stood when a run is resumed gives its tensors by `parameters`
-    and everything else by `state`.
+    A hook with a state that resuming must restore returns its tensors by `parameters` and
+    everything else by `state`.
 
     Source: MMCV 1.7 ``mmcv.runner.Hook``.
+
+    >>> class StopLate(Hook):
+    ...     def after_train_iter(self, runner):
+    ...         if self.every_n_iters(runner, 1000) and runner.scores.get('mIoU', 0) > 0.8:
+    ...             runner.stop('good enough')
     """
 
     def attach(self, runner: Runner) -> None:
-        """Called when the hook is registered; one that keeps tensors makes them here."""
+        """Called when the hook is registered; the place to make tensors."""
 
     def parameters(self) -> dict[str, Parameter]:
-        """Return the tensors that checkpoints are to hold, under names starting with ``hooks.``."""
+        """Return the tensors to save in checkpoints, under names starting with ``hooks.``."""
         return {}
 
     def state(self) -> dict:
-        """Return what else checkpoints are to hold: plain JSON values."""
+        """Return the other values to save in checkpoints: plain JSON values."""
         return {}
 
     def load_state(self, state: dict) -> None:
-        """Take over what `state` returned when the checkpoint was written."""
+        """Restore what `state` returned when the checkpoint was written."""
 
     def for_evaluation(self, runner: Runner) -> AbstractContextManager[None]:
-        """Return what to hold while the model is evaluated, such as other weights."""
+        """Return a context to hold during an evaluation, for instance with other weights."""
         return nullcontext()
 
     def before_run(self, runner: Runner) -> None:
         """Called once before the first iteration, after a checkpoint was resumed."""
 
     def before_save(self, runner: Runner) -> None:
-        """Called before a checkpoint is written, on the process that writes it."""
+        """Called before a checkpoint is written, in the process that writes it."""
 
     def after_evaluation(self, runner: Runner) -> None:
-        """Called after every evaluation, on all processes; ``runner.scores`` are its scores."""
+        """Called after every evaluation, in all processes; ``runner.scores`` are its scores."""
 
     def after_run(self, runner: Runner) -> None:
         """Called once when training has ended, also when it ended with an error."""
@@ -93,7 +94,7 @@ class Hook:
         """Called after the last iteration of every epoch."""
 
     def before_iter(self, runner: Runner) -> None:
-        """Called before every iteration, when its batch is loaded."""
+        """Called before every iteration, after its batch is loaded."""
 
     def after_iter(self, runner: Runner) -> None:
         """Called after every iteration."""
@@ -123,5 +124,5 @@ class Hook:
         return n > 0 and runner.epoch % n == 0
 
     def is_last_iter(self, runner: Runner) -> bool:
-        """Whether the iteration that was completed is the last one."""
+        """Whether the completed iteration is the last one."""
         return runner.iter >= runner.max_iters or runner.stop_reason is not None

@@ -1,11 +1,13 @@
-"""The base of hooks that write what is logged."""
+"""The base of hooks that write logs."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+from mindspore import Tensor
+
 from msseg.runner.hooks.hook import Hook
-from msseg.runner.log_buffer import LogBuffer
 from msseg.utils.arguments import PositiveInt, checked
 
 if TYPE_CHECKING:
@@ -13,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class LoggerHook(Hook):
-    """Averages the iterations' values and writes them every so often. Override `log`.
+    """Average the values of iterations and write them at intervals. Override `log`.
+
+    Tensors are copied to the host only when a line is due, so that logging does not stop the device
+    in each iteration.
 
     Args:
         interval: Iterations between training lines.
@@ -21,10 +26,11 @@ class LoggerHook(Hook):
         ignore_last: With `by_epoch`, whether to leave out the last iterations of an epoch when
             they are fewer than `interval`.
 
-    Raises:
-        ValueError: `interval` is not positive.
-
     Source: MMCV 1.7 ``LoggerHook``.
+
+    >>> class Printer(LoggerHook):
+    ...     def log(self, runner, mode, values):
+    ...         print(mode, runner.iter, values['loss'])
     """
 
     @checked
@@ -34,16 +40,18 @@ class LoggerHook(Hook):
         self.interval = interval
         self.by_epoch = by_epoch
         self.ignore_last = ignore_last
-        self.buffer = LogBuffer()
+        self.history: dict[str, list[float | Tensor]] = {}
 
     def after_train_iter(self, runner: Runner) -> None:
-        """Collect this iteration's values; write and forget them when it is time."""
+        """Collect this iteration's values; write their averages when a line is due."""
         if runner.rank != 0:
             return
-        self.buffer.update(runner.iter_values)
-        if self._is_due(runner):
-            self.log(runner, 'train', self.buffer.averages())
-            self.buffer.clear()
+        for name, value in runner.iter_values.items():
+            self.history.setdefault(name, []).append(value)
+        if self.is_due(runner):
+            averages = {name: _mean(values) for name, values in self.history.items()}
+            self.history = {}
+            self.log(runner, 'train', averages)
 
     def log(self, runner: Runner, mode: str, values: dict[str, float]) -> None:
         """Write values.
@@ -55,10 +63,16 @@ class LoggerHook(Hook):
         """
         raise NotImplementedError
 
-    def _is_due(self, runner: Runner) -> bool:
+    def is_due(self, runner: Runner) -> bool:
+        """Whether a training line follows the iteration that was completed."""
         if not self.by_epoch:
             return self.every_n_iters(runner, self.interval)
         within = runner.inner_iter or runner.iters_per_epoch
         return within % self.interval == 0 or (
             not self.ignore_last and within == runner.iters_per_epoch
         )
+
+
+def _mean(values: list[float | Tensor]) -> float:
+    on_host = [value.asnumpy() if isinstance(value, Tensor) else value for value in values]
+    return float(np.mean([float(value) for value in on_host]))

@@ -25,23 +25,20 @@ if TYPE_CHECKING:
 
 @HOOKS.register_module()
 class LrUpdaterHook(Hook):
-    """Sets the learning rate of every parameter group before each iteration.
+    """Set the learning rate of every parameter group before each iteration.
 
     Args:
         policy: Name of a schedule in ``msseg.runner.schedules``.
-        by_epoch: Progress counts epochs (the rate changes once an epoch) or iterations.
+        by_epoch: Whether progress counts epochs (the rate changes once an epoch) or iterations.
         warmup: None, ``constant``, ``linear`` or ``exp``.
-        warmup_iters: Length of the warm-up, in iterations or, if
-        warmup_by_epoch: is set, in epochs.
-        warmup_ratio: Factor on the learning rate at the start of the warm-up.
+        warmup_iters: Length of the warm-up, in iterations, or in epochs with `warmup_by_epoch`.
+        warmup_ratio: Factor on the learning rate at the start of the warm-up, in (0, 1].
+        warmup_by_epoch: See `warmup_iters`.
         policy_args: Arguments of the schedule, such as ``power`` and ``min_lr``.
 
-    Raises:
-        KeyError: An unknown policy.
-        TypeError: An argument that the policy does not take.
-        ValueError: A wrong warm-up.
-
     Source: MMCV 1.7 ``LrUpdaterHook``.
+
+    >>> hook = LrUpdaterHook('poly', by_epoch=False, power=0.9, warmup='linear', warmup_iters=100)
     """
 
     @checked
@@ -77,13 +74,14 @@ class LrUpdaterHook(Hook):
         self.warmup_by_epoch = warmup_by_epoch
 
     def before_run(self, runner: Runner) -> None:
-        """Try the schedule once, so that a wrong argument ends the run before it starts."""
+        """Compute a rate, so that a wrong argument ends the run before it starts."""
         with running('lr_config'):
             self.lrs(runner)
 
     def before_train_iter(self, runner: Runner) -> None:
         """Set the rates for the coming iteration."""
-        set_lr(runner.optimizer, self.lrs(runner))
+        runner.lrs = self.lrs(runner)
+        set_lr(runner.optimizer, runner.lrs)
 
     def lrs(self, runner: Runner) -> list[float]:
         """Return the learning rate of every group for the iteration after ``runner.iter``."""

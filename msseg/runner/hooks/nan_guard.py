@@ -1,17 +1,20 @@
-"""What happens when the loss or a gradient is no longer a number."""
+"""The hook that watches for a loss or a gradient that is not finite, and reports the batch."""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from mindspore import Parameter, Tensor
 
 from msseg.runner.builder import HOOKS
+from msseg.runner.checkpoint import copy_to
 from msseg.runner.hooks.hook import Hook
-from msseg.runner.nonfinite_report import NonfiniteStep, format_report
 from msseg.utils.arguments import PositiveInt, checked
 from msseg.utils.atomic import atomic_write_text
 
@@ -21,67 +24,72 @@ if TYPE_CHECKING:
 _STATISTICS = ('moving_mean', 'moving_variance')
 
 
+@dataclass
+class _Step:
+    iteration: int  # from 1
+    batch: Any  # img, gt, indices, filenames
+    outputs: dict[str, Tensor]
+    lrs: list[float]
+
+
 @HOOKS.register_module()
 class NaNGuardHook(Hook):
-    """Looks at loss and gradient norm, and tells what it knows of a step where they are not finite.
+    """Check that loss and gradient norm are finite, and report a step where they are not.
 
     The files of the batch, the labels in each, the range of each image, every loss, the gradient
     norm, the learning rate and the loss scale are logged and written to ``nonfinite_iter_N.json``
-    in the work dir. Then the run ends, or goes on without that step's update.
+    in the work dir. Then the run ends, or continues without that step's update.
 
-    A gradient that overflows under a loss scale while the loss is finite is what the scale is
-    adjusted by: it is counted and logged, no more.
+    A gradient that overflows under a loss scale while the loss is finite is normal: the scale is
+    adjusted, and the step is counted and logged.
 
-    Every run has this hook; one in ``custom_hooks`` stands in its place.
+    Every run has this hook; one in ``custom_hooks`` replaces it.
 
     Args:
-        interval: Iterations between looks. Each look covers all steps since the one before, and
-            whatever is saved has been looked at first.
-        policy: ``'stop'`` ends the run; ``'skip'`` goes on, weights, optimizer and running
+        interval: Iterations between checks, each of all steps since the one before. By default each
+            step is checked as soon as the next one has started, so that the device never waits;
+            at once with ``policy='skip'``. Log lines, evaluations and checkpoints come after the
+            check of all steps.
+        policy: ``'stop'`` ends the run; ``'skip'`` continues, with weights, optimizer and running
             statistics as they were before the step.
-        max_consecutive: How many updates in a row may be left out, by `policy` or by an overflow;
-            one more ends the run.
+        max_consecutive: Number of updates in a row that may be skipped, by `policy` or by an
+            overflow; one more ends the run.
 
-    Raises:
-        ValueError: Arguments out of range.
+    >>> hook = NaNGuardHook(policy='skip', max_consecutive=20)
     """
 
     @checked
     def __init__(
         self,
-        interval: PositiveInt = 1,
+        interval: PositiveInt | None = None,
         policy: Literal['stop', 'skip'] = 'stop',
         max_consecutive: PositiveInt = 20,
     ) -> None:
-        if policy == 'skip' and interval != 1:
+        if policy == 'skip' and interval not in (None, 1):
             raise ValueError(
                 f"NaNGuardHook: interval is {interval!r}, expected 1 with policy='skip', which "
                 'must see every step'
             )
-        self.interval = interval
+        self.interval = 1 if policy == 'skip' else interval
         self.policy = policy
         self.max_consecutive = max_consecutive
-        self.consecutive = 0  # updates left out in a row
+        self.consecutive = 0  # skipped updates in a row
         self.num_skipped = 0
-        self._unseen: list[tuple[int, Any, dict[str, Tensor], list[float]]] = []
+        self._unchecked: list[_Step] = []
         self._group_is_bad = False
         self._statistics: dict[str, tuple[Parameter, np.ndarray]] = {}
 
     def state(self) -> dict:
-        """Return the counts, once there is something to count."""
+        """Return the counts, unless they are 0."""
         counts = {'consecutive': self.consecutive, 'num_skipped': self.num_skipped}
         return counts if any(counts.values()) else {}
 
     def load_state(self, state: dict) -> None:
-        """Take over the counts."""
+        """Restore the counts."""
         self.consecutive, self.num_skipped = state['consecutive'], state['num_skipped']
 
     def before_run(self, runner: Runner) -> None:
-        """Make sure that the step can leave an update out when the policy says so.
-
-        Raises:
-            ValueError: It cannot.
-        """
+        """Check that the training step can skip an update if the policy asks for it."""
         if self.policy != 'skip':
             return
         if 'skipped' not in runner.train_step.value_names:
@@ -92,33 +100,38 @@ class NaNGuardHook(Hook):
         self._keep_statistics(runner)
 
     def after_train_iter(self, runner: Runner) -> None:
-        """Remember the step; look when it is time."""
-        self._unseen.append(
-            (runner.iter, runner.data_batch, dict(runner.outputs), runner.current_lr())
-        )
-        if self.every_n_iters(runner, self.interval) or self.is_last_iter(runner):
-            self.look(runner)
+        """Remember the step; check those that are due."""
+        outputs = dict(runner.outputs)
+        self._unchecked.append(_Step(runner.iter, runner.data_batch, outputs, runner.lrs))
+        is_due = self.interval is not None and self.every_n_iters(runner, self.interval)
+        if is_due or self.is_last_iter(runner) or runner.is_logging():
+            self.check(runner)
+        elif self.interval is None:
+            self.check(runner, but_newest=1)
         if self.policy == 'skip':
             self._keep_statistics(runner)
 
     def before_save(self, runner: Runner) -> None:
-        """Look, so that no checkpoint holds what is not a number."""
-        self.look(runner)
+        """Check, so that no checkpoint holds values that are not finite."""
+        self.check(runner)
 
-    def look(self, runner: Runner) -> None:
-        """Check all steps since the last look.
+    @contextmanager
+    def for_evaluation(self, runner: Runner) -> Iterator[None]:
+        """Check, so that only a healthy model is evaluated."""
+        self.check(runner)
+        yield
 
-        Raises:
-            FloatingPointError: One of them ends the run.
-        """
-        unseen, self._unseen = self._unseen, []
-        for iteration, batch, outputs, lrs in unseen:
-            values = {name: float(value.asnumpy()) for name, value in outputs.items()}
-            self._check(runner, NonfiniteStep(iteration, batch, values, lrs))
+    def check(self, runner: Runner, but_newest: int = 0) -> None:
+        """Check all steps since the last check; FloatingPointError ends the run."""
+        end = len(self._unchecked) - but_newest
+        steps, self._unchecked = self._unchecked[:end], self._unchecked[end:]
+        for step in steps:
+            values = {name: float(value.asnumpy()) for name, value in step.outputs.items()}
+            self._check_step(runner, step, values)
 
-    def _check(self, runner: Runner, step: NonfiniteStep) -> None:
-        values = step.values
-        is_update = step.iteration % runner.train_step.cumulative_iters == 0
+    def _check_step(self, runner: Runner, step: _Step, values: dict[str, float]) -> None:
+        num_batches = runner.train_step.cumulative_iters
+        is_update = step.iteration % num_batches == 0 or step.iteration == runner.max_iters
         loss_is_bad = not math.isfinite(values['loss'])
         norm_is_bad = not math.isfinite(values['grad_norm'])
         overflows = norm_is_bad and not loss_is_bad and 'loss_scale' in values
@@ -128,42 +141,38 @@ class NaNGuardHook(Hook):
         elif is_update and not norm_is_bad:
             self.consecutive = 0
         if loss_is_bad:
-            self._report(runner, step, 'loss')
-        # Accumulated gradients stay bad until their group has ended: one report names the culprit.
+            self._report(runner, step, values, 'loss')
+        # Accumulated gradients stay bad until the update: one report names the culprit.
         elif norm_is_bad and not overflows and not self._group_is_bad:
-            self._report(runner, step, 'grad_norm')
+            self._report(runner, step, values, 'grad_norm')
         elif overflows and values['skipped'] and not self._group_is_bad:
-            self._note_overflow(runner, step)
+            self._note_overflow(runner, step, values)
         was_bad = self._group_is_bad or loss_is_bad or (norm_is_bad and not overflows)
         self._group_is_bad = was_bad and not is_update
 
-    def _note_overflow(self, runner: Runner, step: NonfiniteStep) -> None:
+    def _note_overflow(self, runner: Runner, step: _Step, values: dict[str, float]) -> None:
         message = (
-            f'gradients overflow with loss scale {step.values["loss_scale"]:g} in iteration '
+            f'gradients overflow with loss scale {values["loss_scale"]:g} in iteration '
             f'{step.iteration}'
         )
         if self.consecutive > self.max_consecutive:
             raise FloatingPointError(
-                f'{self._too_many()}: {message}, see {self._write(runner, step)}. Use '
+                f'{self._too_many()}: {message}, see {self._write(runner, step, values)}. Use '
                 "loss_scale='dynamic' or a smaller one, or raise NaNGuardHook's max_consecutive."
             )
-        runner.logger.info(
-            '%s: the update is left out, %d so far, %d in a row',
-            message,
-            self.num_skipped,
-            self.consecutive,
-        )
+        counts = (self.num_skipped, self.consecutive)
+        runner.logger.info('%s: the update is left out, %d so far, %d in a row', message, *counts)
 
-    def _report(self, runner: Runner, step: NonfiniteStep, culprit: str) -> None:
+    def _report(self, runner: Runner, step: _Step, values: dict[str, float], culprit: str) -> None:
         what = 'the loss' if culprit == 'loss' else 'the gradient norm'
         if runner.world_size > 1:
             what = f'{what} over all devices'
         files = ', '.join(str(name) for name in step.batch.filenames)
         message = (
-            f'{what} is {step.values[culprit]} in iteration {step.iteration} (learning rate '
+            f'{what} is {values[culprit]} in iteration {step.iteration} (learning rate '
             f'{max(step.lrs):.3g}). The batch was {files}. Lower the learning rate, add warm-up or '
             'grad_clip, and look at these files; the last checkpoint is kept. Details are in '
-            f'{self._write(runner, step)}.'
+            f'{self._write(runner, step, values)}.'
         )
         if self.policy == 'stop':
             raise FloatingPointError(message)
@@ -171,16 +180,15 @@ class NaNGuardHook(Hook):
             raise FloatingPointError(f'{self._too_many()}: {message}')
         self._restore_statistics(runner)
 
-    def _write(self, runner: Runner, step: NonfiniteStep) -> str:
+    def _write(self, runner: Runner, step: _Step, values: dict[str, float]) -> str:
         """Log the report and write it; return its file's path."""
         meta = runner.meta
-        report = step.report(meta.get('CLASSES') or (), meta.get('ignore_index'))
+        report = _make_report(step, values, meta.get('CLASSES') or (), meta.get('ignore_index'))
         report = {'policy': self.policy, 'rank': runner.rank, **report}
         suffix = f'_rank_{runner.rank}' if runner.rank else ''
         path = runner.work_dir / f'nonfinite_iter_{step.iteration}{suffix}.json'
-        runner.logger.warning(
-            'iteration %d is not finite:\n%s', step.iteration, format_report(report)
-        )
+        text = _format_report(report)
+        runner.logger.warning('iteration %d is not finite:\n%s', step.iteration, text)
         try:
             atomic_write_text(path, json.dumps(report, indent=2) + '\n')
         except OSError as error:  # the report itself is in the log
@@ -198,11 +206,88 @@ class NaNGuardHook(Hook):
         }
 
     def _restore_statistics(self, runner: Runner) -> None:
-        """Undo what the forward pass of a step that was left out did to batch norms."""
+        """Undo the effect of a skipped step's forward pass on batch norms."""
         for parameter, kept in self._statistics.values():
-            parameter.set_data(Tensor(kept.copy()))
+            copy_to(parameter, kept)
         runner.logger.warning(
             'going on without the update: %d left out so far, %d in a row',
             self.num_skipped,
             self.consecutive,
         )
+
+
+def _make_report(
+    step: _Step, values: dict[str, float], classes: Sequence[str], ignore_index: int | None
+) -> dict:
+    """Return everything about a step as JSON values; numbers that are not finite are strings."""
+    batch = step.batch
+    losses: dict[str, Any] = {k: v if math.isfinite(v) else str(v) for k, v in values.items()}
+    return {
+        'iter': step.iteration,
+        'lr': step.lrs,
+        'grad_norm': losses.pop('grad_norm', None),
+        'loss_scale': losses.pop('loss_scale', None),
+        'update_skipped': bool(losses.pop('skipped', 0.0)),
+        'losses': losses,
+        'samples': [
+            {
+                'file': str(file),
+                'index': int(index),
+                'image': describe_image(img),
+                'labels': count_labels(gt, classes, ignore_index),
+            }
+            for file, index, img, gt in zip(
+                batch.filenames, batch.indices, batch.img, batch.gt, strict=True
+            )
+        ],
+    }
+
+
+def describe_image(img: np.ndarray) -> dict:
+    """Return the range of a prepared image over its finite values, and the number of others."""
+    finite = img[np.isfinite(img)]
+    is_empty = finite.size == 0
+    return {
+        'min': None if is_empty else float(finite.min()),
+        'max': None if is_empty else float(finite.max()),
+        'mean': None if is_empty else float(finite.mean(dtype=np.float64)),
+        'num_nonfinite': int(img.size - finite.size),
+    }
+
+
+def count_labels(gt: np.ndarray, classes: Sequence[str], ignore_index: int | None) -> dict:
+    """Return the number of pixels of every class that occurs, by name.
+
+    `ignore_index` counts as ``(ignored)``, another value beyond `classes` as ``(no class: VALUE)``.
+    """
+    counts: dict[str, int] = {}
+    for value, count in zip(*np.unique(gt, return_counts=True), strict=True):
+        if value == ignore_index:
+            name = '(ignored)'
+        elif 0 <= value < len(classes) and value == int(value):
+            name = classes[int(value)]
+        else:
+            name = f'(no class: {value})'
+        counts[name] = counts.get(name, 0) + int(count)
+    return counts
+
+
+def _format_report(report: dict) -> str:
+    head = {'lr': max(report['lr']), 'grad_norm': report['grad_norm']}
+    if report['loss_scale'] is not None:
+        head['loss_scale'] = report['loss_scale']
+    lines = [', '.join(f'{name} {_short(v)}' for name, v in {**head, **report['losses']}.items())]
+    for sample in report['samples']:
+        image, labels = sample['image'], sample['labels']
+        broken = f', {image["num_nonfinite"]} NOT FINITE' if image['num_nonfinite'] else ''
+        total = sum(labels.values())
+        shares = ', '.join(f'{name} {100 * n / total:.2f} %' for name, n in labels.items())
+        lines.append(
+            f'{sample["file"]}: image {_short(image["min"])} to {_short(image["max"])}, mean '
+            f'{_short(image["mean"])}{broken}; labels: {shares}'
+        )
+    return '\n'.join(f'  {line}' for line in lines)
+
+
+def _short(value: float | str | None) -> str:
+    return f'{value:.4g}' if isinstance(value, float) else str(value)

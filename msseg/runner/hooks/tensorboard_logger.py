@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @HOOKS.register_module()
 class TensorboardLoggerHook(LoggerHook):
-    """Writes scalars under ``train/`` and ``val/`` to ``tf_logs`` in the work dir.
+    """Write scalars under ``train/`` and ``val/`` to ``tf_logs`` in the work dir.
 
     The points are appended at once: the writer of tensorboardX 2.6 has a thread, which the first
     error of the disk ends, and then waits for it forever.
@@ -32,9 +32,6 @@ class TensorboardLoggerHook(LoggerHook):
         interval: Iterations between training points.
         by_epoch: See `LoggerHook`.
         ignore_last: See `LoggerHook`.
-
-    Raises:
-        ImportError: The extra ``tensorboard`` is not installed.
     """
 
     def __init__(
@@ -56,7 +53,7 @@ class TensorboardLoggerHook(LoggerHook):
             folder = Path(self.log_dir) if self.log_dir else Path(runner.work_dir) / 'tf_logs'
             folder.mkdir(parents=True, exist_ok=True)
             now = time.time()
-            # the form of the name is how readers find event files
+            # readers find event files by this form of name
             name = f'events.out.tfevents.{now:.0f}.{platform.node()}.{os.getpid()}'
             self.file = PatientFile(folder / name)
             self.file.append(_record(Event(wall_time=now, file_version='brain.Event:2')))
