@@ -11,13 +11,9 @@ from msseg.apis.config_schema import load_config, prepare_config
 from msseg.config import Config, ConfigDict
 from msseg.config.config_dict import set_file
 from msseg.config.reader import FORMATS
-<<<<<<< HEAD
 from msseg.config.writer import read_literals
-from msseg.runner.find_checkpoint import load_meta, resolve_checkpoint
-=======
 from msseg.runner.checkpoint import load_meta
 from msseg.runner.find_checkpoint import resolve_checkpoint
->>>>>>> 8937194 (The runner has fewer, fuller modules, and nothing in its loop waits for the device between two log lines)
 from msseg.utils.shown import shown
 from msseg.utils.upstream_names import refuse_1x
 
