@@ -9,7 +9,7 @@ from typing import Any
 from msseg.utils.arguments import accepted_arguments, argument_hints, check_value
 from msseg.utils.errors import ArgumentError, UserError, UserKeyError, UserTypeError, unknown_name
 from msseg.utils.shown import shown
-from msseg.utils.upstream_names import explain_upstream_name
+from msseg.utils.upstream import explain_upstream_name
 from msseg.utils.user_code import RUN_ERRORS, describe_failure
 
 

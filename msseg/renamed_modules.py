@@ -12,6 +12,8 @@ from types import ModuleType
 
 # Old to new, below msseg; of two that fit the longer stands first.
 _RENAMED = {
+    'utils.upstream_names': 'utils.upstream',
+    'utils.renamed_methods': 'utils.upstream',
     'utils.signature': 'utils.arguments',
     'config.inheritance': 'config.reader',
     'config.provenance': 'config.config_dict',

@@ -30,7 +30,7 @@ from msseg.utils.arguments import (
     argument_hints,
     named_arguments,
 )
-from msseg.utils.upstream_names import refuse_1x
+from msseg.utils.upstream import refuse_1x
 
 TOP_LEVEL = {
     'model': 'the segmentor',

@@ -15,7 +15,7 @@ from msseg.config.writer import read_literals
 from msseg.runner.checkpoint import load_meta
 from msseg.runner.find_checkpoint import resolve_checkpoint
 from msseg.utils.shown import shown
-from msseg.utils.upstream_names import refuse_1x
+from msseg.utils.upstream import refuse_1x
 
 
 def find_model(

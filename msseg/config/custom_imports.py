@@ -11,11 +11,11 @@ from pathlib import Path
 from types import ModuleType
 
 from msseg.utils.foreign_imports import (
-    OPENMMLAB,
     explain_foreign_import,
     find_foreign_imports,
 )
 from msseg.utils.logging import get_logger
+from msseg.utils.upstream import OPENMMLAB
 from msseg.utils.user_code import describe_failure
 
 _PACKAGE = str(Path(__file__).parents[1])

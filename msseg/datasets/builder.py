@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from msseg.registry import Registry, build_from_cfg
-from msseg.utils.renamed_methods import OF_DATASETS, OF_TRANSFORMS, check_methods
+from msseg.utils.upstream import OF_DATASETS, OF_TRANSFORMS, check_methods
 
 DATASETS = Registry('dataset', check_methods(OF_DATASETS))
 PIPELINES = Registry('pipeline', check_methods(OF_TRANSFORMS))

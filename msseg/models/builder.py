@@ -8,8 +8,8 @@ from mindspore import nn
 
 from msseg.models.layers.init_cfg import apply_init_cfg
 from msseg.registry import Registry
-from msseg.utils.renamed_methods import check_cell, check_sampler
 from msseg.utils.shown import shown
+from msseg.utils.upstream import check_cell, check_sampler
 
 BACKBONES = Registry('backbone', check_cell)
 NECKS = Registry('neck', check_cell)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from msseg.registry import Registry
-from msseg.utils.renamed_methods import check_hook
+from msseg.utils.upstream import check_hook
 
 RUNNERS = Registry('runner')
 HOOKS = Registry('hook', check_hook)

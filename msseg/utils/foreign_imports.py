@@ -3,56 +3,23 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-OPENMMLAB = ('mmcv', 'mmengine', 'mmseg')
-ROOTS = (*OPENMMLAB, 'torch', 'torchvision')
-_DOCS = 'docs/porting.md'
+from msseg.utils.upstream import FOREIGN
+
 _MAX_LISTED = 8
-_CONFIG_OF_1X = 'this is a config of MMSegmentation 1.x: take that of 0.30.0'
-# Where a name of OpenMMLab's packages is here, whatever module it came from.
-_MODULES = {
-    'msseg.apis': """
-        inference_model inference_segmentor init_model init_segmentor show_result_pyplot
-        train_segmentor""",
-    'msseg.config': 'Config ConfigDict DictAction',
-    'msseg.registry': 'Registry build_from_cfg',
-    'msseg.datasets': """
-        ADE20KDataset COCOStuffDataset CityscapesDataset ConcatDataset CustomDataset ISPRSDataset
-        LIPDataset LoveDADataset PascalContextDataset PascalContextDataset59 PascalVOCDataset
-        PotsdamDataset RepeatDataset iSAIDDataset""",
-    'msseg.datasets.builder': 'DATASETS PIPELINES build_dataloader build_dataset',
-    'msseg.datasets.file_client': 'FileClient',
-    'msseg.datasets.pipelines': """
-        AdjustGamma CLAHE Collect Compose DefaultFormatBundle ImageToTensor LoadAnnotations
-        LoadImageFromFile MultiScaleFlipAug Normalize Pad PhotoMetricDistortion RGB2Gray RandomCrop
-        RandomCutOut RandomFlip RandomRotate Rerange Resize ResizeToMultiple SegRescale ToTensor
-        Transpose""",
-    'msseg.models.backbones': 'HRNet',
-    'msseg.models.builder': """
-        BACKBONES HEADS LOSSES NECKS PIXEL_SAMPLERS SEGMENTORS build_backbone build_head build_loss
-        build_neck build_pixel_sampler build_segmentor""",
-    'msseg.models.decode_heads': 'BaseCascadeDecodeHead BaseDecodeHead FCNHead OCRHead',
-    'msseg.models.layers': """
-        ACTIVATION_LAYERS CONV_LAYERS ConvModule DropPath NORM_LAYERS UPSAMPLE_LAYERS
-        build_activation_layer build_conv_layer build_dropout build_norm_layer
-        build_upsample_layer resize""",
-    'msseg.models.losses': 'CrossEntropyLoss DiceLoss FocalLoss LovaszLoss TverskyLoss',
-    'msseg.models.losses.reduce': 'reduce_loss',
-    'msseg.models.segmentors': 'CascadeEncoderDecoder EncoderDecoder',
-    'msseg.runner': 'EpochBasedRunner IterBasedRunner load_checkpoint save_checkpoint',
-    'msseg.runner.builder': 'HOOKS OPTIMIZERS RUNNERS',
-    'msseg.runner.hooks': """
-        CheckpointHook EMAHook EvalHook Hook IterTimerHook LoggerHook LrUpdaterHook
-        TensorboardLoggerHook TextLoggerHook""",
-    'msseg.utils.logging': 'get_logger',
-    'msseg.utils.dist': 'get_rank get_world_size',
-}
-_HERE = {name: f'{module}.{name}' for module, names in _MODULES.items() for name in names.split()}
+_PORTING = 'docs/porting.md'
+# Modules that have the counterparts of names from any module of OpenMMLab's packages.
+_COUNTERPARTS = """
+    apis config registry datasets datasets.builder datasets.file_client datasets.pipelines
+    models.backbones models.builder models.decode_heads models.layers models.losses
+    models.losses.reduce models.segmentors runner runner.builder runner.hooks utils.logging
+    utils.dist"""
 _OTHER = {
     'MODELS': 'the registry of the kind in msseg.models.builder, such as HEADS',
     'TRANSFORMS': 'msseg.datasets.builder.PIPELINES',
@@ -88,7 +55,7 @@ _OTHER = {
     'is_str': 'isinstance',
     'load': 'json.load or yaml.safe_load',
     'dump': 'json.dump',
-    'read_base': _CONFIG_OF_1X,
+    'read_base': 'this is a config of MMSegmentation 1.x: take that of 0.30.0',
 }
 _TORCH = {
     'torch': 'mindspore and mindspore.ops',
@@ -138,7 +105,7 @@ def explain_foreign_import(error: BaseException) -> str:
         error: What importing or running the file raised.
     """
     name = getattr(error, 'name', None) if isinstance(error, ImportError) else None
-    if name is None or _root(name) not in (*ROOTS, 'msseg'):
+    if name is None or _root(name) not in (*FOREIGN, 'msseg'):
         return ''
     frames = traceback.extract_tb(error.__traceback__)
     files = [frame.filename for frame in frames if Path(frame.filename).suffix == '.py']
@@ -150,7 +117,7 @@ def explain_foreign_import(error: BaseException) -> str:
 
 
 def find_foreign_imports(
-    file: str | Path, roots: tuple[str, ...] = (*ROOTS, 'msseg')
+    file: str | Path, roots: tuple[str, ...] = (*FOREIGN, 'msseg')
 ) -> list[ForeignImport]:
     """Return the names of other frameworks that a Python file imports or uses.
 
@@ -171,7 +138,7 @@ def find_foreign_imports(
     lines: dict[str, int] = {}
     for line, name, _, prefix in imports:
         # of `import mmcv` its uses say more
-        if _root(name) in roots and not (prefix in ROOTS and name == prefix and name in used):
+        if _root(name) in roots and not (prefix in FOREIGN and name == prefix and name in used):
             lines.setdefault(name, line)
     for line, name in uses:
         lines.setdefault(name, line)
@@ -220,12 +187,21 @@ def _root(name: str) -> str:
 
 
 def _find(name: str) -> str | None:
-    if name in _TORCH:
-        return _TORCH[name]
+    """Return what to use here in place of a name, None if there is nothing."""
     last = name.rpartition('.')[2]
-    if _root(name) in ('torch', 'torchvision') or name in ROOTS:
-        return None
-    return _HERE.get(last) or _OTHER.get(last)
+    if name in _TORCH or _root(name) in ('torch', 'torchvision') or name in FOREIGN:
+        return _TORCH.get(name)
+    return _OTHER.get(last) or _find_here(last)
+
+
+@functools.cache
+def _find_here(name: str) -> str | None:
+    for each in _COUNTERPARTS.split():
+        module = importlib.import_module(f'msseg.{each}')
+        found = getattr(module, name, None)
+        if getattr(found, '__module__', '').startswith('msseg.'):
+            return f'{module.__name__}.{name}'
+    return None
 
 
 def _no_counterpart(name: str) -> str:
@@ -237,4 +213,4 @@ def _no_counterpart(name: str) -> str:
 def _join(found: list[ForeignImport]) -> str:
     more = len(found) - _MAX_LISTED
     lines = '; '.join(map(str, found[:_MAX_LISTED]))
-    return f'{lines}{f"; and {more} more" if more > 0 else ""}. {_DOCS} ports such files'
+    return f'{lines}{f"; and {more} more" if more > 0 else ""}. {_PORTING} ports such files'

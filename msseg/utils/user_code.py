@@ -10,6 +10,8 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
+from msseg.utils.errors import UserError
+
 # The variable that names the folder of the compiler's reports.
 REPORT_FOLDER = 'MS_OM_PATH'
 
@@ -123,11 +125,13 @@ def _message(error: BaseException, text: str) -> str:
     # what `construct` raised
     if message != text and len(message) > 1 and message[0] == message[-1] == "'":
         message = message[1:-1]
-    is_plain = type(error) is ValueError or isinstance(error, OSError)
+    is_plain = type(error) is ValueError or isinstance(error, (OSError, UserError))
     return message if is_plain and message else _named(error, message)
 
 
 def _named(error: BaseException, message: str) -> str:
+    if isinstance(error, UserError):
+        return message
     end = '; it must not end the program' if isinstance(error, SystemExit) else ''
     return f'{type(error).__name__}{": " if message else ""}{message}{end}'
 

@@ -7,8 +7,8 @@ import pytest
 
 from msseg.config import Config
 from msseg.registry import Registry, build_from_cfg
-from msseg.utils import upstream_names
-from msseg.utils.upstream_names import refuse_1x
+from msseg.utils import upstream
+from msseg.utils.upstream import refuse_1x
 
 
 @pytest.mark.parametrize(
@@ -47,10 +47,10 @@ def test_names_of_mmsegmentation_are_told_from_misspelt_ones(registry, name, mes
 
 
 def test_no_name_stands_for_two_kinds_and_each_kind_is_a_registry():
-    names = [name for text in upstream_names._NAMES.values() for name in text.split()]
+    names = [name for text in upstream._NAMES.values() for name in text.split()]
     assert len(names) == len(set(names))
     registries = {each.name for each in vars(builders()).values() if isinstance(each, Registry)}
-    assert set(upstream_names._NAMES) <= registries
+    assert set(upstream._NAMES) <= registries
 
 
 def builders():
@@ -76,7 +76,7 @@ def builders():
 def test_configs_of_1x_are_recognised(text):
     cfg = Config.fromstring(text, '.py')
     with pytest.raises(
-        ValueError, match=r'a\.py is a config of MMSegmentation 1.x \(.*of 0\.x: take'
+        ValueError, match=r'a\.py is a config of MMSegmentation 1.x \(.*reads 0\.x; take'
     ):
         refuse_1x(cfg._cfg_dict, 'a.py')
 

@@ -10,7 +10,7 @@ import mindspore as ms
 from mindspore import nn, ops
 
 from msseg.registry import Registry
-from msseg.utils.renamed_methods import check_cell
+from msseg.utils.upstream import check_cell
 
 ACTIVATION_LAYERS = Registry('activation layer', check_cell)
 RELU: Mapping = MappingProxyType({'type': 'ReLU'})

@@ -6,7 +6,7 @@ from mindspore import nn
 from mindspore.common.initializer import HeNormal
 
 from msseg.registry import Registry, build_from_cfg
-from msseg.utils.renamed_methods import check_cell
+from msseg.utils.upstream import check_cell
 
 CONV_LAYERS = Registry('convolution layer', check_cell)
 

@@ -12,7 +12,7 @@ from mindspore import Parameter, nn, ops
 from msseg.registry import Registry
 from msseg.utils.arguments import Range, checked
 from msseg.utils.dist import get_rank
-from msseg.utils.renamed_methods import check_cell
+from msseg.utils.upstream import check_cell
 
 DROP_LAYERS = Registry('dropout layer', check_cell)
 Ratio = Annotated[float, Range(0, 1, below=True)]

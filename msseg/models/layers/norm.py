@@ -13,7 +13,7 @@ from msseg.registry import Registry
 from msseg.utils.arguments import Channels, NonNegative, PositiveInt, Probability, checked
 from msseg.utils.dist import get_world_size
 from msseg.utils.layer_traits import register_traits, traits_of
-from msseg.utils.renamed_methods import check_cell
+from msseg.utils.upstream import check_cell
 
 NORM_LAYERS = Registry('normalisation layer', check_cell)
 BN: Mapping = MappingProxyType({'type': 'BN'})

@@ -12,7 +12,7 @@ from msseg.models.layers.repeat_pixels import repeat_pixels
 from msseg.models.layers.resize import resize
 from msseg.registry import Registry
 from msseg.utils.arguments import Channels, NonNegativeInt, PositiveInt, accepted_arguments, checked
-from msseg.utils.renamed_methods import check_cell
+from msseg.utils.upstream import check_cell
 
 UPSAMPLE_LAYERS = Registry('upsampling layer', check_cell)
 
