@@ -29,7 +29,7 @@ START_LIMIT_S, MEMORY_LIMIT_MB = 3.0, 3000
 _PROGRAM = """
 import json, sys, time
 from msseg.deploy import Predictor
-from msseg.utils.memory import peak_memory_mb
+from msseg.utils.resources import peak_memory_mb
 import numpy as np
 predictor = Predictor(sys.argv[1], 'CPU')
 print('ready', flush=True)

@@ -22,7 +22,7 @@ SIDE, TILE, OVERLAP = 8000, 1024, 24  # eight tiles a side
 MOST_MORE_MB = 300 + SIDE * SIDE * (3 + 1) / 2**20
 MEASURED = """
 import runpy
-from msseg.utils.memory import peak_memory_mb
+from msseg.utils.resources import peak_memory_mb
 try:
     runpy.run_path('tools/predict.py', run_name='__main__')
 finally:

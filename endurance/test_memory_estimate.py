@@ -17,7 +17,7 @@ from msseg.apis import build_model, load_config
 from msseg.models.analysis.memory_estimate import estimate_memory
 from msseg.apis.optimization import build_train_step
 from msseg.utils.device import set_seed, setup_device
-from msseg.utils.memory import peak_memory_mb
+from msseg.utils.resources import peak_memory_mb
 
 config, *shape = sys.argv[1:]
 n, h, w = map(int, shape)

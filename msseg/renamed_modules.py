@@ -14,6 +14,11 @@ from types import ModuleType
 _RENAMED = {
     'utils.upstream_names': 'utils.upstream',
     'utils.renamed_methods': 'utils.upstream',
+    'utils.memory': 'utils.resources',
+    'utils.disk': 'utils.resources',
+    'utils.environment': 'utils.device',
+    'utils.compile_cache': 'utils.device',
+    'utils.log_file': 'utils.logging',
     'utils.signature': 'utils.arguments',
     'config.inheritance': 'config.reader',
     'config.provenance': 'config.config_dict',

@@ -22,8 +22,7 @@ from msseg.datasets.palette import default_palette
 from msseg.inference.inferencer import Inferencer
 from msseg.inference.preparation import Preparation, first_dataset
 from msseg.runner import load_checkpoint, load_weights
-from msseg.utils.compile_cache import switch_off_compile_cache
-from msseg.utils.device import setup_device
+from msseg.utils.device import setup_device, switch_off_compile_cache
 from msseg.utils.logging import get_logger
 from msseg.utils.outputs import Outputs, Skipped
 

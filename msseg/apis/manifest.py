@@ -19,8 +19,8 @@ import mindspore as ms
 from msseg.config import Config
 from msseg.datasets.result_files import input_files
 from msseg.utils.atomic import atomic_write_text
+from msseg.utils.device import collect_versions
 from msseg.utils.dist import get_world_size
-from msseg.utils.environment import collect_versions
 
 FILE_NAME = 'manifest.json'
 _PACKAGE = Path(__file__).parents[1]

@@ -8,7 +8,7 @@ from msseg.models.analysis.memory_estimate import estimate_memory, megabytes
 from msseg.runner import Runner
 from msseg.runner.hooks import Hook
 from msseg.utils.dist import get_rank
-from msseg.utils.memory import available_memory, resident_memory
+from msseg.utils.resources import available_memory, resident_memory
 
 
 class MemoryEstimateHook(Hook):
@@ -33,7 +33,7 @@ class MemoryEstimateHook(Hook):
             'memory of a step with %d images of %dx%d: %s', shape[0], *shape[2:], estimate.text()
         )
         free = available_memory()
-        if ms.get_context('device_target') == 'CPU' and free is not None:
+        if ms.get_context('device_target') == 'CPU':
             more = estimate.total - resident_memory()
             if more > free:
                 runner.logger.warning(

@@ -37,8 +37,7 @@ from msseg.inference.inferencer import Inferencer
 from msseg.registry import config_path
 from msseg.runner import load_checkpoint, load_weights
 from msseg.utils.atomic import atomic_write_text
-from msseg.utils.compile_cache import separate_compile_cache
-from msseg.utils.device import setup_device
+from msseg.utils.device import separate_compile_cache, setup_device
 from msseg.utils.dist import get_rank, get_world_size, init_dist
 from msseg.utils.logging import get_logger, setup_logging
 from msseg.utils.outputs import Outputs, Skipped

@@ -39,8 +39,13 @@ from msseg.runner.hooks import (
 )
 from msseg.runner.optimizer import unused_custom_keys
 from msseg.utils.arguments import check_value
-from msseg.utils.compile_cache import separate_compile_cache
-from msseg.utils.device import set_seed, setup_device
+from msseg.utils.device import (
+    collect_versions,
+    describe_environment,
+    separate_compile_cache,
+    set_seed,
+    setup_device,
+)
 from msseg.utils.dist import (
     broadcast_object,
     broadcast_parameters,
@@ -48,7 +53,6 @@ from msseg.utils.dist import (
     get_world_size,
     init_dist,
 )
-from msseg.utils.environment import collect_versions, describe_environment
 from msseg.utils.logging import close_logging, get_logger, log_to_file, setup_logging
 from msseg.utils.stop_signals import StopSignals
 

@@ -24,8 +24,7 @@ from msseg.export.writers import WRITERS
 from msseg.models import build_segmentor
 from msseg.runner import load_checkpoint, load_weights
 from msseg.utils.atomic import atomic_path
-from msseg.utils.compile_cache import switch_off_compile_cache
-from msseg.utils.device import setup_device
+from msseg.utils.device import setup_device, switch_off_compile_cache
 from msseg.utils.logging import get_logger
 from msseg.utils.outputs import Outputs
 from msseg.version import __version__

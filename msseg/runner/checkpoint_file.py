@@ -27,7 +27,7 @@ from mindspore import Tensor
 from mindspore.train.checkpoint_pb2 import Checkpoint as Message
 
 from msseg.utils.atomic import atomic_path
-from msseg.utils.disk import check_room, describe_room
+from msseg.utils.resources import check_room, describe_room
 
 META = 'meta'
 _MARK = b'crc_num'

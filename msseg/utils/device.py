@@ -1,12 +1,16 @@
-"""Choosing the device and preparing the framework for it."""
+"""The device: choose it, seed it, describe it, and keep its compile cache apart."""
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import multiprocessing.util
 import os
+import platform
 import random
+from pathlib import Path
 
+import cv2
 import mindspore as ms
 import numpy as np
 
@@ -15,6 +19,10 @@ from msseg.utils.device_name import parse_device
 from msseg.utils.launchers import find_place
 from msseg.utils.logging import get_logger
 from msseg.utils.user_code import REPORT_FOLDER
+from msseg.version import __version__
+
+_CACHE_PATH = 'MS_COMPILER_CACHE_PATH'
+_CACHE_SWITCH = 'MS_COMPILER_CACHE_ENABLE'
 
 
 def setup_device(device: str = 'auto', device_id: int | None = None, launcher: str = 'none') -> str:
@@ -22,7 +30,7 @@ def setup_device(device: str = 'auto', device_id: int | None = None, launcher: s
 
     Args:
         device: See `parse_device`; ``auto`` takes Ascend, else GPU, else CPU.
-        device_id: Number of the card, unless `device` says it; the framework's choice by default.
+        device_id: Number of the card, unless `device` has it; the framework's choice by default.
         launcher: What started this process, see `init_dist`; several take a card each.
 
     Returns:
@@ -39,12 +47,12 @@ def setup_device(device: str = 'auto', device_id: int | None = None, launcher: s
     if launcher != 'none' and device_id is not None:
         raise ValueError(
             f'the number of the card is {device_id}, but with --launcher {launcher} each process '
-            'takes a card of its own: leave it away; ASCEND_RT_VISIBLE_DEVICES or '
+            'takes its own card: leave it out; ASCEND_RT_VISIBLE_DEVICES or '
             'CUDA_VISIBLE_DEVICES in the environment chooses among the cards'
         )
     _choose_cpu_kernels()
-    # What the graph compiler writes when it fails would otherwise go to rank_0/ where one stands;
-    # this folder is removed when the process ends.
+    # Otherwise the graph compiler writes its failure reports to rank_0/ in the current folder; this
+    # folder is removed when the process ends.
     os.environ.setdefault(REPORT_FOLDER, multiprocessing.util.get_temp_dir())
     if place.is_scheduler:
         device = 'CPU'  # it computes nothing and must not occupy a card
@@ -72,9 +80,6 @@ def set_seed(seed: Seed, deterministic: bool = False) -> None:
     Args:
         seed: The seed.
         deterministic: Also ask the framework for kernels whose results repeat exactly.
-
-    Raises:
-        ValueError: No seed.
     """
     random.seed(seed)
     np.random.seed(seed)
@@ -88,7 +93,7 @@ def _set_device(device: str, device_id: int | None) -> None:
     try:
         ms.set_device(device) if device_id is None else ms.set_device(device, device_id)
     except RuntimeError as error:
-        # Refused once anything has run; that is fine when it ran where it should.
+        # Refused once anything has run; that is fine if it ran on this device.
         if device_id is not None or device != before:
             raise ValueError(
                 f'device {device!r} cannot be chosen any more, this process has computed on '
@@ -97,7 +102,7 @@ def _set_device(device: str, device_id: int | None) -> None:
 
 
 def _is_present(device: str) -> bool:
-    # Asking for a device that is not there logs a warning and the plugin's loading error.
+    # Asking for an absent device logs a warning and the plugin's loading error.
     logging.disable(logging.WARNING)
     try:
         return getattr(ms.device_context, device.lower()).is_available()
@@ -120,3 +125,66 @@ def _choose_cpu_kernels() -> None:
     if ms.__version__.startswith(('2.9.', '2.10.')) and 'ONEDNN_MAX_CPU_ISA' not in os.environ:
         os.environ['ONEDNN_MAX_CPU_ISA'] = 'AVX2'
         get_logger().info('ONEDNN_MAX_CPU_ISA=AVX2 set: MindSpore %s needs it', ms.__version__)
+
+
+def collect_versions() -> dict[str, str]:
+    """Return the versions that a result depends on, by name."""
+    return {
+        'msseg': __version__,
+        'mindspore': ms.__version__,
+        'numpy': np.__version__,
+        'opencv': cv2.__version__,
+        'python': platform.python_version(),
+    }
+
+
+def describe_environment(device: str) -> str:
+    """Return a line on versions, system and device for the log."""
+    versions = ', '.join(f'{name} {version}' for name, version in collect_versions().items())
+    return f'{versions}; {platform.platform()}, {os.cpu_count()} processors, device {device}'
+
+
+def separate_compile_cache(*parts: object) -> Path | None:
+    """Give this process its own folder in the compile cache, if that is switched on.
+
+    MindSpore 2.8 numbers cached graphs in the order in which a process compiles them and loads them
+    by number, regardless of network, optimizer and settings: with another momentum, the old one
+    would silently be used. Call this before the first graph.
+
+    Args:
+        parts: All that the graphs and their order depend on, such as the command and the config.
+            Versions, this package's source and the device are added.
+
+    Returns:
+        The folder, None if the cache is off.
+    """
+    if not _has_compile_cache():
+        return None
+    base = Path(os.environ.get(_CACHE_PATH) or ms.get_context('compile_cache_path') or '.')
+    if base.name.startswith('msseg-'):
+        base = base.parent
+    digest = hashlib.sha256()
+    for source in sorted(Path(__file__).parents[1].rglob('*.py')):
+        digest.update(source.read_bytes())
+    for part in (ms.__version__, ms.get_context('device_target'), ms.get_context('mode'), *parts):
+        digest.update(f'{part}\0'.encode())
+    folder = base / f'msseg-{digest.hexdigest()[:16]}'
+    os.environ[_CACHE_PATH] = str(folder)
+    get_logger().info('compiled graphs are kept in %s', folder)
+    return folder
+
+
+def switch_off_compile_cache() -> None:
+    """Switch the compile cache off for this process.
+
+    For programs that compile graphs in an order that depends on their input: see
+    `separate_compile_cache`.
+    """
+    if _has_compile_cache():
+        os.environ[_CACHE_SWITCH] = '0'
+        get_logger().info('the compile cache is off: which graphs are needed depends on the images')
+
+
+def _has_compile_cache() -> bool:
+    enabled = os.environ.get(_CACHE_SWITCH)
+    return enabled == '1' or (enabled is None and ms.get_context('enable_compile_cache'))

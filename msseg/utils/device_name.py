@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
-from msseg.utils.suggest import did_you_mean
+from msseg.utils.errors import UserTypeError, UserValueError
+from msseg.utils.suggest import nearest
 
-DEVICES = ('auto', 'CPU', 'GPU', 'Ascend')
 DEVICE_HELP = (
     "auto (default), CPU, GPU or Ascend, with a card's number as GPU:1; cuda and npu mean GPU and "
     'Ascend'
 )
-_BY_NAME = {**{name.lower(): name for name in DEVICES}, 'cuda': 'GPU', 'npu': 'Ascend'}
+_DEVICES = ('auto', 'CPU', 'GPU', 'Ascend')
+_BY_NAME = {**{name.lower(): name for name in _DEVICES}, 'cuda': 'GPU', 'npu': 'Ascend'}
 
 
 def parse_device(device: str) -> tuple[str, int | None]:
-    """Return one of ``DEVICES`` and the number of the card, None where it is not given.
+    """Return ``auto``, ``CPU``, ``GPU`` or ``Ascend``, and the number of the card or None.
 
     Args:
-        device: ``auto``, ``CPU``, ``GPU`` or ``Ascend`` in any case of letters, or PyTorch's
-            ``cuda`` and ``npu``; with a card's number as ``GPU:1``, ``cuda:1``.
+        device: One of these in any case of letters, or PyTorch's ``cuda`` and ``npu``; with a
+            card's number as ``GPU:1``, ``cuda:1``.
 
     Raises:
-        TypeError: It is no text.
+        TypeError: It is no string.
         ValueError: It is none of these.
 
-    Example:
+    Examples:
         >>> parse_device('cuda:1'), parse_device('npu'), parse_device('cpu')
         (('GPU', 1), ('Ascend', None), ('CPU', None))
     """
     if not isinstance(device, str):
-        raise TypeError(f"device is {device!r}, expected a text such as 'CPU' or 'Ascend:0'")
+        raise UserTypeError(key='device', got=device, expected="a text such as 'CPU', 'Ascend:0'")
     name, colon, number = device.partition(':')
     known = _BY_NAME.get(name.strip().lower())
     if known is None or colon and (known == 'auto' or not number.isdecimal()):
-        hint = '' if known else did_you_mean(name, [*DEVICES, 'cuda', 'npu'])
-        raise ValueError(
-            f'device {device!r} is not known, expected auto, CPU, GPU (or cuda) or Ascend (or '
-            f"npu), with a card's number as 'GPU:0', 'cuda:0', 'Ascend:0' or 'npu:0'.{hint}"
+        raise UserValueError(
+            f'device {device!r} is not known',
+            key='device',
+            got=device,
+            expected="auto, CPU, GPU (or cuda) or Ascend (or npu), with a card's number as "
+            "'GPU:0', 'cuda:0', 'Ascend:0' or 'npu:0'",
+            suggestions=() if known else nearest(name, [*_DEVICES, 'cuda', 'npu'], 1),
         )
     return known, int(number) if number else None

@@ -7,19 +7,18 @@ from types import ModuleType
 
 
 def import_extra(module: str, extra: str, used_by: str) -> ModuleType:
-    """Import a package that is not one of the core ones.
+    """Import an optional package.
 
     Args:
-        module: What to import.
+        module: The package.
         extra: The extra of msseg that installs it.
-        used_by: What needs it, for the message.
+        used_by: The feature that needs it, for the message.
 
     Raises:
-        ImportError: It is not installed; says how to install it.
+        ImportError: It is not installed; the message says how to install it.
     """
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise ImportError(
-            f"{used_by} needs the package {module!r}: pip install 'msseg[{extra}]'"
-        ) from error
+        advice = f"pip install 'msseg[{extra}]'"
+        raise ImportError(f'{used_by} needs the package {module!r}: {advice}') from error

@@ -1,29 +1,29 @@
-"""The package's logger: console on rank 0, and a file per run."""
+"""The package's logger: console on rank 0, and a log file that a full disk does not stop."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
 import mmap
+import os
+import sys
 import zlib
 from pathlib import Path
 
+from tqdm import tqdm
+
 from msseg.utils.dist import get_rank
-from msseg.utils.log_file import FILE_ONLY, Console, PatientFileHandler
+from msseg.utils.errors import UserValueError
 from msseg.utils.shown import escape_controls
-from msseg.utils.suggest import did_you_mean
+from msseg.utils.suggest import nearest
 
 _FORMAT = '%(asctime)s - %(name)s - %(levelname)s - %(message)s'
 _LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
+_FILE_ONLY = 'msseg_file_only'  # attribute of a record that the console leaves out
 _warned: set[str] = set()
 # Shared with the worker processes that are forked from this one.
-_said = mmap.mmap(-1, 1 << 16)
-
-
-class _Formatter(logging.Formatter):
-    """Messages hold names of files and errors, which must not control a terminal."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        return escape_controls(super().format(record))
+_reported = mmap.mmap(-1, 1 << 16)
 
 
 def get_logger() -> logging.Logger:
@@ -42,7 +42,7 @@ def setup_logging(log_file: str | Path | None = None, level: str | int = 'INFO')
         The logger. Ranks other than 0 report errors only.
 
     Raises:
-        ValueError: An unknown name of a level.
+        ValueError: An unknown level.
     """
     check_level(level)
     logger = get_logger()
@@ -59,13 +59,12 @@ def setup_logging(log_file: str | Path | None = None, level: str | int = 'INFO')
 
 
 def check_level(level: str | int) -> None:
-    """Raise ValueError for what is neither the name nor the number of a level."""
+    """Raise ValueError unless a level is the name or the number of one."""
     numbers = [getattr(logging, name) for name in _LEVELS]
     if isinstance(level, bool) or level not in (*_LEVELS, *numbers):
-        raise ValueError(
-            f'log_level is {level!r}, expected one of {list(_LEVELS)}, or {numbers}.'
-            f'{did_you_mean(str(level), _LEVELS)}'
-        )
+        expected = f'one of {list(_LEVELS)}, or {numbers}'
+        near = nearest(str(level), _LEVELS, 1)
+        raise UserValueError(key='log_level', got=level, expected=expected, suggestions=near)
 
 
 def close_logging() -> None:
@@ -78,19 +77,128 @@ def close_logging() -> None:
 
 
 def log_to_file(message: str, *args: object) -> None:
-    """Log a message that is too long for the console: it goes to the log file alone."""
-    get_logger().info(message, *args, extra={FILE_ONLY: True})
+    """Log a message to the log file alone, because it is too long for the console."""
+    get_logger().info(message, *args, extra={_FILE_ONLY: True})
 
 
 def warn_once(message: str) -> None:
-    """Log a warning the first time it is said in this process."""
+    """Log a warning, but only the first time in this process."""
     if message not in _warned:
         _warned.add(message)
         get_logger().warning(message)
 
 
 def is_first(about: str) -> bool:
-    """Return whether this process and its workers are asked about something for the first time."""
-    place = zlib.crc32(about.encode()) % len(_said)
-    is_new, _said[place] = not _said[place], 1
+    """Whether this process and its workers call this for the first time with this text."""
+    place = zlib.crc32(about.encode()) % len(_reported)
+    is_new, _reported[place] = not _reported[place], 1
     return is_new
+
+
+class _Formatter(logging.Formatter):
+    """Escape controls of terminals, which names of files and errors may hold."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return escape_controls(super().format(record))
+
+
+class Console(logging.StreamHandler):
+    """Write to standard output, above progress bars; lines are lost while its disk is full."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stdout)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, unless it is for the log file only."""
+        if not getattr(record, _FILE_ONLY, False):
+            with tqdm.external_write_mode(self.stream):
+                super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Ignore an OSError of `emit`."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+
+class PatientFileHandler(logging.FileHandler):
+    """Append to a file; while it cannot be written, report that once and lose the lines.
+
+    Args:
+        path: The file; OSError if it cannot be opened at first.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__(path, encoding='utf-8', errors='backslashreplace')
+        self._error: OSError | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line; after a failure, with the file opened again."""
+        before, self._error = self._error, None
+        try:
+            self.stream = self.stream or self._open()
+            super().emit(record)
+        except OSError as error:
+            self._error = error
+        if self._error is not None:
+            self._abandon_stream()
+            if before is None:
+                _report_lost(self.baseFilename, self._error)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Remember an OSError of `emit`."""
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError):
+            self._error = error
+        else:
+            super().handleError(record)
+
+    def close(self) -> None:
+        """Close the file; lines that it could not take are lost."""
+        self._abandon_stream()
+        super().close()
+
+    def _abandon_stream(self) -> None:
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            with contextlib.suppress(OSError):
+                stream.close()
+
+
+class PatientFile:
+    """Append to a file; while it cannot be written, report that once and lose the content.
+
+    Args:
+        path: The file.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._is_failing = False
+
+    def append(self, content: str | bytes) -> None:
+        """Append all of it or nothing."""
+        try:
+            _append(self.path, content.encode() if isinstance(content, str) else content)
+        except OSError as error:
+            if not self._is_failing:
+                _report_lost(self.path, error)
+            self._is_failing = True
+        else:
+            self._is_failing = False
+
+
+def _append(path: Path, content: bytes) -> None:
+    with path.open('ab', buffering=0) as file:
+        size = file.tell()
+        try:
+            if file.write(content) != len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            with contextlib.suppress(OSError):
+                file.truncate(size)
+            raise
+
+
+def _report_lost(path: str | Path, error: OSError) -> None:
+    reason = error.strerror or error
+    get_logger().error('log %s cannot be written (%s): its next lines are lost', path, reason)

@@ -9,14 +9,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-# of a terminal that does not say its size, such as one without a window
-_COLUMNS, _LINES = 80, 24
-
 
 def progress_bar(
     iterable: Iterable[Any] | None = None, total: int | None = None, **options: Any
 ) -> tqdm:
-    """Return a bar on stderr that vanishes when it is done; none where stderr is no terminal.
+    """Return a bar on stderr that vanishes when it is done; none if stderr is not a terminal.
 
     Args:
         iterable: What to iterate over.
@@ -27,15 +24,8 @@ def progress_bar(
         columns, lines = os.get_terminal_size(sys.stderr.fileno())
     except (OSError, ValueError, AttributeError):  # no terminal, closed, or replaced
         columns, lines = 0, 0
-    return tqdm(
-        iterable,
-        total=total,
-        # None: disabled where the output is no terminal
-        disable=None,
-        leave=False,
-        mininterval=0.5,
-        # tqdm shows nothing for a size of 0
-        ncols=columns or _COLUMNS,
-        nrows=lines or _LINES,
-        **options,
-    )
+    # a terminal without a window has size 0, for which tqdm shows nothing
+    size = {'ncols': columns or 80, 'nrows': lines or 24}
+    # disable=None: disabled if the output is no terminal
+    options = {'disable': None, 'leave': False, 'mininterval': 0.5, **size, **options}
+    return tqdm(iterable, total=total, **options)

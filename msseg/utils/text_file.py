@@ -6,38 +6,38 @@ import codecs
 import os
 from pathlib import Path
 
+from msseg.utils.errors import UserValueError
+
 _MAX_BYTES = 2**29
 
 
 def read_user_text(path: str | os.PathLike, what: str) -> str:
-    """Return the text of a file in UTF-8, or in UTF-16 with a byte order mark.
-
-    The mark, which editors of Windows write, is no part of the text.
+    """Return the text of a file in UTF-8, or in UTF-16 with a byte order mark, without the mark.
 
     Args:
         path: The file.
         what: Leads the message, as ``"CustomDataset: split='val.txt'"``.
 
     Raises:
-        ValueError: It is of another encoding, or no text.
+        ValueError: It has another encoding, or is not text.
     """
     path = Path(path)
     if path.exists() and not path.is_file():
-        raise ValueError(f'{what} is no file')  # a pipe, which may never end, or a folder
+        raise UserValueError(f'{what} is no file')  # a pipe, which may never end, or a folder
     if path.exists() and path.stat().st_size > _MAX_BYTES:
-        raise ValueError(f'{what} is larger than {_MAX_BYTES // 2**20} MiB, too large for a list')
+        size = f'{_MAX_BYTES // 2**20} MiB'
+        raise UserValueError(f'{what} is larger than {size}, too large for a list')
     content = path.read_bytes()
     is_utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         text = content.decode('utf-16' if is_utf16 else 'utf-8-sig')
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b'\n') + 1
-        raise ValueError(
-            f'{what} is not UTF-8 text: line {line} has the byte '
-            f'0x{error.object[error.start]:02x}; save it as UTF-8'
-        ) from error
+        byte = f'0x{error.object[error.start]:02x}'
+        problem = f'{what} is not UTF-8 text: line {line} has the byte {byte}'
+        raise UserValueError(problem, advice='save it as UTF-8') from error
     if '\0' in text:
-        raise ValueError(f'{what} is no text file: it has zero bytes')
+        raise UserValueError(f'{what} is no text file: it has zero bytes')
     return text
 
 
@@ -46,13 +46,13 @@ def read_user_lines(path: str | os.PathLike, what: str) -> list[tuple[int, str]]
 
     Args:
         path: The file.
-        what: As `read_user_text`.
+        what: See `read_user_text`.
 
     Raises:
-        ValueError: As `read_user_text`, or there are none.
+        ValueError: See `read_user_text`; or all lines are blank.
     """
     lines = enumerate(read_user_text(path, what).splitlines(), 1)
     numbered = [(number, line.strip()) for number, line in lines if line.strip()]
     if not numbered:
-        raise ValueError(f'{what} is empty; expected one name a line')
+        raise UserValueError(f'{what} is empty', expected='one name a line')
     return numbered

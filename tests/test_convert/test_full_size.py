@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 # clock's, and its largest memory.
 MEASURE = """
 import runpy, time
-from msseg.utils.memory import peak_memory_mb
+from msseg.utils.resources import peak_memory_mb
 try:
     runpy.run_path('tools/convert_from_torch.py', run_name='__main__')
 except SystemExit as end:

@@ -8,8 +8,7 @@ import mindspore as ms
 from msseg.runner import GradClip, TrainStep, build_optimizer
 from msseg.runner.hooks.ema import WeightAverage
 from msseg.runner.loss_scaler import LossScaler
-from msseg.utils.compile_cache import separate_compile_cache
-from msseg.utils.device import setup_device
+from msseg.utils.device import separate_compile_cache, setup_device
 from tests.test_runner.line_model import Line, LineLoss, Loader
 
 

@@ -3,6 +3,7 @@
 import errno
 import json
 import logging
+import types
 
 import mindspore as ms
 import numpy as np
@@ -15,7 +16,6 @@ from msseg.runner.checkpoint_file import (
     read_meta,
     write_checkpoint,
 )
-from msseg.utils import disk
 from tests.test_runner.line_model import Line
 
 META = {'iter': 3, 'text': 'Größe, 大小', 'nested': [{}]}
@@ -162,7 +162,8 @@ def test_description_is_read_without_the_rest(saved):
 
 def test_disk_without_room_is_not_filled(saved, monkeypatch):
     before = saved.read_bytes()
-    monkeypatch.setattr(disk, '_free_bytes', lambda folder: 2**20)
+    room = types.SimpleNamespace(free=2**20)
+    monkeypatch.setattr('shutil.disk_usage', lambda folder: room)
     big = [('hooks.big', ms.Tensor(np.zeros(2**19, np.float32)))]
     with pytest.raises(
         OSError, match=r'No space left on device .needs 2\.0 MiB, the disk has 1\.0 MiB'

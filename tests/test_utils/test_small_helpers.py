@@ -244,10 +244,10 @@ def test_device_may_be_set_up_again_after_computing():
 def test_peak_memory_counts_this_program_alone():
     script = (
         'import subprocess, sys\n'
-        'from msseg.utils.memory import peak_memory_mb\n'
+        'from msseg.utils.resources import peak_memory_mb\n'
         'held = bytearray(300 << 20)\n'
         'print(peak_memory_mb())\n'
-        "child = 'from msseg.utils.memory import peak_memory_mb; print(peak_memory_mb())'\n"
+        "child = 'from msseg.utils.resources import peak_memory_mb; print(peak_memory_mb())'\n"
         "run = subprocess.run([sys.executable, '-c', child], capture_output=True)\n"
         'print(run.stdout.decode())\n'
     )

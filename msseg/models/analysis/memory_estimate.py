@@ -10,7 +10,7 @@ import mindspore as ms
 from mindspore import Parameter, nn, ops
 
 from msseg.utils.layer_traits import traits_of
-from msseg.utils.memory import resident_memory
+from msseg.utils.resources import resident_memory
 from msseg.utils.user_code import running
 
 # The layers are observed on an image of at most so many pixels.

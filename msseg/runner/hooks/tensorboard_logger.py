@@ -14,7 +14,7 @@ from msseg.runner.builder import HOOKS
 from msseg.runner.hooks.logger import LoggerHook
 from msseg.utils.arguments import File, PositiveInt
 from msseg.utils.extras import import_extra
-from msseg.utils.log_file import PatientFile
+from msseg.utils.logging import PatientFile
 
 if TYPE_CHECKING:
     from msseg.runner.runner import Runner

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from msseg.runner.builder import HOOKS
 from msseg.runner.hooks.logger import LoggerHook
-from msseg.utils.log_file import PatientFile
-from msseg.utils.memory import peak_memory_mb
+from msseg.utils.logging import PatientFile
+from msseg.utils.resources import peak_memory_mb
 
 if TYPE_CHECKING:
     from msseg.runner.runner import Runner

@@ -1,6 +1,6 @@
 import os
 
-from msseg.utils.compile_cache import separate_compile_cache, switch_off_compile_cache
+from msseg.utils.device import separate_compile_cache, switch_off_compile_cache
 
 
 def test_nothing_happens_without_the_cache(monkeypatch):

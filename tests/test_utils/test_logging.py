@@ -6,8 +6,13 @@ import sys
 
 import pytest
 
-from msseg.utils.log_file import Console, PatientFile, PatientFileHandler
-from msseg.utils.logging import close_logging, setup_logging
+from msseg.utils.logging import (
+    Console,
+    PatientFile,
+    PatientFileHandler,
+    close_logging,
+    setup_logging,
+)
 from msseg.utils.say import say
 
 
@@ -55,7 +60,7 @@ def test_log_goes_on_when_the_disk_has_room_again(tmp_path, caplog, write_limit,
     lines = (tmp_path / 'a.log').read_text().splitlines()
     assert lines[0] == 'first' and lines[-1].endswith('again')
     assert len(messages(caplog)) == 2
-    assert 'a.log cannot be written (File too large): what would go there is lo' in caplog.text
+    assert 'a.log cannot be written (File too large): its next lines are lost' in caplog.text
     assert capfd.readouterr().err == ''
 
 
