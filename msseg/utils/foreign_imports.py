@@ -18,7 +18,7 @@ _PORTING = 'docs/porting.md'
 _COUNTERPARTS = """
     apis config registry datasets datasets.builder datasets.file_client datasets.pipelines
     models.backbones models.builder models.decode_heads models.layers models.losses
-    models.losses.reduce models.segmentors runner runner.builder runner.hooks utils.logging
+    models.segmentors runner runner.builder runner.hooks utils.logging
     utils.dist"""
 _OTHER = {
     'MODELS': 'the registry of the kind in msseg.models.builder, such as HEADS',
@@ -32,7 +32,7 @@ _OTHER = {
     'get_root_logger': 'msseg.utils.logging.get_logger',
     'print_log': 'msseg.utils.logging.get_logger',
     'get_dist_info': 'msseg.utils.dist.get_rank and get_world_size',
-    'weight_reduce_loss': 'msseg.models.losses.reduce.reduce_loss',
+    'weight_reduce_loss': 'msseg.models.losses.reduce_loss',
     'auto_fp16': 'nothing: precision is set by fp16 or bf16 in the config',
     'force_fp32': 'nothing: losses are computed in float32',
     'constant_init': 'init_cfg, or mindspore.common.initializer',

@@ -6,7 +6,7 @@ import pytest
 from mindspore import nn
 
 from msseg.models import BaseDecodeHead, build_head
-from msseg.models.decode_heads.object_attention import SpatialGatherModule
+from msseg.models.decode_heads.ocr_head import SpatialGatherModule
 from msseg.models.layers import resize
 
 MAPS = ((6, 9, 11), (8, 5, 6))

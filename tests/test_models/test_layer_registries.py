@@ -25,7 +25,7 @@ from msseg.models.layers import (
     freeze_statistics,
     use_low_precision,
 )
-from msseg.models.layers.sync_batch_norm import SyncBatchNorm2d
+from msseg.models.layers.norm import SyncBatchNorm2d
 from msseg.runner.optimizer import DefaultOptimizerConstructor
 from msseg.utils.layer_traits import register_traits, traits_of
 

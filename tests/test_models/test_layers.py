@@ -17,7 +17,7 @@ from msseg.models.layers import (
     freeze_statistics,
     resize,
 )
-from msseg.models.layers.sync_batch_norm import SyncBatchNorm2d
+from msseg.models.layers.norm import SyncBatchNorm2d
 
 
 def tensor(*shape, seed=0):

@@ -24,7 +24,7 @@ ALLOWED = {
     'models/losses': 'formulas of losses, on logits',
     'models/samplers': 'probabilities of the labelled class',
     'models/layers': 'layers of networks',
-    'models/decode_heads/object_attention.py': 'attention over pixels',
+    'models/decode_heads/ocr_head.py': 'attention over pixels',
     'utils/layer_traits.py': 'layers',
     'export/': 'operators of ONNX',
     'datasets/palette.py': 'the colour furthest from the others',

@@ -6,7 +6,7 @@ import pytest
 from mindspore import nn
 
 from msseg.models import SegmentorWithLoss, build_segmentor
-from msseg.models.decode_heads.object_attention import SpatialGatherModule
+from msseg.models.decode_heads.ocr_head import SpatialGatherModule
 from msseg.models.layers import ConvModule, use_low_precision
 from tests.test_models.model_configs import ocrnet, tiny_hrnet
 

@@ -155,7 +155,7 @@ def test_two_classes_by_one_channel_are_predicted_by_threshold():
         (
             encoder_decoder(auxiliary_head=[FCN, dict(FCN, in_index=2)]),
             ValueError,
-            r'auxiliary_head\[1\]: in_channels says 8 for in_index 2, but .* has 16 channels',
+            r'auxiliary_head\[1\]: in_channels is 8 for in_index 2, but .* has 16 channels',
         ),
         (
             encoder_decoder(
@@ -179,12 +179,12 @@ def test_two_classes_by_one_channel_are_predicted_by_threshold():
         (
             dict(tiny_ocrnet(), decode_head=tiny_ocrnet()['decode_head'][::-1]),
             ValueError,
-            r'decode_head\[0\] \(OCRHead\) needs the logits of a head before it',
+            r'decode_head\[0\]: OCRHead needs the logits of a head before it',
         ),
         (
             dict(tiny_ocrnet(), decode_head=[FCN, FCN]),
             ValueError,
-            r'decode_head\[1\] \(FCNHead\) must derive from BaseCascadeDecodeHead',
+            r'decode_head\[1\]: FCNHead must derive from BaseCascadeDecodeHead',
         ),
         (
             encoder_decoder(backbone=tiny_hrnet(pretrained='a'), pretrained='b'),

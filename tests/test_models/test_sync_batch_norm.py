@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from mindspore import nn
 
-from msseg.models.layers.norm import build_norm_layer, freeze_statistics
-from msseg.models.layers.sync_batch_norm import SyncBatchNorm2d
+from msseg.models.layers.norm import SyncBatchNorm2d, build_norm_layer, freeze_statistics
 from tests.many_processes import run_processes
 
 WORKER = Path(__file__).with_name('sync_batch_norm_worker.py')

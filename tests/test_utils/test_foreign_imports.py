@@ -88,7 +88,7 @@ def test_what_cannot_be_read_has_none(tmp_path):
         ('mmseg.datasets.builder.PIPELINES', 'msseg.datasets.PIPELINES'),
         ('mmseg.datasets.custom.CustomDataset', 'msseg.datasets.CustomDataset'),
         ('mmseg.datasets.pipelines.compose.Compose', 'msseg.datasets.Compose'),
-        ('mmseg.models.losses.utils.weight_reduce_loss', 'msseg.models.losses.reduce.reduce_loss'),
+        ('mmseg.models.losses.utils.weight_reduce_loss', 'msseg.models.losses.reduce_loss'),
         ('mmseg.ops.resize', 'msseg.models.layers.resize'),
         ('mmcv.runner.HOOKS', 'msseg.runner.HOOKS'),
         ('mmcv.runner.Hook', 'msseg.runner.Hook'),

@@ -15,7 +15,7 @@ from msseg.checks.config.finding import Findings
 from msseg.config import Config
 from msseg.inference.inferencer import Inferencer
 from msseg.models.builder import HEADS, build_backbone, build_head, build_neck
-from msseg.models.segmentors.check_heads import find_input_mismatches
+from msseg.models.contract import find_input_mismatches
 from msseg.registry import config_path
 from msseg.utils.arguments import fits
 from msseg.utils.cli import USER_ERRORS

@@ -9,7 +9,7 @@ from mindspore import nn
 
 from msseg.models.layers import build_conv_layer, build_norm_layer, make_res_layer, resize
 from msseg.models.layers.norm import BN
-from msseg.models.layers.repeat_pixels import repeat_pixels
+from msseg.models.layers.resize import repeat_pixels
 
 
 class HRModule(nn.Cell):

@@ -23,18 +23,16 @@ from msseg.models.layers import (
 from msseg.models.layers.norm import BN
 from msseg.registry import call_with_cfg
 from msseg.utils.arguments import Channels, File, NonEmpty, Range, checked
-from msseg.utils.suggest import did_you_mean
 
 _BLOCKS = {'BASIC': BasicBlock, 'BOTTLENECK': Bottleneck}
 _STAGES = ('stage1', 'stage2', 'stage3', 'stage4')
 Depth = Annotated[int, Range(1, 64)]
 _STEM_CHANNELS = 64
-_UPSAMPLES = ('bilinear', 'nearest')
 
 
 @BACKBONES.register_module()
 class HRNet(nn.Cell):
-    """HRNet, giving four feature maps of 1/4, 1/8, 1/16 and 1/32 of the image's size.
+    """HRNet: four feature maps of 1/4, 1/8, 1/16 and 1/32 of the image's size.
 
     Args:
         extra: ``stage1`` to ``stage4``, each a dict of ``num_modules``, ``num_branches``,
@@ -48,12 +46,12 @@ class HRNet(nn.Cell):
         frozen_stages: The stem (0) and the stages up to this one are not trained; -1 trains all.
         zero_init_residual: Whether residual blocks start as the identity.
         multiscale_output: Whether to give all resolutions or only the highest.
-        pretrained: Weights that training loads first; only remembered here.
+        pretrained: Weights that training loads first; kept as ``pretrained``, never loaded here.
         init_cfg: See `apply_init_cfg`; by default Kaiming for convolutions, 1 and 0 for norms.
-        align_corners: How the fusion resizes; False is MMSegmentation's way, True that of the
-            reference implementation with ``ALIGN_CORNERS``.
-        fuse_upsample: ``'bilinear'``, as networks that segment; ``'nearest'``, as the HRNets that
-            classify ImageNet (the authors' and timm's), whose own feature maps it gives.
+        align_corners: How the fusion resizes; False as MMSegmentation, True as the reference
+            implementation with ``ALIGN_CORNERS``.
+        fuse_upsample: ``'bilinear'``, as segmentation networks; ``'nearest'``, as the HRNets that
+            classify ImageNet (the authors' and timm's), whose feature maps it gives.
 
     Raises:
         ValueError: A stage in `extra` is missing or contradicts itself, or a bad value.
@@ -81,7 +79,8 @@ class HRNet(nn.Cell):
     ) -> None:
         super().__init__()
         _check_extra(extra)
-        _check_upsample(fuse_upsample, align_corners)
+        if align_corners and fuse_upsample != 'bilinear':
+            raise ValueError("HRNet: align_corners=True is for fuse_upsample='bilinear'")
         self._options = {'with_cp': with_cp, 'conv_cfg': conv_cfg, 'norm_cfg': norm_cfg}
         self._resizing = {'align_corners': align_corners, 'fuse_upsample': fuse_upsample}
         self.in_channels = in_channels
@@ -203,16 +202,6 @@ class HRNet(nn.Cell):
             freeze_statistics(self)
 
 
-def _check_upsample(fuse_upsample: str, align_corners: bool) -> None:
-    if fuse_upsample not in _UPSAMPLES:
-        raise ValueError(
-            f'HRNet: fuse_upsample is {fuse_upsample!r}, expected one of {list(_UPSAMPLES)}.'
-            f'{did_you_mean(str(fuse_upsample), _UPSAMPLES)}'
-        )
-    if align_corners and fuse_upsample != 'bilinear':
-        raise ValueError("HRNet: align_corners=True is for fuse_upsample='bilinear'")
-
-
 @checked
 def stage_options(
     num_modules: Depth,
@@ -221,7 +210,7 @@ def stage_options(
     num_blocks: NonEmpty[Depth],
     num_channels: NonEmpty[Channels],
 ) -> None:
-    """Say what a stage takes."""
+    """Declare the arguments of a stage, for `call_with_cfg` to check."""
 
 
 def _check_extra(extra: Mapping) -> None:

@@ -1,4 +1,4 @@
-"""What all decode heads share: inputs, classification, losses."""
+"""Bases of the decode heads: choice of inputs, classification, losses."""
 
 from __future__ import annotations
 
@@ -13,25 +13,18 @@ from msseg.models.builder import build_loss, build_pixel_sampler
 from msseg.models.layers import Conv2d, Dropout2d, apply_init_cfg, resize
 from msseg.models.layers.activation import RELU
 from msseg.models.output_spec import ScoreKind, to_labels
-from msseg.utils.arguments import (
-    Channels,
-    Int32,
-    Length,
-    Probability,
-    Range,
-    checked,
-)
+from msseg.utils.arguments import Channels, Int32, Length, Probability, Range, checked
 from msseg.utils.logging import warn_once
 
 _ACCURACY = 'acc_seg'
-_LOSS = {'type': 'CrossEntropyLoss', 'use_sigmoid': False, 'loss_weight': 1.0}
 Index = Annotated[int, Range(-255, 255)]
+_LOSS = {'type': 'CrossEntropyLoss', 'use_sigmoid': False, 'loss_weight': 1.0}
+_INIT = {'type': 'Normal', 'std': 0.01, 'override': {'name': 'conv_seg'}}
 _ONE_CHANNEL = (
     'two classes by one channel are num_classes=2, out_channels=1, threshold=0.5 and '
     "dict(type='CrossEntropyLoss', use_sigmoid=True), FocalLoss or LovaszLoss with "
     "loss_type='binary'"
 )
-_INIT = {'type': 'Normal', 'std': 0.01, 'override': {'name': 'conv_seg'}}
 
 
 class BaseDecodeHead(nn.Cell):
@@ -52,7 +45,7 @@ class BaseDecodeHead(nn.Cell):
         conv_cfg: See `build_conv_layer`.
         norm_cfg: See `build_norm_layer`; None for none.
         act_cfg: See `build_activation_layer`; None for none.
-        in_index: Which of the backbone's feature maps, or a list with `input_transform`.
+        in_index: Index of the feature map, or a list with `input_transform`.
         input_transform: ``'resize_concat'``: resize to the first one's size and concatenate;
             ``'multiple_select'``: a tuple of maps; None: one map.
         loss_decode: One loss or a list. Losses of the same ``loss_name`` are added.
@@ -102,7 +95,7 @@ class BaseDecodeHead(nn.Cell):
         self.dropout_ratio = dropout_ratio
         self.conv_cfg = conv_cfg
         self.norm_cfg = norm_cfg
-        self.act_cfg = dict(act_cfg) if act_cfg is not None else None
+        self.act_cfg = act_cfg.copy() if act_cfg is not None else None
         self.conv_bias = conv_bias
         if ignore_index is not None and 0 <= ignore_index < num_classes:
             raise ValueError(
@@ -114,7 +107,8 @@ class BaseDecodeHead(nn.Cell):
         self.align_corners = align_corners
         self._set_losses(_LOSS if loss_decode is None else loss_decode)
         self._set_sampler(sampler)
-        self._check_calls()
+        for loss in self.loss_decode:
+            _check_call(loss, type(self).__name__)
         self.conv_seg = Conv2d(channels, self.out_channels, 1)
         self.dropout = Dropout2d(dropout_ratio) if dropout_ratio > 0 else None
         self.init_cfg = init_cfg
@@ -127,7 +121,7 @@ class BaseDecodeHead(nn.Cell):
         return self.conv_seg(features)
 
     def transform_inputs(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor | tuple[ms.Tensor, ...]:
-        """Choose, and if asked resize and concatenate, the backbone's feature maps."""
+        """Choose the backbone's feature maps; resize and concatenate them where asked."""
         if self.input_transform is None:
             return inputs[self.in_index]
         chosen = ()
@@ -184,7 +178,7 @@ class BaseDecodeHead(nn.Cell):
         return ops.stop_gradient(self.sampler(logits, labels, losses))
 
     def _accuracy(self, logits: ms.Tensor, labels: ms.Tensor) -> ms.Tensor:
-        """Share of the valid pixels that are right, in per cent."""
+        """Return the share of the valid pixels that are right, in per cent."""
         logits = ops.stop_gradient(logits)
         guess = to_labels(logits, self.out_channels, self.threshold, self.score_kind)
         right = ops.equal(guess, labels).astype(ms.float32)
@@ -199,54 +193,53 @@ class BaseDecodeHead(nn.Cell):
         in_index: int | Sequence[int],
         input_transform: str | None,
     ) -> None:
+        name = type(self).__name__
+        self.input_transform = input_transform
+        self.input_channels = in_channels
         if input_transform is None:
             if not (isinstance(in_channels, int) and isinstance(in_index, int)):
                 raise TypeError(
-                    f'{type(self).__name__}: in_channels {in_channels!r} and in_index '
-                    f'{in_index!r} must each be one number when input_transform is None; for '
-                    "several feature maps give 'resize_concat' or 'multiple_select'"
+                    f'{name}: in_channels {in_channels!r} and in_index {in_index!r} must each be '
+                    'one number when input_transform is None; for several feature maps give '
+                    "'resize_concat' or 'multiple_select'"
                 )
             self.in_index = in_index
             self.in_channels = in_channels
-        else:
-            are_lists = isinstance(in_channels, (list, tuple)) and isinstance(
-                in_index, (list, tuple)
+            return
+        both = (in_channels, in_index)
+        if not all(isinstance(v, (list, tuple)) for v in both) or len(in_channels) != len(in_index):
+            raise ValueError(
+                f'{name}: with input_transform={input_transform!r}, in_channels {in_channels!r} '
+                f'and in_index {in_index!r} must be lists of the same length'
             )
-            if not are_lists or len(in_channels) != len(in_index):
-                raise ValueError(
-                    f'{type(self).__name__}: with input_transform={input_transform!r}, '
-                    f'in_channels {in_channels!r} and in_index {in_index!r} must be lists of the '
-                    'same length'
-                )
-            self.in_index = tuple(in_index)
-            concat = input_transform == 'resize_concat'
-            self.in_channels = sum(in_channels) if concat else tuple(in_channels)
-        self.input_transform = input_transform
-        self.input_channels = in_channels
+        self.in_index = tuple(in_index)
+        is_concat = input_transform == 'resize_concat'
+        self.in_channels = sum(in_channels) if is_concat else tuple(in_channels)
 
     def _set_outputs(
         self, num_classes: int, out_channels: int | None, threshold: float | None
     ) -> None:
+        name = type(self).__name__
         if num_classes == 1:
             raise ValueError(
-                f'{type(self).__name__}: num_classes is 1, which leaves nothing to tell apart: the '
-                f'rest is a class, too; {_ONE_CHANNEL}; labels are 0 for the rest, 1 for the class'
+                f'{name}: num_classes is 1, which leaves nothing to tell apart: the rest is a '
+                f'class, too; {_ONE_CHANNEL}; labels are 0 for the rest, 1 for the class'
             )
         if out_channels is None:
             out_channels = num_classes
         if out_channels != num_classes and not (out_channels == 1 and num_classes == 2):
             raise ValueError(
-                f'{type(self).__name__}: out_channels is {out_channels!r}, expected num_classes '
+                f'{name}: out_channels is {out_channels!r}, expected num_classes '
                 f'({num_classes!r}), or 1 when num_classes is 2'
             )
         if out_channels == 1 and threshold is None:
             threshold = 0.3
-            warn_once(f'{type(self).__name__}: threshold is not given for one channel, 0.3 is used')
+            warn_once(f'{name}: threshold is not given for one channel, 0.3 is used')
         self.num_classes = num_classes
         self.out_channels = out_channels
         self.threshold = threshold
 
-    def _set_sampler(self, sampler: dict | None) -> None:
+    def _set_sampler(self, sampler: Mapping | None) -> None:
         self.sampler = None
         if sampler is None:
             return
@@ -260,25 +253,11 @@ class BaseDecodeHead(nn.Cell):
                     'a thresh'
                 )
 
-    def _check_calls(self) -> None:
-        """Raise TypeError for a loss that cannot be called as `losses` calls it."""
-        for loss in self.loss_decode:
-            name = f'{type(self).__name__}: {type(loss).__name__}'
-            if type(loss).construct is nn.Cell.construct:
-                raise TypeError(f'{name} has no method construct, which is what MindSpore calls')
-            try:
-                inspect.signature(loss.construct).bind(0, 0, weight=None, ignore_index=None)
-            except TypeError as error:
-                raise TypeError(
-                    f'{name}.construct is called with (logits, labels, weight=…, ignore_index=…), '
-                    f'but it does not take them: {error}'
-                ) from error
-
     def _set_losses(self, loss_decode: Mapping | Sequence[Mapping]) -> None:
         configs = [loss_decode] if isinstance(loss_decode, Mapping) else loss_decode
         losses = [build_loss(config) for config in configs]
         for loss in losses:
-            self._check_loss(loss)
+            _check_loss(loss, type(self).__name__, self.out_channels)
         self.loss_decode = nn.CellList(losses)
         self.names_of_losses = [loss.loss_name for loss in losses]
         # made here: in a graph a message must be a constant
@@ -290,42 +269,60 @@ class BaseDecodeHead(nn.Cell):
         if len(set(self.names_of_losses)) < len(losses):
             warn_once(
                 f'{type(self).__name__}: losses of one loss_name are logged as their sum: '
-                f'{self.names_of_losses}; give each a loss_name of its own to see them'
+                f'{self.names_of_losses}; give each another loss_name to see them'
             )
         # Distinct names in order, then the accuracy.
         self.loss_names = [*dict.fromkeys(self.names_of_losses), _ACCURACY]
 
-    def _check_loss(self, loss: nn.Cell) -> None:
-        """Raise ValueError for a loss that is not for so many channels."""
-        who, count = type(self).__name__, self.out_channels
-        if not isinstance(getattr(loss, 'loss_name', None), str):
+
+class BaseCascadeDecodeHead(BaseDecodeHead):
+    """Base of heads that take ``construct(inputs, prev_output)``, the head before's logits last.
+
+    Source: MMSegmentation 0.30 ``BaseCascadeDecodeHead``.
+    """
+
+    is_cascade = True
+
+
+def _check_loss(loss: nn.Cell, owner: str, count: int) -> None:
+    """Raise for a loss without a name, or one that does not fit the number of channels."""
+    name = type(loss).__name__
+    if not isinstance(getattr(loss, 'loss_name', None), str):
+        raise ValueError(
+            f'{owner}: {name} has no loss_name, under which it is logged: set '
+            "self.loss_name = 'loss_…' in its __init__ (only names with 'loss' are trained on)"
+        )
+    if loss.loss_name == _ACCURACY:
+        raise ValueError(
+            f'{owner}: loss_name is {_ACCURACY!r}, the name of the accuracy in the log; choose '
+            "another, such as 'loss_ce'"
+        )
+    if not isinstance(loss, nn.Cell):
+        raise TypeError(f'{owner}: {name} is no mindspore.nn.Cell: derive it')
+    low, high = getattr(loss, 'min_channels', 1), getattr(loss, 'max_channels', None)
+    if not low <= count <= (high or count):
+        raise ValueError(
+            f'{owner}: out_channels is {count}, but {name} as it is set needs '
+            f'{f"at least {low}" if count < low else f"at most {high}"}; {_ONE_CHANNEL}'
+        )
+    for key in ('class_weight', 'alpha'):
+        weights = getattr(loss, key, None)
+        if isinstance(weights, (list, tuple)) and len(weights) != count:
             raise ValueError(
-                f'{who}: {type(loss).__name__} has no loss_name, under which it is logged: set '
-                "self.loss_name = 'loss_…' in its __init__ (only names with 'loss' are trained on)"
+                f'{owner}: {key} has {len(weights)} numbers, expected one for each of {count} '
+                'classes'
             )
-        if loss.loss_name == _ACCURACY:
-            raise ValueError(
-                f'{who}: loss_name is {_ACCURACY!r}, the name of the accuracy in the log; choose '
-                "another, such as 'loss_ce'"
-            )
-        if not isinstance(loss, nn.Cell):
-            raise TypeError(f'{who}: {type(loss).__name__} is no mindspore.nn.Cell: derive it')
-        expected = getattr(loss, 'score_kind', 'logits')
-        if expected != self.score_kind:
-            raise ValueError(
-                f'{who}: it gives {self.score_kind}, but {type(loss).__name__} expects {expected}: '
-                'choose another loss in loss_decode'
-            )
-        low, high = getattr(loss, 'min_channels', 1), getattr(loss, 'max_channels', None)
-        if not low <= count <= (high or count):
-            raise ValueError(
-                f'{who}: out_channels is {count}, but {type(loss).__name__} as it is set needs '
-                f'{f"at least {low}" if count < low else f"at most {high}"}; {_ONE_CHANNEL}'
-            )
-        for name in ('class_weight', 'alpha'):
-            weights = getattr(loss, name, None)
-            if isinstance(weights, (list, tuple)) and len(weights) != count:
-                raise ValueError(
-                    f'{who}: {name} has {len(weights)} numbers, expected '
-                    f'one for each of {count} classes'
-                )
+
+
+def _check_call(loss: nn.Cell, owner: str) -> None:
+    """Raise TypeError for a loss that cannot be called as `BaseDecodeHead.losses` calls it."""
+    name = f'{owner}: {type(loss).__name__}'
+    if type(loss).construct is nn.Cell.construct:
+        raise TypeError(f'{name} has no method construct, which is what MindSpore calls')
+    try:
+        inspect.signature(loss.construct).bind(0, 0, weight=None, ignore_index=None)
+    except TypeError as error:
+        raise TypeError(
+            f'{name}.construct is called with (logits, labels, weight=…, ignore_index=…), '
+            f'but it does not take them: {error}'
+        ) from error

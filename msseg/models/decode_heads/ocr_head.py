@@ -1,15 +1,17 @@
-"""OCRNet's head."""
+"""OCRNet's head: gather the features of object regions, attend to them, classify."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import mindspore as ms
+from mindspore import nn, ops
 
 from msseg.models.builder import HEADS
-from msseg.models.decode_heads.base_cascade_decode_head import BaseCascadeDecodeHead
-from msseg.models.decode_heads.object_attention import ObjectAttentionBlock, SpatialGatherModule
-from msseg.models.layers import ConvModule
+from msseg.models.decode_heads.base_decode_head import BaseCascadeDecodeHead
+from msseg.models.layers import BatchProduct, ConvModule, resize
+from msseg.models.layers.activation import RELU
 from msseg.utils.arguments import Channels, Range, checked
 
 Scale = Annotated[int, Range(1, 255)]
@@ -55,3 +57,92 @@ class OCRHead(BaseCascadeDecodeHead):
         features = self.bottleneck(self.transform_inputs(inputs))
         regions = self.spatial_gather_module(features, prev_output)
         return self.cls_seg(self.object_context_block(features, regions))
+
+
+class SpatialGatherModule(nn.Cell):
+    """Averages pixel features per class, weighted by a softmax of the class's logits over pixels.
+
+    Args:
+        scale: Factor on the logits before the softmax.
+
+    Source: Yuan et al., Object-Contextual Representations (2020), section 3.2.
+    """
+
+    def __init__(self, scale: float = 1) -> None:
+        super().__init__()
+        self.scale = scale
+        self.product = BatchProduct(transpose_b=True)
+
+    def construct(self, features: ms.Tensor, logits: ms.Tensor) -> ms.Tensor:
+        """Gather (n, c, h, w) by (n, k, h, w) into region vectors (n, c, k, 1)."""
+        n, c, h, w = features.shape
+        k = logits.shape[1]
+        logits = logits.astype(ms.float32).reshape(n, k, h * w)
+        weights = ops.softmax(self.scale * logits, axis=2)
+        regions = self.product(features.reshape(n, c, h * w), weights)
+        return regions.reshape(n, c, k, 1)
+
+
+class ObjectAttentionBlock(nn.Cell):
+    """Every pixel attends to the region vectors; the result is fused with the pixel.
+
+    Args:
+        in_channels: Channels of pixels, regions and output.
+        channels: Channels of keys, queries and values.
+        scale: Above 1, pixels are max-pooled by this factor before attending, and the context is
+            resized back.
+        align_corners: How it is resized back.
+        conv_cfg: See `build_conv_layer`.
+        norm_cfg: See `build_norm_layer`.
+        act_cfg: See `build_activation_layer`.
+
+    Source: Yuan et al., Object-Contextual Representations (2020), section 3.2, and its code for
+    `scale`, which MMSegmentation 0.30 cannot run above 1; names of MMSegmentation.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        channels: int,
+        scale: int = 1,
+        align_corners: bool = False,
+        conv_cfg: dict | None = None,
+        norm_cfg: Mapping | None = None,
+        act_cfg: Mapping | None = RELU,
+    ) -> None:
+        super().__init__()
+        options = {'conv_cfg': conv_cfg, 'norm_cfg': norm_cfg, 'act_cfg': act_cfg}
+        self.key_project = nn.SequentialCell(
+            ConvModule(in_channels, channels, 1, **options),
+            ConvModule(channels, channels, 1, **options),
+        )
+        self.query_project = nn.SequentialCell(
+            ConvModule(in_channels, channels, 1, **options),
+            ConvModule(channels, channels, 1, **options),
+        )
+        self.value_project = ConvModule(in_channels, channels, 1, **options)
+        self.out_project = ConvModule(channels, in_channels, 1, **options)
+        self.bottleneck = ConvModule(in_channels * 2, in_channels, 1, **options)
+        self.pool = nn.MaxPool2d(kernel_size=scale, stride=scale) if scale > 1 else None
+        self.align_corners = align_corners
+        self.channels = channels
+        self.similarity = BatchProduct(transpose_a=True)
+        self.average = BatchProduct(transpose_b=True)
+
+    def construct(self, pixels: ms.Tensor, regions: ms.Tensor) -> ms.Tensor:
+        """Fuse (n, c, h, w) with the context that regions (n, c, k, 1) give it."""
+        pooled = pixels if self.pool is None else self.pool(pixels)
+        context = self.out_project(self._attend(pooled, regions))
+        if self.pool is not None:
+            context = resize(context, pixels.shape[2:], self.align_corners)
+        return self.bottleneck(ops.concat((context, pixels), axis=1))
+
+    def _attend(self, pixels: ms.Tensor, regions: ms.Tensor) -> ms.Tensor:
+        n, _, h, w = pixels.shape
+        k = regions.shape[2]
+        query = self.query_project(pixels).reshape(n, self.channels, h * w)
+        key = self.key_project(regions).reshape(n, self.channels, k)
+        value = self.value_project(regions).reshape(n, self.channels, k)
+        similarity = self.similarity(query, key).astype(ms.float32)
+        attention = ops.softmax(self.channels**-0.5 * similarity, axis=2)
+        return self.average(value, attention).reshape(n, self.channels, h, w)

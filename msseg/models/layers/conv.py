@@ -1,16 +1,23 @@
-"""The convolution of every model here, with PyTorch's argument names."""
+"""Convolutions with PyTorch's argument names, and the block of convolution, norm and activation."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import mindspore as ms
 from mindspore import nn
 from mindspore.common.initializer import HeNormal
 
+from msseg.models.layers.activation import RELU, build_activation_layer
+from msseg.models.layers.norm import build_norm_layer
 from msseg.registry import Registry, build_from_cfg
 from msseg.utils.upstream import check_cell
 
 CONV_LAYERS = Registry('convolution layer', check_cell)
 
 
+@CONV_LAYERS.register_module(['Conv2d', 'Conv'])
 class Conv2d(nn.Conv2d):
     """2-D convolution, initialised as MMCV's Kaiming: normal, fan out, ReLU's gain; bias 0.
 
@@ -55,10 +62,10 @@ class Conv2d(nn.Conv2d):
 
 @CONV_LAYERS.register_module()
 class Conv2dAdaptivePadding(Conv2d):
-    """Convolution whose output is ``ceil(size / stride)`` large, as TensorFlow's "same".
+    """Convolution with an output of ``ceil(size / stride)``, as TensorFlow's "same".
 
-    Zeros are added where the stride does not divide the size: half of them before, half, and the
-    odd one, behind. `padding` has no effect.
+    Where the stride does not divide the size, zeros are added: half of them before, the other half,
+    and the odd one, behind.
 
     Args:
         in_channels: Channels of the input.
@@ -66,9 +73,7 @@ class Conv2dAdaptivePadding(Conv2d):
         kernel_size: Height and width of the kernel.
         stride: Step in pixels.
         padding: Ignored, as upstream.
-        dilation: Distance between the kernel's taps.
-        groups: Number of groups of channels.
-        bias: Whether to add a bias.
+        **kwargs: See `Conv2d`.
 
     Source: MMCV 1.7 ``Conv2dAdaptivePadding``.
     """
@@ -80,16 +85,10 @@ class Conv2dAdaptivePadding(Conv2d):
         kernel_size: int | tuple[int, int],
         stride: int | tuple[int, int] = 1,
         padding: int = 0,
-        dilation: int | tuple[int, int] = 1,
-        groups: int = 1,
-        bias: bool = True,
+        **kwargs: Any,
     ) -> None:
-        super().__init__(
-            in_channels, out_channels, kernel_size, stride, 0, dilation, groups, bias, 'same'
-        )
-
-
-CONV_LAYERS.register_module(['Conv2d', 'Conv'], module=Conv2d)
+        kwargs['pad_mode'] = 'same'
+        super().__init__(in_channels, out_channels, kernel_size, stride, 0, **kwargs)
 
 
 def build_conv_layer(
@@ -97,11 +96,7 @@ def build_conv_layer(
     in_channels: int,
     out_channels: int,
     kernel_size: int | tuple[int, int],
-    stride: int | tuple[int, int] = 1,
-    padding: int = 0,
-    dilation: int | tuple[int, int] = 1,
-    groups: int = 1,
-    bias: bool = True,
+    **options: Any,
 ) -> nn.Cell:
     """Build the convolution that a ``conv_cfg`` names; None means ``Conv2d``.
 
@@ -111,24 +106,76 @@ def build_conv_layer(
         in_channels: Channels of the input.
         out_channels: Channels of the output.
         kernel_size: Height and width of the kernel.
+        **options: Other arguments of `Conv2d`.
+
+    Raises:
+        KeyError: An unknown ``type``.
+
+    Examples:
+        >>> build_conv_layer(None, 3, 8, 3, stride=2, padding=1).weight.shape
+        (8, 3, 3, 3)
+    """
+    channels = {'in_channels': in_channels, 'out_channels': out_channels}
+    defaults = {'type': 'Conv2d', **channels, 'kernel_size': kernel_size, **options}
+    return build_from_cfg({} if conv_cfg is None else conv_cfg, CONV_LAYERS, defaults)
+
+
+class ConvModule(nn.Cell):
+    """Convolution ``conv``, then normalisation (``bn``, ``gn``, …), then activation.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: Height and width of the kernel.
         stride: Step in pixels.
         padding: Zero pixels added on each side.
         dilation: Distance between the kernel's taps.
         groups: Number of groups of channels.
-        bias: Whether to add a bias.
+        bias: Whether the convolution has a bias; ``'auto'``: when no normalisation follows.
+        conv_cfg: See `build_conv_layer`.
+        norm_cfg: See `build_norm_layer`; None for none.
+        act_cfg: See `build_activation_layer`; None for none.
 
-    Raises:
-        KeyError: An unknown ``type``.
+    Source: MMCV 1.7 ``mmcv.cnn.ConvModule``, whose names and initialisation it keeps.
     """
-    arguments = {
-        'type': 'Conv2d',
-        'in_channels': in_channels,
-        'out_channels': out_channels,
-        'kernel_size': kernel_size,
-        'stride': stride,
-        'padding': padding,
-        'dilation': dilation,
-        'groups': groups,
-        'bias': bias,
-    }
-    return build_from_cfg({} if conv_cfg is None else conv_cfg, CONV_LAYERS, arguments)
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int = 0,
+        dilation: int = 1,
+        groups: int = 1,
+        bias: bool | str = 'auto',
+        conv_cfg: dict | None = None,
+        norm_cfg: Mapping | None = None,
+        act_cfg: Mapping | None = RELU,
+    ) -> None:
+        super().__init__()
+        self.conv = build_conv_layer(
+            conv_cfg,
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            padding=padding,
+            dilation=dilation,
+            groups=groups,
+            bias=norm_cfg is None if bias == 'auto' else bool(bias),
+        )
+        self.norm_name = ''
+        if norm_cfg is not None:
+            self.norm_name, norm = build_norm_layer(norm_cfg, out_channels)
+            setattr(self, self.norm_name, norm)
+        self.activate = build_activation_layer(act_cfg) if act_cfg is not None else None
+
+    def construct(self, x: ms.Tensor) -> ms.Tensor:
+        """Apply the layers to (n, c, h, w)."""
+        x = self.conv(x)
+        if self.norm_name:
+            x = getattr(self, self.norm_name)(x)
+        if self.activate is not None:
+            x = self.activate(x)
+        return x

@@ -3,9 +3,33 @@
 from __future__ import annotations
 
 import mindspore as ms
-from mindspore import nn
+from mindspore import nn, ops
 
-from msseg.utils.layer_traits import traits_of
+from msseg.utils.layer_traits import LayerTraits, register_traits, traits_of
+from msseg.utils.logging import warn_once
+
+
+class BatchProduct(nn.Cell):
+    """Multiplies (…, m, k) and (…, k, n) matrices pairwise, such as those of attention.
+
+    As a cell it takes part in mixed precision; ``ops.bmm`` in a ``construct`` does not.
+
+    Args:
+        transpose_a: Transpose the first.
+        transpose_b: Transpose the second.
+    """
+
+    def __init__(self, transpose_a: bool = False, transpose_b: bool = False) -> None:
+        super().__init__()
+        self.transposes = (transpose_a, transpose_b)
+        self.product = ops.BatchMatMul(transpose_a, transpose_b)
+
+    def construct(self, a: ms.Tensor, b: ms.Tensor) -> ms.Tensor:
+        """Multiply."""
+        return self.product(a, b)
+
+
+register_traits(BatchProduct, precision='low')
 
 
 def use_low_precision(model: nn.Cell, dtype: ms.Type) -> None:
@@ -13,7 +37,8 @@ def use_low_precision(model: nn.Cell, dtype: ms.Type) -> None:
 
     `LayerTraits.precision` says which layers do. Parameters stay float32. Normalisation computes in
     float32 and returns it, so that activations, sums of branches and resizes are float32, as are,
-    by their own casts, softmax and losses.
+    by their own casts, softmax and losses. A layer with weights but without traits computes in the
+    type of its input, and a warning names it.
 
     MindSpore's ``auto_mixed_precision`` leaves synchronised norms in float16 (level O2) or replaces
     classes (O1), for which parameters change their names (2.8).
@@ -36,3 +61,16 @@ def use_low_precision(model: nn.Cell, dtype: ms.Type) -> None:
         precision = traits_of(cell).precision
         if precision is not None:
             cell.to_float(dtype if precision == 'low' else ms.float32)
+        elif traits_of(cell) == LayerTraits() and _has_weights_alone(cell):
+            name = type(cell).__name__
+            warn_once(
+                f'mixed precision: {name} has no traits and computes in the type of its input; '
+                f"call register_traits({name}, precision='low') for 16-bit floats or "
+                "precision='full' for float32 (from msseg.utils.layer_traits)"
+            )
+
+
+def _has_weights_alone(cell: nn.Cell) -> bool:
+    """Whether a cell has trained parameters and no layers inside."""
+    parameters = (parameter for _, parameter in cell.parameters_and_names(expand=False))
+    return not cell.name_cells() and any(each.requires_grad for each in parameters)

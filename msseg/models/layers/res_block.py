@@ -9,16 +9,17 @@ from mindspore import nn
 
 from msseg.models.layers.conv import build_conv_layer
 from msseg.models.layers.norm import BN, build_norm_layer
-from msseg.models.layers.recompute import recompute_without_norms
+from msseg.utils.layer_traits import traits_of
+from msseg.utils.logging import warn_once
 
 
-class BasicBlock(nn.Cell):
-    """Two 3x3 convolutions and a shortcut.
+class ResidualBlock(nn.Cell):
+    """Base of residual blocks: convolutions ``conv1`` …, each with a norm, and a shortcut.
 
     Args:
         in_channels: Channels of the input.
-        channels: Channels of both convolutions and of the output.
-        stride: Step of the first convolution.
+        channels: Channels inside; the output has `expansion` times as many.
+        stride: Step of the first 3x3 convolution.
         downsample: The shortcut; None keeps the input as it is.
         with_cp: Recompute the block in the backward pass, to save memory.
         conv_cfg: See `build_conv_layer`.
@@ -27,7 +28,8 @@ class BasicBlock(nn.Cell):
     Source: He et al., Deep Residual Learning (2015), section 3; names of MMSegmentation's ResNet.
     """
 
-    expansion = 1
+    expansion: int
+    kernel_sizes: tuple[int, ...]
 
     def __init__(
         self,
@@ -40,12 +42,22 @@ class BasicBlock(nn.Cell):
         norm_cfg: Mapping = BN,
     ) -> None:
         super().__init__()
-        self.conv1 = build_conv_layer(
-            conv_cfg, in_channels, channels, 3, stride=stride, padding=1, bias=False
-        )
-        self.bn1 = build_norm_layer(norm_cfg, channels)[1]
-        self.conv2 = build_conv_layer(conv_cfg, channels, channels, 3, padding=1, bias=False)
-        self.bn2 = build_norm_layer(norm_cfg, channels)[1]
+        strided = self.kernel_sizes.index(3)
+        for i, kernel_size in enumerate(self.kernel_sizes):
+            is_last = i == len(self.kernel_sizes) - 1
+            width = channels * self.expansion if is_last else channels
+            conv = build_conv_layer(
+                conv_cfg,
+                in_channels,
+                width,
+                kernel_size,
+                stride=stride if i == strided else 1,
+                padding=kernel_size // 2,
+                bias=False,
+            )
+            setattr(self, f'conv{i + 1}', conv)
+            setattr(self, f'bn{i + 1}', build_norm_layer(norm_cfg, width)[1])
+            in_channels = width
         self.relu = nn.ReLU()
         self.downsample = downsample
         if with_cp:
@@ -54,7 +66,14 @@ class BasicBlock(nn.Cell):
     @property
     def last_norm(self) -> nn.Cell:
         """The normalisation before the sum."""
-        return self.bn2
+        return getattr(self, f'bn{len(self.kernel_sizes)}')
+
+
+class BasicBlock(ResidualBlock):
+    """Two 3x3 convolutions and a shortcut; see `ResidualBlock`."""
+
+    expansion = 1
+    kernel_sizes = (3, 3)
 
     def construct(self, x: ms.Tensor) -> ms.Tensor:
         """Apply the block to (n, c, h, w)."""
@@ -64,52 +83,11 @@ class BasicBlock(nn.Cell):
         return self.relu(y + shortcut)
 
 
-class Bottleneck(nn.Cell):
-    """1x1, 3x3 and 1x1 convolutions, the last to four times the channels, and a shortcut.
-
-    Args:
-        in_channels: Channels of the input.
-        channels: Channels of the first two convolutions; the output has four times as many.
-        stride: Step of the 3x3 convolution.
-        downsample: The shortcut; None keeps the input as it is.
-        with_cp: Recompute the block in the backward pass, to save memory.
-        conv_cfg: See `build_conv_layer`.
-        norm_cfg: See `build_norm_layer`.
-
-    Source: as `BasicBlock`.
-    """
+class Bottleneck(ResidualBlock):
+    """1x1, 3x3 and 1x1 convolutions and a shortcut; see `ResidualBlock`."""
 
     expansion = 4
-
-    def __init__(
-        self,
-        in_channels: int,
-        channels: int,
-        stride: int = 1,
-        downsample: nn.Cell | None = None,
-        with_cp: bool = False,
-        conv_cfg: dict | None = None,
-        norm_cfg: Mapping = BN,
-    ) -> None:
-        super().__init__()
-        out_channels = channels * self.expansion
-        self.conv1 = build_conv_layer(conv_cfg, in_channels, channels, 1, bias=False)
-        self.bn1 = build_norm_layer(norm_cfg, channels)[1]
-        self.conv2 = build_conv_layer(
-            conv_cfg, channels, channels, 3, stride=stride, padding=1, bias=False
-        )
-        self.bn2 = build_norm_layer(norm_cfg, channels)[1]
-        self.conv3 = build_conv_layer(conv_cfg, channels, out_channels, 1, bias=False)
-        self.bn3 = build_norm_layer(norm_cfg, out_channels)[1]
-        self.relu = nn.ReLU()
-        self.downsample = downsample
-        if with_cp:
-            recompute_without_norms(self)
-
-    @property
-    def last_norm(self) -> nn.Cell:
-        """The normalisation before the sum."""
-        return self.bn3
+    kernel_sizes = (1, 3, 1)
 
     def construct(self, x: ms.Tensor) -> ms.Tensor:
         """Apply the block to (n, c, h, w)."""
@@ -121,7 +99,7 @@ class Bottleneck(nn.Cell):
 
 
 def make_res_layer(
-    block: type[nn.Cell],
+    block: type[ResidualBlock],
     in_channels: int,
     channels: int,
     num_blocks: int,
@@ -153,3 +131,20 @@ def make_res_layer(
     blocks = [block(in_channels, channels, stride, downsample, **options)]
     blocks.extend(block(out_channels, channels, **options) for _ in range(num_blocks - 1))
     return nn.SequentialCell(*blocks)
+
+
+def recompute_without_norms(cell: nn.Cell) -> None:
+    """Recompute a cell's activations in the backward pass, but not those of its batch norms.
+
+    Recomputing a batch norm would update its running statistics a second time (MindSpore 2.7 to
+    2.10, as in PyTorch). In PYNATIVE mode that cannot be prevented, so nothing is recomputed there.
+    """
+    if ms.get_context('mode') == ms.PYNATIVE_MODE:
+        warn_once('with_cp has no effect in PYNATIVE mode; use graph mode to save memory')
+        return
+    cell.recompute()
+    cell.recomputes = True  # MindSpore 2.8 has no public way to ask a cell for it
+    for _, layer in cell.cells_and_names():
+        # norms made of elementary operators have no such operator, and update only once
+        if traits_of(layer).keeps_statistics and hasattr(layer, 'bn_train'):
+            layer.bn_train.recompute(False)

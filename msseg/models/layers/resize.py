@@ -1,4 +1,4 @@
-"""The one bilinear resize of training, testing and export."""
+"""Bilinear resize for training, testing and export, and the repetition of pixels."""
 
 from __future__ import annotations
 
@@ -22,6 +22,24 @@ def resize(x: ms.Tensor, size: tuple[int, int], align_corners: bool = False) -> 
     if _on_cpu():
         return _CORNERS_ON_CPU(x, size) if align_corners else _CENTRES_ON_CPU(x, size)
     return _CORNERS(x, size) if align_corners else _CENTRES(x, size)
+
+
+def repeat_pixels(x: ms.Tensor, factor: int, size: tuple[int, int]) -> ms.Tensor:
+    """Repeat each pixel as PyTorch's nearest upsampling by a whole factor does, and crop.
+
+    Args:
+        x: (n, c, h, w); h and w may be known only at run time.
+        factor: How often in either direction.
+        size: The (h, w) to crop to, at most `factor` times that of `x`.
+
+    Returns:
+        (n, c, size[0], size[1]).
+    """
+    n, c, h, w = x.shape
+    # Twice as fast with its gradient as repeat_interleave or the resize operator (MindSpore 2.8).
+    x = ops.broadcast_to(x.reshape(n, c, h, 1, w, 1), (n, c, h, factor, w, factor))
+    x = x.reshape(n, c, h * factor, w * factor)
+    return x[:, :, : size[0], : size[1]]
 
 
 def resize_matrix(old: int, new: int, align_corners: bool) -> np.ndarray:

@@ -8,8 +8,7 @@ import mindspore as ms
 from mindspore import nn
 from mindspore.common.initializer import Uniform
 
-from msseg.models.layers.repeat_pixels import repeat_pixels
-from msseg.models.layers.resize import resize
+from msseg.models.layers.resize import repeat_pixels, resize
 from msseg.registry import Registry
 from msseg.utils.arguments import Channels, NonNegativeInt, PositiveInt, accepted_arguments, checked
 from msseg.utils.upstream import check_cell

@@ -1,5 +1,6 @@
 """Losses: logits and labels to a number."""
 
+from msseg.models.losses.common import BaseLoss, reduce_loss
 from msseg.models.losses.cross_entropy_loss import CrossEntropyLoss
 from msseg.models.losses.dice_loss import DiceLoss
 from msseg.models.losses.focal_loss import FocalLoss
@@ -7,4 +8,13 @@ from msseg.models.losses.lovasz_loss import LovaszLoss
 from msseg.models.losses.rmi_loss import RMILoss
 from msseg.models.losses.tversky_loss import TverskyLoss
 
-__all__ = ['CrossEntropyLoss', 'DiceLoss', 'FocalLoss', 'LovaszLoss', 'RMILoss', 'TverskyLoss']
+__all__ = [
+    'BaseLoss',
+    'CrossEntropyLoss',
+    'DiceLoss',
+    'FocalLoss',
+    'LovaszLoss',
+    'RMILoss',
+    'TverskyLoss',
+    'reduce_loss',
+]

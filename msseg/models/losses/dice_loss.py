@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import mindspore as ms
-from mindspore import nn, ops
+from mindspore import ops
 
 from msseg.models.builder import LOSSES
-from msseg.models.layers import ChannelSoftmax
-from msseg.models.losses.class_weight import ClassWeight, read_class_weight
-from msseg.models.losses.overlap import mean_over_classes, overlap_inputs
-from msseg.models.losses.reduce import Reduction, reduce_loss
+from msseg.models.losses.common import ClassWeight, Reduction, reduce_loss
+from msseg.models.losses.overlap import OverlapLoss
 from msseg.utils.arguments import Int32, Name, NonNegative, Positive, checked
 
 
 @LOSSES.register_module()
-class DiceLoss(nn.Cell):
+class DiceLoss(OverlapLoss):
     """1 - Dice coefficient of softmax and label, of every class and image, averaged.
 
     Ignored pixels do not enter the numerator, but they do enter the denominator, as if labelled
@@ -24,21 +22,23 @@ class DiceLoss(nn.Cell):
     Args:
         smooth: Added to numerator and denominator.
         exponent: Power of probability and label in the denominator, above 0.
-        reduction: ``'mean'``, ``'sum'`` or ``'none'``. The loss is one number in any case.
-        class_weight: Weight of each class, as a list or the path of a .npy, .json or .yaml file.
-        loss_weight: Factor on the result.
+        reduction: See `BaseLoss`; the loss is one number in any case.
+        class_weight: See `BaseLoss`.
+        loss_weight: See `BaseLoss`.
         ignore_index: Label of pixels that do not count, or a class to leave out. The head's
             ``ignore_index`` has no influence.
-        loss_name: Name in the log; it enters the total only if it contains ``loss``.
+        loss_name: See `BaseLoss`.
 
     Raises:
         ValueError: A bad value.
 
     Source: MMSegmentation 0.30 ``DiceLoss``; arXiv:1606.04797.
-    """
 
-    any_size = True  # its graph can leave the labels' size open
-    min_channels = 2
+    Examples:
+        >>> logits = 9 * ms.Tensor([[[[1.0, -1.0]], [[-1.0, 1.0]]]])
+        >>> bool(DiceLoss()(logits, ms.Tensor([[[0, 1]]], ms.int32)) < 1e-6)
+        True
+    """
 
     @checked
     def __init__(
@@ -51,15 +51,8 @@ class DiceLoss(nn.Cell):
         ignore_index: Int32 | None = 255,
         loss_name: Name = 'loss_dice',
     ) -> None:
-        super().__init__()
-        self.smooth = smooth
+        super().__init__(smooth, ignore_index, loss_weight, loss_name, class_weight, reduction)
         self.exponent = exponent
-        self.reduction = reduction
-        self.class_weight = read_class_weight(class_weight)
-        self.loss_weight = loss_weight
-        self.ignore_index = ignore_index
-        self.loss_name = loss_name
-        self.softmax = ChannelSoftmax()
 
     def construct(
         self,
@@ -69,21 +62,16 @@ class DiceLoss(nn.Cell):
         ignore_index: int | None = 255,
         avg_factor: float | None = None,
     ) -> ms.Tensor:
-        """Compute the loss.
+        """Compute the loss; `weight` and `ignore_index` are not read, as in MMSegmentation.
 
-        Args:
-            logits: (n, c, h, w), c of at least 2.
-            labels: (n, h, w), int32.
-            weight: Not read, as in MMSegmentation.
-            ignore_index: Not read: the loss has its own.
-            avg_factor: Divides the loss when the reduction is ``'mean'``.
-
-        Returns:
-            float32, a number.
+        `avg_factor` divides the loss when the reduction is ``'mean'``.
         """
-        probabilities, targets, valid = overlap_inputs(
-            'DiceLoss', self.softmax, logits, labels, self.ignore_index
-        )
+        loss = self.mean_loss(logits, labels)
+        return self.loss_weight * reduce_loss(loss, self.reduction, avg_factor)
+
+    def class_losses(
+        self, probabilities: ms.Tensor, targets: ms.Tensor, valid: ms.Tensor
+    ) -> ms.Tensor:
         powers = probabilities
         if self.exponent == 2:
             powers = probabilities * probabilities
@@ -91,6 +79,4 @@ class DiceLoss(nn.Cell):
             powers = ops.pow(probabilities, self.exponent)
         common = (probabilities * (targets * valid)).sum(axis=2)
         size = (powers + targets).sum(axis=2)
-        losses = 1.0 - (2.0 * common + self.smooth) / (size + self.smooth)
-        loss = mean_over_classes(losses, self.class_weight, self.ignore_index)
-        return self.loss_weight * reduce_loss(loss, self.reduction, avg_factor)
+        return 1.0 - (2.0 * common + self.smooth) / (size + self.smooth)

@@ -11,14 +11,19 @@ from mindspore import nn, ops
 
 from msseg.models.builder import LOSSES
 from msseg.models.layers import Softplus
-from msseg.models.losses.class_weight import ClassWeight, read_class_weight
-from msseg.models.losses.one_hot import one_hot, valid_pixels
-from msseg.models.losses.reduce import Reduction, reduce_loss
+from msseg.models.losses.common import (
+    BaseLoss,
+    ClassWeight,
+    Reduction,
+    one_hot,
+    reduce_loss,
+    valid_pixels,
+)
 from msseg.utils.arguments import Length, Name, NonNegative, Probability, checked
 
 
 @LOSSES.register_module()
-class FocalLoss(nn.Cell):
+class FocalLoss(BaseLoss):
     """Binary cross-entropy of every channel, small where the network is right already.
 
     The mean is over all pixels and channels, ignored ones counting as zero; a batch without a
@@ -29,19 +34,24 @@ class FocalLoss(nn.Cell):
         gamma: Power of the wrong answer's probability, at least 0.
         alpha: Weight of positive pixels, from 0 to 1; negative ones weigh 1 - `alpha`. A list
             gives one for each class.
-        reduction: ``'mean'``, ``'sum'`` or ``'none'``.
-        class_weight: Weight of each class, as a list or the path of a .npy, .json or .yaml file.
-        loss_weight: Factor on the result.
-        loss_name: Name in the log; it enters the total only if it contains ``loss``.
+        reduction: See `BaseLoss`; ``'none'`` gives (n, c, h, w).
+        class_weight: See `BaseLoss`.
+        loss_weight: See `BaseLoss`.
+        loss_name: See `BaseLoss`.
 
     Raises:
         ValueError: A bad value.
 
     Source: MMSegmentation 0.30 ``FocalLoss``; arXiv:1708.02002. There a pixel sampler's weights
     fail, here they multiply; one channel takes labels 0 and 1, there 0 only.
+
+    Examples:
+        >>> logits, labels = ms.Tensor([[[[0.0]], [[0.0]]]]), ms.Tensor([[[1]]], ms.int32)
+        >>> round(float(FocalLoss()(logits, labels)), 4)  # 0.5 * 0.5^2 * log(2)
+        0.0866
     """
 
-    any_size = True  # its graph can leave the labels' size open
+    any_size = True
 
     @checked
     def __init__(
@@ -54,18 +64,13 @@ class FocalLoss(nn.Cell):
         loss_weight: NonNegative = 1.0,
         loss_name: Name = 'loss_focal',
     ) -> None:
-        super().__init__()
-        self.gamma = gamma
+        super().__init__(loss_weight, loss_name, class_weight, reduction)
         self.alpha = alpha
         self.alpha_c = ms.Tensor(np.asarray(self.alpha, np.float32).reshape(1, -1, 1, 1))
-        self.reduction = reduction
-        self.class_weight = read_class_weight(class_weight)
         self.has_class_weight = self.class_weight is not None
         if self.has_class_weight:
             weights = np.asarray(self.class_weight, np.float32)
             self.class_weight_c = ms.Tensor(weights.reshape(1, -1, 1, 1))
-        self.loss_weight = loss_weight
-        self.loss_name = loss_name
         self.focal = _Focal(gamma)
 
     def construct(
@@ -76,17 +81,9 @@ class FocalLoss(nn.Cell):
         ignore_index: int | None = 255,
         avg_factor: float | None = None,
     ) -> ms.Tensor:
-        """Compute the loss.
+        """Compute the loss; `weight` multiplies. See `BaseLoss`.
 
-        Args:
-            logits: (n, c, h, w).
-            labels: (n, h, w), int32 in [0, c) or ignore_index; 0 or 1 when c is 1.
-            weight: (n, h, w), factors on the pixels, or None.
-            ignore_index: Label of pixels that do not count; None: all count.
-            avg_factor: What the mean divides by, instead of n * c * h * w.
-
-        Returns:
-            float32: a number; for ``reduction='none'`` (n, c, h, w).
+        `avg_factor` is the divisor of the mean, in place of n * c * h * w.
         """
         n, c, h, w = logits.shape
         if self.alpha_c.size not in (1, c):

@@ -10,18 +10,21 @@ import numpy as np
 from mindspore import nn, ops
 
 from msseg.models.builder import LOSSES
-from msseg.models.layers import ChannelSoftmax
-from msseg.models.losses.class_weight import ClassWeight, read_class_weight
-from msseg.models.losses.lovasz_extension import LovaszExtension
-from msseg.models.losses.one_hot import valid_pixels
-from msseg.models.losses.reduce import Reduction, reduce_loss
+from msseg.models.layers import ChannelSoftmax, DescendingOrder
+from msseg.models.losses.common import (
+    BaseLoss,
+    ClassWeight,
+    Reduction,
+    reduce_loss,
+    valid_pixels,
+)
 from msseg.utils.arguments import Length, Name, NonNegative, NonNegativeInt, checked
 
 Classes = Literal['present', 'all'] | Annotated[Sequence[NonNegativeInt], Length()]
 
 
 @LOSSES.register_module()
-class LovaszLoss(nn.Cell):
+class LovaszLoss(BaseLoss):
     """Lovász-softmax, or Lovász hinge of one channel; ignored pixels are left out.
 
     A batch, or with `per_image` an image, without a valid pixel costs 0.
@@ -31,19 +34,23 @@ class LovaszLoss(nn.Cell):
             1).
         classes: Whose losses are averaged: ``'present'``: those with a labelled pixel; ``'all'``;
             or a list of classes. Not read for ``'binary'``.
-        per_image: Whether each image has a loss of its own, or the batch has one.
-        reduction: How images' losses are joined: ``'mean'``, ``'sum'`` or ``'none'``. It must be
-            ``'none'`` when `per_image` is False.
-        class_weight: Weight of each class, as a list or the path of a .npy, .json or .yaml file.
-            Not read for ``'binary'``.
-        loss_weight: Factor on the result.
-        loss_name: Name in the log; it enters the total only if it contains ``loss``.
+        per_image: Whether each image has a loss, or the batch has one.
+        reduction: How images' losses are joined: ``'mean'``, ``'sum'`` or ``'none'``, for (n,). It
+            must be ``'none'`` when `per_image` is False.
+        class_weight: See `BaseLoss`. Not read for ``'binary'``.
+        loss_weight: See `BaseLoss`.
+        loss_name: See `BaseLoss`.
 
     Raises:
         ValueError: A bad value.
 
     Source: MMSegmentation 0.30 ``LovaszLoss`` (which gives NaN or fails without a valid pixel);
     arXiv:1705.08790.
+
+    Examples:
+        >>> logits, labels = ms.Tensor([[[[0.0]], [[0.0]]]]), ms.Tensor([[[1]]], ms.int32)
+        >>> float(LovaszLoss(reduction='none')(logits, labels))
+        0.5
     """
 
     @checked
@@ -57,8 +64,7 @@ class LovaszLoss(nn.Cell):
         loss_weight: NonNegative = 1.0,
         loss_name: Name = 'loss_lovasz',
     ) -> None:
-        super().__init__()
-        self.reduction = reduction
+        super().__init__(loss_weight, loss_name, class_weight, reduction)
         if not per_image and reduction != 'none':
             raise ValueError(
                 f'LovaszLoss: reduction is {reduction!r}, but the whole batch has one loss: give '
@@ -68,9 +74,6 @@ class LovaszLoss(nn.Cell):
         self.min_channels, self.max_channels = (1, 1) if self.binary else (2, None)
         self.classes = classes if isinstance(classes, str) else tuple(classes)
         self.per_image = per_image
-        self.class_weight = read_class_weight(class_weight)
-        self.loss_weight = loss_weight
-        self.loss_name = loss_name
         self.softmax = ChannelSoftmax()
         self.extension = LovaszExtension()
 
@@ -82,17 +85,9 @@ class LovaszLoss(nn.Cell):
         ignore_index: int | None = 255,
         avg_factor: float | None = None,
     ) -> ms.Tensor:
-        """Compute the loss.
+        """Compute the loss; `weight` is not read, as in MMSegmentation. See `BaseLoss`.
 
-        Args:
-            logits: (n, c, h, w); c is 1 for ``'binary'``, else at least 2.
-            labels: (n, h, w), int32 in [0, c) or ignore_index; 0 or 1 for ``'binary'``.
-            weight: Not read, as in MMSegmentation.
-            ignore_index: Label of pixels that do not count; None: all count.
-            avg_factor: What the mean over images divides by, instead of their number.
-
-        Returns:
-            float32: a number, or (n,) for ``per_image=True, reduction='none'``.
+        `avg_factor` is the divisor of the mean over images, in place of their number.
         """
         logits = logits.astype(ms.float32)
         valid = valid_pixels(labels, ignore_index)
@@ -139,6 +134,98 @@ class LovaszLoss(nn.Cell):
         if self.class_weight is not None:
             losses = losses * _weights(self.class_weight, chosen)
         return (losses * counted).sum(axis=1) / ops.maximum(counted.sum(axis=1), 1.0)
+
+
+class LovaszExtension(nn.Cell):
+    """Weighs each pixel's error by what it adds to 1 - IoU, errors taken from the largest down.
+
+    The weights do not depend smoothly on the errors and have no gradient: so only the order is
+    needed, and the weights go to the pixels' places rather than the errors into the order.
+
+    Source: arXiv:1705.08790, algorithm 1.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.order = DescendingOrder()
+
+    def construct(
+        self,
+        errors: ms.Tensor,
+        labels: ms.Tensor,
+        valid: ms.Tensor,
+        classes: ms.Tensor,
+        per_image: bool,
+    ) -> tuple[ms.Tensor, ms.Tensor]:
+        """Compute the extension.
+
+        Args:
+            errors: (n, c, h, w), each at least 0.
+            labels: (n, h, w), int32.
+            valid: (n, h, w), 1 for pixels that count, 0 for others.
+            classes: (c,), int32: the class that each channel of the errors is about.
+            per_image: Whether each image stands alone.
+
+        Returns:
+            Losses, and the class's number of valid pixels, each (n, c), or (1, c).
+        """
+        n, c, h, w = errors.shape
+        images = n if per_image else 1
+        pixels = h * w * (n // images)
+        # Pixels that do not count come last.
+        valid_n1hw = valid.reshape(n, 1, h, w)
+        keys = ops.stop_gradient(errors) * valid_n1hw + (valid_n1hw - 1.0)
+        order = self.order(self._rows(keys, per_image).reshape(images * c, pixels))
+        order = order.reshape(images, c, pixels)
+        labels = ops.select(valid > 0, labels, ops.full_like(labels, -1))
+        starts = (ops.arange(images) * pixels).astype(ms.int32).reshape(images, 1, 1)
+        sorted_labels = ops.gather(labels.reshape(-1), order + starts, 0)
+        of_class = ops.equal(sorted_labels, classes.reshape(1, c, 1)).astype(ms.float32)
+        weights, counts = _jaccard_weights(of_class)
+        weights = ops.tensor_scatter_elements(ops.zeros_like(weights), order, weights, axis=2)
+        weights = self._images(weights, errors.shape, per_image) * valid_n1hw
+        losses = (errors * ops.stop_gradient(weights)).reshape(n, c, h * w).sum(axis=2)
+        if not per_image:
+            losses = losses.sum(axis=0, keepdims=True)
+        return losses, ops.stop_gradient(counts.reshape(images, c))
+
+    def _rows(self, x: ms.Tensor, per_image: bool) -> ms.Tensor:
+        """Bring a class's pixels, of one image or of all, together."""
+        if per_image or x.shape[0] == 1:
+            return x
+        return x.transpose(1, 0, 2, 3)
+
+    def _images(self, x: ms.Tensor, shape: tuple[int, ...], per_image: bool) -> ms.Tensor:
+        """Undo `_rows`."""
+        n, c, h, w = shape
+        if per_image or n == 1:
+            return x.reshape(shape)
+        return x.reshape(c, n, h, w).transpose(1, 0, 2, 3)
+
+
+def _jaccard_weights(of_class: ms.Tensor) -> tuple[ms.Tensor, ms.Tensor]:
+    """What each pixel adds to 1 - IoU when all before it are wrong.
+
+    With f of the class's p pixels and b others among those up to and including this one, 1 - IoU
+    is 1 - (p - f) / (p + b). Its increments are written out: differences of neighbours, which are
+    almost equal, would lose most of float32's digits.
+
+    Args:
+        of_class: (images, c, pixels), 1 for the class's pixels, from the largest error down.
+
+    Returns:
+        The weights, (images, c, pixels), and p, (images, c, 1).
+    """
+    pixels = of_class.shape[2]
+    found = ops.cumsum(of_class, 2)
+    size = found[:, :, pixels - 1 :]
+    rank = ops.arange(1, pixels + 1).astype(ms.float32).reshape(1, 1, pixels)
+    union = size + rank - found
+    rest = (size - found) / ops.maximum(union - 1.0, 1.0)
+    weights = (of_class + (1.0 - of_class) * rest) / union
+    # Of an absent class the first wrong pixel makes the IoU 0.
+    absent = ops.equal(size, 0).astype(ms.float32) * ops.equal(rank, 1).astype(ms.float32)
+    return weights + absent, size
 
 
 @ops.constexpr

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 import mindspore as ms
+import numpy as np
 from mindspore import nn, ops
 
 from msseg.models.builder import LOSSES
-from msseg.models.layers import Softplus
-from msseg.models.losses.one_hot import one_hot, valid_pixels
-from msseg.models.losses.region_information import RegionInformation
+from msseg.models.layers import GramMatrix, Softplus, resize
+from msseg.models.losses.common import BaseLoss, one_hot, valid_pixels
 from msseg.utils.arguments import (
     Name,
     NonNegative,
@@ -25,14 +25,13 @@ _CLIP_MIN = 1e-6
 
 
 @LOSSES.register_module()
-class RMILoss(nn.Cell):
-    """Binary cross-entropy by sigmoid, and how little the regions of a prediction tell of a label.
+class RMILoss(BaseLoss):
+    """Binary cross-entropy by sigmoid, and the mutual information of label and prediction regions.
 
     Every pixel with its neighbours is a point of `rmi_radius`^2 numbers. Prediction and label are
-    taken as normally distributed; what the prediction leaves open of the label's covariance is
-    punished by its log determinant, divided by `rmi_radius`^2, averaged over images and summed
-    over classes. It can be below 0. A batch without a valid pixel costs a number that the network
-    has no influence on.
+    taken as normally distributed; the loss is the log determinant of the label's covariance given
+    the prediction, divided by `rmi_radius`^2, averaged over images and summed over classes. It can
+    be below 0. A batch without a valid pixel costs a constant.
 
     Args:
         rmi_radius: Side of the regions, 1 to 10 pixels of the shrunk maps.
@@ -46,14 +45,20 @@ class RMILoss(nn.Cell):
         jitter: Added to the covariances' diagonals. 5e-4 for NVIDIA's loss and the paper's,
             openseg takes 1e-3.
         do_rmi: False: the cross-entropy alone, without lambda, for auxiliary heads.
-        loss_weight: Factor on the result.
-        loss_name: Name in the log; it enters the total only if it contains ``loss``.
+        loss_weight: See `BaseLoss`.
+        loss_name: See `BaseLoss`.
 
     Raises:
         ValueError: A bad value.
 
     Source: arXiv:1910.12037; NVIDIA/semantic-segmentation ``loss/rmi.py``. The covariances are
     float64, as there. The number of classes is the logits'.
+
+    Examples:
+        >>> loss = RMILoss(do_rmi=False)  # log(2) for each of 4 channels, over 4 pixels + 1
+        >>> logits, labels = ms.ops.zeros((1, 4, 2, 2)), ms.ops.zeros((1, 2, 2), ms.int32)
+        >>> round(float(loss(logits, labels)), 4)
+        2.2181
     """
 
     min_channels = 2
@@ -72,7 +77,7 @@ class RMILoss(nn.Cell):
         loss_weight: NonNegative = 1.0,
         loss_name: Name = 'loss_rmi',
     ) -> None:
-        super().__init__()
+        super().__init__(loss_weight, loss_name)
         if rmi_pool_size != rmi_pool_stride:
             raise ValueError(
                 f'RMILoss: rmi_pool_size is {rmi_pool_size!r} and rmi_pool_stride '
@@ -81,8 +86,6 @@ class RMILoss(nn.Cell):
         self.loss_weight_lambda = loss_weight_lambda
         self.lambda_way = lambda_way
         self.do_rmi = do_rmi
-        self.loss_weight = loss_weight
-        self.loss_name = loss_name
         self.softplus = Softplus()
         self.information = RegionInformation(rmi_radius, rmi_pool_way, rmi_pool_size, jitter)
 
@@ -93,17 +96,7 @@ class RMILoss(nn.Cell):
         weight: ms.Tensor | None = None,
         ignore_index: int | None = 255,
     ) -> ms.Tensor:
-        """Compute the loss.
-
-        Args:
-            logits: (n, c, h, w).
-            labels: (n, h, w), int32; those outside [0, c) do not count.
-            weight: Not read.
-            ignore_index: Label of pixels that do not count.
-
-        Returns:
-            float32, a number.
-        """
+        """Compute the loss; `weight` is not read, and labels outside [0, c) do not count."""
         logits = logits.astype(ms.float32)
         n, c, h, w = logits.shape
         valid = valid_pixels(labels, ignore_index)
@@ -122,3 +115,81 @@ class RMILoss(nn.Cell):
             share = self.loss_weight_lambda
             return self.loss_weight * (share * cross_entropy + (1.0 - share) * information)
         return self.loss_weight * (cross_entropy + self.loss_weight_lambda * information)
+
+
+class RegionInformation(nn.Cell):
+    """Half the log determinant of the labels' covariance given the probabilities', per number.
+
+    See `RMILoss` for the arguments; bilinear shrinking keeps the corners aligned.
+    """
+
+    def __init__(self, radius: int, pool_way: int, pool_size: int, jitter: float) -> None:
+        super().__init__()
+        self.radius = radius
+        self.pool_way = pool_way
+        self.pool_size = pool_size
+        pool = nn.MaxPool2d if pool_way == 0 else nn.AvgPool2d
+        self.pool = pool(pool_size, pool_size, pad_mode='pad', padding=pool_size // 2)
+        self.jitter = ms.Tensor(jitter * np.eye(radius * radius), ms.float64)
+        self.product = ops.BatchMatMul()
+        self.covariance = GramMatrix()
+        self.inverse = ops.MatrixInverse()
+        # Unlike Cholesky, this has a gradient on the CPU (MindSpore 2.8).
+        self.log_determinant = ops.LogMatrixDeterminant()
+
+    def construct(self, probabilities: ms.Tensor, targets: ms.Tensor) -> ms.Tensor:
+        """Sum the bound over classes and average it over images; it is low for a good prediction.
+
+        Args:
+            probabilities: (n, c, h, w), float32 from 0 to 1.
+            targets: (n, c, h, w), float32 from 0 to 1; without gradient.
+        """
+        d = self.radius * self.radius
+        guess = self._points(self._shrink(probabilities, False))
+        truth = ops.stop_gradient(self._points(self._shrink(targets, True)))
+        covariance = self.covariance(ops.concat((guess, truth), axis=2))
+        mixed = covariance[:, :, d:, :d]
+        known = self.product(mixed, self._inverse(covariance[:, :, :d, :d] + self.jitter))
+        left = covariance[:, :, d:, d:] - self.product(known, mixed.swapaxes(2, 3))
+        logs = self._log_determinant(left + self.jitter)
+        return (0.5 * logs.sum() / (probabilities.shape[0] * d)).astype(ms.float32)
+
+    def _inverse(self, matrix: ms.Tensor) -> ms.Tensor:
+        if self.radius == 1:  # the operators take 2 x 2 and more
+            return ops.reciprocal(matrix)
+        return self.inverse(matrix)
+
+    def _log_determinant(self, matrix: ms.Tensor) -> ms.Tensor:
+        if self.radius == 1:
+            return ops.log(matrix)
+        return self.log_determinant(matrix)[1]
+
+    def _shrink(self, maps: ms.Tensor, is_target: bool) -> ms.Tensor:
+        if self.pool_size == 1:
+            return maps
+        if self.pool_way != 2:
+            return self.pool(maps)
+        h, w = maps.shape[2:]
+        size = (h // self.pool_size, w // self.pool_size)
+        if not is_target:
+            return resize(maps, size, align_corners=True)
+        return ops.gather(ops.gather(maps, _nearest(h, size[0]), 2), _nearest(w, size[1]), 3)
+
+    def _points(self, maps: ms.Tensor) -> ms.Tensor:
+        """Return each map's regions less their mean, (n, c, radius^2, regions), float64."""
+        n, c, h, w = maps.shape
+        height = h - self.radius + 1
+        width = w - self.radius + 1
+        if height < 1 or width < 1:
+            raise ValueError(
+                f'RMILoss: the maps are {h} x {w} after shrinking by rmi_pool_size, expected at '
+                f'least {self.radius} x {self.radius}, the rmi_radius'
+            )
+        points = ops.unfold(maps, self.radius).reshape(n, c, -1, height * width).astype(ms.float64)
+        return points - points.mean(axis=3, keep_dims=True)
+
+
+@ops.constexpr
+def _nearest(old: int, new: int) -> ms.Tensor:
+    scale = np.float32(old) / np.float32(new)  # float32, as PyTorch
+    return ms.Tensor(np.floor(np.arange(new, dtype=np.float32) * scale), ms.int32)

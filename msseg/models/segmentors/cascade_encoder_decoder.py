@@ -9,6 +9,7 @@ import mindspore as ms
 from mindspore import nn
 
 from msseg.models.builder import SEGMENTORS, build_head
+from msseg.models.contract import named_by
 from msseg.models.segmentors.encoder_decoder import EncoderDecoder
 from msseg.utils.arguments import NonEmpty, PositiveInt
 
@@ -56,23 +57,26 @@ class CascadeEncoderDecoder(EncoderDecoder):
             outputs = outputs + (self.decode_head[i](features, outputs[i - 1]),)
         return outputs
 
-    def _make_decode_head(self, config: Mapping | Sequence[Mapping]) -> None:
-        name, num_stages = type(self).__name__, self._num_stages
+    def _make_decode_head(self, config: Sequence[Mapping]) -> None:
         if not isinstance(config, (list, tuple)):
-            raise TypeError(f'{name}: decode_head must be a list of dicts, got {config!r}')
-        if len(config) != num_stages or not config:
+            raise TypeError(f'decode_head must be a list of dicts, got {config!r}')
+        if len(config) != self._num_stages or not config:
             raise ValueError(
-                f'{name}: num_stages is {num_stages!r}, but decode_head has {len(config)} heads'
+                f'{type(self).__name__}: num_stages is {self._num_stages!r}, but decode_head has '
+                f'{len(config)} heads'
             )
         self.decode_head = nn.CellList([build_head(each) for each in config])
         for i, head in enumerate(self.decode_head):
-            if getattr(head, 'is_cascade', False) != (i > 0):
-                raise ValueError(
-                    f'{name}: decode_head[{i}] ({type(head).__name__}) '
-                    + (
-                        'must derive from BaseCascadeDecodeHead, to take the logits before it'
-                        if i
-                        else 'needs the logits of a head before it and cannot be the first'
-                    )
-                )
-        self._adopt(self.decode_head[-1])
+            with named_by(config[i], f'decode_head[{i}]'):
+                self._check_place(head, i > 0)
+        with named_by(config[-1], f'decode_head[{len(config) - 1}]'):
+            self._adopt(self.decode_head[-1])
+
+    def _check_place(self, head: nn.Cell, is_later: bool) -> None:
+        name = type(head).__name__
+        if is_later and not getattr(head, 'is_cascade', False):
+            raise ValueError(
+                f'{name} must derive from BaseCascadeDecodeHead, to take the logits before it'
+            )
+        if not is_later and getattr(head, 'is_cascade', False):
+            raise ValueError(f'{name} needs the logits of a head before it and cannot be the first')

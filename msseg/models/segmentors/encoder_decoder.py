@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import get_args
 
 import mindspore as ms
 from mindspore import nn
 
 from msseg.models.builder import SEGMENTORS, build_backbone, build_head, build_neck
-from msseg.models.layers import apply_init_cfg
-from msseg.models.output_spec import OutputSpec, ScoreKind
+from msseg.models.contract import check_head_inputs, check_members, image_channels, named_by
+from msseg.models.output_spec import OutputSpec
 from msseg.models.segmentors import inference_options as options
-from msseg.models.segmentors.check_heads import check_head_inputs
 from msseg.registry import call_with_cfg
 from msseg.utils.arguments import File, checked
-
-_CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 @SEGMENTORS.register_module()
@@ -35,6 +31,7 @@ class EncoderDecoder(nn.Cell):
         init_cfg: See `apply_init_cfg`.
 
     Raises:
+        TypeError: A part that lacks an attribute that segmentors read.
         ValueError: Parts that do not fit each other.
 
     Source: MMSegmentation 0.30 ``EncoderDecoder``.
@@ -59,23 +56,22 @@ class EncoderDecoder(nn.Cell):
                 f'for the backbone ({backbone["pretrained"]!r}); keep one'
             )
         self.backbone = build_backbone(backbone)
+        with named_by(backbone, 'backbone'):
+            image_channels(self.backbone)
         if pretrained is not None:
             self.backbone.pretrained = pretrained
         self.pretrained = getattr(self.backbone, 'pretrained', None)
         self.neck = build_neck(neck) if neck is not None else None
         self._make_decode_head(decode_head)
         self._make_auxiliary_head(auxiliary_head)
-        self._check_inputs()
+        self._check_heads('decode_head', decode_head)
+        self._check_heads('auxiliary_head', auxiliary_head)
         self._check_losses()
         self.train_cfg = train_cfg
         self.test_cfg = test_cfg
+        self.init_cfg = init_cfg
         # wrong ones are refused now, not when they are first needed
         call_with_cfg(options.test_cfg, test_cfg or {}, num_channels=self.out_channels)
-        if apply_init_cfg(self, init_cfg) is not None:
-            raise ValueError(
-                f'{type(self).__name__}: init_cfg of type Pretrained loads a backbone; for weights '
-                "of the whole model give the config's load_from"
-            )
 
     @property
     def heads(self) -> list[tuple[str, nn.Cell]]:
@@ -84,7 +80,7 @@ class EncoderDecoder(nn.Cell):
 
     @property
     def output_spec(self) -> OutputSpec:
-        """What the network takes, and what the scores of `predict` mean."""
+        """The network's input, and the meaning of the scores of `predict`."""
         return OutputSpec(
             self.in_channels,
             self.num_classes,
@@ -96,32 +92,13 @@ class EncoderDecoder(nn.Cell):
 
     @property
     def in_channels(self) -> int:
-        """Channels of the images: the backbone's ``in_channels``, else its first convolution's.
-
-        Raises:
-            ValueError: The backbone has neither.
-        """
-        convs = (cell for _, cell in self.backbone.cells_and_names() if isinstance(cell, _CONVS))
-        for source in (self.backbone, next(convs, None)):
-            channels = getattr(source, 'in_channels', None)
-            if isinstance(channels, int):
-                return channels
-        raise ValueError(
-            f'{type(self.backbone).__name__} does not tell how many channels its images have: '
-            'set self.in_channels in its __init__'
-        )
+        """Channels of the images: the backbone's ``in_channels``, else its first convolution's."""
+        return image_channels(self.backbone)
 
     @property
     def loss_names(self) -> list[str]:
-        """Names of what `losses` gives."""
+        """Names of the values that `losses` gives."""
         return [f'{prefix}.{name}' for prefix, head in self.heads for name in head.loss_names]
-
-    def _check_losses(self) -> None:
-        if not any('loss' in name for name in self.loss_names):
-            raise ValueError(
-                f'{type(self).__name__}: no loss is trained on: the loss_name of each is without '
-                f"'loss': {self.loss_names}; expected a name such as 'loss_ce'"
-            )
 
     def init_weights(self) -> None:
         """Called once when the model is built, after its parts' own: override it to do more."""
@@ -146,15 +123,14 @@ class EncoderDecoder(nn.Cell):
         """Compute every head's losses.
 
         Args:
-            logits: What `construct` gave.
+            logits: The result of `construct`.
             labels: (n, h, w), int32.
 
         Returns:
             One number per name in `loss_names`.
         """
-        return self.decode_head.losses(logits[0], labels) + self._auxiliary_losses(
-            logits[1:], labels
-        )
+        values = self.decode_head.losses(logits[0], labels)
+        return values + self._auxiliary_losses(logits[1:], labels)
 
     def _run_decode_heads(self, features: tuple[ms.Tensor, ...]) -> tuple[ms.Tensor, ...]:
         return (self.decode_head(features),)
@@ -188,25 +164,22 @@ class EncoderDecoder(nn.Cell):
                 f'{type(config).__name__}; for a list of heads use CascadeEncoderDecoder'
             )
         self.decode_head = build_head(config)
-        if getattr(self.decode_head, 'is_cascade', False):
-            raise ValueError(
-                f'{type(self).__name__}: {type(self.decode_head).__name__} needs the logits of a '
-                'head before it; use CascadeEncoderDecoder with a list of heads'
-            )
-        self._adopt(self.decode_head)
+        with named_by(config, 'decode_head'):
+            if getattr(self.decode_head, 'is_cascade', False):
+                raise ValueError(
+                    f'{type(self.decode_head).__name__} needs the logits of a head before it; use '
+                    'CascadeEncoderDecoder with a list of heads'
+                )
+            self._adopt(self.decode_head)
 
     def _adopt(self, head: nn.Cell) -> None:
-        """Take over what the last decode head says about the output."""
+        """Take over the last decode head's description of its output."""
+        check_members(head, is_last=True)
         self.align_corners = head.align_corners
         self.num_classes = head.num_classes
         self.out_channels = head.out_channels
         self.threshold = head.threshold
         self.score_kind = getattr(head, 'score_kind', 'logits')
-        if self.score_kind not in get_args(ScoreKind):
-            raise ValueError(
-                f'{type(head).__name__}: score_kind is {self.score_kind!r}, expected one of '
-                f'{list(get_args(ScoreKind))}'
-            )
 
     def _make_auxiliary_head(self, config: Mapping | Sequence[Mapping] | None) -> None:
         self.has_many_auxiliary_heads = isinstance(config, (list, tuple))
@@ -224,17 +197,21 @@ class EncoderDecoder(nn.Cell):
             return [('aux', self.auxiliary_head)]
         return [(f'aux_{i}', head) for i, head in enumerate(self.auxiliary_head)]
 
-    def _check_inputs(self) -> None:
+    def _check_heads(self, key: str, config: Mapping | Sequence[Mapping] | None) -> None:
         source = self.backbone if self.neck is None else self.neck
-        channels = getattr(source, 'out_channels', None)
-        if not isinstance(channels, (list, tuple)):
-            return
-        for prefix, head in self.heads:
-            if hasattr(head, 'input_channels'):
-                check_head_inputs(_config_key(prefix), head, channels)
+        heads = getattr(self, key)
+        if isinstance(config, (list, tuple)):
+            pairs = [(f'{key}[{i}]', config[i], head) for i, head in enumerate(heads)]
+        else:
+            pairs = [(key, config, heads)] if config is not None else []
+        for name, node, head in pairs:
+            with named_by(node, name):
+                check_members(head, is_last=False)
+                check_head_inputs(head, getattr(source, 'out_channels', None))
 
-
-def _config_key(prefix: str) -> str:
-    kind, _, index = prefix.partition('_')
-    name = {'decode': 'decode_head', 'aux': 'auxiliary_head'}[kind]
-    return f'{name}[{index}]' if index else name
+    def _check_losses(self) -> None:
+        if not any('loss' in name for name in self.loss_names):
+            raise ValueError(
+                f'{type(self).__name__}: no loss is trained on: the loss_name of each is without '
+                f"'loss': {self.loss_names}; expected a name such as 'loss_ce'"
+            )

@@ -127,7 +127,7 @@ FAULTS = [
         'model = dict(decode_head={1: dict(in_channels=[4, 8, 16, 64])})',
         'in_channels',
         ['model.decode_head[1].in_channels'],
-        ['in_channels says 64 for in_index 3, but that feature map has 32 channels'],
+        ['in_channels is 64 for in_index 3, but that feature map has 32 channels'],
     ),
     Fault(
         'ignore_index of a head',

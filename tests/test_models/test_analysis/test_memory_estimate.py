@@ -15,7 +15,7 @@ from msseg.models.analysis.memory_estimate import (
     estimate_memory,
 )
 from msseg.models.layers import Conv2d
-from msseg.models.layers.recompute import recompute_without_norms
+from msseg.models.layers.res_block import recompute_without_norms
 
 MB = 2**20
 
@@ -64,7 +64,7 @@ def test_a_large_image_is_walked_small():
     assert large.weights == small.weights
 
 
-def test_a_block_that_is_recomputed_keeps_its_norms_only():
+def test_a_block_that_is_recomputed_keeps_its_norms_only(graph_mode):
     model = ByHand()
     recompute_without_norms(model.block)
     pixels, labelled = 2 * 16 * 32, 2 * 32 * 64
@@ -95,7 +95,7 @@ def runner():
     return SimpleNamespace(model=ByHand(), data_batch=batch, logger=logger, state_parameters=dict)
 
 
-def test_it_is_said_once(runner, caplog):
+def test_it_is_said_once(runner, caplog, graph_mode):
     hook = MemoryEstimateHook()
     with caplog.at_level(logging.INFO):
         hook.before_iter(runner)

@@ -1,0 +1,142 @@
+"""Checks of what a segmentor needs of its parts, made when it is built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, get_args
+
+from mindspore import nn
+
+from msseg.models.output_spec import ScoreKind
+from msseg.registry import add_config_path, config_path
+from msseg.utils.suggest import did_you_mean
+
+_CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_OF_OUTPUT = ('align_corners', 'num_classes', 'out_channels', 'threshold')
+
+
+class InputMismatch(NamedTuple):
+    """A head's argument that does not fit the feature maps.
+
+    Attributes:
+        argument: ``in_index`` or ``in_channels``.
+        text: Description of the mismatch.
+    """
+
+    argument: str
+    text: str
+
+
+@contextmanager
+def named_by(cfg: Mapping, fallback: str = '') -> Iterator[None]:
+    """Lead messages of errors inside with the config path of a node, or else with `fallback`."""
+    try:
+        yield
+    except (KeyError, OSError, TypeError, ValueError) as error:
+        add_config_path(error, config_path(cfg) or fallback)
+        raise
+
+
+def check_head(head: nn.Cell) -> None:
+    """Raise ValueError when a head's ``score_kind`` is unknown, or that of a loss is another."""
+    name, kinds = type(head).__name__, get_args(ScoreKind)
+    kind = getattr(head, 'score_kind', 'logits')
+    if kind not in kinds:
+        raise ValueError(
+            f'{name}: score_kind is {kind!r}, expected one of {list(kinds)}.'
+            f'{did_you_mean(kind, kinds)}'
+        )
+    losses = getattr(head, 'loss_decode', ())
+    for loss in losses if isinstance(losses, (list, tuple, nn.CellList)) else [losses]:
+        expected = getattr(loss, 'score_kind', 'logits')
+        if expected != kind:
+            raise ValueError(
+                f'{name} gives {kind}, but {type(loss).__name__} expects {expected}: choose '
+                f'another loss in loss_decode, or set score_kind = {kind!r} in the loss'
+            )
+
+
+def check_members(head: nn.Cell, is_last: bool) -> None:
+    """Raise TypeError when a head lacks what a segmentor reads, of the last decode head more."""
+    names = ('losses', 'loss_names') + (_OF_OUTPUT if is_last else ())
+    missing = [name for name in names if not hasattr(head, name)]
+    if missing:
+        raise TypeError(
+            f'{type(head).__name__} has no {", ".join(missing)}: derive it from BaseDecodeHead, or '
+            'write them'
+        )
+
+
+def check_head_inputs(head: nn.Cell, feature_channels: Any) -> None:
+    """Raise ValueError when ``in_index`` or ``in_channels`` of a head does not fit.
+
+    Args:
+        head: A decode head; one without these attributes is not checked.
+        feature_channels: ``out_channels`` of the backbone or neck; checked against when it is a
+            list of one number for each map.
+    """
+    index = getattr(head, 'in_index', None)
+    channels = getattr(head, 'input_channels', getattr(head, 'in_channels', None))
+    if not isinstance(feature_channels, (list, tuple)) or not match(index, channels):
+        return
+    for mismatch in find_input_mismatches(index, channels, feature_channels):
+        raise ValueError(mismatch.text)
+
+
+def match(in_index: Any, in_channels: Any) -> bool:
+    """Whether both are whole numbers, or lists of equally many."""
+    if isinstance(in_index, int) and isinstance(in_channels, int):
+        return True
+    if not all(isinstance(each, (list, tuple)) for each in (in_index, in_channels)):
+        return False
+    all_whole = all(isinstance(each, int) for each in (*in_index, *in_channels))
+    return all_whole and len(in_index) == len(in_channels)
+
+
+def find_input_mismatches(
+    in_index: int | Sequence[int],
+    in_channels: int | Sequence[int],
+    feature_channels: Sequence[int],
+) -> Iterator[InputMismatch]:
+    """Yield the arguments of a head that do not fit the feature maps.
+
+    Args:
+        in_index: Index of the feature map that the head reads, or several.
+        in_channels: Their channels; as many numbers.
+        feature_channels: Channels of all feature maps.
+    """
+    several = isinstance(in_index, (list, tuple))
+    indices = list(in_index) if several else [in_index]
+    channels = list(in_channels) if several else [in_channels]
+    count = len(feature_channels)
+    for index, given in zip(indices, channels, strict=True):
+        if not -count <= index < count:
+            yield InputMismatch(
+                'in_index',
+                f'in_index {index!r} is out of range, there are {count} feature maps of '
+                f'{list(feature_channels)} channels (indices 0 to {count - 1})',
+            )
+        elif feature_channels[index] != given:
+            yield InputMismatch(
+                'in_channels',
+                f'in_channels is {given!r} for in_index {index}, but that feature map '
+                f'has {feature_channels[index]} channels (all: {list(feature_channels)})',
+            )
+
+
+def image_channels(backbone: nn.Cell) -> int:
+    """Return a backbone's ``in_channels``, or else that of its first convolution.
+
+    Raises:
+        ValueError: It has neither.
+    """
+    convs = (cell for _, cell in backbone.cells_and_names() if isinstance(cell, _CONVS))
+    for source in (backbone, next(convs, None)):
+        channels = getattr(source, 'in_channels', None)
+        if isinstance(channels, int):
+            return channels
+    raise ValueError(
+        f'{type(backbone).__name__} does not tell how many channels its images have: '
+        'set self.in_channels in its __init__'
+    )
