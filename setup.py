@@ -28,8 +28,8 @@ EXTRAS = {
     'cityscapes': ['cityscapesscripts>=2.2'],
     # exporting to ONNX, and running what was exported; the latter needs onnxruntime alone
     'onnx': ['onnx>=1.17', 'onnxruntime>=1.20'],
-    # TIFF files of channels that are no colours, which OpenCV does not read
-    'tiff': ['tifffile>=2023.2'],
+    # TIFF files of many channels, of several pages, and windows of large ones
+    'tiff': ['rasterio>=1.3'],
     'docs': ['mkdocs-material>=9.5'],
     'tests': [
         'cityscapesscripts>=2.2',
@@ -39,6 +39,7 @@ EXTRAS = {
         'pytest>=8.0',
         'coverage>=7.10',
         'pytest-cov>=7.0',
+        'rasterio>=1.3',
         'ruff>=0.9',
         'tensorboardX>=2.6',
         'tifffile>=2023.2',

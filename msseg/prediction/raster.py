@@ -1,22 +1,27 @@
-"""Images of which rows can be read: decoded ones, and TIFF files that are read by parts."""
+"""Images of which rows can be read: decoded ones, and pages of TIFF files read by windows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 
 from msseg.datasets.pipelines import LoadImageFromFile
-from msseg.datasets.pipelines.tiff_parts import TiffParts
 from msseg.inference.preparation import Preparation
-from msseg.utils.image_file import check_pixels
-from msseg.utils.image_header import read_header
-from msseg.utils.image_values import as_color_type
+from msseg.utils.image_file import check_pixels, opened_by_rasterio
+from msseg.utils.image_header import ImageHeader, TiffPage, read_header, read_tiff_pages
 from msseg.utils.regular_file import check_regular
 from msseg.utils.shown import shorten
+
+# Where one tile or strip is larger than this, reading it is reading the file.
+_MOST_BLOCK_PIXELS = 1 << 24
+_PHOTOMETRIC = {0: 'MINISWHITE', 1: 'MINISBLACK'}  # all others are RGB as GDAL reads them
+_ALPHA = {1: 'PREMULTIPLIED', 2: 'NON-PREMULTIPLIED'}
 
 
 class UnreadableInputError(ValueError):
@@ -26,15 +31,18 @@ class UnreadableInputError(ValueError):
 class Raster:
     """An image, or a page of a TIFF.
 
+    Windows of a TIFF and its pages are read by rasterio, if it is installed; a TIFF of one page
+    is decoded whole without it.
+
     Args:
         path: The file.
         prepare: Whose first step reads it.
         pixels_at_once: Of a TIFF page larger than this only what is asked for is read.
-        page: Number of the page; None for the only one.
+        page: Number of the page, from 0; None for the only one.
 
     Attributes:
         size: Its (h, w).
-        whole: The decoded image; None for a TIFF read by parts.
+        whole: The decoded image; None for a TIFF read by windows.
 
     Raises:
         UnreadableInputError: It cannot be read.
@@ -46,15 +54,15 @@ class Raster:
         self.path = path
         self.whole: np.ndarray | None = None
         with reading(path):
-            self._parts = _parts(path, prepare, pixels_at_once, page)
-            if self._parts is None:
+            self._windows = _tiff_windows(path, prepare.reads_files, pixels_at_once, page)
+            if self._windows is None:
                 self.whole = prepare.load(path)['img']
                 self.size = self.whole.shape[:2]
                 return
-            self.size = self._parts.height, self._parts.width
-            if self.size[0] * self.size[1] <= pixels_at_once or not self._parts.has_small_pieces:
+            self.size = self._windows.header.size
+            if self.size[0] * self.size[1] <= pixels_at_once or not self._windows.are_small:
                 check_pixels(self.size, path)
-                self.whole = self._parts.rows(0, self.size[0])
+                self.whole = self._windows.rows(0, self.size[0])
 
     def rows(self, top: int, bottom: int) -> np.ndarray:
         """Return rows [top, bottom) as the first step of the pipeline gives the image.
@@ -65,7 +73,7 @@ class Raster:
         if self.whole is not None:
             return self.whole[top:bottom]
         with reading(self.path):
-            return self._parts.rows(top, bottom)
+            return self._windows.rows(top, bottom)
 
 
 @contextmanager
@@ -93,8 +101,7 @@ def count_pages(path: Path, prepare: Preparation) -> int:
     with reading(path):
         check_regular(path)
         header = read_header(path)
-        loader = prepare.reads_files
-        if header is None or loader is None:
+        if header is None or prepare.reads_files is None:
             return 1
         if header.pages > 1 and header.kind != 'TIFF':
             raise ValueError(
@@ -104,48 +111,88 @@ def count_pages(path: Path, prepare: Preparation) -> int:
         return header.pages
 
 
-def _parts(
-    path: Path, prepare: Preparation, pixels_at_once: int, page: int | None
-) -> TiffParts | None:
-    """Return what reads a TIFF by parts; None for what the first step of the pipeline reads."""
-    loader = prepare.reads_files
+def _tiff_windows(
+    path: Path, loader: LoadImageFromFile | None, pixels_at_once: int, page: int | None
+) -> _TiffWindows | None:
+    """Return what reads windows of a TIFF; None for what the first step of the pipeline reads."""
     header = read_header(path) if loader is not None else None
     if header is None or header.kind != 'TIFF':
         return None
-    if loader.percentiles is None:
-        parts = TiffParts(path, loader.decode, page or 0)
-    elif page is None:
-        return None  # percentiles are of a whole image
-    else:
-        parts = _WholePage(path, loader, page)
-    if page is None:
-        is_large = parts.height * parts.width > pixels_at_once
-        if not (is_large and parts.decodes and parts.has_small_pieces):
-            return None
+    is_large = header.size[0] * header.size[1] > pixels_at_once
+    if page is None and (not is_large or loader.percentiles is not None or header.orientation != 1):
+        return None
+    try:
+        windows = _TiffWindows(path, loader, page or 0)
+    except ImportError:
+        if page is not None or _exceeds_limit(header, path):
+            raise
+        return None
+    if page is None and not windows.are_small:
+        return None
     loader.warn_of_unused(header._replace(pages=1), path)
-    if not parts.decodes:
+    if windows.header.orientation != 1:
         raise ValueError(
-            f'page {page} of {header.pages} is compressed or turned so that it cannot be read by '
-            'itself: save the pages as files of their own'
+            f'page {page} of {header.pages} is turned, so that it cannot be read by itself: save '
+            'the pages as files of their own'
         )
-    return parts
+    return windows
 
 
-class _WholePage(TiffParts):
-    """A page whose scale is that of all its pixels, and which is therefore read whole."""
+def _exceeds_limit(header: ImageHeader, path: Path) -> bool:
+    try:
+        check_pixels(header.size, path)
+    except ValueError:
+        return True
+    return False
 
-    has_small_pieces = False
+
+class _TiffWindows:
+    """Rows of a TIFF's page, decoded as the whole would be: each window as a small TIFF."""
 
     def __init__(self, path: Path, loader: LoadImageFromFile, page: int) -> None:
-        unscaled = LoadImageFromFile(
-            color_type='unchanged', imdecode_backend=loader.imdecode_backend
-        )
-        super().__init__(path, unscaled.decode, page)
-        self.loader = loader
+        self._path, self._loader = path, loader
+        with path.open('rb') as file:
+            found: TiffPage = next(islice(read_tiff_pages(file), page, None))
+        self._page, self.header = found, found.header
+        with self._opened() as file:
+            block = file.block_shapes[0]
+        # percentiles are of a whole image
+        self.are_small = block[0] * block[1] <= _MOST_BLOCK_PIXELS and loader.percentiles is None
+
+    @contextmanager
+    def _opened(self) -> Iterator[Any]:
+        name = f'GTIFF_DIR:{self._page.number}:{self._path}'
+        what = f'{self._path}: a TIFF that is large or has several pages'
+        try:
+            with opened_by_rasterio(name, what) as file:
+                yield file
+        except OSError as error:
+            raise ValueError(
+                f'{self._path}: the image is truncated or damaged ({error.__cause__ or error}); '
+                'copy it again, or save it as PNG'
+            ) from error
 
     def rows(self, top: int, bottom: int) -> np.ndarray:
-        """Read the page, which is asked for whole."""
-        img = super().rows(top, bottom)
-        if self.loader.color_type != 'unchanged':
-            img = as_color_type(img, read_header(self.path), self.loader.color_type)
-        return self.loader.scale(img)
+        with self._opened() as file:
+            data = self._as_tiff(file, file.read(window=((top, bottom), (0, file.width))))
+        return self._loader.decode(data, self._path)
+
+    def _as_tiff(self, file: Any, values: np.ndarray) -> bytes:
+        from rasterio.io import MemoryFile
+
+        if self.header.mode in ('CMYK', 'LAB'):  # GDAL gives them as colours with opacity
+            values = values[:3]
+        count, height, width = values.shape
+        options = dict(driver='GTiff', width=width, height=height, count=count, dtype=values.dtype)
+        if self.header.mode != 'P':
+            options['photometric'] = _PHOTOMETRIC.get(self._page.photometric, 'RGB')
+            if count > (3 if options['photometric'] == 'RGB' else 1):
+                options['alpha'] = _ALPHA.get(next(iter(self._page.extra_samples), 0), 'NO')
+        options |= {k.lower(): v for k, v in file.tags(1, ns='IMAGE_STRUCTURE').items()
+                    if k == 'NBITS'}  # fmt: skip
+        with MemoryFile() as memory:
+            with memory.open(**options) as part:
+                if self.header.mode == 'P':
+                    part.write_colormap(1, file.colormap(1))
+                part.write(values)
+            return memory.read()

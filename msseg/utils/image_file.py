@@ -1,12 +1,16 @@
-"""Reading image files: decoded whole, or an error that names the file."""
+"""Read image files: decoded whole, or an error that names the file."""
 
 from __future__ import annotations
 
 import io
 import os
 import re
+import warnings
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -37,9 +41,9 @@ BACKENDS = ('cv2', 'pillow')
 # some kilobytes may claim any size.
 PIXEL_LIMIT, PIXEL_LIMIT_VARIABLE = 400_000_000, 'MSSEG_MAX_IMAGE_PIXELS'
 
-_PNG_END = b'IEND\xaeB`\x82'
+_PNG_MAGIC, _PNG_END = b'\x89PNG', b'IEND\xaeB`\x82'
+_JPEG_MAGIC, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
 _PNG_SIGNATURE_BYTES, _PNG_CHUNK_BYTES = 8, 12  # length, name and checksum of a chunk
-_JPEG_END = b'\xff\xd9'
 # A marker, where stuffed and restart bytes of the coded data are none.
 _JPEG_MARKER = re.compile(rb'\xff[^\x00\xff\xd0-\xd7]')
 _OPENCV_TYPES = ('uint8', 'uint16', 'int16', 'float32')  # of those that OpenCV resizes
@@ -48,16 +52,11 @@ _EXTRA_SAMPLES, _UNASSOCIATED = 338, 2  # a tag of TIFF, and one of its values
 # of 16 bits, of which that has 8, it only looks whether they are whole.
 _JPEG_2000 = (b'\0\0\0\x0cjP  ', b'\xff\x4f\xff\x51')
 _MEAN_COLOUR = (124, 117, 104)  # behind transparent pixels, as MMCV has it
+_GDAL_CACHE_MB = 64
 
 
 def read_bytes(path: str | Path) -> bytes:
-    """Read a file whole.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its content.
+    """Return the content of a file.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -81,14 +80,14 @@ def read_bytes(path: str | Path) -> bytes:
 
 
 def is_whole(data: bytes) -> bool:
-    """Tell whether a file has its end: False for a PNG or JPEG file without it.
+    """Whether a file has its end: False for a PNG or JPEG file without it.
 
-    Decoders fill what is missing with grey and go on, so a cut file must be found here. Whatever
+    Decoders fill what is missing with grey and go on, so a cut file must be found here. What
     follows the end of the picture, such as a telephone's film, does not matter.
     """
-    if data[:4] == b'\x89PNG':
-        return data.endswith(_PNG_END) or _has_png_end(data)
-    if data[:2] == b'\xff\xd8':
+    if data.startswith(_PNG_MAGIC):
+        return data.endswith(_PNG_END) or any(name == b'IEND' for name, _ in _png_chunks(data))
+    if data.startswith(_JPEG_MAGIC):
         return data.endswith(_JPEG_END) or _has_jpeg_end(data)
     return True
 
@@ -160,36 +159,32 @@ def decode_image(
         uint8, with `scale` float32; ``unchanged`` has the type of the file.
 
     Raises:
-        ImportError: A TIFF of many channels needs the package tifffile, which is missing.
+        ImportError: A TIFF of many channels needs the package rasterio, which is missing.
         ValueError: It cannot be decoded, is too large, or holds values that need `scale`.
 
     Source: MMCV 1.7 ``mmcv.imfrombytes``.
     """
     header = header or read_header(data)
-    if header is not None:
-        check_settings(header, color_type, scale is not None, path)
-    if data.startswith(_JPEG_2000):
-        backend = 'pillow'
-        if header is None:
+    if header is None:
+        if data.startswith(_JPEG_2000):
             raise ValueError(_undecodable(path, data))
-    is_deep = header is not None and header.bits > 8
+        header = ImageHeader('', '', 3, 8, 'uint8', (1, 1))
+    else:
+        check_settings(header, color_type, scale is not None, path)
     is_unchanged = color_type == 'unchanged'
-    if header is not None and (is_deep or header.kind == 'NPY' or _is_rgba_tiff(header)):
-        is_array = header.kind == 'NPY'
-        img = _load_array(data, path) if is_array else _decode_unchanged(data, path, header)
-        if not is_unchanged:
-            img = as_color_type(img, header, color_type)
-            if scale is None and img.dtype == np.uint16:
-                img = (img >> 8).astype(np.uint8)
-    elif (
-        is_unchanged and header is not None and header.kind == 'TIFF' and header.mode in ('', 'LA')
-    ):
+    if header.kind == 'NPY':
+        img = _load_array(data, path)
+    elif header.bits > 8 or _is_rgba_tiff(header) or (is_unchanged and _has_odd_channels(header)):
         img = _decode_unchanged(data, path, header)
-    elif backend == 'cv2':
+    elif backend == 'cv2' and not data.startswith(_JPEG_2000):
         img = _decode_with_cv2(data, path, COLOR_TYPES[color_type])
     else:
         img = _decode_with_pillow(data, path, color_type)
-    if is_unchanged and header is not None and header.channels == 2 and img.shape[2:] == (4,):
+    if not is_unchanged and (header.bits > 8 or header.kind == 'NPY' or _is_rgba_tiff(header)):
+        img = as_color_type(img, header, color_type)
+        if scale is None and img.dtype == np.uint16:
+            img = (img >> 8).astype(np.uint8)
+    if is_unchanged and header.channels == 2 and img.shape[2:] == (4,):
         img = img[:, :, [0, 3]]  # OpenCV gives grey with opacity as colours with opacity
     if img.dtype.name not in _OPENCV_TYPES:
         img = img.astype(np.uint8 if img.dtype == bool else np.float32)
@@ -211,7 +206,7 @@ def warn_of_unused(
         path: The file.
         color_type: As it is decoded.
         is_scaled: Whether values are scaled.
-        who: Whose files: a data set or a model, for which each kind is said once.
+        who: Whose files: a data set or a model; each kind is logged once for it.
         data: The file's content, to look for its largest value.
     """
     for unused in find_unused(header, color_type, is_scaled):
@@ -224,52 +219,70 @@ def warn_of_unused(
 
 
 def is_first_unused(kind: str, who: str, color_type: str) -> bool:
-    """Return whether what is not taken of some files is asked about for the first time.
-
-    Args:
-        kind: As `Unused` has it.
-        who: Whose files: the folder of a data set's images, or a model.
-        color_type: As they are decoded.
-    """
+    """Whether a kind of `Unused` is asked about for the first time; see `warn_of_unused`."""
     return is_first(f'{kind} {who} {color_type}')
 
 
+@contextmanager
+def opened_by_rasterio(source: bytes | str, what: str) -> Iterator[Any]:
+    """Open an image with rasterio: its content, or a name that GDAL takes.
+
+    Args:
+        source: The image.
+        what: What needs rasterio, for the error.
+
+    Raises:
+        ImportError: rasterio is missing.
+        OSError: It cannot be opened.
+    """
+    rasterio = import_extra('rasterio', 'tiff', what)
+    with warnings.catch_warnings(), rasterio.Env(GDAL_CACHEMAX=_GDAL_CACHE_MB):
+        warnings.simplefilter('ignore', rasterio.errors.NotGeoreferencedWarning)
+        if isinstance(source, str):
+            with rasterio.open(source) as file:
+                yield file
+        else:
+            with rasterio.MemoryFile(source) as memory, memory.open() as file:
+                yield file
+
+
 def _decode_with_cv2(data: bytes, path: str | Path, flags: int) -> np.ndarray:
-    img = _imdecode(data, flags)
+    """Decode with OpenCV.
+
+    libpng writes a line to stderr about every colour profile that it does not like, which OpenCV
+    does not use, and about damage: it is given neither.
+    """
+    content = _without_profile(data) if data.startswith(_PNG_MAGIC) else data
+    try:
+        img = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
+    except cv2.error:
+        img = None
     if img is None:
         raise ValueError(_undecodable(path, data))
     return img
 
 
-def _imdecode(data: bytes, flags: int) -> np.ndarray | None:
-    """Decode with OpenCV, None where it cannot.
-
-    libpng writes a line to stderr about every colour profile that it does not like, which OpenCV
-    does not use, and about damage: it is given neither.
-    """
-    if data[:4] == b'\x89PNG':
-        data = _without_profile(data)
-    try:
-        return cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
-    except cv2.error:
-        return None
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
+    """Yield name and bytes of a PNG's chunks that are whole, to the last one."""
+    start, name = _PNG_SIGNATURE_BYTES, b''
+    while name != b'IEND' and start + _PNG_CHUNK_BYTES <= len(data):
+        end = start + _PNG_CHUNK_BYTES + int.from_bytes(data[start : start + 4], 'big')
+        if end > len(data):
+            return
+        name = data[start + 4 : start + 8]
+        yield name, memoryview(data)[start:end]
+        start = end
 
 
 def _without_profile(data: bytes) -> bytes:
     """Return a PNG without its colour profile; nothing of one with a damaged chunk."""
-    kept, start = [data[:_PNG_SIGNATURE_BYTES]], _PNG_SIGNATURE_BYTES
-    while start + _PNG_CHUNK_BYTES <= len(data):
-        length, name = int.from_bytes(data[start : start + 4], 'big'), data[start + 4 : start + 8]
-        end = start + _PNG_CHUNK_BYTES + length
-        checksum = int.from_bytes(data[end - 4 : end], 'big')
-        if zlib.crc32(data[start + 4 : end - 4]) == checksum:
+    kept = [data[:_PNG_SIGNATURE_BYTES]]
+    for name, chunk in _png_chunks(data):
+        if zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], 'big'):
             if name != b'iCCP':
-                kept.append(data[start:end])
+                kept.append(chunk)
         elif name[:1].isupper():  # a chunk that no decoder may do without
             return b''
-        if name == b'IEND':
-            break
-        start = end
     return b''.join(kept)
 
 
@@ -279,23 +292,28 @@ def _decode_unchanged(data: bytes, path: str | Path, header: ImageHeader) -> np.
         img = _decode_with_pillow(data, path, 'unchanged')
         if header.channels == 1:
             return img
-    img = None
-    has_colours = header.channels == 1 or header.mode != ''  # else OpenCV drops or swaps channels
     if _is_rgba_tiff(header) and header.bits == 8 and _has_separate_alpha(data):
         # OpenCV multiplies the colours by it
-        img = _decode_with_pillow(data, path, 'unchanged')
-    elif header.kind != 'TIFF' or (has_colours and header.channels <= 4):
-        img = _imdecode(data, cv2.IMREAD_UNCHANGED)
-    channels = 0 if img is None else 1 if img.ndim == 2 else img.shape[2]
-    if header.kind == 'TIFF' and channels != header.channels:
-        img = _decode_with_tifffile(data, path, header)
-    if img is None:
-        raise ValueError(_undecodable(path, data))
-    return img
+        return _decode_with_pillow(data, path, 'unchanged')
+    is_named = header.channels == 1 or (header.mode != '' and header.channels <= 4)
+    if header.kind != 'TIFF' or is_named:  # else OpenCV drops or swaps channels
+        try:
+            img = _decode_with_cv2(data, path, cv2.IMREAD_UNCHANGED)
+        except ValueError:
+            if header.kind != 'TIFF':
+                raise
+        else:
+            if header.kind != 'TIFF' or header.channels == (1 if img.ndim == 2 else img.shape[2]):
+                return img
+    return _decode_with_rasterio(data, path, header)
 
 
 def _is_rgba_tiff(header: ImageHeader) -> bool:
     return header.kind == 'TIFF' and header.mode == 'RGBA'
+
+
+def _has_odd_channels(header: ImageHeader) -> bool:
+    return header.kind == 'TIFF' and header.mode in ('', 'LA')
 
 
 def _has_separate_alpha(data: bytes) -> bool:
@@ -307,20 +325,15 @@ def _has_separate_alpha(data: bytes) -> bool:
         return False
 
 
-def _decode_with_tifffile(data: bytes, path: str | Path, header: ImageHeader) -> np.ndarray:
-    tifffile = import_extra('tifffile', 'tiff', f'{path}: a TIFF of {header.channels} channels')
+def _decode_with_rasterio(data: bytes, path: str | Path, header: ImageHeader) -> np.ndarray:
     try:
-        with tifffile.TiffFile(io.BytesIO(data)) as file:
-            page = file.pages[0]
-            img = page.asarray()
-            is_planar = page.planarconfig == tifffile.PLANARCONFIG.SEPARATE
-    except Exception as error:
+        with opened_by_rasterio(data, f'{path}: a TIFF of {header.channels} channels') as file:
+            bands = file.read()
+    except OSError as error:
         raise ValueError(f'{_undecodable(path, data)} ({error})') from None
-    if img.ndim == 3 and is_planar:
-        img = img.transpose(1, 2, 0)
-    if img.shape[:2] != header.size:
-        raise ValueError(f'{_undecodable(path, data)} (shape {img.shape})')
-    return np.ascontiguousarray(img)
+    if bands.shape[1:] != header.size:
+        raise ValueError(f'{_undecodable(path, data)} (shape {bands.shape[1:]})')
+    return np.ascontiguousarray(bands.transpose(1, 2, 0))
 
 
 def _load_array(data: bytes, path: str | Path) -> np.ndarray:
@@ -362,17 +375,6 @@ def _on_mean_colour(img: Image.Image) -> Image.Image:
     rgba = img.convert('RGBA')
     behind.paste(rgba, mask=rgba.split()[3])
     return behind
-
-
-def _has_png_end(data: bytes) -> bool:
-    """Walk a PNG's chunks from the start."""
-    start = _PNG_SIGNATURE_BYTES
-    while start + _PNG_CHUNK_BYTES <= len(data):
-        length, name = int.from_bytes(data[start : start + 4], 'big'), data[start + 4 : start + 8]
-        start += _PNG_CHUNK_BYTES + length
-        if name == b'IEND':
-            return start <= len(data)
-    return False
 
 
 def _has_jpeg_end(data: bytes) -> bool:

@@ -1,4 +1,4 @@
-"""What an image file says of itself, before its pixels are decoded."""
+"""Read the headers of image files; no pixels are decoded."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from msseg.utils.regular_file import check_regular
-from msseg.utils.tiff_directory import TIFF_MAGIC, TiffDirectory, read_directories
 
 # What Pillow's decoders and numpy's header, which is Python's text, raise for damaged content.
 PILLOW_ERRORS = (
@@ -25,19 +25,30 @@ PILLOW_ERRORS = (
     *(TypeError, ValueError, struct.error, tokenize.TokenError),
 )
 
-_EXIF_ORIENTATION = 274
 _MODES = {'1': (1, 'uint8'), 'I': (32, 'int32'), 'F': (32, 'float32')}
 _CHANNELS = {'LA': 2, 'La': 2, 'PA': 2, 'RGB': 3, 'YCbCr': 3, 'LAB': 3, 'HSV': 3, 'RGBA': 4}
 _CHANNELS |= {'RGBX': 4, 'RGBa': 4, 'CMYK': 4}
 # Formats whose further pictures are pages or frames; in others they are thumbnails or sizes.
 _WITH_FRAMES = ('GIF', 'PNG', 'WEBP', 'AVIF')
-# TIFF's tags: bits, colours, samples, kind of picture, of samples.
+_BIG_TIFF = b'II+\0'
+_TIFF_MAGIC = (b'II*\0', b'MM\0*', _BIG_TIFF)
+# TIFF's tags: bits, colours, samples, kind of picture, of samples; and what a missing tag means.
 _SUBFILE, _WIDTH, _LENGTH, _BITS, _PHOTOMETRIC, _SAMPLES = 254, 256, 257, 258, 262, 277
-_SAMPLE_FORMAT, _NOT_A_PAGE = 339, 0b101  # a reduced picture, or a mask
-_LOG_PHOTOMETRIC = (32844, 32845)  # floats, stored as 16-bit logarithms
+_ORIENTATION, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 274, 338, 339
 _TIFF_TAGS = {
-    *(_SUBFILE, _WIDTH, _LENGTH, _BITS, _PHOTOMETRIC, _SAMPLES, _SAMPLE_FORMAT, _EXIF_ORIENTATION)
+    _SUBFILE: 0,
+    _WIDTH: None,
+    _LENGTH: None,
+    _BITS: 1,
+    _PHOTOMETRIC: 1,
+    _SAMPLES: 1,
+    _ORIENTATION: 1,
+    _EXTRA_SAMPLES: (),
+    _SAMPLE_FORMAT: 1,
 }
+_NOT_A_PAGE = 0b101  # a reduced picture, or a mask
+_MOST_DIRECTORIES = 100_000
+_LOG_PHOTOMETRIC = (32844, 32845)  # floats, stored as 16-bit logarithms
 _TIFF_MODES = {(2, 3): 'RGB', (2, 4): 'RGBA', (3, 1): 'P', (5, 4): 'CMYK', (6, 3): 'RGB'}
 _TIFF_MODES |= {(8, 3): 'LAB', (0, 2): 'LA', (1, 2): 'LA'}
 _GREY_MODES = {'uint8': 'L', 'uint16': 'I;16', 'int32': 'I', 'float32': 'F'}
@@ -83,7 +94,7 @@ class ImageHeader(NamedTuple):
 
 
 def read_header(source: bytes | str | Path) -> ImageHeader | None:
-    """Read what an image file says of itself; its pixels are not decoded.
+    """Read the header of an image file.
 
     Args:
         source: The file's content, or its path.
@@ -124,7 +135,7 @@ def _read(file: BinaryIO) -> ImageHeader | None:
             return _array_header(file)
         if start.startswith(_HDR_MAGIC):
             return _hdr_header(file.read(4096))
-        if start[:4] in TIFF_MAGIC:
+        if start[:4] in _TIFF_MAGIC:
             return _tiff_header(file)
         return _pillow_header(file)
     except PILLOW_ERRORS:
@@ -172,40 +183,71 @@ def _stored_bits(file: BinaryIO, kind: str) -> int | None:
     return None
 
 
-def _tiff_header(file: BinaryIO) -> ImageHeader:
-    pages = [d for d in read_directories(file, 'TIFF', _TIFF_TAGS) if is_page(d)]
-    first = pages[0]
-    channels, photometric = first.number(_SAMPLES, 1), first.number(_PHOTOMETRIC, 1)
-    bits = max(first.numbers(_BITS)) if _BITS in first.tags else 1
-    letter = {2: 'int', 3: 'float'}.get(first.number(_SAMPLE_FORMAT, 1), 'uint')
+class TiffPage(NamedTuple):
+    """A picture of a TIFF, no smaller copy or mask of one.
+
+    Attributes:
+        number: Of its directory in the file, from 1.
+        header: As if it were the only page, without the palette.
+        photometric: TIFF's number of the kind of colours.
+        extra_samples: TIFF's numbers of what channels beyond colours are: 1 and 2 are opacity,
+            which colours are multiplied by, or not.
+    """
+
+    number: int
+    header: ImageHeader
+    photometric: int
+    extra_samples: tuple[int, ...]
+
+
+def read_tiff_pages(file: BinaryIO) -> Iterator[TiffPage]:
+    """Yield the pages of a TIFF file, which is only read as far as this is iterated.
+
+    Raises:
+        PILLOW_ERRORS: It is damaged there.
+    """
+    file.seek(0)
+    magic = file.read(4)
+    directory = ImageFileDirectory_v2(magic + file.read(12 if magic == _BIG_TIFF else 4))
+    seen: set[int] = set()
+    while directory.next and directory.next not in seen and len(seen) < _MOST_DIRECTORIES:
+        seen.add(directory.next)
+        file.seek(directory.next)
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            directory.load(file)
+            tags = {tag: directory.get(tag, default) for tag, default in _TIFF_TAGS.items()}
+        tags = {tag: v if isinstance(v, tuple) else (v,) for tag, v in tags.items()}
+        if not tags[_SUBFILE][0] & _NOT_A_PAGE:
+            yield _tiff_page(len(seen), tags)
+
+
+def _tiff_page(number: int, tags: dict[int, tuple]) -> TiffPage:
+    channels, photometric, orientation = (
+        tags[tag][0] for tag in (_SAMPLES, _PHOTOMETRIC, _ORIENTATION)
+    )
+    bits = max(tags[_BITS])
+    letter = {2: 'int', 3: 'float'}.get(tags[_SAMPLE_FORMAT][0], 'uint')
     if photometric in _LOG_PHOTOMETRIC:
         bits, letter, photometric = 32, 'float', 2
     dtype = f'{letter}{max(8, 1 << (bits - 1).bit_length())}'
     mode = _TIFF_MODES.get((photometric, channels), '')
     if channels == 1 and photometric <= 1:
         mode = '1' if bits == 1 else _GREY_MODES.get(dtype, '')
+    size = int(tags[_LENGTH][0]), int(tags[_WIDTH][0])
+    upright = orientation if orientation in range(1, 9) else 1
+    header = ImageHeader('TIFF', mode, channels, bits, dtype, size, orientation=upright)
+    return TiffPage(number, header, photometric, tags[_EXTRA_SAMPLES])
+
+
+def _tiff_header(file: BinaryIO) -> ImageHeader:
+    pages = [page.header for page in read_tiff_pages(file)]
     palette = ()
-    if mode == 'P':
+    if pages[0].mode == 'P':
         file.seek(0)
         with opened_by_pillow(file) as img:
             palette = _palette(img)
-    orientation = first.number(_EXIF_ORIENTATION, 1)
-    return ImageHeader(
-        kind='TIFF',
-        mode=mode,
-        channels=channels,
-        bits=bits,
-        dtype=dtype,
-        size=(first.number(_LENGTH), first.number(_WIDTH)),
-        pages=len(pages),
-        orientation=orientation if orientation in range(1, 9) else 1,
-        palette=palette,
-    )
-
-
-def is_page(directory: TiffDirectory) -> bool:
-    """Return whether a TIFF's directory is a picture, and not a smaller copy or a mask of one."""
-    return not directory.number(_SUBFILE, 0) & _NOT_A_PAGE
+    return pages[0]._replace(pages=len(pages), palette=palette)
 
 
 def _array_header(file: BinaryIO) -> ImageHeader:
@@ -229,7 +271,7 @@ def _hdr_header(start: bytes) -> ImageHeader | None:
 def _orientation(img: Image.Image) -> int:
     if img.format == 'PNG' and 'exif' not in img.info:
         return 1  # Pillow would decode all pixels to look behind them
-    orientation = img.getexif().get(_EXIF_ORIENTATION, 1)
+    orientation = img.getexif().get(_ORIENTATION, 1)
     return orientation if orientation in range(1, 9) else 1
 
 
