@@ -1,98 +1,191 @@
-"""What the doctors of data sets and of configs have in common: kinds of findings, and reports."""
+"""Findings, reports and their text, shared by the checks of configs and of data sets."""
 
 from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple
 
 from msseg.utils.atomic import atomic_write_text
 from msseg.utils.outputs import Outputs
 
-Severity = Literal['error', 'warning']
+_MOST_FILES = 5
+_MOST_PLACES = 8
 
 
-class Kind(NamedTuple):
-    """A kind of finding.
+class Rule(NamedTuple):
+    """A kind of problem.
 
     Attributes:
-        severity: ``error`` where something stops, or something wrong is learnt or measured,
-            ``warning`` where a look is worth it.
-        title: What it is called.
-        why: What comes of it.
-        todo: What to do about it.
+        severity: ``error`` if training or evaluation stops or gives wrong results, ``warning`` if
+            the user should look at it.
+        title: Its name in reports.
+        why: The consequence.
+        todo: What to do.
     """
 
-    severity: Severity
+    severity: Literal['error', 'warning']
     title: str
     why: str
     todo: str
 
 
-@dataclass
-class FindingOfKind(ABC):
-    """Base of findings.
+class Place(NamedTuple):
+    """A place with a problem.
 
     Attributes:
-        kinds: All that there are, in the order in which they are shown.
-        kind: A key of them.
-        why: What comes of it.
-        todo: What to do about it.
+        key: The dotted key, or the path of a file.
+        origin: What sets the key: a file, ``--cfg-options``, ``default``; '' if unknown.
+        note: What is wrong there; may be empty for a file.
     """
 
-    kinds: ClassVar[Mapping[str, Kind]]
+    key: str
+    origin: str
+    note: str
+
+    def __str__(self) -> str:
+        origin = f' ({self.origin})' if self.origin else ''
+        return f'{self.key}{origin}: {self.note}' if self.note else self.key
+
+
+@dataclass
+class Finding:
+    """A problem and all the places that have it.
+
+    Attributes:
+        kind: The name of the rule.
+        severity: See `Rule`.
+        title: See `Rule`.
+        why: See `Rule`.
+        todo: See `Rule`.
+        splits: The splits whose files it is about; empty for settings.
+        places: By key or path.
+    """
+
     kind: str
+    severity: str
+    title: str
     why: str
     todo: str
+    splits: list[str] = field(default_factory=list)
+    places: dict[str, Place] = field(default_factory=dict)
 
     @property
-    def severity(self) -> Severity:
-        """``error`` or ``warning``."""
-        return self.kinds[self.kind].severity
+    def files(self) -> dict[str, str]:
+        """The notes by path."""
+        return {path: place.note for path, place in self.places.items()}
 
-    @property
-    def title(self) -> str:
-        """What it is called."""
-        return self.kinds[self.kind].title
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values."""
+        where: dict[str, Any] = {'places': [place._asdict() for place in self.places.values()]}
+        if self.splits:
+            files = [{'path': path, 'note': note} for path, note in self.files.items()]
+            where = {'splits': self.splits, 'num_files': len(files), 'files': files}
+        start = {'kind': self.kind, 'severity': self.severity, 'title': self.title}
+        return {**start, **where, 'why': self.why, 'todo': self.todo}
 
-    @abstractmethod
-    def where(self) -> dict:
-        """Return where it was found, as plain values."""
+    def line(self) -> str:
+        """Return one line of text, with the first place only."""
+        first = next(iter(self.places.values()))
+        where = f'{first.key} ({first.note})' if self.splits and first.note else first
+        more = f' and {len(self.places) - 1} more' if len(self.places) > 1 else ''
+        splits = ', '.join(f'data.{split}' for split in self.splits)
+        title = f'{splits}: {self.title}' if splits else self.title
+        return f'{title}: {where}{more}. {self.why} {self.todo}'
 
-    def as_dict(self) -> dict:
-        """Return it as plain values."""
+    def __str__(self) -> str:
+        lines = [f'    {place}' for place in self.places.values()]
+        most = _MOST_FILES if self.splits else _MOST_PLACES
+        more = [f'    … and {len(lines) - most} more'] if len(lines) > most else []
+        splits = f', in {", ".join(self.splits)}' if self.splits else ''
+        head = f'{self.severity}: {self.title} ({len(lines)}{splits})'
+        return '\n'.join([head, *lines[:most], *more, f'  {self.why}', f'  {self.todo}'])
+
+
+class Findings:
+    """A collection of findings; a place that has a problem several times is named once.
+
+    Args:
+        rules: The rules by name, in the order in which reports show them.
+
+    Examples:
+        >>> findings = Findings({'empty': Rule('error', 'empty file', 'It stops.', 'Copy it.')})
+        >>> findings.add('empty', 'a.png', '0 bytes', split='train')
+        >>> findings.add('empty', 'b.png', split='val')
+        >>> print(findings.sorted()[0])
+        error: empty file (2, in train, val)
+            a.png: 0 bytes
+            b.png
+          It stops.
+          Copy it.
+    """
+
+    def __init__(self, rules: Mapping[str, Rule]) -> None:
+        self._rules = rules
+        self._found: dict[tuple[str, Rule], Finding] = {}
+
+    def add(
+        self,
+        kind: str,
+        key: str,
+        note: str = '',
+        origin: str = '',
+        split: str = '',
+        **changes: str | None,
+    ) -> None:
+        """Add a place.
+
+        Args:
+            kind: The name of the rule.
+            key: The dotted key, or the path of a file.
+            note: See `Place`.
+            origin: See `Place`.
+            split: The split that the file belongs to.
+            **changes: ``why`` or ``todo`` that replace those of the rule, unless None.
+        """
+        rule = self._rules[kind]
+        rule = rule._replace(**{name: text for name, text in changes.items() if text})
+        finding = self._found.setdefault((kind, rule), Finding(kind, *rule))
+        finding.places.setdefault(key, Place(key, origin, note))
+        if split and split not in finding.splits:
+            finding.splits.append(split)
+
+    def keys(self, kinds: Collection[str] | None = None, split: str = '') -> set[str]:
+        """Return the keys or paths of some or all kinds of findings, of a split if given."""
         return {
-            'kind': self.kind,
-            'severity': self.severity,
-            'title': self.title,
-            **self.where(),
-            'why': self.why,
-            'todo': self.todo,
+            key
+            for finding in self._found.values()
+            if (kinds is None or finding.kind in kinds) and (not split or split in finding.splits)
+            for key in finding.places
         }
 
+    @property
+    def num_errors(self) -> int:
+        """Number of findings that are errors."""
+        return sum(finding.severity == 'error' for finding in self._found.values())
 
-AnyFinding = TypeVar('AnyFinding', bound=FindingOfKind)
-
-
-def errors_first(findings: Iterable[AnyFinding]) -> list[AnyFinding]:
-    """Sort findings: errors, then warnings, each in the order of their kinds."""
-    return sorted(findings, key=lambda f: (f.severity != 'error', list(f.kinds).index(f.kind)))
+    def sorted(self) -> list[Finding]:
+        """Return the findings: errors first, then in the order of the rules."""
+        order = list(self._rules)
+        return sorted(
+            self._found.values(), key=lambda f: (f.severity != 'error', order.index(f.kind))
+        )
 
 
 @dataclass(frozen=True)
-class Report:
-    """Base of what a doctor tells.
+class Report(ABC):
+    """Base of the reports.
 
     Attributes:
-        config: The config's file.
+        config: The config file.
         findings: Errors first.
     """
 
     config: str
-    findings: Sequence[FindingOfKind]
+    findings: Sequence[Finding]
 
     @property
     def num_errors(self) -> int:
@@ -104,8 +197,12 @@ class Report:
         """Number of findings that are warnings."""
         return len(self.findings) - self.num_errors
 
-    def as_dict(self) -> dict:
-        """Return it as plain values, for JSON."""
+    @abstractmethod
+    def facts(self) -> list[str]:
+        """Return the paragraphs of text that follow the findings."""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
         return {
             'config': self.config,
             'num_errors': self.num_errors,
@@ -114,7 +211,7 @@ class Report:
         }
 
     def write_json(self, path: str | Path) -> None:
-        """Write it to a file, whole or not at all; never over the config or what is no JSON file.
+        """Write the report to a ``.json`` file, completely or not at all.
 
         Raises:
             ValueError, OSError: See `Outputs.file`.
@@ -122,35 +219,12 @@ class Report:
         path = Outputs([self.config]).file(path, '--json', '.json')
         atomic_write_text(path, json.dumps(self.as_dict(), indent=2, ensure_ascii=False) + '\n')
 
-    def summary(self) -> str:
-        """Return the last line of the text."""
-        if not self.findings:
-            return 'nothing is wrong'
-        return f'{count(self.num_errors, "error")}, {count(self.num_warnings, "warning")}'
 
-
-def format_finding(
-    finding: FindingOfKind, number: str, lines: Sequence[str], most_lines: int
-) -> str:
-    """Return a finding as text.
-
-    Args:
-        finding: The finding.
-        number: How often, and where.
-        lines: One for each place or file.
-        most_lines: As many of them are shown.
-    """
-    parts = [f'{finding.severity}: {finding.title} ({number})']
-    parts += [f'    {line}' for line in lines[:most_lines]]
-    if len(lines) > most_lines:
-        parts.append(f'    … and {len(lines) - most_lines} more')
-    return '\n'.join([*parts, f'  {finding.why}', f'  {finding.todo}'])
-
-
-def format_line(finding: FindingOfKind, places: Sequence[str]) -> str:
-    """Return a finding in one line, with the first of its places."""
-    more = f' and {len(places) - 1} more' if len(places) > 1 else ''
-    return f'{finding.title}: {places[0]}{more}. {finding.why} {finding.todo}'
+def format_report(report: Report) -> str:
+    """Return a report as text: findings, facts, and a line with the number of errors."""
+    end = f'{count(report.num_errors, "error")}, {count(report.num_warnings, "warning")}'
+    parts = [*map(str, report.findings), *report.facts()]
+    return '\n\n'.join([*parts, end if report.findings else 'nothing is wrong'])
 
 
 def count(number: int, what: str) -> str:

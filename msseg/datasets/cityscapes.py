@@ -9,6 +9,7 @@ import numpy as np
 
 from msseg.datasets.builder import DATASETS
 from msseg.datasets.custom import CustomDataset
+from msseg.datasets.file_lists import report
 
 _NUM_LABEL_IDS = 34
 # The labelIds of the 19 classes, in the order of their trainIds.
@@ -60,10 +61,11 @@ class CityscapesDataset(CustomDataset):
         with_ids = [label.endswith('_labelIds.png') for label in labels]
         if any(with_ids) and not all(with_ids):
             other = labels[with_ids.index(False)]
-            raise ValueError(
-                f'CityscapesDataset: {self.split} names labelIds files and others, such as '
-                f'{other!r}; they hold different values: name one kind'
+            note = (
+                f'CityscapesDataset: {self.split or self.img_dir} names labelIds files and others, '
+                f'such as {other!r}; they hold different values: name one kind'
             )
+            report(ValueError(note), 'refused', self.split or str(self.img_dir))
         return any(with_ids)
 
     def format_results(

@@ -222,15 +222,14 @@ class CustomDataset:
         # names in the file start from data_root, unless folders are given
         root = self.data_root or osp.dirname(split)
         self.img_dir = root if self.img_dir is None else self.img_dir
-        img_infos = file_lists.list_pairs(split, who)
-        if self.ann_dir is None and all('ann' in info for info in img_infos):
+        img_infos = file_lists.list_pairs(split, self.img_dir, who)
+        if self.ann_dir is None and any('ann' in info for info in img_infos):
             self.ann_dir = root
-        file_lists.check_images(img_infos, self.img_dir, split, who)
         return img_infos
 
     def check_labels(self) -> None:
         """Raise FileNotFoundError unless every image has its label file."""
-        file_lists.check_labels(self.img_infos, self.ann_dir, type(self).__name__)
+        file_lists.check_labels(self.img_infos, self.img_dir, self.ann_dir, type(self).__name__)
 
     def get_filename(self, index: int) -> str:
         """Return the path of a sample's image."""

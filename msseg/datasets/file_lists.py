@@ -1,4 +1,7 @@
-"""Which images and labels a data set has: folders, splits and lists of pairs."""
+"""Lists of the images and labels of a data set: folders, split files, lists of pairs.
+
+Each function raises the first problem; inside `collect_problems` it notes all of them.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +10,66 @@ import os
 import os.path as osp
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
+from typing import NamedTuple
 
 from msseg.utils.regular_file import file_kind
 from msseg.utils.suggest import did_you_mean
 from msseg.utils.text_file import read_user_lines
 
 _MOST_NAMED = 5
+
+
+class Problem(NamedTuple):
+    """A problem of a data set's files.
+
+    Attributes:
+        rule: ``missing_folder``, ``no_images``, ``bad_list``, ``listed_image_missing``,
+            ``image_without_label`` or ``refused``.
+        path: The file or folder.
+        note: What is wrong with it.
+        expected: Missing files, of which one would solve the problem.
+    """
+
+    rule: str
+    path: str
+    note: str
+    expected: tuple[str, ...] = ()
+
+
+_collected: ContextVar[list[Problem] | None] = ContextVar('collected', default=None)
+
+
+@contextmanager
+def collect_problems() -> Iterator[list[Problem]]:
+    """Collect the problems of the data sets that are built inside, instead of raising the first.
+
+    What a problem is about is left out of the lists.
+
+    Examples:
+        >>> with collect_problems() as problems:
+        ...     infos = list_split('no.txt', '.', '.jpg', None, 'CustomDataset')
+        >>> infos, problems[0].rule, problems[0].note
+        ([], 'bad_list', "CustomDataset: split='no.txt': there is no such file")
+    """
+    token = _collected.set(problems := [])
+    try:
+        yield problems
+    finally:
+        _collected.reset(token)
+
+
+def report(
+    error: Exception, rule: str, path: str, note: str = '', expected: Sequence[str] = ()
+) -> None:
+    """Raise an error; inside `collect_problems`, note it as a `Problem` and return."""
+    problems = _collected.get()
+    if problems is None:
+        raise error
+    problems.append(Problem(rule, path, note or str(error), tuple(expected)))
 
 
 def list_folder(
@@ -35,7 +90,8 @@ def list_folder(
         FileNotFoundError: No such folder.
         ValueError: No image in it.
     """
-    check_folder(img_dir, 'img_dir', who)
+    if not check_folder(img_dir, 'img_dir', who):
+        return []
     suffixes = as_suffixes(img_suffix)
     names = files_below(img_dir)
     img_infos = []
@@ -45,7 +101,7 @@ def list_folder(
             stem = name[: len(name) - len(suffix)]
             img_infos.append(_info(name, None if seg_map_suffix is None else stem + seg_map_suffix))
     if not img_infos:
-        raise ValueError(_no_images(img_dir, suffixes, names, who))
+        report(ValueError(_no_images(img_dir, suffixes, names, who)), 'no_images', img_dir)
     return img_infos
 
 
@@ -95,54 +151,72 @@ def list_split(
         FileNotFoundError: No such file, or an image that it names is missing.
         ValueError: It names nothing.
     """
-    check_folder(img_dir, 'img_dir', who)
+    if not check_folder(img_dir, 'img_dir', who):
+        return []
     suffixes = as_suffixes(img_suffix)
     img_infos = []
     for number, name in read_lines(split, 'split', who):
         files = [name + s for s in suffixes]
         found = next((f for f in files if osp.isfile(osp.join(img_dir, f))), None)
         if found is None:
-            tried = ' or '.join(osp.join(img_dir, f) for f in files)
-            raise FileNotFoundError(
-                f'{who}: {split}, line {number} names {name!r}, but there is no {tried}; lines '
-                f'hold names relative to img_dir without img_suffix{_advise_encoding(name, split)}'
-            )
+            hint = 'lines hold names relative to img_dir without img_suffix'
+            tried = [osp.join(img_dir, f) for f in files]
+            _report_missing_image(who, split, number, name, tried, hint)
+            continue
         img_infos.append(_info(found, None if seg_map_suffix is None else name + seg_map_suffix))
     return img_infos
 
 
-def list_pairs(split: str, who: str) -> list[dict]:
+def list_pairs(split: str, img_dir: str, who: str) -> list[dict]:
     """List the pairs that a ``.lst`` file names: image and label, separated by white space.
 
     Names that hold spaces need a tab between them.
 
     Args:
         split: The file; a line may also hold an image alone.
+        img_dir: What the names of images are relative to.
         who: The data set's name, for errors.
 
     Returns:
         As `list_folder`, in the file's order, names as they stand in it.
 
     Raises:
-        FileNotFoundError: No such file.
+        FileNotFoundError: No such file, or an image that it names is missing.
         ValueError: It names nothing, or a line holds more than two names.
     """
+    hint = 'names in it are relative to data_root (or to img_dir and ann_dir, if given)'
     img_infos = []
     for number, line in read_lines(split, 'split', who):
-        names = split_pair(line)
+        names = [name.strip() for name in line.split('\t') if name.strip()]
+        names = names if len(names) > 1 else line.split()
+        path = osp.join(img_dir, names[0])
         if len(names) > 2:
-            raise ValueError(
-                f'{who}: {split}, line {number} is {line!r}; expected an image and a label, '
-                'separated by a tab, or by white space where their names hold none'
+            note = (
+                f'is {line!r}; expected an image and a label, separated by a tab, or by white '
+                'space where their names hold none'
             )
-        img_infos.append(_info(names[0], names[1] if len(names) == 2 else None))
+            place = f'{split}, line {number}'
+            report(ValueError(f'{who}: {place} {note}'), 'bad_list', place, note)
+        elif not osp.isfile(path):
+            _report_missing_image(who, split, number, names[0], [path], hint)
+        else:
+            img_infos.append(_info(names[0], names[1] if len(names) == 2 else None))
     return img_infos
 
 
-def split_pair(line: str) -> list[str]:
-    """Return the names in a line of a ``.lst`` file, which a tab or other white space separates."""
-    names = [name.strip() for name in line.split('\t') if name.strip()]
-    return names if len(names) > 1 else line.split()
+def _report_missing_image(
+    who: str, split: str, number: int, name: str, tried: Sequence[str], hint: str
+) -> None:
+    files = ' or '.join(tried)
+    if not name.isascii():  # some files of GBK are UTF-8 by chance
+        hint += (
+            f'. If the name looks wrong here, {split} was not written as UTF-8: save it as UTF-8'
+        )
+    error = FileNotFoundError(
+        f'{who}: {split}, line {number} names {name!r}, but there is no {files}; {hint}'
+    )
+    note = f'named by {split}, line {number}'
+    report(error, 'listed_image_missing', files, note, tried)
 
 
 def take_part(
@@ -182,18 +256,6 @@ def _shuffled(name: str, seed: int) -> bytes:
     return hashlib.sha256(f'{seed}/{name}'.encode(errors='surrogateescape')).digest()
 
 
-def check_images(img_infos: Sequence[dict], img_dir: str, split: str, who: str) -> None:
-    """Raise FileNotFoundError unless every image of a ``.lst`` file is there."""
-    for info in img_infos:
-        path = osp.join(img_dir, info['filename'])
-        if not osp.isfile(path):
-            raise FileNotFoundError(
-                f'{who}: {split} names {info["filename"]!r}, but there is no {path}; names in it '
-                'are relative to data_root (or to img_dir and ann_dir, if given)'
-                f'{_advise_encoding(info["filename"], split)}'
-            )
-
-
 def image_name(info: dict, who: str) -> str:
     """Return the name of a sample's image.
 
@@ -208,15 +270,18 @@ def image_name(info: dict, who: str) -> str:
     )
 
 
-def check_labels(img_infos: Sequence[dict], ann_dir: str | None, who: str) -> None:
+def check_labels(
+    img_infos: Sequence[dict], img_dir: str | None, ann_dir: str | None, who: str
+) -> None:
     """Raise FileNotFoundError unless every image has its label file.
 
     Args:
         img_infos: Images with the names of their labels.
-        ann_dir: What those names are relative to.
+        img_dir: What the names of images are relative to.
+        ann_dir: What the names of labels are relative to.
         who: The data set's name.
     """
-    missing = []
+    missing: list[tuple[str, str | None]] = []
     for info in img_infos:
         image, ann = image_name(info, who), info.get('ann') or {}
         if 'seg_map' not in ann and ann:
@@ -225,41 +290,54 @@ def check_labels(img_infos: Sequence[dict], ann_dir: str | None, who: str) -> No
                 "ann=dict(seg_map='a.png'), the name of the label relative to ann_dir"
             )
         label = ann.get('seg_map')
-        if label is None or not osp.isfile(osp.join(ann_dir or '', label)):
-            missing.append((image, label))
-    if missing:
-        image, label = missing[0]
-        expected = 'a label' if label is None else osp.join(ann_dir or '', label)
-        raise FileNotFoundError(
-            f'{who}: {len(missing)} of {len(img_infos)} images have no label, the first is '
-            f'{image}: expected {expected}; add the files, or correct ann_dir and seg_map_suffix '
-            '(its place in the name is that of img_suffix)'
-        )
-
-
-def check_folder(folder: str, argument: str, who: str) -> None:
-    """Raise FileNotFoundError unless a folder is there; says which part of it is missing.
-
-    The root of the file system, which takes hours to look through, is refused, too.
-    """
-    if folder and osp.dirname(osp.abspath(folder)) == osp.abspath(folder):
-        raise FileNotFoundError(
-            f'{who}: {argument}={folder!r} is the root of all files: name a folder'
-        )
-    if osp.isdir(folder):
+        path = None if label is None else osp.join(ann_dir or '', label)
+        if path is None or not osp.isfile(path):
+            missing.append((image, path))
+    if missing and ann_dir and not check_folder(ann_dir, 'ann_dir', who):
         return
-    if not folder:
-        raise FileNotFoundError(f'{who}: {argument} and data_root are empty: name a folder')
-    if kind := file_kind(folder):
-        raise FileNotFoundError(f'{who}: {argument}={folder!r} is {kind}; expected a folder')
-    there = Path(folder)
-    while not there.exists() and there != there.parent:
-        gone, there = there.name, there.parent
-    inside = [p.name for p in there.iterdir() if p.is_dir()] if there.is_dir() else []
-    raise FileNotFoundError(
-        f'{who}: {argument}={folder!r}: there is no such folder; {there.resolve()} has no '
-        f'{gone!r}.{did_you_mean(gone, inside)} Correct data_root or {argument}'
-    )
+    for image, label in missing:
+        error = FileNotFoundError(
+            f'{who}: {len(missing)} of {len(img_infos)} images have no label, the first is '
+            f'{image}: expected {label or "a label"}; add the files, or correct ann_dir and '
+            'seg_map_suffix (its place in the name is that of img_suffix)'
+        )
+        note = f'there is no {label}' if label else 'no label is named'
+        path = osp.join(img_dir or '', image)
+        report(error, 'image_without_label', path, note, [label] if label else [])
+
+
+def check_folder(folder: str, argument: str, who: str) -> bool:
+    """Check that a folder exists; the error names the missing part of its path.
+
+    The root of the file system, which takes hours to search, is refused, too.
+
+    Returns:
+        Whether it exists; False only inside `collect_problems`.
+
+    Raises:
+        FileNotFoundError: It does not exist.
+    """
+    path = f'{argument}={folder!r}'
+    if folder and osp.dirname(osp.abspath(folder)) == osp.abspath(folder):
+        note = 'is the root of all files: name a folder'
+    elif osp.isdir(folder):
+        return True
+    elif not folder:
+        path, note = f'{argument} and data_root', 'are empty: name a folder'
+    elif kind := file_kind(folder):
+        note = f'is {kind}; expected a folder'
+    else:
+        there = Path(folder)
+        while not there.exists() and there != there.parent:
+            gone, there = there.name, there.parent
+        inside = [p.name for p in there.iterdir() if p.is_dir()] if there.is_dir() else []
+        hint = did_you_mean(gone, inside)
+        note = f'there is no such folder; {there.resolve()} has no {gone!r}.{hint}'
+        error = FileNotFoundError(f'{who}: {path}: {note} Correct data_root or {argument}')
+        report(error, 'missing_folder', folder, note)
+        return False
+    report(FileNotFoundError(f'{who}: {path} {note}'), 'missing_folder', folder, note)
+    return False
 
 
 def read_lines(path: str, argument: str, who: str) -> list[tuple[int, str]]:
@@ -270,18 +348,15 @@ def read_lines(path: str, argument: str, who: str) -> list[tuple[int, str]]:
         ValueError: It has none, or is a folder, a pipe or a device.
     """
     kind = file_kind(path)
-    if kind not in (None, 'a file'):
-        raise ValueError(f'{who}: {argument}={path!r} is {kind}; expected a text file')
-    if kind is None:
-        raise FileNotFoundError(f'{who}: {argument}={path!r}: there is no such file')
-    return read_user_lines(path, f'{who}: {argument}={path!r}')
-
-
-def _advise_encoding(name: str, file: str) -> str:
-    """Return what to do about a name beyond ASCII; some files of GBK are UTF-8 by chance."""
-    if name.isascii():
-        return ''
-    return f'. If the name looks wrong here, {file} was not written as UTF-8: save it as UTF-8'
+    try:
+        if kind not in (None, 'a file'):
+            raise ValueError(f'{who}: {argument}={path!r} is {kind}; expected a text file')
+        if kind is None:
+            raise FileNotFoundError(f'{who}: {argument}={path!r}: there is no such file')
+        return read_user_lines(path, f'{who}: {argument}={path!r}')
+    except (OSError, ValueError) as error:
+        report(error, 'bad_list', path)
+    return []
 
 
 def as_suffixes(img_suffix: str | Sequence[str]) -> tuple[str, ...]:

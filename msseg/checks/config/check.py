@@ -1,9 +1,10 @@
-"""Checking a config: what it says, then what is built of it, then one step."""
+"""Check a config: its settings, then what is built from it, then one step."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,27 +12,98 @@ import numpy as np
 from mindspore import nn
 
 from msseg.apis.config_schema import get_schema
-from msseg.apis.settings import entry_of, part, setting
-from msseg.checks.config.batch_norm import check_batch_norm
-from msseg.checks.config.build_data import build_datasets, build_transforms, find_epoch_length
-from msseg.checks.config.build_model import build_whole_model
-from msseg.checks.config.build_training import build_training, check_custom_keys
-from msseg.checks.config.classes import check_classes, named_classes
-from msseg.checks.config.finding import Findings
-from msseg.checks.config.ignored import check_ignored
-from msseg.checks.config.normalisation import check_normalisation
-from msseg.checks.config.paths import check_paths
-from msseg.checks.config.reading import check_keys, read_config
-from msseg.checks.config.report import ConfigReport, ModelSummary, SplitSummary
-from msseg.checks.config.schedule import check_schedule, run_length
-from msseg.checks.config.scores import check_scores
-from msseg.checks.config.sizes import check_sizes
-from msseg.checks.config.text import format_place
-from msseg.checks.config.trial import try_step
-from msseg.checks.findings import format_line
+from msseg.checks.config.build import (
+    build_datasets,
+    build_training,
+    build_transforms,
+    build_whole_model,
+    check_custom_keys,
+    find_epoch_length,
+)
+from msseg.checks.config.dry_run import DryRun, dry_run
+from msseg.checks.config.images import check_batch_norm, check_normalisation, check_sizes
+from msseg.checks.config.keys import check_keys, check_paths, read_config
+from msseg.checks.config.labels import check_classes, check_ignored, named_classes
+from msseg.checks.config.rules import ConfigFindings
+from msseg.checks.config.training import check_schedule, check_scores, check_train_cfg, run_length
+from msseg.checks.findings import Report, count
 from msseg.config import Config
 from msseg.config.checking import drop_meaningless
-from msseg.models.builder import SEGMENTORS
+
+
+@dataclass(frozen=True)
+class ModelSummary:
+    """The model that was built.
+
+    Attributes:
+        segmentor: Name of its class.
+        backbone: Likewise.
+        heads: Names of the heads' classes, by their prefix in the log.
+        num_parameters: Number of values that are trained.
+    """
+
+    segmentor: str
+    backbone: str
+    heads: dict[str, str]
+    num_parameters: int
+
+
+@dataclass(frozen=True)
+class SplitSummary:
+    """A data set that was built.
+
+    Attributes:
+        dataset: Name of its class.
+        num_images: Number of images.
+        num_classes: Number of classes.
+    """
+
+    dataset: str
+    num_images: int
+    num_classes: int
+
+
+@dataclass(frozen=True)
+class ConfigReport(Report):
+    """All findings, and what was built and computed.
+
+    Attributes:
+        model: None if it could not be built.
+        splits: Those that were built.
+        num_iters: Length of the run; None if it is not known.
+        dry_run: The result of one step; None without a step.
+    """
+
+    model: ModelSummary | None = None
+    splits: dict[str, SplitSummary] = field(default_factory=dict)
+    num_iters: int | None = None
+    dry_run: DryRun | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            **super().as_dict(),
+            'model': asdict(self.model) if self.model else None,
+            'splits': {name: asdict(split) for name, split in self.splits.items()},
+            'num_iters': self.num_iters,
+            'trial': asdict(self.dry_run) if self.dry_run else None,
+        }
+
+    def facts(self) -> list[str]:
+        lines = []
+        if self.model is not None:
+            heads = ', '.join(f'{name} {kind}' for name, kind in self.model.heads.items())
+            lines.append(
+                f'model: {self.model.segmentor}, backbone {self.model.backbone}, {heads}; '
+                f'{self.model.num_parameters / 1e6:.2f} million parameters'
+            )
+        for name, split in self.splits.items():
+            counts = f'{count(split.num_images, "image")}, {split.num_classes} classes'
+            lines.append(f'{name}: {split.dataset}, {counts}')
+        if self.num_iters is not None:
+            lines.append(f'run: {count(self.num_iters, "iteration")}')
+        if self.dry_run is not None:
+            lines.append(self.dry_run.text())
+        return ['\n'.join(lines)] if lines else []
 
 
 def check_config(
@@ -40,95 +112,85 @@ def check_config(
     with_files: bool = True,
     with_step: bool = True,
 ) -> ConfigReport:
-    """Look for what is wrong with a config; nothing is written.
+    """Report what is wrong with a config; nothing is written.
 
     Args:
-        filename: The config.
+        filename: The config file.
         cfg_options: Values by dotted key.
         with_files: Look for data and weights, and build the data sets.
-        with_step: Train one step on a part of a batch, if nothing is wrong so far.
-
-    Returns:
-        All findings.
+        with_step: Train one step on a part of a batch, if nothing is wrong until then.
 
     Raises:
         OSError, ValueError, KeyError, TypeError, ImportError: The config cannot be read, or an
             option does not fit.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> _ = Path('empty.py').write_text("log_confg = dict(interval=10)")
+        >>> report = check_config('empty.py', with_files=False)
+        >>> [finding.kind for finding in report.findings]
+        ['missing_key', 'misspelt_key']
+        >>> print(report.findings[1].places['log_confg'])
+        log_confg (empty.py): unknown top-level key 'log_confg'. Did you mean 'log_config'? ...
     """
-    findings = Findings()
+    findings = ConfigFindings()
     cfg = read_config(filename, cfg_options, findings)
     if cfg is None:
         return ConfigReport(str(filename), findings.sorted())
     check_keys(cfg, findings)
     drop_meaningless(cfg, get_schema())
     classes = named_classes(cfg)
-    check_settings(cfg, classes, findings)
+    _check_settings(cfg, classes, findings)
     if with_files:
         check_paths(cfg, findings)
     model, datasets, num_iters = _build(cfg, classes, with_files, findings)
-    trial = None
+    result = None
     if with_step and 'train' in datasets and findings.num_errors == 0:
-        trial = try_step(cfg, datasets, findings)
+        result = dry_run(cfg, datasets, findings)
     return ConfigReport(
         config=str(filename),
         findings=findings.sorted(),
         model=_summarise_model(model) if model is not None else None,
-        splits={name: _summarise_split(dataset) for name, dataset in datasets.items()},
+        splits={
+            split: SplitSummary(type(data).__name__, len(data), len(data.CLASSES or ()))
+            for split, data in datasets.items()
+        },
         num_iters=num_iters,
-        trial=trial,
+        dry_run=result,
     )
 
 
 def warn_of_settings(cfg: Config, logger: logging.Logger, validate: bool = True) -> None:
-    """Log a warning for each finding that needs the config alone, before training starts.
+    """Log a warning for each finding about the settings alone, before training starts.
 
     Args:
         cfg: The config, without keys that mean nothing.
-        logger: Where to.
-        validate: Whether training evaluates, as ``evaluation`` says.
+        logger: The logger.
+        validate: Whether training evaluates.
     """
-    findings = Findings()
-    check_settings(cfg, named_classes(cfg), findings)
+    findings = ConfigFindings()
+    _check_settings(cfg, named_classes(cfg), findings)
     for finding in findings.sorted():
-        if finding.kind == 'evaluation_interval' and not validate:
-            continue
-        places = [format_place(place) for place in finding.places.values()]
-        logger.warning('%s', format_line(finding, places))
+        if validate or finding.kind != 'evaluation_interval':
+            logger.warning('%s', finding.line())
 
 
-def check_settings(cfg: Config, classes: Mapping[str, list[str]], findings: Findings) -> None:
-    """Compare settings; nothing is built and no file is read.
-
-    Args:
-        cfg: The config.
-        classes: The names of each split's classes, as far as they are known.
-        findings: Where to note what is wrong.
-    """
+def _check_settings(
+    cfg: Config, classes: Mapping[str, list[str]], findings: ConfigFindings
+) -> None:
+    """Compare settings; nothing is built and no file is read."""
     check_classes(cfg, classes, findings)
-    check_ignored(cfg, findings)
-    check_sizes(cfg, findings)
-    check_normalisation(cfg, findings)
-    check_batch_norm(cfg, findings)
-    check_schedule(cfg, findings)
-    _check_train_cfg(cfg, findings)
-
-
-def _check_train_cfg(cfg: Config, findings: Findings) -> None:
-    """Note settings in ``train_cfg``, which segmentors of msseg (and MMSegmentation) never read."""
-    model = part(cfg, 'model')
-    segmentor = entry_of(model, SEGMENTORS)
-    if segmentor is None or not segmentor.__module__.startswith('msseg.'):
-        return
-    for node in (part(cfg, 'train_cfg'), part(cfg, 'model.train_cfg')):
-        for name in node:
-            note = f'is {node[name]!r}, but {segmentor.__name__} reads nothing of train_cfg'
-            findings.add('unread', setting(node, name), note)
+    for check in (
+        *(check_ignored, check_sizes, check_normalisation, check_batch_norm),
+        *(check_schedule, check_train_cfg),
+    ):
+        check(cfg, findings)
 
 
 def _build(
-    cfg: Config, classes: dict[str, list[str]], with_files: bool, findings: Findings
+    cfg: Config, classes: dict[str, list[str]], with_files: bool, findings: ConfigFindings
 ) -> tuple[nn.Cell | None, dict[str, Any], int | None]:
-    """Build everything, and compare what only building it tells.
+    """Build everything, and compare what is known only then.
 
     Returns:
         The model, the data sets by split, and the number of iterations.
@@ -138,10 +200,11 @@ def _build(
         check_custom_keys(cfg, model, findings)
     build_transforms(cfg, findings)
     datasets = build_datasets(cfg, findings) if with_files else {}
-    built = {split: list(dataset.CLASSES) for split, dataset in datasets.items() if dataset.CLASSES}
-    check_classes(cfg, {**classes, **built}, findings)
+    built = {split: list(data.CLASSES) for split, data in datasets.items() if data.CLASSES}
+    classes = {**classes, **built}
+    check_classes(cfg, classes, findings)
     loss_names = model.loss_names if model is not None else None
-    check_scores(cfg, {**classes, **built}.get('val', []), loss_names, findings)
+    check_scores(cfg, classes.get('val', []), loss_names, findings)
     iters_per_epoch = find_epoch_length(cfg, datasets.get('train'), findings)
     check_schedule(cfg, findings, iters_per_epoch)
     build_training(cfg, findings, iters_per_epoch)
@@ -156,7 +219,3 @@ def _summarise_model(model: nn.Cell) -> ModelSummary:
         heads={prefix: type(head).__name__ for prefix, head in model.heads},
         num_parameters=sum(int(np.prod(p.shape)) for p in model.trainable_params()),
     )
-
-
-def _summarise_split(dataset: Any) -> SplitSummary:
-    return SplitSummary(type(dataset).__name__, len(dataset), len(dataset.CLASSES or ()))

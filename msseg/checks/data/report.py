@@ -1,57 +1,33 @@
-"""What the doctor found, as values."""
+"""The report on data sets."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from msseg.checks.data.label_rules import LabelRules
-from msseg.checks.data.statistics import Statistics
-from msseg.checks.findings import Report
+from terminaltables import AsciiTable
 
+from msseg.checks.data.source import LabelRules
+from msseg.checks.data.statistics import Balance, Normalisation, Statistics
+from msseg.checks.findings import Report, count
 
-@dataclass(frozen=True)
-class Balance:
-    """Weights of the classes, for the losses.
-
-    Attributes:
-        median_frequency: By median frequency balancing.
-        effective_number: By the effective number of samples.
-        beta: The latter's parameter.
-    """
-
-    median_frequency: list[float]
-    effective_number: list[float]
-    beta: float
-
-
-@dataclass(frozen=True)
-class Normalisation:
-    """Mean and standard deviation of the images, in the order that Normalize takes.
-
-    Attributes:
-        mean: Of each channel.
-        std: Likewise.
-        to_rgb: Whether they are in RGB order.
-    """
-
-    mean: list[float]
-    std: list[float]
-    to_rgb: bool
+_MOST_SIZES = 5
 
 
 @dataclass(frozen=True)
 class SplitReport:
-    """A split's counts.
+    """The counts of a split.
 
     Attributes:
         name: ``train``, ``val`` or ``test``.
-        datasets: Names of its data sets' classes.
-        num_images: Images listed.
-        rules: What label values mean (in its first data set).
+        datasets: Names of the classes of its data sets.
+        num_images: Number of images listed.
+        rules: The meaning of label values in its first data set.
         statistics: The counts.
         balance: None without labels or classes.
-        normalisation: None without images, or when they differ in their channels.
+        normalisation: None without images, or if they differ in their channels.
     """
 
     name: str
@@ -62,11 +38,10 @@ class SplitReport:
     balance: Balance | None = None
     normalisation: Normalisation | None = None
 
-    def as_dict(self) -> dict:
-        """Return it as plain values."""
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values."""
         counts = self.statistics
         named = dict(enumerate(self.rules.classes or ()))
-        extra = sorted(set(counts.pixels) - set(named))
         return {
             'datasets': list(self.datasets),
             'num_images': self.num_images,
@@ -81,29 +56,106 @@ class SplitReport:
                     'pixels': counts.pixels[index],
                     'images': counts.num_images[index],
                 }
-                for index in [*named, *extra]
+                for index in self._indices()
             ],
             'class_weight': vars(self.balance) if self.balance else None,
             'img_norm_cfg': vars(self.normalisation) if self.normalisation else None,
         }
 
+    def _indices(self) -> list[int]:
+        """Return the classes, then the other values that occur."""
+        classes = range(len(self.rules.classes or ()))
+        return [*classes, *sorted(set(self.statistics.pixels) - set(classes))]
+
+    def text(self, same: str | None) -> str:
+        """Return the counts as text; of a split with the files of another, its name only."""
+        datasets = ' + '.join(
+            f'{n} x {who}' if n > 1 else who for who, n in Counter(self.datasets).items()
+        )
+        head = f'{self.name}: {datasets}, {count(self.num_images, "image")}'
+        if same is not None:
+            return f'{head}, the files of {same}'
+        counts = self.statistics
+        lines = [head, f'  sizes (height x width): {_format_sizes(counts.sizes)}']
+        lines.append(f'  images: {_format_counts(counts.image_forms)}')
+        if counts.label_forms:
+            lines += [f'  labels: {_format_counts(counts.label_forms)}', self._class_table()]
+        return '\n'.join(lines)
+
+    def _class_table(self) -> str:
+        counts, classes = self.statistics, self.rules.classes or ()
+        total = max(sum(counts.pixels[k] for k in range(len(classes))), 1)
+        rows = [['Index', 'Class', 'Pixels', 'Share', 'Images']]
+        for k in self._indices():
+            name, share = '', ''
+            if 0 <= k < len(classes):
+                name, share = classes[k], f'{100 * counts.pixels[k] / total:.3f} %'
+            elif classes:
+                name = 'does not count' if k == self.rules.ignore_index else 'no class'
+            rows.append([str(k), name, str(counts.pixels[k]), share, str(counts.num_images[k])])
+        table = AsciiTable(rows)
+        table.justify_columns = {0: 'right', 2: 'right', 3: 'right', 4: 'right'}
+        return table.table
+
+    def lines_for_config(self) -> list[str]:
+        """Return lines that can be pasted into a config."""
+        lines = []
+        if self.balance is not None:
+            median, effective = self.balance.median_frequency, self.balance.effective_number
+            lines = [
+                f'class_weight=[{_numbers(median)}]  # median frequency balancing',
+                f'class_weight=[{_numbers(effective)}]  # effective number, '
+                f'beta={self.balance.beta!r}',
+            ]
+        if self.normalisation is not None:
+            norm = self.normalisation
+            numbers = f'mean=[{_numbers(norm.mean)}], std=[{_numbers(norm.std)}]'
+            lines.append(f'img_norm_cfg = dict({numbers}, to_rgb={norm.to_rgb})')
+        return lines
+
 
 @dataclass(frozen=True)
 class DatasetReport(Report):
-    """All findings and all splits.
+    """All findings, and the counts of all splits.
 
     Attributes:
         splits: In the order asked for.
-        same_files: From a split to the one whose files it has, which is looked at once.
+        same_files: From a split to an earlier one with the same files.
     """
 
     splits: Sequence[SplitReport]
     same_files: dict[str, str] = field(default_factory=dict)
 
-    def as_dict(self) -> dict:
-        """Return it as plain values, for JSON."""
+    def as_dict(self) -> dict[str, Any]:
         return {
             **super().as_dict(),
             'splits': {split.name: split.as_dict() for split in self.splits},
             'same_files': self.same_files,
         }
+
+    def facts(self) -> list[str]:
+        parts = [split.text(self.same_files.get(split.name)) for split in self.splits]
+        lines = self.splits[0].lines_for_config()
+        if lines:
+            parts += [f'of {self.splits[0].name}, to paste into a config:', '\n'.join(lines)]
+        return parts
+
+
+def _format_sizes(sizes: Counter[tuple[int, int]]) -> str:
+    named = [f'{h}x{w} ({n})' for (h, w), n in sizes.most_common(_MOST_SIZES)]
+    rest = sizes.most_common()[_MOST_SIZES:]
+    if rest:
+        smallest, largest = min(s for s, _ in rest), max(s for s, _ in rest)
+        named.append(
+            f'{sum(n for _, n in rest)} of {len(rest)} other sizes, '
+            f'from {smallest[0]}x{smallest[1]} to {largest[0]}x{largest[1]}'
+        )
+    return ', '.join(named) or 'none'
+
+
+def _format_counts(counts: Counter[str]) -> str:
+    return '; '.join(f'{number} {form}' for form, number in counts.most_common()) or 'none'
+
+
+def _numbers(values: Iterable[float]) -> str:
+    return ', '.join(f'{value:.4g}' if value < 1 else f'{value:.3f}' for value in values)

@@ -36,13 +36,13 @@ def test_nothing_is_wrong_with_a_sound_config_and_one_step_is_done(tmp_path):
     assert report.model.segmentor == 'CascadeEncoderDecoder'
     assert [split.num_images for split in report.splits.values()] == [180, 50, 50]
     assert report.num_iters == 8
-    assert report.trial.batch == (4, 3, 32, 32) and report.trial.computed == (2, 3, 32, 32)
-    assert 0 < report.trial.loss < 10 and report.trial.grad_norm > 0
+    assert report.dry_run.batch == (4, 3, 32, 32) and report.dry_run.computed == (2, 3, 32, 32)
+    assert 0 < report.dry_run.loss < 10 and report.dry_run.grad_norm > 0
     text = format_report(report)
     assert 'on 2 of 4 images (32x32): loss ' in text
     assert 'memory of a step with the whole batch: about ' in text
     # the four images themselves, at the very least
-    assert report.trial.memory.activations > 4 * 3 * 32 * 32 * 4
+    assert report.dry_run.memory.activations > 4 * 3 * 32 * 32 * 4
     assert text.endswith('nothing is wrong')
     assert sorted(tmp_path.rglob('*')) == before
     report.write_json(tmp_path / 'found.json')
@@ -86,7 +86,7 @@ def build_once():
 @pytest.mark.parametrize('file', CONFIGS)
 def test_nothing_is_wrong_with_the_configs_here(file, build_once, monkeypatch):
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr('msseg.checks.config.build_model.build_model', build_once)
+    monkeypatch.setattr('msseg.checks.config.build.build_model', build_once)
     report = check_config(file, with_files=False)
     assert kinds(report) == [], format_report(report)
     assert report.model.num_parameters > 1e6
@@ -111,7 +111,7 @@ optimizer = dict(lr=-1)
         'data_path', 'batch_norm',
     ], format_report(report)  # fmt: skip
     assert (report.num_errors, report.num_warnings) == (12, 1)
-    assert report.trial is None and report.model is None
+    assert report.dry_run is None and report.model is None
 
 
 def test_options_are_named_as_the_origin(tmp_path):
@@ -203,4 +203,4 @@ model = dict(_delete_=True, type='EncoderDecoder', backbone=dict(type='Eighth'),
     assert kinds(report) == [kind], format_report(report)
     note = report.findings[0].places['model'].note
     assert phrase in note and '--' not in note
-    assert (report.trial is None) == (kind == 'does_not_run')
+    assert (report.dry_run is None) == (kind == 'does_not_run')

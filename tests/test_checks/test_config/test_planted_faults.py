@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from msseg.checks.config import check_config, format_report
-from msseg.checks.config.kinds import KINDS
+from msseg.checks.config.rules import RULES
 from tests.test_checks.test_config.nuclei_config import write_configs
 
 
@@ -295,7 +295,7 @@ FAULTS = [
         ['log_confg'],
         ["Did you mean 'log_config'?"],
     ),
-    Fault('missing key', 'optimizer = None', 'missing_key', ['optimizer'], ['is not said']),
+    Fault('missing key', 'optimizer = None', 'missing_key', ['optimizer'], ['is not set']),
     Fault(
         'no dict', 'evaluation = 500', 'no_dict', ['evaluation'], ['is 500, expected a dict']
     ),
@@ -390,11 +390,18 @@ FAULTS = [
         ['pipeline is None, expected a list, each a dict', "is ['LoadImageFromFile']"],
     ),
     Fault(
-        'hooks that are none, and an unknown level',
-        "custom_hooks = ['EMAHook']\nlog_level = 'LOUD'",
+        'hooks that are no dicts',
+        "custom_hooks = ['EMAHook']",
+        'no_dict',
+        ['custom_hooks'],
+        ["['EMAHook']", 'expected'],
+    ),
+    Fault(
+        'an unknown level',
+        "log_level = 'LOUD'",
         'refused',
-        ['custom_hooks[0]', 'log_level'],
-        ['a hook must be a msseg.runner.hooks.Hook', "log_level is 'LOUD'"],
+        ['log_level'],
+        ["log_level is 'LOUD'"],
     ),
     Fault(
         'a number that is no level',
@@ -453,11 +460,11 @@ def test_a_fault_is_found_named_explained_and_traced(fault, tmp_path):
     text = format_report(report)
     for phrase in (*fault.phrases, finding.title, finding.why, finding.todo):
         assert phrase in text, text
-    assert f'{finding.severity}: {KINDS[fault.kind].title} ({len(fault.keys)})' in text
+    assert f'{finding.severity}: {RULES[fault.kind].title} ({len(fault.keys)})' in text
     if fault.kind not in ('refused', 'missing_key', 'classes_differ', 'norm_missing'):
         assert str(path) in text  # which file set it
 
 
 def test_all_that_must_be_found_is_planted_here():
     assert {fault.kind for fault in FAULTS} >= set(NAMED)
-    assert {kind: KINDS[kind].title for kind in NAMED} == NAMED
+    assert {kind: RULES[kind].title for kind in NAMED} == NAMED

@@ -7,9 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from msseg.checks.data.file_scan import scan_image, scan_label
-from msseg.checks.data.file_scan.damage import find_damage
-from msseg.checks.data.file_scan.value_counts import count_values
+from msseg.checks.data.file_scan import count_values, find_damage, scan_image, scan_label
 from msseg.utils.image_header import read_header
 from msseg.utils.image_values import ValueScale
 from tests.tiff_bands import write_band_tiff

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from msseg.checks.data import check_dataset, format_report
-from msseg.checks.data.channel_statistics import mean_and_std
-from msseg.checks.data.class_weights import (
+from msseg.checks.data.file_scan import scan_image
+from msseg.checks.data.statistics import (
     default_beta,
     effective_number_weights,
+    mean_and_std,
     median_frequency_weights,
 )
-from msseg.checks.data.file_scan import scan_image
 from msseg.config import Config
 from msseg.datasets.pipelines import Compose
 from tests.test_datasets.data_folder import config

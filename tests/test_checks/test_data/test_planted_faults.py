@@ -13,7 +13,7 @@ from PIL import Image
 
 from msseg.apis import load_config
 from msseg.checks.data import check_dataset, format_report
-from msseg.checks.data.kinds import KINDS
+from msseg.checks.data.rules import RULES
 from tests.test_checks.test_data.nuclei_copy import (
     NUCLEI,
     Pair,
@@ -417,7 +417,7 @@ def test_fault_is_found_named_and_explained(clean, tmp_path, name):
     assert {finding.kind for finding in report.findings} == {kind}
     assert str(path) in {file for finding in report.findings for file in finding.files}
     text = format_report(report)
-    assert f'{KINDS[kind].severity}: {KINDS[kind].title} (' in text
+    assert f'{RULES[kind].severity}: {RULES[kind].title} (' in text
     assert phrase in text
     assert text.splitlines()[-1].startswith('1 error' if report.num_errors else '0 errors, 1 warn')
 
@@ -457,4 +457,4 @@ def test_many_faults_at_once_hide_none(clean, tmp_path):
 
 def test_page_names_every_kind():
     page = (NUCLEI.parents[1] / 'docs' / 'check_dataset.md').read_text(encoding='utf-8')
-    assert [kind.title for kind in KINDS.values() if kind.title not in page] == []
+    assert [rule.title for rule in RULES.values() if rule.title not in page] == []

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from msseg.checks.data.file_scan import PairTask
-from msseg.checks.data.start_check import check_at_start, choose
+from msseg.checks.start import check_at_start, choose
 from msseg.datasets import ConcatDataset, CustomDataset, RepeatDataset, build_dataset
 from tests.small_run import make_run  # noqa: F401
 from tests.tiny import write_discs
@@ -127,7 +127,7 @@ def test_what_images_hold_and_is_not_used_is_named_with_the_setting(tmp_path, ca
     for file, holds, cure in (
         ('disc_0.png', '16 bits a channel', 'max_value'),
         ('disc_1.png', '4 channels', "color_type='unchanged'"),
-        ('disc_2.png', '2 pages', 'files of their own'),
+        ('disc_2.png', '2 pages', 'Save each page as a file'),
     ):
         (line,) = [line for line in found.splitlines() if file in line]
         assert holds in line and cure in line and '; )' not in line

@@ -1,4 +1,4 @@
-"""One step of training and of testing, to see that they can be done."""
+"""One step of training, and one prediction, on parts of a batch."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from mindspore import nn
 
 from msseg.apis.build import build_model
 from msseg.apis.train import build_runner, evaluation_of, register_hooks
-from msseg.checks.config.attempt import attempt
-from msseg.checks.config.finding import Findings
+from msseg.checks.config.build import collect_error
+from msseg.checks.config.rules import ConfigFindings
 from msseg.config import Config
 from msseg.datasets import EvalLoader
 from msseg.datasets.loader import EvalSample
@@ -28,22 +28,22 @@ from msseg.utils.cli import USER_ERRORS, one_line
 from msseg.utils.device import set_seed
 from msseg.utils.user_code import RUN_ERRORS
 
-# What is computed of a batch: enough for statistics of several images, and of each lowest
-# resolution several pixels.
+# The part of a batch that is computed: enough for statistics of several images, and for several
+# pixels at the lowest resolution.
 _MOST_IMAGES = 2
 _LONGEST = 128
 
 
 @dataclass(frozen=True)
-class Trial:
-    """What the step gave.
+class DryRun:
+    """The result of the step.
 
     Attributes:
         batch: (n, c, h, w) of the batch that was loaded.
-        computed: (n, c, h, w) of what was computed of it.
+        computed: (n, c, h, w) of the part that was computed.
         loss: The loss.
         grad_norm: Norm of all gradients.
-        memory: Estimate of what a step of the whole batch takes.
+        memory: Estimate of what a step of the whole batch needs.
     """
 
     batch: tuple[int, ...]
@@ -52,41 +52,54 @@ class Trial:
     grad_norm: float
     memory: MemoryEstimate
 
+    def text(self) -> str:
+        """Return the result as two lines."""
+        (all_images, _, *size), (images, _, *part) = self.batch, self.computed
+        number = str(images) if images == all_images else f'{images} of {all_images}'
+        what = 'image' if number == '1' else 'images'
+        height_width = 'x'.join(map(str, size))
+        if part != size:
+            height_width = f'{"x".join(map(str, part))} of {height_width}'
+        return (
+            f'one step, forward and backward, on {number} {what} ({height_width}): '
+            f'loss {self.loss:.3g}, norm of all gradients {self.grad_norm:.3g}\n'
+            f'memory of a step with the whole batch: {self.memory.text()}'
+        )
 
-def try_step(cfg: Config, datasets: Mapping[str, Any], findings: Findings) -> Trial | None:
-    """Load a batch and a sample of every other split; train a step and predict on parts of them.
+
+def dry_run(cfg: Config, datasets: Mapping[str, Any], findings: ConfigFindings) -> DryRun | None:
+    """Load a batch, and a sample of every other split; train a step and predict on parts of them.
 
     Nothing is written outside of a temporary folder.
 
     Args:
         cfg: The config.
         datasets: Its data sets by split, with ``train``.
-        findings: Where to note what goes wrong.
+        findings: The collection to add to.
 
     Returns:
-        None when it went wrong.
+        None if it fails.
     """
     set_seed(cfg.get('seed') or 0)
     samples = {}
     for split, dataset in datasets.items():
         if split != 'train':
             loader = EvalLoader(dataset, 0)
-            samples[split] = attempt(
+            samples[split] = collect_error(
                 findings, f'data.{split}', lambda of=loader: of.load(0), 'does_not_load'
             )
     with tempfile.TemporaryDirectory(prefix='msseg-') as folder:
-        runner = attempt(findings, 'runner', lambda: _build(cfg, datasets, folder))
+        runner = collect_error(findings, 'runner', lambda: _build(cfg, datasets, folder))
         if runner is None:
             return None
-        batch = attempt(findings, 'data.train', lambda: runner.loader.load(0), 'does_not_load')
-        if batch is None:
-            return None
-        trial = _train(runner, *batch, findings)
+        load = runner.loader.load
+        batch = collect_error(findings, 'data.train', lambda: load(0), 'does_not_load')
+        result = _train(runner, *batch, findings) if batch is not None else None
     for split, sample in samples.items():
-        if trial is not None and sample is not None:
+        if result is not None and sample is not None:
             with_loss = split == 'val' and (cfg.get('evaluation') or {}).get('loss', False)
             _test(runner.model, sample, with_loss, split, findings)
-    return trial
+    return result
 
 
 def _build(cfg: Config, datasets: Mapping[str, Any], folder: str) -> Runner:
@@ -97,7 +110,9 @@ def _build(cfg: Config, datasets: Mapping[str, Any], folder: str) -> Runner:
     return runner
 
 
-def _train(runner: Runner, img: np.ndarray, gt: np.ndarray, findings: Findings) -> Trial | None:
+def _train(
+    runner: Runner, img: np.ndarray, gt: np.ndarray, findings: ConfigFindings
+) -> DryRun | None:
     small, labels = (x[:_MOST_IMAGES, ..., :_LONGEST, :_LONGEST] for x in (img, gt))
     inputs = [ms.Tensor(np.ascontiguousarray(x)) for x in (small, labels)]
     step = runner.train_step
@@ -108,20 +123,20 @@ def _train(runner: Runner, img: np.ndarray, gt: np.ndarray, findings: Findings) 
         step.set_train()
         values = step(*inputs)
     except (*RUN_ERRORS, *USER_ERRORS) as error:
-        _note_failure(error, 'model', findings)
+        _add_failure(error, 'model', findings)
         return None
     named = dict(zip(step.value_names, (float(v.asnumpy()) for v in values), strict=True))
-    trial = Trial(img.shape, small.shape, named['loss'], named['grad_norm'], memory)
-    if not math.isfinite(trial.loss):
+    result = DryRun(img.shape, small.shape, named['loss'], named['grad_norm'], memory)
+    if not math.isfinite(result.loss):
         losses = ', '.join(f'{name} {value:.4g}' for name, value in named.items())
         findings.add('not_finite', 'model', losses)
-    elif trial.grad_norm == 0:
-        findings.add('no_gradient', 'model', f'loss {trial.loss:.4g}, norm of all gradients 0')
-    return trial
+    elif result.grad_norm == 0:
+        findings.add('no_gradient', 'model', f'loss {result.loss:.4g}, norm of all gradients 0')
+    return result
 
 
 def _test(
-    model: nn.Cell, sample: EvalSample, with_loss: bool, split: str, findings: Findings
+    model: nn.Cell, sample: EvalSample, with_loss: bool, split: str, findings: ConfigFindings
 ) -> None:
     """Predict a part of a test sample, without compiling a graph for it."""
     mode = ms.get_context('mode')
@@ -136,13 +151,12 @@ def _test(
         if with_loss and gt is not None:
             inferencer.last_losses(gt)
     except (*RUN_ERRORS, *USER_ERRORS) as error:
-        _note_failure(error, f'data.{split}', findings)
+        _add_failure(error, f'data.{split}', findings)
     finally:
         ms.set_context(mode=mode)
 
 
-def _note_failure(error: Exception, key: str, findings: Findings) -> None:
+def _add_failure(error: Exception, key: str, findings: ConfigFindings) -> None:
     if os.environ.get('MSSEG_DEBUG') == '1':
         raise error
-    text = one_line(error)
-    findings.add('does_not_run', key, f'{type(error).__name__}: {text}')
+    findings.add('does_not_run', key, f'{type(error).__name__}: {one_line(error)}')
