@@ -145,7 +145,7 @@ def effective_number_weights(pixels: np.ndarray, beta: float) -> np.ndarray:
 
     Examples:
         >>> effective_number_weights(np.array([30, 0, 10]), 0.9).round(3)
-        array([0.808, 1.   , 1.192])
+        array([0.81, 1.  , 1.19])
     """
     if not 0 < beta < 1:
         raise ValueError(f'beta={beta!r}; expected a number between 0 and 1, such as 0.9999')
