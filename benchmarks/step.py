@@ -12,7 +12,7 @@ from benchmarks.measure import Comparison, compare
 from msseg.apis.build import build_model, build_split
 from msseg.apis.train import build_runner, register_hooks
 from msseg.config import Config
-from msseg.datasets.loader import TrainBatch
+from msseg.datasets.train_loader import TrainBatch
 from msseg.runner import Runner
 from msseg.utils.device import set_seed, setup_device
 

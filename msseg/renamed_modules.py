@@ -84,6 +84,7 @@ _RENAMED = {
     'apis.browse': 'reports.browse',
     'apis.export': 'export',
     'apis.page': 'reports.page',
+    'datasets.loader': 'datasets',
     'utils.job': 'launch.job',
     'runner.hooks.stop_signal': 'runner.hooks.default_hooks',
     'runner.hooks.iter_timer': 'runner.hooks.default_hooks',

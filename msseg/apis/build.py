@@ -14,7 +14,7 @@ from msseg.config import Config, required
 from msseg.datasets import CustomDataset, build_dataset
 from msseg.datasets.classes import check_class_names
 from msseg.datasets.pipelines import Normalize, RGB2Gray
-from msseg.datasets.worker_pool import HANG_AFTER_S
+from msseg.datasets.worker_pool import WORKER_TIMEOUT_S
 from msseg.models import build_segmentor
 
 
@@ -62,7 +62,7 @@ def loader_options(cfg: Config, split: str) -> dict[str, Any]:
     defaults = {
         'samples_per_gpu': 1,
         'workers_per_gpu': 0,
-        'worker_timeout': HANG_AFTER_S,
+        'worker_timeout': WORKER_TIMEOUT_S,
         'shuffle': True,
     }
     names = defaults if split == 'train' else ('workers_per_gpu', 'worker_timeout')

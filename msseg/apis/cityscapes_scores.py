@@ -13,7 +13,7 @@ import numpy as np
 from terminaltables import AsciiTable
 
 from msseg.datasets import CityscapesDataset, CustomDataset
-from msseg.datasets.loader import EvalSample
+from msseg.datasets.eval_loader import EvalSample
 from msseg.evaluation.table import percent
 from msseg.utils.extras import import_extra
 

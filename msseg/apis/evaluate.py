@@ -19,9 +19,9 @@ from msseg.apis.cityscapes_scores import (
     cityscapes_keys,
 )
 from msseg.datasets import ConcatDataset, CustomDataset, EvalLoader, check_labels
-from msseg.datasets.loader import EvalSample
+from msseg.datasets.eval_loader import EvalSample
 from msseg.datasets.sample_rng import name_sample
-from msseg.datasets.worker_pool import HANG_AFTER_S
+from msseg.datasets.worker_pool import WORKER_TIMEOUT_S
 from msseg.evaluation import (
     Scores,
     check_metrics,
@@ -101,7 +101,7 @@ def evaluate(
     dataset: CustomDataset,
     workers_per_gpu: int,
     metrics: str | Sequence[str] = 'mIoU',
-    worker_timeout: float = HANG_AFTER_S,
+    worker_timeout: float = WORKER_TIMEOUT_S,
     is_over: Callable[[], bool] = lambda: False,
 ) -> Evaluation | None:
     """Score a model on a data set.
@@ -243,7 +243,7 @@ def predict_all(
     workers_per_gpu: int,
     handlers: Iterable[ResultHandler],
     with_labels: bool = True,
-    worker_timeout: float = HANG_AFTER_S,
+    worker_timeout: float = WORKER_TIMEOUT_S,
     is_over: Callable[[], bool] = lambda: False,
 ) -> bool:
     """Predict every image of a data set, one after another, and hand the results on.

@@ -18,7 +18,7 @@ import numpy as np
 
 from msseg.apis.visualize import OverlayStyle, as_bgr, write_image
 from msseg.datasets import CustomDataset
-from msseg.datasets.loader import EvalSample
+from msseg.datasets.eval_loader import EvalSample
 from msseg.datasets.pipelines import LoadImageFromFile
 from msseg.datasets.result_files import sample_names
 from msseg.datasets.sample_rng import get_filename, seeded_sample

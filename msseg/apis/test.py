@@ -28,7 +28,7 @@ from msseg.apis.results import LabelArchive, LabelFiles, Overlays
 from msseg.apis.settings import dataset_nodes, transforms_of
 from msseg.config import Config
 from msseg.datasets import CustomDataset
-from msseg.datasets.loader import EvalSample
+from msseg.datasets.eval_loader import EvalSample
 from msseg.datasets.pipelines import MultiScaleFlipAug
 from msseg.datasets.result_files import outputs_of
 from msseg.datasets.sample_rng import get_filename

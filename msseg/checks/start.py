@@ -22,9 +22,9 @@ from msseg.checks.data.statistics import Statistics
 from msseg.checks.findings import Finding, Findings, count
 from msseg.config import Config
 from msseg.datasets import CustomDataset
-from msseg.utils.image_file import is_first_unused
+from msseg.utils.image_file import subject_of_unused
 from msseg.utils.image_header import read_header
-from msseg.utils.logging import get_logger
+from msseg.utils.logging import get_logger, is_first
 
 _NAMES = {'train': 'training', 'val': 'validation', 'test': 'test'}
 _MOST_SAMPLES = {'train': 128, 'val': 64, 'test': 64}
@@ -115,7 +115,7 @@ def _count_as_logged(
             image = scans[task].image if task in scans else None
             for unused in image.unused if image is not None else ():
                 if finding.kind == f'unused_{unused.kind}':
-                    is_first_unused(unused.kind, str(source.img_dir), task.color_type)
+                    is_first(subject_of_unused(unused.kind, str(source.img_dir), task.color_type))
 
 
 def _scan_sample(

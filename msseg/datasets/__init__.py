@@ -7,16 +7,17 @@ from msseg.datasets.cityscapes import CityscapesDataset
 from msseg.datasets.coco_stuff import COCOStuffDataset
 from msseg.datasets.custom import CustomDataset, check_labels
 from msseg.datasets.dataset_wrappers import ConcatDataset, RepeatDataset
+from msseg.datasets.eval_loader import EvalLoader, EvalSample
 from msseg.datasets.isaid import iSAIDDataset
 from msseg.datasets.isprs import ISPRSDataset
 from msseg.datasets.lip import LIPDataset
-from msseg.datasets.loader import EvalLoader, EvalSample, TrainBatch, TrainLoader
 from msseg.datasets.loveda import LoveDADataset
 from msseg.datasets.nuclei import NucleiDataset
 from msseg.datasets.pascal_context import PascalContextDataset, PascalContextDataset59
 from msseg.datasets.pascal_voc import PascalVOCDataset
 from msseg.datasets.pipelines import Compose
 from msseg.datasets.potsdam import PotsdamDataset
+from msseg.datasets.train_loader import TrainBatch, TrainLoader
 
 __all__ = [
     'DATASETS',

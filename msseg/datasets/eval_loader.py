@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -9,12 +10,9 @@ import numpy as np
 
 from msseg.datasets.sample_rng import get_filename, load_sample, name_sample
 from msseg.datasets.train_loader import Timeout, Workers
-from msseg.datasets.transport import pack, unpack
-from msseg.datasets.worker_pool import HANG_AFTER_S, WorkerPool, usable_workers
+from msseg.datasets.worker_pool import WORKER_TIMEOUT_S, WorkerPool, usable_workers
 from msseg.utils.arguments import checked
 from msseg.utils.stop_signals import leave_when_stuck
-
-_NO_LABEL = np.zeros(0, np.uint8)
 
 
 class EvalSample(NamedTuple):
@@ -53,81 +51,64 @@ class EvalLoader:
         rank: int = 0,
         world_size: int = 1,
         with_labels: bool = True,
-        worker_timeout: Timeout = HANG_AFTER_S,
+        worker_timeout: Timeout = WORKER_TIMEOUT_S,
     ) -> None:
         self.dataset = dataset
         self.num_workers = usable_workers(workers_per_gpu)
         self.with_labels = with_labels
         self.worker_timeout = worker_timeout
         self._indices = range(rank, len(dataset), world_size)
-        self._pools: list[WorkerPool] = []
+        self._pool = WorkerPool(
+            functools.partial(_load, dataset, with_labels),
+            self.num_workers,
+            lambda index, _: get_filename(dataset, index),
+            worker_timeout,
+        )
 
     def __len__(self) -> int:
         return len(self._indices)
 
     def __iter__(self) -> Iterator[EvalSample]:
-        if self.num_workers == 0 or len(self) < 2:
-            for index in self._indices:
-                with leave_when_stuck():
-                    sample = self.load(index)
-                yield sample
+        if self.num_workers > 0 and len(self) > 1:
+            yield from self._pool.imap(self._indices)
             return
-        pool = WorkerPool(
-            self._load_row,
-            num_columns=3,
-            num_rows=len(self),
-            num_workers=self.num_workers,
-            describe=lambda row, _: get_filename(self.dataset, self._indices[row]),
-            hang_after_s=self.worker_timeout,
-        )
-        self._pools.append(pool)
-        try:
-            for index, row in zip(self._indices, pool, strict=True):
-                yield _unflatten(index, *row)
-        finally:
-            pool.close()
-            self._pools.remove(pool)
+        for index in self._indices:
+            with leave_when_stuck():
+                sample = self.load(index)
+            yield sample
 
     def load(self, index: int) -> EvalSample:
         """Load a sample.
 
         Args:
             index: Its index in the data set.
-
-        Returns:
-            The sample.
         """
-        data = load_sample(self.dataset, index, seed=0, epoch=0)
-        filename = get_filename(self.dataset, index)
-        infos = getattr(self.dataset, 'img_infos', None)
-        own_name = infos[index].get('filename', filename) if infos else filename
-        views = collected_views(
-            data, f'{filename}: {_pipeline_of(self.dataset)}', filename, own_name
-        )
-        return EvalSample(index, *views, self._load_label(index))
-
-    def _load_label(self, index: int) -> np.ndarray | None:
-        infos = getattr(self.dataset, 'img_infos', None)
-        has_label = infos is None or 'ann' in infos[index]
-        if not (self.with_labels and has_label and hasattr(self.dataset, 'get_gt_seg_map')):
-            return None
-        try:
-            return self.dataset.get_gt_seg_map(index)
-        except Exception as error:
-            name_sample(error, self.dataset, index)
-            raise
-
-    def _load_row(self, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        _, imgs, metas, gt = self.load(self._indices[row])
-        flat = imgs[0].ravel() if len(imgs) == 1 else np.concatenate([i.ravel() for i in imgs])
-        header = pack(([img.shape for img in imgs], metas, gt is not None))
-        return flat, _NO_LABEL if gt is None else gt, header
+        return _load(self.dataset, self.with_labels, index)
 
     def close(self) -> None:
         """End the workers."""
-        for pool in self._pools:
-            pool.close()
-        self._pools.clear()
+        self._pool.close()
+
+
+def _load(dataset: Any, with_labels: bool, index: int) -> EvalSample:
+    data = load_sample(dataset, index, seed=0, epoch=0)
+    filename = get_filename(dataset, index)
+    infos = getattr(dataset, 'img_infos', None)
+    own_name = infos[index].get('filename', filename) if infos else filename
+    views = collected_views(data, f'{filename}: {_pipeline_of(dataset)}', filename, own_name)
+    return EvalSample(index, *views, _load_label(dataset, index) if with_labels else None)
+
+
+def _load_label(dataset: Any, index: int) -> np.ndarray | None:
+    infos = getattr(dataset, 'img_infos', None)
+    has_label = infos is None or 'ann' in infos[index]
+    if not (has_label and hasattr(dataset, 'get_gt_seg_map')):
+        return None
+    try:
+        return dataset.get_gt_seg_map(index)
+    except Exception as error:
+        name_sample(error, dataset, index)
+        raise
 
 
 def collected_views(
@@ -178,13 +159,3 @@ def _pipeline_of(dataset: Any) -> str:
             return 'the test pipeline'
         dataset = parts[0]
     return getattr(dataset.pipeline, 'where', '') or 'the test pipeline'
-
-
-def _unflatten(index: int, flat: np.ndarray, gt: np.ndarray, header: np.ndarray) -> EvalSample:
-    shapes, metas, has_gt = unpack(header)
-    imgs, start = [], 0
-    for shape in shapes:
-        size = int(np.prod(shape))
-        imgs.append(flat[start : start + size].reshape(shape))
-        start += size
-    return EvalSample(index, imgs, metas, gt if has_gt else None)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
-from msseg.datasets.heartbeat import note_sample
 from msseg.datasets.sample_rng import get_filename, load_sample
 from msseg.datasets.sampler import BatchPlan, BatchSampler
-from msseg.datasets.worker_pool import HANG_AFTER_S, WorkerPool, usable_workers
+from msseg.datasets.worker_pool import WORKER_TIMEOUT_S, WorkerPool, usable_workers
+from msseg.datasets.worker_process import report_sample
 from msseg.utils.arguments import Range, Seed, checked
 from msseg.utils.logging import warn_once
 from msseg.utils.stop_signals import leave_when_stuck
@@ -47,8 +49,7 @@ class TrainLoader:
         dataset: A data set whose pipeline gives ``img`` and ``gt_semantic_seg`` as
             DefaultFormatBundle writes them.
         samples_per_gpu: Samples in this device's batch.
-        workers_per_gpu: Worker processes; 0 loads in this process. mindspore.dataset takes from
-            2 to as many as there are cores, so the nearest of those is used.
+        workers_per_gpu: Worker processes, at most one for each core; 0 loads in this process.
         seed: Seed of order and augmentation, 0 or more.
         shuffle: A new order each epoch.
         rank: This device's number.
@@ -69,7 +70,7 @@ class TrainLoader:
         shuffle: bool = True,
         rank: int = 0,
         world_size: int = 1,
-        worker_timeout: Timeout = HANG_AFTER_S,
+        worker_timeout: Timeout = WORKER_TIMEOUT_S,
     ) -> None:
         if len(dataset) == 0:
             raise ValueError(f'{type(dataset).__name__} is empty: there is nothing to train on')
@@ -87,7 +88,12 @@ class TrainLoader:
                 f'the data set has {len(dataset)} samples, fewer than a batch of '
                 f'{self.global_batch}: they are repeated within an epoch, augmented anew'
             )
-        self._pools: list[WorkerPool] = []
+        self._pool = WorkerPool(
+            functools.partial(_load_batch, dataset, self.sampler, seed),
+            self.num_workers,
+            self._describe,
+            worker_timeout,
+        )
 
     @property
     def iters_per_epoch(self) -> int:
@@ -106,63 +112,54 @@ class TrainLoader:
         Raises:
             Exception: What loading a sample raised, with the file's name.
         """
-        if self.num_workers == 0:
-            iteration = start_iter
-            while True:
-                with leave_when_stuck():
-                    img, gt = self.load(iteration)
-                yield self._batch(iteration, img, gt)
-                iteration += 1
-        pool = WorkerPool(
-            lambda row: self.load(start_iter + row),
-            num_columns=2,
-            num_rows=None,
-            num_workers=self.num_workers,
-            describe=lambda row, place: self._filenames(self.sampler.plan(start_iter + row))[place],
-            hang_after_s=self.worker_timeout,
-        )
-        self._pools.append(pool)
-        for row, (img, gt) in enumerate(pool):
-            yield self._batch(start_iter + row, img, gt)
+        for iteration in itertools.count(start_iter) if self.num_workers == 0 else ():
+            with leave_when_stuck():
+                img, gt = self.load(iteration)
+            yield self._batch(iteration, img, gt)
+        results = self._pool.imap(itertools.count(start_iter))
+        for iteration, (img, gt) in enumerate(results, start_iter):
+            yield self._batch(iteration, img, gt)
 
     def load(self, iteration: int) -> tuple[np.ndarray, np.ndarray]:
         """Load the images and labels of an iteration's batch."""
-        plan = self.sampler.plan(iteration)
-        samples = []
-        for place, (index, draw) in enumerate(zip(plan.indices, plan.draws, strict=True)):
-            note_sample(place)
-            samples.append(load_sample(self.dataset, index, self.seed, plan.epoch, draw))
-        names = self._filenames(plan)
-        img = _stack([_get(s, 'img', n) for s, n in zip(samples, names, strict=True)], names)
-        gt = _stack(
-            [_get(s, 'gt_semantic_seg', n) for s, n in zip(samples, names, strict=True)], names
-        )
-        if gt.ndim == 4:  # (n, 1, h, w)
-            gt = gt[:, 0]
-        if img.ndim != 4 or img.shape[2:] != gt.shape[1:]:
-            raise ValueError(
-                f'{names[0]}: after the pipeline the image is {img.shape[1:]} and the label '
-                f'{gt.shape[1:]}; expected (c, h, w) and (1, h, w): end the pipeline with '
-                "DefaultFormatBundle and Collect(keys=['img', 'gt_semantic_seg'])"
-            )
-        return img.astype(np.float32, copy=False), gt.astype(np.int32, copy=False)
+        return _load_batch(self.dataset, self.sampler, self.seed, iteration)
 
     def _batch(self, iteration: int, img: np.ndarray, gt: np.ndarray) -> TrainBatch:
         plan = self.sampler.plan(iteration)
-        return TrainBatch(img, gt, plan.indices, self._filenames(plan))
+        return TrainBatch(img, gt, plan.indices, _filenames(self.dataset, plan))
 
-    def _filenames(self, plan: BatchPlan) -> list[str]:
-        return [get_filename(self.dataset, index) for index in plan.indices]
-
-    def find_failure(self) -> Exception | None:
-        """Return what is wrong with a worker, None when all are well."""
-        return next(filter(None, (pool.find_failure() for pool in self._pools)), None)
+    def _describe(self, iteration: int, position: int) -> str:
+        return get_filename(self.dataset, self.sampler.plan(iteration).indices[position])
 
     def close(self) -> None:
         """End the workers."""
-        for pool in self._pools:
-            pool.close()
-        self._pools.clear()
+        self._pool.close()
+
+
+def _load_batch(
+    dataset: Any, sampler: BatchSampler, seed: int, iteration: int
+) -> tuple[np.ndarray, np.ndarray]:
+    plan = sampler.plan(iteration)
+    samples = []
+    for position, (index, draw) in enumerate(zip(plan.indices, plan.draws, strict=True)):
+        report_sample(position)
+        samples.append(load_sample(dataset, index, seed, plan.epoch, draw))
+    names = _filenames(dataset, plan)
+    img = _stack([_get(s, 'img', n) for s, n in zip(samples, names, strict=True)], names)
+    gt = _stack([_get(s, 'gt_semantic_seg', n) for s, n in zip(samples, names, strict=True)], names)
+    if gt.ndim == 4:  # (n, 1, h, w)
+        gt = gt[:, 0]
+    if img.ndim != 4 or img.shape[2:] != gt.shape[1:]:
+        raise ValueError(
+            f'{names[0]}: after the pipeline the image is {img.shape[1:]} and the label '
+            f'{gt.shape[1:]}; expected (c, h, w) and (1, h, w): end the pipeline with '
+            "DefaultFormatBundle and Collect(keys=['img', 'gt_semantic_seg'])"
+        )
+    return img.astype(np.float32, copy=False), gt.astype(np.int32, copy=False)
+
+
+def _filenames(dataset: Any, plan: BatchPlan) -> list[str]:
+    return [get_filename(dataset, index) for index in plan.indices]
 
 
 def _get(sample: Any, key: str, filename: str) -> np.ndarray:

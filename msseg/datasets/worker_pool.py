@@ -1,229 +1,349 @@
-"""Worker processes through mindspore.dataset."""
+"""A pool of worker processes that compute results in order."""
 
 from __future__ import annotations
 
-import atexit
 import contextlib
+import io
 import logging
 import multiprocessing
-import multiprocessing.util
 import os
+import pickle
+import queue
+import signal
+import subprocess
+import sys
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import CodeType
 from typing import Any
 
-import cv2
-import numpy as np
+import cloudpickle
 
-from msseg.datasets.row_source import NOTHING, RowSource
-from msseg.datasets.transport import raise_packed
-from msseg.datasets.worker_watch import WorkerWatch, undo_death_signal
-from msseg.utils.logging import warn_once
-from msseg.utils.stop_signals import leave_when_stuck
+from msseg.datasets.worker_process import (
+    RESULTS_AHEAD,
+    Status,
+    raise_packed,
+    read_result,
+    read_status,
+    write_all,
+)
+from msseg.utils.logging import handle_record, warn_once
+from msseg.utils.stop_signals import STOP_SIGNALS, leave_when_stuck
 
-# With one worker MindSpore loads in a thread of this process instead of a process.
-_MIN_WORKERS = 2
-# Rows that each worker keeps ready: the least that MindSpore allows.
-_ROWS_AHEAD = 2
-# One epoch of GeneratorDataset lists all its indices in memory.
-_ROWS_PER_EPOCH = 100_000
-_PATIENCE_S = 2.0
 # Leaves ten seconds to notice it and to end, so that a run does not stand still for a minute.
-HANG_AFTER_S = 50.0
+WORKER_TIMEOUT_S = 50.0
+# For imports, which may be those of the framework, on a busy machine.
+_START_TIMEOUT_S = 120.0
+_POLL_S = 0.5
+_END_TIMEOUT_S = 5.0
+# A gap this long between two looks: this process was stopped, and the workers with it.
+_ASLEEP_S = 5.0
+_PROGRAM = (
+    'import sys; sys.path[:] = {path!r}; from msseg.datasets.worker_process import main; '
+    'main(*{fds!r})'
+)
+# Workers share the cores already.
+_ONE_THREAD = dict.fromkeys(('OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS'), '1')
+_END = object()
+
+
+def num_cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def usable_workers(workers_per_gpu: int) -> int:
-    """Return how many worker processes to use in place of a wish, 0 for none.
-
-    mindspore.dataset takes from 2 to as many as there are cores.
-    """
-    cores = multiprocessing.cpu_count()
-    if workers_per_gpu == 0:
-        return 0
-    if cores < _MIN_WORKERS:
-        warn_once(
-            f'workers_per_gpu={workers_per_gpu}: mindspore.dataset starts no worker processes on '
-            'one core, so samples are loaded in the main process'
-        )
-        return 0
+    """Return the number of worker processes to use: at most one for each core."""
+    cores = num_cores()
     if workers_per_gpu > cores:
         warn_once(
-            f'workers_per_gpu={workers_per_gpu}: mindspore.dataset takes no more workers than '
-            f'there are cores, so {cores} are used'
+            f'workers_per_gpu={workers_per_gpu} is more than the {cores} cores that this process '
+            f'may use, so {cores} are used'
         )
-    return min(max(workers_per_gpu, _MIN_WORKERS), cores)
+    return min(workers_per_gpu, cores)
 
 
 class WorkerPool:
-    """Calls a function for 0, 1, 2, … in worker processes and yields its results in order.
+    """Apply a function to tasks in worker processes and yield the results in order.
 
-    Iterate in the main thread: MindSpore 2.8 crashes (segmentation fault) when an error meets
-    another thread that waits for its iterator.
+    Workers are new Python processes rather than forks, since threads of MindSpore, OpenCV and
+    device drivers do not survive a fork. The function reaches them through cloudpickle, so that
+    lambdas and classes of a script can be part of it; arrays come back through files in memory.
+    Workers stay between calls of `imap` and end with this process, however that ends.
 
     Args:
-        load: From a row's number to its arrays, always `num_columns` of them; runs in the workers.
-        num_columns: Number of arrays in a row.
-        num_rows: Number of rows; None for no end.
-        num_workers: Number of processes, as `usable_workers` gives it.
-        describe: From a row's number and a sample's place in it to the sample, for errors.
-        hang_after_s: Seconds after which a worker that is busy with one sample counts as hung.
-
-    Raises while iterating:
-        Exception: What `load` raised, of its own class.
-        ChildProcessError: A worker ended.
-        TimeoutError: A worker hangs.
+        function: From a task to its result.
+        num_workers: Number of processes, 1 or more.
+        describe: From a task and a sample's place in it to the sample, for errors.
+        timeout_s: Seconds after which a worker that is busy with one sample counts as hung.
+        advice: What to do about a worker that was killed, for errors.
     """
 
     def __init__(
         self,
-        load: Callable[[int], Sequence[np.ndarray]],
-        num_columns: int,
-        num_rows: int | None,
+        function: Callable[[Any], Any],
         num_workers: int,
-        describe: Callable[[int, int], str],
-        hang_after_s: float = HANG_AFTER_S,
+        describe: Callable[[Any, int], str],
+        timeout_s: float = WORKER_TIMEOUT_S,
+        advice: str = 'use fewer workers_per_gpu or smaller batches',
     ) -> None:
-        self._load = load
-        self._num_columns = num_columns
-        self._num_rows = num_rows
+        self._function = function
         self._num_workers = num_workers
         self._describe = describe
-        self._hang_after_s = hang_after_s
-        self._closed = False
-        self._iterator: Any = None
-        self._watch: WorkerWatch | None = None
+        self._timeout_s = timeout_s
+        self._advice = advice
+        self._workers: list[_Worker] = []
+        weakref.finalize(self, _bury, self._workers)  # also when the program ends
+        self._results: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue(1)
+        self._thread: threading.Thread | None = None
 
-    def __iter__(self) -> Iterator[tuple[np.ndarray, ...]]:
-        first = 0
-        while self._num_rows is None or first < self._num_rows:
-            rest = _ROWS_PER_EPOCH if self._num_rows is None else self._num_rows - first
-            count = min(rest, _ROWS_PER_EPOCH)
-            yield from self._epoch(first, count)
-            if self._closed:
-                return
-            first += count
+    def imap(self, tasks: Iterable[Any]) -> Iterator[Any]:
+        """Yield the results of tasks, which may be endless, in their order.
 
-    def _epoch(self, first: int, count: int) -> Iterator[tuple[np.ndarray, ...]]:
-        source = RowSource(
-            self._load, self._num_columns, first, count, self._num_workers, _ROWS_AHEAD
+        A thread receives results one step ahead. A caller that leaves early ends the workers;
+        they start again with the next call.
+
+        Raises:
+            Exception: What the function raised, of its own class.
+            ChildProcessError: A worker ended.
+            TimeoutError: A worker hangs.
+            ValueError: The function cannot be sent to other processes.
+        """
+        if not self._workers:
+            self._start()
+        results = self._results = queue.Queue(1)
+        self._thread = threading.Thread(
+            target=self._receive_all, args=(iter(tasks), results), name='msseg-workers', daemon=True
         )
+        self._thread.start()
+        is_complete = False
         try:
-            row = self._start(source)
-            for remaining in range(count - 1, -1, -1):
-                yield row
-                if self._closed or not remaining:
+            while True:
+                with leave_when_stuck():
+                    result, error = results.get()
+                if result is _END:
+                    is_complete = True
                     return
-                row = self._next_row()
+                if error is not None:
+                    raise error
+                yield result
         finally:
-            self._stop()
-
-    def _start(self, source: RowSource) -> tuple[np.ndarray, ...]:
-        """Start the workers and return the first row, which is when MindSpore starts them."""
-        import mindspore.dataset as ds
-
-        threads = cv2.getNumThreads()
-        prefetch, watchdog = ds.config.get_prefetch_size(), ds.config.get_enable_watchdog()
-        # OpenCV's threads do not survive a fork: workers inherit a state without them.
-        cv2.setNumThreads(0)
-        _prepare_for_kill()
-        ds.config.set_prefetch_size(_ROWS_AHEAD)
-        ds.config.set_enable_watchdog(False)
-        try:
-            dataset = ds.GeneratorDataset(
-                source,
-                column_names=[f'column{i}' for i in range(self._num_columns + 1)],
-                shuffle=False,
-                num_parallel_workers=self._num_workers,
-                python_multiprocessing=True,
-            )
-            self._iterator = dataset.create_tuple_iterator(num_epochs=1, output_numpy=True)
-            self._watch = WorkerWatch(
-                source, self._workers, self._end_workers, self._describe, self._hang_after_s
-            )
-            self._watch.start()
-            row = self._next_row()
-            self._watch.workers()
-            undo_death_signal()
-            atexit.register(self.close)  # before MindSpore's own, which takes 5 s
-            return row
-        finally:
-            cv2.setNumThreads(threads)
-            ds.config.set_prefetch_size(prefetch)
-            ds.config.set_enable_watchdog(watchdog)
-
-    def _sampler(self) -> Any:
-        return getattr(getattr(self._iterator, 'dataset', None), 'sample_fn', None)
-
-    def _workers(self) -> list[Any]:
-        sampler = self._sampler()
-        workers = list(getattr(sampler, 'workers', None) or [])
-        if workers and not isinstance(sampler.eof, threading.Event):
-            # MindSpore's own event has a lock that all processes share: a worker that is killed
-            # while it looks at it keeps the lock, and this process would wait for it forever.
-            sampler.eof = threading.Event()
-        return workers
-
-    def _end_workers(self) -> None:
-        """Kill the workers and end MindSpore's wait for their rows."""
-        workers = self._workers()
-        # MindSpore waits for the process that clears up after them, forever if that is stopped
-        cleaner = getattr(self._sampler(), 'cleaning_process', None)
-        for process in workers if cleaner is None else [*workers, cleaner]:
-            with contextlib.suppress(ValueError):  # buried already
-                process.kill()  # one that waits for room in its queue takes 5 s to notice the end
-        # not a row in the queue of a dead worker: that may be full, or locked by it forever
-        event = getattr(self._sampler(), 'eof', None)
-        if event is not None:
-            event.set()
-
-    def find_failure(self) -> Exception | None:
-        """Return what is wrong with a worker, None when all are well."""
-        if self._watch is None or self._iterator is None:
-            return None
-        return self._watch.find_failure(_PATIENCE_S)
-
-    def _next_row(self) -> tuple[np.ndarray, ...]:
-        self._watch.waiting_since = time.monotonic()
-        try:
-            with leave_when_stuck(self._end_workers):
-                *columns, error = next(self._iterator)
-        except (RuntimeError, StopIteration) as stopped:
-            # errors of `load` come as rows, so this is the end of a worker
-            failure = self._watch.find_failure(_PATIENCE_S)
-            raise failure or ChildProcessError(f'the loader workers ended: {stopped}') from None
-        finally:
-            self._watch.waiting_since = None
-        if error.size > NOTHING.size:
-            raise_packed(error)
-        return tuple(columns)
-
-    def _stop(self) -> None:
-        iterator = self._iterator
-        if iterator is None:
-            return
-        atexit.unregister(self.close)
-        self._watch.stop()
-        self._end_workers()
-        self._iterator = None
-        iterator.stop()  # with the last reference, MindSpore buries its processes
+            if not is_complete:
+                self.close()
 
     def close(self) -> None:
         """End the workers."""
-        self._closed = True
-        self._stop()
+        _kill(self._workers)
+        thread, self._thread = self._thread, None
+        while thread is not None and thread.is_alive():  # it may wait for room
+            if not self._results.empty():
+                self._results.get()
+            thread.join(0.01)
+        if self._workers and self._results.empty():
+            self._results.put((_END, None))
+        _bury(self._workers)
+
+    def _start(self) -> None:
+        levels = {name: logging.getLogger(name).level for name in ('', 'msseg')}
+        setup = pickle.dumps((levels, _pickle(self._function)))
+        with open(_file_in_memory(), 'wb', buffering=0) as file:
+            write_all(file.fileno(), setup)
+            for _ in range(self._num_workers):
+                self._workers.append(_Worker(file.fileno()))
+
+    def _receive_all(self, tasks: Iterator[Any], results: queue.Queue) -> None:
+        """Keep the workers supplied with tasks and put their results into a queue."""
+        workers = list(self._workers)
+        try:
+            order = deque(worker for worker in workers * RESULTS_AHEAD if worker.send_next(tasks))
+            while order:
+                worker = order.popleft()
+                result = self._receive(worker)
+                if worker.send_next(tasks):
+                    order.append(worker)
+                results.put((result, None))
+        except BaseException as error:
+            if not any(worker.is_ended for worker in workers):
+                results.put((None, error))
+                return
+        results.put((_END, None))
+
+    def _receive(self, worker: _Worker) -> Any:
+        awake_since = last_look = time.monotonic()
+        while True:
+            while not worker.connection.poll(_POLL_S):
+                now = time.monotonic()
+                if now - last_look > _ASLEEP_S:
+                    awake_since = now
+                last_look = now
+                self._check_progress(worker, awake_since, now)
+            try:
+                kind, data, sizes = worker.connection.recv()
+            except (EOFError, OSError):
+                raise self._death(worker) from None
+            if kind == 'log':
+                handle_record(pickle.loads(data))
+            elif kind == 'error':
+                raise_packed(data)
+            else:
+                return worker.take(data, sizes)
+
+    def _check_progress(self, worker: _Worker, since: float, now: float) -> None:
+        """Raise TimeoutError for a worker that has kept this process waiting for too long."""
+        status, waited_s = read_status(worker.status_fd), now - since
+        if status is None:
+            if waited_s > max(self._timeout_s, _START_TIMEOUT_S):
+                raise TimeoutError(
+                    f'a loader worker has not started in {waited_s:.0f} s; try workers_per_gpu=0'
+                )
+            return
+        elapsed_s = now - max(status.began_s, since)
+        if elapsed_s <= self._timeout_s:
+            return
+        name = self._name(worker, status)
+        if status.began_s >= 0:
+            raise TimeoutError(
+                f'a loader worker has been busy for {elapsed_s:.0f} s with {name}; look for a '
+                'transform or a disk that hangs, or allow more time with data.worker_timeout'
+            )
+        loaded = f'after it loaded {name}' if name else 'before it loaded a sample'
+        raise TimeoutError(
+            f'a loader worker has not done anything for {elapsed_s:.0f} s, {loaded}: it is '
+            'stopped, or a library hangs in it; try workers_per_gpu=0'
+        )
+
+    def _death(self, worker: _Worker) -> ChildProcessError:
+        status = read_status(worker.status_fd)
+        name = self._name(worker, status) if status else None
+        doing = 'before it loaded a sample'
+        if name:
+            doing = f'{"while" if status.began_s >= 0 else "after"} it loaded {name}'
+        return ChildProcessError(
+            f'loader worker {worker.process.pid} {worker.wait()} {doing}; a worker that is killed '
+            f'mostly lacked memory: {self._advice}'
+        )
+
+    def _name(self, worker: _Worker, status: Status) -> str | None:
+        for number, task in worker.tasks:
+            if number == status.number:
+                return self._describe(task, int(status.position))
+        return None
 
 
-def _prepare_for_kill() -> None:
-    """Let workers that are killed leave neither folders nor a warning behind."""
-    # A worker that shares memory puts a socket into multiprocessing's temporary folder. Workers
-    # inherit that of this process, which removes it when it ends, if there is one by then.
-    multiprocessing.util.get_temp_dir()
-    # MindSpore 2.8 logs a warning when the pool is closed, which is what was asked for.
-    logger = logging.getLogger(f'ME.mindspore.log.{os.getpid()}')
-    if _is_not_about_closing not in logger.filters:
-        logger.addFilter(_is_not_about_closing)
+class _Worker:
+    """A worker process as the main process sees it."""
+
+    def __init__(self, setup_fd: int) -> None:
+        self.connection, theirs = multiprocessing.Pipe()
+        self.status_fd, *self.slot_fds = [_file_in_memory() for _ in range(1 + RESULTS_AHEAD)]
+        # sent, with their numbers, not yet forgotten
+        self.tasks: deque[tuple[int, Any]] = deque(maxlen=RESULTS_AHEAD + 1)
+        self.num_sent = self.num_taken = 0
+        self.is_ended = False
+        fds = [theirs.fileno(), setup_fd, self.status_fd, *self.slot_fds]
+        with theirs, _stop_signals_blocked():
+            self.process = subprocess.Popen(
+                [sys.executable, '-u', '-c', _PROGRAM.format(path=sys.path, fds=fds)],
+                env={**os.environ, **_ONE_THREAD},
+                stdin=subprocess.DEVNULL,
+                pass_fds=fds,
+            )
+
+    def send_next(self, tasks: Iterator[Any]) -> bool:
+        """Send the next task; return whether there was one."""
+        for task in tasks:
+            self.tasks.append((self.num_sent, task))
+            with contextlib.suppress(OSError):  # the worker ended, which receiving will tell
+                self.connection.send((self.num_sent, task))
+            self.num_sent += 1
+            return True
+        return False
+
+    def take(self, data: bytes, sizes: Sequence[int]) -> Any:
+        """Return the result that this worker sent."""
+        slot_fd = self.slot_fds[self.num_taken % RESULTS_AHEAD]
+        self.num_taken += 1
+        return read_result(slot_fd, data, sizes)
+
+    def wait(self) -> str:
+        """Wait for the end of the process and return how it ended."""
+        try:
+            code = self.process.wait(_END_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            return 'closed its connection'
+        if code < 0:
+            return f'was killed by {signal.Signals(-code).name}'
+        return f'ended with exit status {code}'
+
+    def kill(self) -> None:
+        """End the process, as was meant."""
+        self.is_ended = True
+        self.process.kill()
+
+    def close(self) -> None:
+        """Wait for the end of the process, which was killed, and free what it had."""
+        self.process.wait()
+        self.connection.close()
+        for fd in (self.status_fd, *self.slot_fds):
+            os.close(fd)
 
 
-def _is_not_about_closing(record: logging.LogRecord) -> bool:
-    return 'Generator receives a termination signal' not in record.getMessage()
+def _kill(workers: list[_Worker]) -> None:
+    for worker in workers:
+        worker.kill()
+
+
+def _bury(workers: list[_Worker]) -> None:
+    _kill(workers)
+    while workers:
+        workers.pop().close()
+
+
+@contextlib.contextmanager
+def _stop_signals_blocked() -> Iterator[None]:
+    """Keep stop signals from a process that starts, until it handles them itself."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _file_in_memory() -> int:
+    """Return the descriptor of a new file without a name, which nothing can leave behind."""
+    if hasattr(os, 'memfd_create'):  # Linux; unlike /dev/shm not short of room in containers
+        return os.memfd_create('msseg-worker')
+    with tempfile.TemporaryFile() as file:
+        return os.dup(file.fileno())
+
+
+class _Pickler(cloudpickle.Pickler):
+    """Keeps the files of a script's functions, which cloudpickle 3.1 forgets, for tracebacks."""
+
+    def reducer_override(self, obj: Any) -> Any:
+        if isinstance(obj, CodeType):
+            make, arguments = self.dispatch_table[CodeType](obj)
+            return _make_code, (obj.co_filename, make, arguments)
+        return super().reducer_override(obj)
+
+
+def _make_code(filename: str, make: Callable[..., CodeType], arguments: tuple) -> CodeType:
+    return make(*arguments).replace(co_filename=filename)
+
+
+def _pickle(function: Callable[[Any], Any]) -> bytes:
+    file = io.BytesIO()
+    try:
+        _Pickler(file).dump(function)
+    except (pickle.PicklingError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise ValueError(
+            f'the data set or one of its transforms cannot be sent to loader workers: {error}; '
+            'open files and create locks when the first sample is loaded, or set workers_per_gpu=0'
+        ) from error
+    return file.getvalue()

@@ -12,7 +12,7 @@ import numpy as np
 from msseg.apis.build import build_model, build_split, check_classes, loader_options
 from msseg.apis.evaluate import Evaluation, ScoreCounter
 from msseg.config import Config, required
-from msseg.datasets.loader import EvalLoader, EvalSample
+from msseg.datasets.eval_loader import EvalLoader, EvalSample
 from msseg.datasets.result_files import outputs_of
 from msseg.deploy.logits import labels_of, resize_logits
 from msseg.utils.atomic import atomic_path, atomic_write_text

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from mindspore import Tensor, nn
 
-from msseg.datasets.loader import EvalSample
+from msseg.datasets.eval_loader import EvalSample
 from msseg.inference.inferencer import Inferencer
 from msseg.models.segmentors import HeadLogits, HeadLosses
 from msseg.utils.dist import sum_over_ranks

@@ -9,7 +9,7 @@ import numpy as np
 from msseg.apis.results import load_shown
 from msseg.apis.visualize import OverlayStyle, side_by_side, write_image
 from msseg.datasets import CustomDataset
-from msseg.datasets.loader import EvalSample
+from msseg.datasets.eval_loader import EvalSample
 from msseg.datasets.result_files import outputs_of, sample_names
 
 

@@ -13,7 +13,7 @@ from msseg.apis.results import load_shown
 from msseg.apis.visualize import OverlayStyle
 from msseg.config import Config
 from msseg.datasets import CustomDataset, EvalLoader
-from msseg.datasets.loader import EvalSample
+from msseg.datasets.eval_loader import EvalSample
 from msseg.datasets.palette import background_classes
 from msseg.datasets.result_files import outputs_of
 from msseg.evaluation import Scores, compute_scores

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from msseg.datasets import CustomDataset, check_labels
-from msseg.datasets.loader import EvalSample
+from msseg.datasets.eval_loader import EvalSample
 from msseg.datasets.sample_rng import get_filename
 from msseg.evaluation import confusion_matrix
 from msseg.utils.atomic import atomic_write_text

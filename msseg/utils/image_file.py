@@ -9,6 +9,7 @@ import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,14 @@ from msseg.utils.extras import import_extra
 from msseg.utils.image_header import PILLOW_ERRORS, ImageHeader, opened_by_pillow, read_header
 from msseg.utils.image_values import (
     ImageSettingError,
+    Unused,
     ValueScale,
     as_color_type,
     check_colours,
     find_unused,
     largest_value,
 )
-from msseg.utils.logging import get_logger, is_first
+from msseg.utils.logging import warn_once
 from msseg.utils.regular_file import check_regular
 
 COLOR_TYPES = {
@@ -210,17 +212,23 @@ def warn_of_unused(
         data: The file's content, to look for its largest value.
     """
     for unused in find_unused(header, color_type, is_scaled):
-        if is_first_unused(unused.kind, who, color_type):
-            text = f'{path}: {unused}'
-            if unused.kind == 'bits' and data is not None:
-                values = decode_image(data, path, 'unchanged', 'cv2', header=header)
-                text = f'{text}. This one has {largest_value(values)}'
-            get_logger().warning('%s', text)
+        subject = subject_of_unused(unused.kind, who, color_type)
+        warn_once(partial(_describe_unused, unused, path, header, data), subject)
 
 
-def is_first_unused(kind: str, who: str, color_type: str) -> bool:
-    """Whether a kind of `Unused` is asked about for the first time; see `warn_of_unused`."""
-    return is_first(f'{kind} {who} {color_type}')
+def subject_of_unused(kind: str, who: str, color_type: str) -> str:
+    """Return the subject of a warning about a kind of `Unused`; see `warn_of_unused`."""
+    return f'{kind} {who} {color_type}'
+
+
+def _describe_unused(
+    unused: Unused, path: str | Path, header: ImageHeader, data: bytes | None
+) -> str:
+    text = f'{path}: {unused}'
+    if unused.kind == 'bits' and data is not None:
+        values = decode_image(data, path, 'unchanged', 'cv2', header=header)
+        text = f'{text}. This one has {largest_value(values)}'
+    return text
 
 
 @contextmanager

@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
-import mmap
 import os
 import sys
-import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 from tqdm import tqdm
@@ -21,9 +20,8 @@ from msseg.utils.suggest import nearest
 _FORMAT = '%(asctime)s - %(name)s - %(levelname)s - %(message)s'
 _LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
 _FILE_ONLY = 'msseg_file_only'  # attribute of a record that the console leaves out
-_warned: set[str] = set()
-# Shared with the worker processes that are forked from this one.
-_reported = mmap.mmap(-1, 1 << 16)
+_SUBJECT = 'msseg_subject'  # attribute of a record that is logged once for each subject
+_seen: set[str] = set()
 
 
 def get_logger() -> logging.Logger:
@@ -81,18 +79,31 @@ def log_to_file(message: str, *args: object) -> None:
     get_logger().info(message, *args, extra={_FILE_ONLY: True})
 
 
-def warn_once(message: str) -> None:
-    """Log a warning, but only the first time in this process."""
-    if message not in _warned:
-        _warned.add(message)
-        get_logger().warning(message)
+def warn_once(message: str | Callable[[], str], subject: str | None = None) -> None:
+    """Log a warning, unless this process or one of its workers has logged one on its subject.
+
+    Args:
+        message: The warning, or what makes it when it is needed.
+        subject: What it is about; None for the message itself.
+    """
+    subject = str(message) if subject is None else subject
+    if is_first(subject):
+        text = message if isinstance(message, str) else message()
+        get_logger().warning('%s', text, extra={_SUBJECT: subject})
 
 
-def is_first(about: str) -> bool:
-    """Whether this process and its workers call this for the first time with this text."""
-    place = zlib.crc32(about.encode()) % len(_reported)
-    is_new, _reported[place] = not _reported[place], 1
+def is_first(subject: str) -> bool:
+    """Whether this process calls this for the first time with this text."""
+    is_new = subject not in _seen
+    _seen.add(subject)
     return is_new
+
+
+def handle_record(record: logging.LogRecord) -> None:
+    """Log a record that a worker process sent."""
+    subject = getattr(record, _SUBJECT, None)
+    if subject is None or is_first(subject):
+        logging.getLogger(record.name).handle(record)
 
 
 class _Formatter(logging.Formatter):

@@ -16,7 +16,6 @@ from msseg.datasets.pipelines.label_file import read_label
 from msseg.utils.image_file import decode_image, is_whole, pixel_limit, read_bytes
 from msseg.utils.image_header import read_header
 from msseg.utils.image_size import rescaled_size, scaled_wh
-from msseg.utils.logging import is_first
 from msseg.utils.regular_file import check_regular
 
 RNG = np.random.default_rng(0)
@@ -168,16 +167,6 @@ def test_what_opencv_refuses_names_transform_file_and_size():
     strip = np.zeros((1, 100_000, 3), np.uint8)
     with pytest.raises(ValueError, match='resizing an image of 1x100000: .*512x51200000 pixels'):
         Compose([dict(type='Resize', img_scale=(512, 512), min_size=512)])(dict(img=strip))
-
-
-def test_what_a_worker_has_said_is_not_said_again():
-    about = f'something {os.getpid()} {RNG.random()}'
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if is_first(about) else 1)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert not is_first(about)
-    assert is_first(f'{about} else')
 
 
 def chunk(name, content, is_whole=True):

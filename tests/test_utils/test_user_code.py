@@ -11,7 +11,7 @@ import pytest
 
 from msseg.config import Config
 from msseg.datasets.pipelines import Compose
-from msseg.datasets.transport import pack_error, raise_packed
+from msseg.datasets.worker_process import pack_error, raise_packed
 from msseg.utils.cli import run_main
 from msseg.utils.user_code import describe_error
 

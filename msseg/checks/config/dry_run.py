@@ -19,7 +19,7 @@ from msseg.checks.config.build import collect_error
 from msseg.checks.config.rules import ConfigFindings
 from msseg.config import Config
 from msseg.datasets import EvalLoader
-from msseg.datasets.loader import EvalSample
+from msseg.datasets.eval_loader import EvalSample
 from msseg.inference.inferencer import Inferencer
 from msseg.inference.validation_loss import LossInferencer
 from msseg.models.analysis.memory_estimate import MemoryEstimate, estimate_memory

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import signal
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,12 +129,6 @@ class PairScan(NamedTuple):
 
     image: ImageScan | None
     label: LabelScan | None
-
-
-def prepare_worker() -> None:
-    """Set up a process that scans files in parallel with others."""
-    cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process ends it
 
 
 def scan_pair(task: PairTask, decode_image: bool = True) -> PairScan:

@@ -1,19 +1,15 @@
-"""Looking at all files, in parallel."""
+"""Scan files in a pool of processes."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 
-from msseg.checks.data.file_scan import PairScan, PairTask, prepare_worker, scan_pair
+from msseg.checks.data.file_scan import PairScan, PairTask, scan_pair
+from msseg.datasets.worker_pool import WorkerPool, num_cores
 from msseg.utils.progress_bar import progress_bar
 
 # A process takes half a second to start: fewer files than this each are not worth it.
 _LEAST_EACH = 32
-_MOST_AT_ONCE = 16
 
 
 def scan_all(tasks: Sequence[PairTask], workers: int | None = None) -> dict[PairTask, PairScan]:
@@ -31,29 +27,20 @@ def scan_all(tasks: Sequence[PairTask], workers: int | None = None) -> dict[Pair
     if workers is not None and workers < 0:
         raise ValueError(f'workers={workers}; expected the number of processes, 0 or more')
     if workers is None:
-        workers = min(_num_cores(), len(tasks) // _LEAST_EACH)
+        workers = min(num_cores(), len(tasks) // _LEAST_EACH)
     results = map(scan_pair, tasks) if workers < 2 else _in_processes(tasks, workers)
     bar = progress_bar(results, len(tasks), desc='files', unit='pair')
     return dict(zip(tasks, bar, strict=True))
 
 
 def _in_processes(tasks: Sequence[PairTask], workers: int) -> Iterator[PairScan]:
-    chunk = max(1, min(_MOST_AT_ONCE, len(tasks) // (4 * workers)))
-    executor = ProcessPoolExecutor(
-        workers, multiprocessing.get_context('spawn'), initializer=prepare_worker
+    pool = WorkerPool(
+        scan_pair,
+        workers,
+        lambda task, _: task.image,
+        advice='give fewer --workers: each decodes one image at a time',
     )
     try:
-        yield from executor.map(scan_pair, tasks, chunksize=chunk)
-    except BrokenProcessPool:
-        raise ChildProcessError(
-            'a worker process was killed, perhaps for want of memory: each decodes one image at a '
-            'time; give fewer --workers'
-        ) from None
+        yield from pool.imap(tasks)
     finally:
-        executor.shutdown(cancel_futures=True)
-
-
-def _num_cores() -> int:
-    if hasattr(os, 'sched_getaffinity'):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        pool.close()

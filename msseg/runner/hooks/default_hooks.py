@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -100,10 +99,7 @@ class StopSignalHook(Hook):
         self.after_train_iter(runner)
 
     def after_train_iter(self, runner: Runner) -> None:
-        """Stop for a signal; raise the failure of a loader's worker, after which SIGTERM comes."""
+        """Stop for a signal."""
         received = self.signals.received
-        find_failure = getattr(runner.loader, 'find_failure', None)
-        if received is signal.SIGTERM and find_failure and (failure := find_failure()):
-            raise failure
         if any_rank(received is not None):
             runner.stop('SIGTERM of another process' if received is None else received.name)

@@ -1,0 +1,218 @@
+"""The program that a worker process of `WorkerPool` runs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import queue
+import signal
+import struct
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from logging.handlers import QueueHandler
+from multiprocessing.connection import Connection
+from typing import Any, NamedTuple
+
+import cloudpickle
+import cv2
+import numpy as np
+
+from msseg.utils.stop_signals import STOP_SIGNALS
+
+# Results that a worker may have ready before the first of them is fetched, each in a file in
+# memory.
+RESULTS_AHEAD = 2
+_STATUS = struct.Struct('3d')
+
+
+class WorkerTraceback(Exception):
+    """Where in a worker an error arose; the cause of the error that is raised here."""
+
+
+class Status(NamedTuple):
+    """What a worker does, or did last.
+
+    Attributes:
+        number: Number of the task.
+        position: The sample within it.
+        began_s: When it began the sample, on the machine's monotonic clock; negative at rest.
+    """
+
+    number: float
+    position: float
+    began_s: float
+
+
+class _Worker:
+    """The worker's side of the connection and of the files in memory."""
+
+    def __init__(self, connection: Connection, status_fd: int, slot_fds: Sequence[int]) -> None:
+        self.connection = connection
+        self.status_fd = status_fd
+        self.slot_fds = slot_fds
+        self.number = self.position = -1
+        self.lock = threading.Lock()
+
+    def begin_sample(self, position: int) -> None:
+        self.position = position
+        self._note(time.monotonic())
+
+    def rest(self) -> None:
+        self._note(-1.0)
+
+    def _note(self, began_s: float) -> None:
+        os.pwrite(self.status_fd, _STATUS.pack(self.number, self.position, began_s), 0)
+
+    def send(self, kind: str, data: bytes, sizes: Sequence[int] = ()) -> None:
+        with self.lock:
+            self.connection.send((kind, data, sizes))
+
+    def send_result(self, result: Any) -> None:
+        """Send a result: its arrays through a file in memory, the rest as a pickle."""
+        buffers: list[pickle.PickleBuffer] = []
+        data = cloudpickle.dumps(result, protocol=5, buffer_callback=buffers.append)
+        views = [buffer.raw() for buffer in buffers]
+        slot_fd, offset = self.slot_fds[self.number % RESULTS_AHEAD], 0
+        for view in views:
+            write_all(slot_fd, view, offset)
+            offset += view.nbytes
+        self.send('result', data, [view.nbytes for view in views])
+
+    def run(self, function: Callable[[Any], Any], task: Any) -> None:
+        self.begin_sample(0)
+        try:
+            self.send_result(function(task))
+        except BaseException as error:  # SystemExit too: it would end the worker without a word
+            self.send('error', pack_error(error))
+        finally:
+            self.rest()
+
+
+class _ForwardingHandler(QueueHandler):
+    """Hands log records on to the main process."""
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        self.queue.send('log', pickle.dumps(record))
+
+
+_worker: _Worker | None = None
+
+
+def report_sample(position: int) -> None:
+    """Report, in a worker, which sample of its task begins; do nothing elsewhere."""
+    if _worker is not None:
+        _worker.begin_sample(position)
+
+
+def read_status(status_fd: int) -> Status | None:
+    """Return what a worker reported last, None before it is ready."""
+    content = os.pread(status_fd, _STATUS.size, 0)
+    return Status(*_STATUS.unpack(content)) if content else None
+
+
+def raise_packed(packed: bytes) -> None:
+    """Raise an error that a worker sent, with the worker's traceback as its cause."""
+    error, text = pickle.loads(packed)
+    raise error from WorkerTraceback(f'in a loader worker:\n{text}')
+
+
+def read_result(slot_fd: int, data: bytes, sizes: Sequence[int]) -> Any:
+    """Return a result that a worker sent; its arrays are copies."""
+    buffers, offset = [], 0
+    for size in sizes:
+        buffers.append(_read_all(slot_fd, size, offset))
+        offset += size
+    return pickle.loads(data, buffers=buffers)
+
+
+def write_all(fd: int, data: bytes | memoryview, offset: int = 0) -> None:
+    """Write bytes to a file."""
+    view = memoryview(data)
+    while view.nbytes:
+        written = os.pwrite(fd, view, offset)
+        view, offset = view[written:], offset + written
+
+
+def _read_all(fd: int, size: int, offset: int = 0) -> np.ndarray:
+    buffer = np.empty(size, np.uint8)
+    filled = 0
+    while filled < size:
+        filled += os.preadv(fd, [buffer[filled:]], offset + filled)
+    return buffer
+
+
+def main(connection_fd: int, setup_fd: int, status_fd: int, *slot_fds: int) -> None:
+    """Serve tasks until the connection closes, as it does when the main process ends in any way.
+
+    Args:
+        connection_fd: Of the connection over which tasks come and results go.
+        setup_fd: Of a file with the pickled function and logging levels.
+        status_fd: Of the file for this worker's `Status`.
+        slot_fds: Of the files for the arrays of results.
+    """
+    global _worker
+    _outlive_stop_signals()
+    cv2.setNumThreads(0)
+    _worker = worker = _Worker(Connection(connection_fd), status_fd, slot_fds)
+    tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(worker.connection, tasks), daemon=True).start()
+    logging.getLogger().addHandler(_ForwardingHandler(worker))
+    try:
+        function = _read_setup(setup_fd)
+    except BaseException as error:  # what users' modules raise while they are imported
+        failure = ChildProcessError(
+            f'a loader worker cannot load the data set: {type(error).__name__}: {error}; its '
+            'modules must be importable from sys.path, or set workers_per_gpu=0'
+        )
+        worker.send('error', pack_error(failure.with_traceback(error.__traceback__)))
+        threading.Event().wait()  # until the main process, which has to read this, ends it
+    worker.rest()
+    while True:
+        worker.number, task = tasks.get()
+        worker.run(function, task)
+
+
+def _read_setup(setup_fd: int) -> Callable[[Any], Any]:
+    levels, function = pickle.loads(_read_all(setup_fd, os.fstat(setup_fd).st_size))
+    for name, level in levels.items():
+        logging.getLogger(name).setLevel(level)
+    return pickle.loads(function)
+
+
+def _receive(connection: Connection, tasks: queue.SimpleQueue[Any]) -> None:
+    while True:
+        try:
+            tasks.put(connection.recv())
+        except (EOFError, OSError):
+            os._exit(0)
+
+
+def _outlive_stop_signals() -> None:
+    """Leave it to the main process to end this one.
+
+    Ctrl-C and most schedulers signal all processes of a job. The main one then finishes its
+    iteration, for which it needs its workers.
+    """
+    for number in STOP_SIGNALS:
+        signal.signal(number, lambda *_: None)  # unlike SIG_IGN, programs started here get it
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+
+
+def pack_error(error: BaseException) -> bytes:
+    """Pickle an exception and its traceback.
+
+    One that cannot be pickled (its constructor wants more than it tells), or that would end the
+    main process (SystemExit), becomes a RuntimeError with its name and message.
+    """
+    text = ''.join(traceback.format_exception(error))
+    if isinstance(error, Exception):
+        try:
+            packed = cloudpickle.dumps((error, text))
+            pickle.loads(packed)
+            return packed
+        except (pickle.PickleError, AttributeError, TypeError, ValueError, LookupError):
+            pass
+    return pickle.dumps((RuntimeError(f'{type(error).__name__}: {error}'), text))
