@@ -5,6 +5,7 @@ This module holds the mechanism. Callers pass a `Schema` of which component take
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -322,13 +323,17 @@ def drop_variables(cfg: Config, schema: Schema) -> None:
         TypeError: A documented key has a value that cannot be written.
     """
     for key in list(cfg):
-        found = find_unwritable(cfg[key], key, config_file(cfg._cfg_dict, key))
-        if found is not None and key in schema.top_level:
-            is_number = isinstance(found.value, int)
+        is_setting = key in schema.top_level
+        error = find_unwritable(cfg[key], key)
+        if error is not None and is_setting:
+            is_number = isinstance(error.got, int)
             expected = 'a smaller number' if is_number else 'numbers, strings, lists, tuples, dicts'
-            fields = {'got': found.value, 'file': found.file, 'expected': expected}
-            raise UserTypeError(key=found.where, **fields)
-        if found is not None or key not in schema.top_level and holds_secret(cfg[key]):
+            file = config_file(cfg._cfg_dict, key)
+            with contextlib.suppress(KeyError, ValueError):  # a key that has dots
+                file = cfg.explain(error.key)
+            fields = {'got': error.got, 'file': file, 'expected': expected}
+            raise UserTypeError(key=error.key, **fields) from error
+        if error is not None or not is_setting and holds_secret(cfg[key]):
             del cfg[key]
 
 

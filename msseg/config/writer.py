@@ -7,7 +7,7 @@ import inspect
 import json
 import keyword
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from enum import Enum
 from pathlib import PurePath
 from typing import Any, NamedTuple
@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import yaml
 
 from msseg.config.config_dict import MAX_BYTES, count_values, join_index, join_key
-from msseg.registry import config_file
 from msseg.utils.errors import UserOSError, UserTypeError, UserValueError
 from msseg.utils.shown import is_environment, shown
 
@@ -39,55 +38,6 @@ _YamlDumper.add_representer(
 )
 
 
-def to_python(values: dict[str, Any]) -> str:
-    """Return Python text that evaluates to the values, in lines of at most 79 characters.
-
-    A class or function under ``type`` is written as its name, by which a registry finds it.
-
-    Raises:
-        TypeError: A value that has no literal, such as an object or a lambda.
-    """
-    lines = []
-    for key, value in values.items():
-        target = key if _is_name(key) else f'globals()[{key!r}]'
-        lines.append(_layout(_literal(value, str(key)), f'{target} = ', '', '') + '\n')
-    return ''.join(lines)
-
-
-class Unwritable(NamedTuple):
-    """A part of a setting that no config file can hold: its key, value and the file that set it."""
-
-    where: str
-    value: Any
-    file: str | None
-
-
-def find_unwritable(value: Any, where: str, file: str | None = None) -> Unwritable | None:
-    """Return the first part of a value that no config file can hold; None when there is none.
-
-    Args:
-        value: The value.
-        where: Its key.
-        file: The file that set it.
-    """
-    found: Iterator[Unwritable | None] = iter(())
-    if is_environment(value):
-        return Unwritable(where, value, file)
-    if isinstance(value, dict):
-        found = (
-            find_unwritable(child, join_key(where, key), config_file(value, key) or file)
-            for key, child in value.items()
-        )
-    elif isinstance(value, (list, tuple)):
-        found = (find_unwritable(v, join_index(where, i), file) for i, v in enumerate(value))
-    else:
-        try:
-            _simple_leaf(value, where)
-        except TypeError:
-            return Unwritable(where, value, file)
-    return next(filter(None, found), None)
-
-
 def to_text(values: dict[str, Any], file_format: str) -> str:
     """Return the values as text in a format: ``.py``, ``.json``, ``.yaml`` or ``.yml``.
 
@@ -106,12 +56,71 @@ def to_text(values: dict[str, Any], file_format: str) -> str:
     raise UserOSError(f'config format {file_format!r}', expected='.py, .json, .yaml or .yml')
 
 
-def _is_name(key: Any) -> bool:
-    return isinstance(key, str) and key.isidentifier() and not keyword.iskeyword(key)
+def to_python(values: dict[str, Any]) -> str:
+    """Return Python text that evaluates to the values, in lines of at most 79 characters.
+
+    A class or function under ``type`` is written as its name, by which a registry finds it.
+
+    Raises:
+        TypeError: A value that has no literal, such as an object or a lambda.
+    """
+    lines = []
+    for key, value in values.items():
+        target = key if _is_name(key) else f'globals()[{key!r}]'
+        lines.append(_layout(_literal(value, str(key)), f'{target} = ', '', '') + '\n')
+    return ''.join(lines)
+
+
+def find_unwritable(value: Any, where: str) -> UserTypeError | None:
+    """Return the error for the first part of a value that no config file can hold, or None.
+
+    Args:
+        value: The value.
+        where: Its key.
+    """
+    try:
+        _literal(value, where)
+    except UserTypeError as error:
+        return error
+    return None
+
+
+def _simple_leaf(value: Any, where: str | None) -> Any:
+    """Return a value of a type that has a literal, or raise TypeError naming its key."""
+    if type(value).__module__ == 'numpy' and hasattr(value, 'tolist'):
+        return value.tolist()
+    is_large = isinstance(value, int) and value.bit_length() > _MAX_BITS
+    is_literal = isinstance(value, _LITERALS) and not isinstance(value, Enum) and not is_large
+    if is_literal and not is_environment(value):
+        return value
+    if isinstance(value, PurePath):
+        return str(value)
+    has_name = inspect.isclass(value) or inspect.isfunction(value) and value.__name__ != '<lambda>'
+    if has_name and (where or '').split('.')[-1] == 'type':
+        return value.__name__
+    advice = 'use numbers, strings, lists, tuples and dicts, and name registered components'
+    raise UserTypeError(
+        f'{where}: {shown(value)} cannot be written into a config file',
+        key=where or '',
+        got=value,
+        advice='use a smaller number' if is_large else advice,
+    )
+
+
+def _simple(value: Any, where: str) -> Any:
+    """Return a value in plain dicts, lists, tuples and scalars for JSON and YAML."""
+    value = _simple_leaf(value, where)
+    if not isinstance(value, (dict, list, tuple, str, bool, int, float, type(None))):
+        raise UserTypeError(f'{where}: {shown(value)} has no form in JSON and YAML', key=where)
+    if isinstance(value, dict):
+        return {key: _simple(child, join_key(where, key)) for key, child in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_simple(child, join_index(where, i)) for i, child in enumerate(value))
+    return value
 
 
 class _Group(NamedTuple):
-    """A list, tuple or dict: its brackets, and its items with what stands before them."""
+    """A list, tuple or dict: its brackets, and its items with the text before each."""
 
     start: str
     items: list[tuple[str, str | _Group]]
@@ -125,14 +134,46 @@ def _group(start: str, items: list[tuple[str, str | _Group]], end: str) -> _Grou
     return _Group(start, items, end, f'{start}{", ".join(texts)}{comma}{end}')
 
 
+def _literal(value: Any, where: str | None) -> str | _Group:
+    value = _simple_leaf(value, where)
+    if isinstance(value, dict):
+        items = [(key, _literal(child, join_key(where, key))) for key, child in value.items()]
+        if all(_is_name(key) for key in value):
+            return _group('dict(', [(f'{key}=', item) for key, item in items], ')')
+        return _group('{', [(f'{_flat(key, where)}: ', item) for key, item in items], '}')
+    if isinstance(value, (list, tuple)):
+        items = [('', _literal(child, join_index(where, i))) for i, child in enumerate(value)]
+        return _group('[', items, ']') if isinstance(value, list) else _group('(', items, ')')
+    if isinstance(value, (set, frozenset)):
+        return f'{type(value).__name__}([{", ".join(sorted(_flat(v, where) for v in value))}])'
+    if isinstance(value, str):
+        # an escaped brace, or the text would be read as a variable such as {{ fileDirname }}
+        return repr(str.__str__(value)).replace('{{', '{\\x7b')
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"float('{value}')"
+    # not the `__repr__` of a user's class
+    kinds = (bool, int, float, complex, bytes, object)
+    kind = next(kind for kind in kinds if isinstance(value, kind))
+    return repr(value) if kind is object else kind.__repr__(value)
+
+
+def _flat(value: Any, where: str | None) -> str:
+    literal = _literal(value, where)
+    return literal if isinstance(literal, str) else literal.text
+
+
+def _is_name(key: Any) -> bool:
+    return isinstance(key, str) and key.isidentifier() and not keyword.iskeyword(key)
+
+
 def _layout(node: str | _Group, lead: str, indent: str, after: str) -> str:
-    """Return a literal on one line if that holds it, else each of its items on lines of its own.
+    """Return a literal on one line if it fits, else with its items on lines of their own.
 
     Args:
         node: The literal.
-        lead: What stands before it, as ``key=``.
-        indent: Of its line.
-        after: What stands behind it, a comma or nothing.
+        lead: The text before it, as ``key=``.
+        indent: The indent of its line.
+        after: The text after it, a comma or nothing.
     """
     text = node if isinstance(node, str) else node.text
     whole = f'{indent}{lead}{text}{after}'
@@ -154,67 +195,6 @@ def _fill(words: list[str], indent: str) -> list[str]:
         else:
             lines.append(indent + word)
     return lines
-
-
-def _literal(value: Any, where: str | None) -> str | _Group:
-    value = _simple_leaf(value, where)
-    if isinstance(value, dict):
-        items = [(key, _literal(child, join_key(where, key))) for key, child in value.items()]
-        if all(_is_name(key) for key in value):
-            return _group('dict(', [(f'{key}=', item) for key, item in items], ')')
-        return _group('{', [(f'{_flat(key, where)}: ', item) for key, item in items], '}')
-    if isinstance(value, (list, tuple)):
-        items = [('', _literal(child, join_index(where, i))) for i, child in enumerate(value)]
-        return _group('[', items, ']') if isinstance(value, list) else _group('(', items, ')')
-    if isinstance(value, (set, frozenset)):
-        return f'{type(value).__name__}([{", ".join(sorted(_flat(v, where) for v in value))}])'
-    if isinstance(value, str):
-        # an escaped brace, lest the text be taken for a variable such as {{ fileDirname }}
-        return repr(str.__str__(value)).replace('{{', '{\\x7b')
-    if isinstance(value, float) and not math.isfinite(value):
-        return f"float('{value}')"
-    # not the `__repr__` of a class of the user's
-    kinds = (bool, int, float, complex, bytes, object)
-    kind = next(kind for kind in kinds if isinstance(value, kind))
-    return repr(value) if kind is object else kind.__repr__(value)
-
-
-def _flat(value: Any, where: str | None) -> str:
-    literal = _literal(value, where)
-    return literal if isinstance(literal, str) else literal.text
-
-
-def _simple(value: Any, where: str) -> Any:
-    """Return a value in plain dicts, lists, tuples and scalars for JSON and YAML."""
-    value = _simple_leaf(value, where)
-    if not isinstance(value, (dict, list, tuple, str, bool, int, float, type(None))):
-        raise UserTypeError(f'{shown(value)} has no form in JSON and YAML', who=where)
-    if isinstance(value, dict):
-        return {key: _simple(child, join_key(where, key)) for key, child in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_simple(child, join_index(where, i)) for i, child in enumerate(value))
-    return value
-
-
-def _simple_leaf(value: Any, where: str | None) -> Any:
-    """Return a value of a type that has a literal, or raise TypeError naming its key."""
-    if type(value).__module__ == 'numpy' and hasattr(value, 'tolist'):
-        return value.tolist()
-    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
-        raise UserTypeError(f'{shown(value)} cannot be written into a config file', who=where)
-    if isinstance(value, _LITERALS) and not isinstance(value, Enum) and not is_environment(value):
-        return value
-    if isinstance(value, PurePath):
-        return str(value)
-    has_name = inspect.isclass(value) or inspect.isfunction(value) and value.__name__ != '<lambda>'
-    if has_name and (where or '').split('.')[-1] == 'type':
-        return value.__name__
-    raise UserTypeError(
-        f'{shown(value)} cannot be written into a config file',
-        advice='use numbers, strings, lists, tuples and dicts, and register a class or function '
-        'to name it in `type`',
-        who=where,
-    )
 
 
 def read_literals(
@@ -245,8 +225,8 @@ def read_literals(
     except SyntaxError as error:
         raise UserValueError(error.msg, file=where, line=error.lineno) from error
     except (ValueError, RecursionError, MemoryError) as error:
-        problem = f'cannot be read: {error or "it is nested too deeply"}'
-        raise UserValueError(problem, file=where) from error
+        reason = error or 'it is nested too deeply'
+        raise UserValueError(f'it cannot be read: {reason}', file=where) from error
     reader = _LiteralReader(where, other)
     settings = {}
     for statement in body:
@@ -261,15 +241,13 @@ def read_literals(
 
 def _target(statement: ast.stmt) -> str | None:
     """Return what ``name = …`` or ``globals()['name'] = …`` sets, None for other statements."""
-    if not isinstance(statement, ast.Assign) or len(statement.targets) != 1:
+    target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+    if target is None or len(statement.targets) != 1:
         return None
-    target = statement.targets[0]
-    if isinstance(target, ast.Name):
-        return target.id
     if isinstance(target, ast.Subscript) and ast.unparse(target.value) == 'globals()':
         key = target.slice
         return key.value if isinstance(key, ast.Constant) and isinstance(key.value, str) else None
-    return None
+    return target.id if isinstance(target, ast.Name) else None
 
 
 class _LiteralReader:
@@ -277,7 +255,7 @@ class _LiteralReader:
         self._where = where
         self._other = other
 
-    def refusal(self, node: ast.AST) -> ValueError:
+    def refusal(self, node: ast.AST) -> UserValueError:
         return UserValueError(
             f'{ast.unparse(node)[:60]!r} is no plain value (numbers, texts, lists, dict(…)), and '
             'nothing in it is run',

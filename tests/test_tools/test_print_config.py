@@ -55,7 +55,7 @@ def test_explain_names_value_and_file(key, line):
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [
-        (['configs/nothing.py'], "error: config file 'configs/nothing.py' does not exist."),
+        (['configs/nothing.py'], "error: config file 'configs/nothing.py' does not exist"),
         ([CONFIG, '--explain', 'modle'], "the config has no key 'modle'. Did you mean 'model'?"),
         ([CONFIG, '--cfg-options', 'optimizer.lrr=1'], "Did you mean 'lr'?"),
         ([CONFIG, '--cfg-options', 'evaluation.save_bst=mIoU'], "Did you mean 'save_best'?"),
