@@ -1,4 +1,4 @@
-"""Names and places of results: below the folder that the user named, over nothing of the user's."""
+"""Names and places of results: below the folder that the user chose, over no file of the user's."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from msseg.utils.errors import UserValueError
 from msseg.utils.regular_file import file_kind
 from msseg.utils.shown import shorten
 
 _PNG_MARK = b'tEXtSoftware\0msseg'
-# PNG, the standard chunk that names the program which made a picture; it may follow the header
+# PNG's standard chunk for the program that made a picture; it may follow the header
 PNG_MARK_CHUNK = (
     struct.pack('>I', len(_PNG_MARK) - 4) + _PNG_MARK + struct.pack('>I', zlib.crc32(_PNG_MARK))
 )
-FIGURE_MARK = {'Software': 'msseg'}  # the same, as matplotlib and Pillow take it
+FIGURE_MARK = {'Software': 'msseg'}  # the same, for matplotlib and Pillow
 HTML_MARK = '<meta name="generator" content="msseg">'
 CSV_HEAD = 'image,mIoU,aAcc,pixels'
 AREAS_HEAD = 'image,class_index,class,pixels,share,components'
 AREA_SUMS_HEAD = 'class_index,class,pixels,share,components,images'
-# how the first bytes of a file tell that msseg has written it; other kinds come beside one of these
+# The first bytes of files that msseg has written; files of other kinds come along with these.
 _MARKS = {
     '.png': [_PNG_MARK],
     '.html': [HTML_MARK.encode()],
@@ -45,19 +46,19 @@ def mark_png(content: bytes) -> bytes:
 
 
 def unique_names(paths: Iterable[str | Path], folders: Iterable[str | Path] = ()) -> list[str]:
-    """Return what to call the results of each file, no two alike even where case does not count.
+    """Return names for the results of each file, unique even where case does not count.
 
     Args:
         paths: The files.
-        folders: Where names start from, if the files are below it; of several, what they have in
-            common.
+        folders: Folders that names are relative to if the files are below them; of several, what
+            they have in common.
 
     Returns:
         For each file its path without suffix below the common folder of `folders` and files. It
-        keeps its suffix where another would have the same name without; a number tells apart what
+        keeps its suffix if another would have the same name without; a number distinguishes what
         is still alike (names that differ only in case, or a file that comes twice).
 
-    Example:
+    Examples:
         >>> unique_names(['/data/a/1.png', '/data/b/1.png', '/data/b/1.jpg'])
         ['a/1', 'b/1.png', 'b/1.jpg']
     """
@@ -65,19 +66,17 @@ def unique_names(paths: Iterable[str | Path], folders: Iterable[str | Path] = ()
     starts = {os.path.dirname(path) for path in paths} | {os.path.abspath(f) for f in folders}
     common = os.path.commonpath(starts) if starts else ''
     whole = [Path(os.path.relpath(path, common)).as_posix() for path in paths]
-    names = [os.path.splitext(name)[0] for name in whole]
-    while True:
+    names, longer = [], [os.path.splitext(name)[0] for name in whole]
+    while longer != names:
+        names = longer
         count = Counter(map(_same_on_disk, names))
         twice = [count[_same_on_disk(name)] > 1 for name in names]
         longer = [w if again else n for w, n, again in zip(whole, names, twice, strict=True)]
-        if longer == names:
-            break
-        names = longer
     return _numbered(names)
 
 
 def are_unique(names: Sequence[str]) -> bool:
-    """Return whether no two names are alike, even where case does not count."""
+    """Whether no two names are alike, even where case does not count."""
     return len(set(map(_same_on_disk, names))) == len(names)
 
 
@@ -98,12 +97,12 @@ def _numbered(names: Sequence[str]) -> list[str]:
 
 
 def _same_on_disk(name: str) -> str:
-    """Return what names have in common that some file system takes for one."""
+    """Return a name as the file systems see it that ignore case and Unicode forms."""
     return unicodedata.normalize('NFC', name).casefold()
 
 
 def is_own_picture(path: str | Path) -> bool:
-    """Return whether a file is a PNG that msseg has written; False when it cannot be read."""
+    """Whether a file is a PNG that msseg has written; False if it cannot be read."""
     path = Path(path)
     try:
         return path.suffix.lower() == '.png' and path.stat().st_size > 0 and _is_own(path)
@@ -112,34 +111,34 @@ def is_own_picture(path: str | Path) -> bool:
 
 
 class Skipped:
-    """Collects what was left out so that the rest could be done; each is said on stderr.
+    """Collect the results that were skipped so that the rest could be done; report each on stderr.
 
     Attributes:
-        problems: What was said of each.
+        problems: The reports.
     """
 
     def __init__(self) -> None:
         self.problems: list[str] = []
 
     def add(self, problem: str) -> None:
-        """Say that something was left out, and why."""
+        """Report a skipped result."""
         self.problems.append(shorten(problem, _LONGEST_PROBLEM))
         tqdm.write(f'skipped: {self.problems[-1]}', file=sys.stderr)
 
     def raise_if_any(self) -> None:
-        """Raise ValueError if a result was left out; to be called when all else is done."""
+        """Raise ValueError if a result was skipped; call it when everything else is done."""
         if self.problems:
-            raise ValueError(
+            raise UserValueError(
                 f'{len(self.problems)} results could not be written and were skipped, all else is '
                 f'done; the first: {self.problems[0]}'
             )
 
     @contextmanager
     def long_names(self, source: str | Path) -> Iterator[None]:
-        """Leave out what the block writes if the file system takes no name as long as its.
+        """Skip a block's result if its name is too long for the file system.
 
         Args:
-            source: The input whose result it is.
+            source: The input of the result.
         """
         try:
             yield
@@ -153,14 +152,14 @@ class Skipped:
 
 
 class Outputs:
-    """Gives out the paths of a run's results, or refuses them before anything is computed.
+    """Give out the paths of a run's results, or refuse them before anything is computed.
 
     No result lies outside of its folder (by ``..``, an absolute name or a symbolic link), replaces
     an input or another result of the run, or a picture, page or table that msseg has not written.
 
     Args:
         inputs: Files that the run reads.
-        searched: Folders whose files a next run reads, and what their names end with; no such
+        searched: Folders whose files the next run reads, with the suffixes of these files; no such
             result is put there.
     """
 
@@ -178,14 +177,14 @@ class Outputs:
         """Return the path of a single file that the user has named.
 
         Args:
-            path: The file; it may be there.
+            path: The file; it may exist.
             who: The option that names it, for errors.
-            suffixes: What a file that is there must end with, such as ``.json``; none for anything.
+            suffixes: The suffixes of an existing file, such as ``.json``; none for any.
 
         Raises:
             IsADirectoryError: It is a folder.
             ValueError: It is an input, or another result.
-            FileExistsError: It is there, and of another kind or not written by msseg.
+            FileExistsError: It exists, and is of another kind or not written by msseg.
         """
         path = Path(path)
         if path.is_dir():
@@ -199,16 +198,16 @@ class Outputs:
                 f'{who}: {str(path)!r} is there already and is no {expected} file: name another'
             )
         if os.path.lexists(path) and not _is_own(path):
-            _refuse_foreign(path, who)
+            _refuse_foreign([path], who)
         return path
 
     def files(self, folder: str | Path, names: Iterable[str], who: str) -> list[Path]:
         """Return the paths of results below a folder.
 
         Args:
-            folder: It need not be there.
-            names: Relative paths with suffix; a name that is a folder there (of the pictures of a
-                video) must hold nothing but results of msseg.
+            folder: It need not exist.
+            names: Relative paths with suffix; an existing folder of that name (of the pictures of
+                a video) must hold nothing but results of msseg.
             who: The option that names the folder, for errors.
 
         Raises:
@@ -221,9 +220,9 @@ class Outputs:
             raise NotADirectoryError(f'{who} is {str(folder)!r}, which is {kind}; name a folder')
         names = list(names)
         self._refuse_outside(folder, names, who)
-        foreign = []
         paths = [folder / name for name in names]
         self._refuse_searched(paths, who)
+        foreign = []
         for path in paths:
             self._claim(path, who)
             if os.path.lexists(path):
@@ -231,8 +230,7 @@ class Outputs:
                 if not _is_own(path):
                     foreign.append(path)
         if foreign:
-            others = f' (nor were {len(foreign) - 1} more)' if foreign[1:] else ''
-            _refuse_foreign(foreign[0], who, others)
+            _refuse_foreign(foreign, who)
         return paths
 
     def _refuse_outside(self, folder: Path, names: Sequence[str], who: str) -> None:
@@ -246,7 +244,7 @@ class Outputs:
             if is_inside and os.path.islink(path):  # of a name that is too long, too
                 is_inside = _is_below(os.path.realpath(path), root)
             if not is_inside or '..' in Path(name).parts:
-                raise ValueError(
+                raise UserValueError(
                     f'{who}: the result {name!r} would be written to {os.path.realpath(path)!r}, '
                     f'outside of {str(folder)!r}: name another folder, or correct the name (or '
                     'remove the symbolic link) that leads there'
@@ -259,7 +257,7 @@ class Outputs:
                 if path.parent not in parents:
                     parents[path.parent] = os.path.realpath(path.parent)
                 if path.name.endswith(suffixes) and _is_below(parents[path.parent], folder):
-                    raise ValueError(
+                    raise UserValueError(
                         f'{who}: the result {str(path)!r} would lie in {folder!r}, where the next '
                         'run would take it for an input: name a place outside of that folder'
                     )
@@ -267,7 +265,7 @@ class Outputs:
     def _claim(self, path: Path, who: str) -> None:
         key = _same_on_disk(os.path.join(os.path.realpath(path.parent), path.name))
         if key in self._claimed:
-            raise ValueError(
+            raise UserValueError(
                 f'{who}: {str(path)!r} would be written twice, the first time by '
                 f'{self._claimed[key]}: name another place for one of them'
             )
@@ -282,7 +280,7 @@ class Outputs:
             self._input_ids = dict(_identified(self._inputs))
         source = self._input_ids.get((found.st_dev, found.st_ino))
         if source is not None:
-            raise ValueError(
+            raise UserValueError(
                 f'{who}: the result {str(path)!r} would replace the input {str(source)!r}: name '
                 'another place for results'
             )
@@ -297,10 +295,11 @@ def _identified(paths: Iterable[str | Path]) -> Iterator[tuple[tuple[int, int], 
         yield (found.st_dev, found.st_ino), path
 
 
-def _refuse_foreign(path: Path, who: str, more: str = '') -> None:
+def _refuse_foreign(paths: Sequence[Path], who: str) -> None:
+    others = f' (nor were {len(paths) - 1} more)' if paths[1:] else ''
     raise FileExistsError(
-        f'{who}: {str(path)!r} is there already and was not written by msseg{more}: name another '
-        'place, or move it away'
+        f'{who}: {str(paths[0])!r} is there already and was not written by msseg{others}: name '
+        'another place, or move it away'
     )
 
 
