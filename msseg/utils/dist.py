@@ -1,4 +1,4 @@
-"""Several processes as one: ranks, and sums, values and weights that all of them share."""
+"""Collective operations: ranks, and sums, values and weights shared by all processes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from msseg.utils.errors import UserValueError
 from msseg.utils.launchers import find_place
 from msseg.utils.orphan_guard import end_with_launcher
 from msseg.utils.rank_status import note_together
@@ -28,7 +29,7 @@ def init_dist(launcher: str) -> None:
     starts as scheduler does not return from here: it ends when the others have ended.
 
     Args:
-        launcher: What started this process: ``none`` for a single one, ``msrun``, ``mpi``, or
+        launcher: The launcher of this process: ``none`` for a single one, ``msrun``, ``mpi``, or
             ``ranktable`` for HCCL's rank table file.
 
     Raises:
@@ -43,9 +44,10 @@ def init_dist(launcher: str) -> None:
 
     device = ms.get_context('device_target')
     if device not in _DEVICES[launcher]:
-        raise ValueError(
+        raise UserValueError(
             f'--launcher {launcher} is for {" and ".join(_DEVICES[launcher])}, but the device is '
-            f'{device}: use --launcher msrun, which tools/dist_train.sh does'
+            f'{device}: use --launcher msrun, which tools/dist_train.sh does',
+            key='--launcher',
         )
     if place.is_scheduler:
         # A signal to the whole job is for those that have something to save.
@@ -76,23 +78,13 @@ _DEVICES = {
 
 
 def get_rank() -> int:
-    """Return this process's rank, 0 when nothing was initialised."""
+    """Return this process's rank, 0 if nothing was initialised."""
     return _from_communication('get_rank', default=0)
 
 
 def get_world_size() -> int:
-    """Return the number of processes, 1 when nothing was initialised."""
+    """Return the number of processes, 1 if nothing was initialised."""
     return _from_communication('get_group_size', default=1)
-
-
-def get_local_rank() -> int:
-    """Return this process's number on its machine, 0 when nothing was initialised."""
-    return _from_communication('get_local_rank', default=0)
-
-
-def get_local_size() -> int:
-    """Return the number of processes on this machine, 1 when nothing was initialised."""
-    return _from_communication('get_local_rank_size', default=1)
 
 
 def sum_over_ranks(array: np.ndarray) -> np.ndarray:
@@ -119,7 +111,7 @@ def sum_over_ranks(array: np.ndarray) -> np.ndarray:
 
 
 def any_rank(flag: bool) -> bool:
-    """Return whether the flag is set on any process; all must call this."""
+    """Whether the flag is set on any process; all must call this."""
     return bool(_add(np.array([bool(flag)], np.float32))[0] > 0)
 
 
@@ -137,12 +129,12 @@ def broadcast_object(value: Any) -> Any:
 
 
 def barrier() -> None:
-    """Wait until every process has come here."""
+    """Wait until every process calls this."""
     any_rank(False)
 
 
 def keep_together() -> None:
-    """Wait for the others where one that comes late would end the job.
+    """Wait for the other processes if a late one would end the job.
 
     MindSpore's collectives on the CPU give up after 45 s (2.8, unless MS_NODE_TIMEOUT says more).
     """
@@ -168,7 +160,7 @@ def broadcast_parameters(parameters: Iterable[Parameter]) -> None:
         part = received[start : start + array.nbytes]
         start += array.nbytes
         if not is_source:
-            # A tensor of its own: MindSpore may share memory with the array.
+            # A copy, because MindSpore may share memory with the array.
             values = part.view(array.dtype).reshape(array.shape).copy()
             parameter.set_data(ms.Tensor(values, parameter.dtype))
 

@@ -1,4 +1,4 @@
-"""What each way of starting several processes leaves in a process's environment."""
+"""The place of this process among several, read from the environment that its launcher set."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import json
 import os
 from dataclasses import dataclass
 
-from msseg.utils.suggest import did_you_mean
+from msseg.utils.errors import UserOSError, UserValueError, check_one_of
 from msseg.utils.text_file import read_user_text
 
-# What each launcher sets; a process without one of these was not started by it.
+# The variables that each launcher sets; a process without one of these was not started by it.
 _VARIABLES = {
     'none': (),
     'msrun': ('MS_ROLE', 'MS_SCHED_HOST', 'MS_SCHED_PORT', 'MS_WORKER_NUM'),
@@ -26,18 +26,16 @@ _START_WITH = {
 
 @dataclass(frozen=True)
 class Place:
-    """Where a process stands among the others.
+    """The place of a process among the others.
 
     Attributes:
         launcher: One of ``LAUNCHERS``.
         device_id: Number of its card on this machine; None when the framework chooses.
-        num_local: Processes on this machine, None when the launcher does not say.
         is_scheduler: Whether it is the one that only brings the others together (msrun's).
     """
 
     launcher: str
     device_id: int | None = None
-    num_local: int | None = None
     is_scheduler: bool = False
 
 
@@ -52,23 +50,19 @@ def find_place(launcher: str) -> Place:
             does not list it.
         OSError: The rank table cannot be read.
     """
-    if launcher not in LAUNCHERS:
-        raise ValueError(
-            f'--launcher is {launcher!r}, expected one of {list(LAUNCHERS)}.'
-            f'{did_you_mean(launcher, LAUNCHERS)}'
-        )
+    check_one_of('--launcher', launcher, LAUNCHERS)
     missing = [name for name in _VARIABLES[launcher] if not os.environ.get(name)]
     if missing:
-        raise ValueError(
+        raise UserValueError(
             f'--launcher {launcher}: {", ".join(missing)} not set in the environment, as '
             f'{launcher} would have: start with {_START_WITH[launcher]}'
         )
     if launcher == 'msrun':
         is_scheduler = os.environ['MS_ROLE'] == 'MS_SCHED'
         device_id = _integer('DEVICE_ID') if os.environ.get('DEVICE_ID') else None
-        return Place(launcher, None if is_scheduler else device_id, None, is_scheduler)
+        return Place(launcher, None if is_scheduler else device_id, is_scheduler)
     if launcher == 'mpi':
-        return Place(launcher, _integer('OMPI_COMM_WORLD_LOCAL_RANK'), _local_size_of_mpi())
+        return Place(launcher, _integer('OMPI_COMM_WORLD_LOCAL_RANK'))
     if launcher == 'ranktable':
         _check_rank_table(_integer('RANK_ID'))
         return Place(launcher, _integer('DEVICE_ID'))
@@ -87,9 +81,9 @@ def read_rank_table(path: str) -> dict[int, int]:
         devices = [each for server in table['server_list'] for each in server['device']]
         return {int(each['rank_id']): int(each['device_id']) for each in devices}
     except OSError as error:
-        raise OSError(f'RANK_TABLE_FILE {path!r} cannot be read: {error.strerror}') from error
+        raise UserOSError(f'RANK_TABLE_FILE {path!r} cannot be read: {error.strerror}') from error
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(
+        raise UserValueError(
             f'RANK_TABLE_FILE {path!r} is no rank table: expected JSON with server_list, and in '
             "each server's device list device_id and rank_id"
         ) from error
@@ -99,18 +93,14 @@ def _check_rank_table(rank: int) -> None:
     path = os.environ['RANK_TABLE_FILE']
     devices = read_rank_table(path)
     if rank not in devices:
-        raise ValueError(
+        raise UserValueError(
             f'RANK_ID is {rank}, but RANK_TABLE_FILE {path!r} lists the ranks {sorted(devices)}'
         )
-
-
-def _local_size_of_mpi() -> int | None:
-    name = 'OMPI_COMM_WORLD_LOCAL_SIZE'
-    return _integer(name) if os.environ.get(name) else None
 
 
 def _integer(name: str) -> int:
     value = os.environ[name]
     if not value.isdecimal():
-        raise ValueError(f'{name} in the environment is {value!r}, expected a whole number')
+        key = f'{name} in the environment'
+        raise UserValueError(key=key, got=value, expected='a whole number')
     return int(value)

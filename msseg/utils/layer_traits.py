@@ -1,11 +1,13 @@
-"""What the package needs to know of a kind of layer: one table, open to users' layers."""
+"""The properties of kinds of layers: one table, open to users' layers."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from mindspore import nn
+
+from msseg.utils.errors import UserTypeError
 
 
 @dataclass(frozen=True)
@@ -36,30 +38,18 @@ _NONE = LayerTraits()
 _TRAITS: dict[type[nn.Cell], LayerTraits] = {}
 
 
-def register_traits(
-    cls: type[nn.Cell],
-    *,
-    is_norm: bool = False,
-    keeps_statistics: bool = False,
-    precision: Literal['low', 'full'] | None = None,
-    keeps: Literal['inputs', 'output', 'nothing'] = 'inputs',
-    names: tuple[str, ...] = (),
-) -> type[nn.Cell]:
+def register_traits(cls: type[nn.Cell], **traits: Any) -> type[nn.Cell]:
     """Register the traits of a class of layers; subclasses without their own inherit them.
 
     Args:
         cls: The class.
-        is_norm: See `LayerTraits`.
-        keeps_statistics: See `LayerTraits`.
-        precision: See `LayerTraits`.
-        keeps: See `LayerTraits`.
-        names: See `LayerTraits`.
+        **traits: The attributes of `LayerTraits`.
 
     Returns:
         The class.
 
     Raises:
-        TypeError: `cls` is not a class of cells.
+        TypeError: `cls` is not a class of cells, or there is no such trait.
 
     Examples:
         >>> from mindspore import nn
@@ -70,8 +60,9 @@ def register_traits(
         True
     """
     if not (isinstance(cls, type) and issubclass(cls, nn.Cell)):
-        raise TypeError(f'register_traits: got {cls!r}, expected a subclass of mindspore.nn.Cell')
-    _TRAITS[cls] = LayerTraits(is_norm, keeps_statistics, precision, keeps, names)
+        expected = 'a subclass of mindspore.nn.Cell'
+        raise UserTypeError(f'register_traits: got {cls!r}', got=cls, expected=expected)
+    _TRAITS[cls] = LayerTraits(**traits)
     return cls
 
 
