@@ -17,7 +17,6 @@ from mindspore import nn
 from benchmarks.measure import Comparison, compare
 from msseg.deploy.metadata import Metadata, Preprocessing
 from msseg.export.options import ExportOptions
-from msseg.export.ports import input_port, output_port
 from msseg.export.writers import WRITERS
 from msseg.version import __version__
 
@@ -82,8 +81,8 @@ def write_file(model: nn.Cell, file_format: str, size: tuple[int, int], folder: 
     path = folder / f'network.{file_format}'
     options.check(path, 'CPU')
     metadata = Metadata(
-        input=input_port(options, 3),
-        output=output_port(options, model.out_channels),
+        input=options.input_port(3),
+        output=options.output_port(model.out_channels),
         preprocessing=Preprocessing(False, True, (123.675, 116.28, 103.53), (58.4, 57.1, 57.4)),
         classes=tuple(f'class {i}' for i in range(model.num_classes)),
         palette=((0, 0, 0),) * model.num_classes,
@@ -104,7 +103,7 @@ def compare_file(path: Path, network: nn.Cell, img: np.ndarray, rounds: int) -> 
         img: The image, float32 (1, 3, h, w).
         rounds: Number of times that both are timed.
     """
-    from msseg.deploy.open_file import open_file
+    from msseg.deploy.runners import open_file
 
     run = open_file(path, 'auto', 'CPU')
     tensor = ms.Tensor(img)

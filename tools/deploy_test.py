@@ -39,7 +39,7 @@ def main() -> None:
     args = parse_args()
     hear_interrupts()
     from msseg.apis import load_config
-    from msseg.export.deploy_test import deploy_test
+    from msseg.export.evaluation import deploy_test
     from msseg.utils.logging import setup_logging
 
     setup_logging(level='WARNING')

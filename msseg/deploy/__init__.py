@@ -1,4 +1,4 @@
-"""Running exported files: images to labels without configs, checkpoints and training code."""
+"""Prediction with exported files, without configs, checkpoints and training code."""
 
 from msseg.deploy.predictor import Predictor
 

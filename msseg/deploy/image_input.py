@@ -18,7 +18,7 @@ Image = str | Path | np.ndarray
 
 
 class ImageInput:
-    """Does what the metadata of an exported file say is to be done to an image.
+    """Load and prepare images as the metadata of an exported file describe it.
 
     Args:
         metadata: The file's.
@@ -28,25 +28,24 @@ class ImageInput:
     def __init__(self, metadata: Metadata, who: str) -> None:
         self.metadata = metadata
         self.who = who
-        steps = metadata.preprocessing
-        self._scale = None
-        if steps.max_value is not None or steps.percentiles is not None:
-            self._scale = ValueScale(steps.max_value, steps.percentiles)
+        steps = self._steps = metadata.preprocessing
+        is_scaled = steps.max_value is not None or steps.percentiles is not None
+        self._scale = ValueScale(steps.max_value, steps.percentiles) if is_scaled else None
         self._normalization = Normalization(steps.mean, steps.std, steps.to_rgb, who)
 
     def load(self, image: Image) -> np.ndarray:
-        """Return an image as the metadata say: by default as uint8 (h, w, 3) in BGR order.
+        """Return an image as described: by default as uint8 (h, w, 3) in BGR order.
 
         Args:
             image: A file, or an array as ``cv2.imread`` gives it; for other channels (h, w, c), or
                 (h, w) for one; where values are scaled, of any type.
 
         Raises:
-            FileNotFoundError: There is no such file.
-            TypeError: It is neither a file nor such an array.
-            ValueError: It cannot be read.
+            FileNotFoundError: The file does not exist.
+            TypeError: The image is neither a file nor such an array.
+            ValueError: The file cannot be read.
         """
-        color_type, channels = self.metadata.preprocessing.color_type, len(self._normalization.mean)
+        color_type, channels = self._steps.color_type, len(self._steps.mean)
         if isinstance(image, (str, Path)):
             data = read_bytes(image)
             header = read_header(data)
@@ -54,16 +53,15 @@ class ImageInput:
             if header is not None:
                 is_scaled = self._scale is not None
                 warn_of_unused(header, image, color_type, is_scaled, self.who, data)
-            if (1 if decoded.ndim == 2 else decoded.shape[2]) != channels:
+            if _channels(decoded) != channels:
                 raise ValueError(
                     f'{image}: is loaded as {decoded.shape}, but {self.who} takes {channels} '
                     'channels'
                 )
             return decoded
         is_image = isinstance(image, np.ndarray) and image.ndim in (2, 3) and 0 not in image.shape
-        is_image = is_image and (1 if image.ndim == 2 else image.shape[2]) == channels
         any_type = self._scale is not None or color_type == 'unchanged'
-        if is_image and (any_type or image.dtype == np.uint8):
+        if is_image and _channels(image) == channels and (any_type or image.dtype == np.uint8):
             return image if self._scale is None else self._scale(image)
         got = f'{image.dtype} of shape {image.shape}' if isinstance(image, np.ndarray) else image
         colours = ' in BGR order' if channels == 3 else ''
@@ -73,7 +71,7 @@ class ImageInput:
         )
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
-        """Return the network's input for a loaded image, without the axis of the batch.
+        """Return the network's input for a loaded image, without the batch axis.
 
         Raises:
             ValueError: The network does not take images of this size.
@@ -85,25 +83,25 @@ class ImageInput:
                 f'{self.who}: takes images of {wanted[0]}x{wanted[1]} (height x width), got '
                 f'{size[0]}x{size[1]}; resize the image, or export with --dynamic for any size'
             )
-        if self.metadata.preprocessing.included:
-            if image.dtype != np.uint8:
-                raise ValueError(
-                    f'{self.who}: takes bytes, got {image.dtype}; export without '
-                    '--include-preprocessing for images of more bits'
-                )
-            return np.ascontiguousarray(image.reshape(*image.shape[:2], -1))
-        return self._normalization(image)
+        if not self._steps.included:
+            return self._normalization(image)
+        if image.dtype != np.uint8:
+            raise ValueError(
+                f'{self.who}: takes bytes, got {image.dtype}; export without '
+                '--include-preprocessing for images of more bits'
+            )
+        return np.ascontiguousarray(image.reshape(*size, -1))
 
     def resize(self, image: np.ndarray) -> np.ndarray:
-        """Return a loaded image at the size at which the network is to see it."""
-        size = self._size(image.shape[:2])
-        if size == image.shape[:2]:
+        """Return a loaded image at the size that the network takes."""
+        h, w = image.shape[:2]
+        # as MultiScaleFlipAug chooses the scale and Resize fits the image into it
+        scale = self._steps.scale or scaled_wh((w, h), self._steps.ratio)
+        size = rescaled_size((h, w), scale) if self._steps.keep_ratio else (scale[1], scale[0])
+        if size == (h, w):
             return image
         return cv2.resize(image, size[::-1], interpolation=cv2.INTER_LINEAR)
 
-    def _size(self, size: tuple[int, int]) -> tuple[int, int]:
-        steps = self.metadata.preprocessing
-        h, w = size
-        # as MultiScaleFlipAug chooses the scale and Resize fits the image into it
-        scale = steps.scale or scaled_wh((w, h), steps.ratio)
-        return rescaled_size(size, scale) if steps.keep_ratio else (scale[1], scale[0])
+
+def _channels(image: np.ndarray) -> int:
+    return 1 if image.ndim == 2 else image.shape[2]

@@ -1,18 +1,20 @@
-"""What an exported file says about itself."""
+"""The description of an exported file: inputs, outputs, preprocessing and classes."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
 from typing import Any
 
+from msseg.utils.text_file import read_user_text
+
 FORMAT_VERSION = 1
-# Of files whose images are loaded otherwise than as three bytes a pixel, which older programs would
-# take for such.
+# The version of files whose images are not loaded as three bytes a pixel: older programs, which
+# know no other way, must refuse them.
 OTHER_IMAGES_VERSION = 2
 _OTHER_IMAGES = {'color_type': 'color', 'max_value': None, 'percentiles': None}  # and defaults
-MEANINGS = ('logits', 'labels')
 
 
 @dataclass(frozen=True)
@@ -20,11 +22,11 @@ class Port:
     """The input or the output of an exported network.
 
     Attributes:
-        name: Its name in the file.
-        dtype: Numpy's name of its type.
-        layout: What the axes are: ``NCHW``, ``NHWC`` or ``NHW``.
-        shape: Its size; None where any will do.
-        meaning: In words for the input, one of `MEANINGS` for the output.
+        name: The name in the file.
+        dtype: NumPy's name of the type.
+        layout: The axes: ``NCHW``, ``NHWC`` or ``NHW``.
+        shape: The length of each axis; None for any length.
+        meaning: A description of the input; ``logits`` or ``labels`` for the output.
     """
 
     name: str
@@ -51,19 +53,19 @@ class Port:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What is to be done to an image as ``cv2.imread`` gives it (BGR, uint8) or as said here.
+    """The steps from an image file, loaded as ``cv2.imread`` does, to the network's input.
 
     Attributes:
-        included: Whether the file normalises by itself: it then takes the image as it is.
-        to_rgb: Whether the channels are then put in RGB order.
-        mean: What is subtracted from each channel, in the order after that.
-        std: What each channel is divided by.
-        scale: The (w, h) that the image is first resized into; None keeps its size.
-        ratio: The factor that it is first resized by, when `scale` is None.
+        included: Whether the file itself normalises; it then takes loaded images.
+        to_rgb: Whether the channels are put in RGB order.
+        mean: Subtracted from each channel, in that order.
+        std: Divides each channel.
+        scale: The (w, h) that the image is resized into first; None keeps its size.
+        ratio: The factor that the image is resized by when `scale` is None.
         keep_ratio: Whether resizing keeps the aspect ratio.
-        color_type: As `LoadImageFromFile` has it: which channels of a file are taken.
-        max_value: Likewise: which value becomes 255.
-        percentiles: Likewise.
+        color_type: See `LoadImageFromFile`, as for the next two.
+        max_value: The value that becomes 255.
+        percentiles: The percentiles of the values that become 0 and 255.
     """
 
     included: bool
@@ -79,27 +81,27 @@ class Preprocessing:
 
     @property
     def format_version(self) -> int:
-        """Version of the metadata that say it."""
+        """The version of metadata that can express these steps."""
         others = (getattr(self, name) != usual for name, usual in _OTHER_IMAGES.items())
         return OTHER_IMAGES_VERSION if any(others) else FORMAT_VERSION
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What an exported file says about itself, in the file or beside it as ``FILE.json``.
+    """The description of an exported file, stored in the file or next to it as ``FILE.json``.
 
     Attributes:
-        input: What goes in.
-        output: What comes out, at the input's size.
-        preprocessing: How an image becomes the input.
+        input: The network's input.
+        output: The network's output, at the input's size.
+        preprocessing: The steps from an image to the input.
         classes: Names of the classes.
         palette: RGB colours of the classes.
-        align_corners: How logits are resized, when the image had to be.
+        align_corners: How logits are resized to the image's size.
         threshold: For one output channel: the probability above which a pixel is class 1.
-        toolbox_version: msseg's.
-        format_version: Of these data.
-        file_bytes: Length of the file that lies beside; None when the data are in the file.
-        origin: Config, checkpoint, versions and what the comparison with the checkpoint gave.
+        toolbox_version: The version of msseg.
+        format_version: The version of the metadata.
+        file_bytes: Length of the exported file; None in the metadata inside the file.
+        origin: Config, checkpoint and version of MindSpore.
     """
 
     input: Port
@@ -115,11 +117,11 @@ class Metadata:
     origin: Mapping[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """Return all of it as JSON text."""
+        """Return the metadata as JSON text."""
         return json.dumps(self._plain(), indent=2) + '\n'
 
     def to_properties(self) -> dict[str, str]:
-        """Return all of it as texts by name, each JSON: ONNX's ``metadata_props``."""
+        """Return the metadata as JSON texts by name, for ONNX's ``metadata_props``."""
         return {name: json.dumps(value) for name, value in self._plain().items()}
 
     def _plain(self) -> dict[str, Any]:
@@ -131,14 +133,14 @@ class Metadata:
 
     @classmethod
     def from_json(cls, text: str, who: str) -> Metadata:
-        """Read what `to_json` wrote.
+        """Read the text of `to_json`.
 
         Args:
             text: The JSON text.
             who: The file, for errors.
 
         Raises:
-            ValueError: It is no JSON, or not of an exported file.
+            ValueError: The text is not JSON, or not the metadata of an exported file.
         """
         try:
             content = json.loads(text)
@@ -148,14 +150,14 @@ class Metadata:
 
     @classmethod
     def from_properties(cls, properties: Mapping[str, str], who: str) -> Metadata:
-        """Read what `to_properties` gave.
+        """Read the texts of `to_properties`; names that are unknown are ignored.
 
         Args:
-            properties: The texts by name; others than ours are left alone.
+            properties: The texts by name.
             who: The file, for errors.
 
         Raises:
-            ValueError: They are not of an exported file.
+            ValueError: The texts are not the metadata of an exported file.
         """
         names = {each.name for each in fields(cls)}
         try:
@@ -191,6 +193,36 @@ class Metadata:
             raise ValueError(
                 f'{who}: its metadata are not whole ({error}); export the model again'
             ) from None
+
+
+def sidecar(path: str | Path) -> Path:
+    """Return the path of the metadata next to an exported file: ``FILE.json``."""
+    return Path(f'{path}.json')
+
+
+def read_sidecar(path: str | Path) -> Metadata:
+    """Read the metadata next to an exported file, and check the file's length.
+
+    Raises:
+        FileNotFoundError: The metadata do not exist.
+        ValueError: They are not those of an exported file, or of a file of another length.
+    """
+    path, beside = Path(path), sidecar(path)
+    try:
+        text = read_user_text(beside, str(beside))
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f'{path}: its metadata {beside.name} are not beside it; keep the two files that '
+            'tools/export.py writes together'
+        ) from None
+    metadata = Metadata.from_json(text, str(beside))
+    length = path.stat().st_size
+    if metadata.file_bytes is not None and length != metadata.file_bytes:
+        raise ValueError(
+            f'{path}: has {length} bytes, but {beside.name} says {metadata.file_bytes}: it was cut '
+            'short or belongs to another export; copy both files again'
+        )
+    return metadata
 
 
 def _tuples(value: Any) -> Any:

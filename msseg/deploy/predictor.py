@@ -11,24 +11,26 @@ import numpy as np
 from msseg.deploy.image_input import Image, ImageInput
 from msseg.deploy.logits import labels_of, probabilities_of, resize_logits
 from msseg.deploy.metadata import Metadata
-from msseg.deploy.open_file import open_file
+from msseg.deploy.runners import open_file
 
 
 class Predictor:
-    """Labels images with a file that ``tools/export.py`` made; no config, no checkpoint.
+    """Label images with a file of ``tools/export.py``, without its config and checkpoint.
 
     Args:
         path: A .mindir, .onnx or .ms file.
         device: See `msseg.utils.device_name.parse_device`.
-        runtime: What runs it: ``auto``, ``mindspore``, ``onnxruntime`` or ``lite``.
+        runtime: ``auto``, ``mindspore``, ``onnxruntime`` or ``lite``.
 
     Raises:
         FileNotFoundError, ImportError, ValueError: See `open_file`.
 
-    With a file exported before::
+    With a file that was exported before::
 
         predictor = Predictor('demo.onnx')
         labels = predictor('image.jpg')
+        first, second = predictor.predict(['first.jpg', 'second.jpg'])
+        probabilities = predictor.probabilities('image.jpg')
     """
 
     def __init__(self, path: str | Path, device: str = 'auto', runtime: str = 'auto') -> None:
@@ -38,7 +40,7 @@ class Predictor:
 
     @property
     def metadata(self) -> Metadata:
-        """What the file says about itself."""
+        """The file's description of its input, output and classes."""
         return self._runner.metadata
 
     @property
@@ -58,17 +60,17 @@ class Predictor:
             image: The path of a file, or an array as ``cv2.imread`` gives it: BGR, uint8 (h, w, 3).
 
         Returns:
-            Its classes, int32 (h, w), at its own size.
+            The class of each pixel, int32 (h, w), at the image's own size.
 
         Raises:
-            FileNotFoundError: There is no such file.
-            TypeError: It is neither a file nor such an array.
-            ValueError: It cannot be read, or the network does not take its size.
+            FileNotFoundError: The file does not exist.
+            TypeError: The image is neither a file nor such an array.
+            ValueError: The image cannot be read, or the network does not take its size.
         """
         return self.predict([image])[0]
 
     def predict(self, images: Sequence[Image]) -> list[np.ndarray]:
-        """Label several images, as many at once as the file was made for; see `__call__`."""
+        """Label several images, in batches of the file's batch size; see `__call__`."""
         return [self._labels(output, size) for output, size in self._outputs(images)]
 
     def logits(self, image: Image) -> np.ndarray:
@@ -83,12 +85,12 @@ class Predictor:
                 '--argmax'
             )
         ((output, size),) = self._outputs([image])
-        return self._fit(output, size)
+        return resize_logits(output, size, self.metadata.align_corners)
 
     def probabilities(self, image: Image) -> np.ndarray:
         """Return an image's class probabilities, float32 (classes, h, w) at its own size.
 
-        Of a network with one output channel (1, h, w), the probability of class 1.
+        A network with one output channel gives the probability of class 1, (1, h, w).
 
         Raises:
             ValueError: The file gives labels only.
@@ -102,20 +104,17 @@ class Predictor:
         for start in range(0, len(images), count):
             loaded = [self._input.load(image) for image in images[start : start + count]]
             batch = [self._input.prepare(image) for image in loaded]
-            batch.extend([batch[-1]] * (count - len(batch)))  # its result is not used
+            batch.extend([batch[-1]] * (count - len(batch)))  # their outputs are not used
             outputs = self._runner(np.stack(batch))
-            results.extend(
-                (output, image.shape[:2]) for output, image in zip(outputs, loaded, strict=False)
-            )
+            sizes = [image.shape[:2] for image in loaded]
+            results.extend(zip(outputs, sizes, strict=False))
         return results
 
     def _labels(self, output: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        if self.metadata.output.meaning == 'labels':
-            labels = output.astype(np.int32)
-            if labels.shape == size:
-                return labels
-            return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
-        return labels_of(self._fit(output, size), self.metadata.threshold)
-
-    def _fit(self, logits: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-        return resize_logits(logits, size, self.metadata.align_corners)
+        if self.metadata.output.meaning == 'logits':
+            logits = resize_logits(output, size, self.metadata.align_corners)
+            return labels_of(logits, self.metadata.threshold)
+        labels = output.astype(np.int32)
+        if labels.shape == size:
+            return labels
+        return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)

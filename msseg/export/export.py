@@ -1,4 +1,4 @@
-"""From config and checkpoint to an exported file that gives the same answers."""
+"""Export of a trained network to a file that gives the same answers."""
 
 from __future__ import annotations
 
@@ -13,13 +13,10 @@ from mindspore import nn
 from msseg.apis.inference import find_classes
 from msseg.apis.model_source import find_checkpoint
 from msseg.config import Config, required
-from msseg.deploy.metadata import Metadata
-from msseg.deploy.sidecar import sidecar
-from msseg.export.compare import Agreement, compare
+from msseg.deploy.metadata import Metadata, sidecar
 from msseg.export.describe import describe_preprocessing
 from msseg.export.options import ExportOptions
-from msseg.export.ports import input_port, output_port
-from msseg.export.references import find_images, make_cases
+from msseg.export.verify import Agreement, compare, find_images, make_cases
 from msseg.export.writers import WRITERS
 from msseg.models import build_segmentor
 from msseg.runner import load_checkpoint, load_weights
@@ -38,22 +35,28 @@ def export_model(
     images: Sequence[str | Path] = (),
     device: str = 'auto',
 ) -> tuple[Metadata, Agreement]:
-    """Export a trained network, after seeing that the file gives what the checkpoint gives.
+    """Export a trained network, and compare the file with the checkpoint before it appears.
 
     Args:
         cfg: The config, already checked.
         checkpoint: See `find_checkpoint`; of msseg or another framework.
-        out: The file; its metadata go to ``OUT.json`` beside it.
-        options: What to export.
-        images: What to compare on; by default some of ``data.test``.
+        out: The file; its metadata are written to ``OUT.json``.
+        options: See `ExportOptions`.
+        images: Files for the comparison; by default some of ``data.test``.
         device: See `setup_device`.
 
     Returns:
-        What the file says about itself, and how well it agrees with the checkpoint.
+        The file's description, and its agreement with the checkpoint.
 
     Raises:
         FileNotFoundError, ImportError, KeyError, OSError, ValueError: Something is missing or not
-            possible, or the file disagrees; nothing is written then.
+            possible, or the file disagrees; then nothing is written.
+
+    With a config and a checkpoint::
+
+        cfg = load_config('configs/demo/ocrnet_nuclei.py')
+        options = ExportOptions('onnx', size=(256, 256), dynamic=True)
+        metadata, agreement = export_model(cfg, 'iter_500.ckpt', 'demo.onnx', options)
     """
     out = Path(out)
     options.check(out, setup_device(device))
@@ -64,21 +67,22 @@ def export_model(
     preprocessing = describe_preprocessing(cfg, options.include_preprocessing)
     images = images or find_images(cfg, options.size)
     model, meta = _load(cfg, checkpoint)
-    if model.in_channels != len(preprocessing.mean):
+    spec, channels = model.output_spec, len(preprocessing.mean)
+    if model.in_channels != channels:
         raise ValueError(
-            f'config {cfg.filename!r}: Normalize of data.test.pipeline is for '
-            f'{len(preprocessing.mean)} channels, but the network takes {model.in_channels}'
+            f'config {cfg.filename!r}: Normalize of data.test.pipeline is for {channels} channels, '
+            f'but the network takes {model.in_channels}'
         )
-    spec = model.output_spec
     if spec.kind != 'logits':
         raise ValueError(
             f'the decode head of {cfg.filename!r} gives {spec.kind}: only networks that give '
             'logits can be exported'
         )
     classes, palette = find_classes(model, meta, cfg)
+    origin = {'config': cfg.filename, 'checkpoint': checkpoint, 'mindspore': ms.__version__}
     metadata = Metadata(
-        input=input_port(options, len(preprocessing.mean)),
-        output=output_port(options, spec.out_channels),
+        input=options.input_port(channels),
+        output=options.output_port(spec.out_channels),
         preprocessing=preprocessing,
         classes=tuple(classes),
         palette=tuple(palette),
@@ -86,11 +90,7 @@ def export_model(
         threshold=spec.threshold,
         toolbox_version=__version__,
         format_version=preprocessing.format_version,
-        origin={
-            'config': str(cfg.filename),
-            'checkpoint': str(checkpoint),
-            'mindspore': ms.__version__,
-        },
+        origin={key: str(value) for key, value in origin.items()},
     )
     cases = make_cases(model, metadata, images, options.size)
     with tempfile.TemporaryDirectory(prefix='.export-', dir=out.parent) as folder:
@@ -105,8 +105,8 @@ def export_model(
 
 
 def _load(cfg: Config, checkpoint: str | Path) -> tuple[nn.Cell, dict]:
-    """Return the network in float32, whatever it was trained in, and what the file says of it."""
-    switch_off_compile_cache()  # its key does not know of folded norms
+    """Return the network in float32 and the checkpoint's meta data."""
+    switch_off_compile_cache()  # its key does not depend on folded norms
     model = build_segmentor(required(cfg, 'model'), cfg.get('train_cfg'), cfg.get('test_cfg'))
     loaded = load_checkpoint(checkpoint).as_evaluated()
     load_weights(model, loaded)

@@ -1,101 +1,87 @@
-"""MindSpore's operations in ONNX (opset 13, of which OpenCV 4.6 reads what is used here)."""
+"""ONNX translations of MindSpore's operators, with nodes that OpenCV 4.6 reads where it can."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from msseg.export.concat_convs import FIRST_CHANNELS
-from msseg.export.fold import CONV
-from msseg.export.onnx_builder import OnnxBuilder
+from msseg.export.onnx_graph import OnnxBuilder, Translation, translates
+from msseg.export.passes import CONV, FIRST_CHANNELS
 from msseg.models.analysis.graph import Node
 
-Translation = Callable[[OnnxBuilder, Node], str]
-
-# the same number of operands, no settings
+# MindSpore's to ONNX's name: the same operands, no settings
 _SAME = {
     'ReLU': 'Relu', 'Sigmoid': 'Sigmoid', 'Tanh': 'Tanh', 'Exp': 'Exp', 'Sqrt': 'Sqrt',
     'Neg': 'Neg', 'Reciprocal': 'Reciprocal', 'Add': 'Add', 'Adds': 'Add', 'Sub': 'Sub',
     'Subs': 'Sub', 'Mul': 'Mul', 'Muls': 'Mul', 'Div': 'Div', 'Divs': 'Div', 'RealDiv': 'Div',
-    'Maximum': 'Max', 'Minimum': 'Min', 'Erf': 'Erf', 'Abs': 'Abs',
+    'Maximum': 'Max', 'Minimum': 'Min', 'Erf': 'Erf', 'Abs': 'Abs', 'MatMulExt': 'MatMul',
+    'BatchMatMulExt': 'MatMul',
 }  # fmt: skip
+_REDUCTIONS = {
+    'ReduceMax': 'ReduceMax', 'ReduceMean': 'ReduceMean', 'MeanExt': 'ReduceMean',
+    'ReduceSum': 'ReduceSum', 'SumExt': 'ReduceSum',
+}  # fmt: skip
+_END = np.iinfo(np.int64).max
 
 
-_FIRST_RESULT_ONLY = ('BatchNorm', 'LayerNorm', 'GroupNorm', 'MaxPool')
-_TRANSLATIONS: dict[str, Translation] = {}
+def _same(op: str) -> Translation:
+    return lambda builder, node: builder.emit(op, builder.inputs(node))
 
 
-def translates(*operators: str) -> Callable[[Translation], Translation]:
-    """Return a decorator that registers a function as the translation of operators.
+def _reduction(op: str) -> Translation:
+    """Return the translation of a reduction over some axes, or over all."""
 
-    The function takes the builder and a node of the graph, adds ONNX nodes with `OnnxBuilder.emit`
-    and returns the name of the last one's output. A node of an operator with several results
-    stands for one of them: ``node.attributes['item']`` is its number.
+    def translation(builder: OnnxBuilder, node: Node) -> str:
+        axes = builder.setting(node, 1, 'axis')
+        axes = [axes] if isinstance(axes, int) else list(axes or range(len(builder.shape_in(node))))
+        keep = int(bool(builder.setting(node, 2, 'keep_dims')))
+        x = builder.read(node.inputs[0])
+        if op == 'ReduceSum':
+            return builder.emit(op, [x, builder.integers(axes)], keepdims=keep)
+        return builder.emit(op, [x], axes=axes, keepdims=keep)
 
-    A translation of a user's takes the place of msseg's own.
-
-    Args:
-        *operators: MindSpore's names of the operators, such as ``'LayerNorm'``.
-
-    Raises:
-        KeyError: An operator has a translation that is not msseg's own.
-
-    Examples:
-        >>> @translates('Cosh')
-        ... def cosh(builder, node):
-        ...     return builder.emit('Cosh', [builder.read(node.inputs[0])])
-    """
-
-    def register(translation: Translation) -> Translation:
-        for operator in operators:
-            known = _TRANSLATIONS.get(operator)
-            if known is not None and not known.__module__.startswith('msseg.'):
-                raise KeyError(
-                    f'the operator {operator!r} has an ONNX translation already, by '
-                    f'{known.__module__}.{known.__name__}: keep one of them'
-                )
-            _TRANSLATIONS[operator] = translation
-        return translation
-
-    return register
+    return translation
 
 
-def translate(builder: OnnxBuilder, node: Node) -> None:
-    """Add a graph's node to an ONNX graph.
+for _name, _op in _SAME.items():
+    translates(_name)(_same(_op))
+for _name, _op in _REDUCTIONS.items():
+    translates(_name)(_reduction(_op))
 
-    Raises:
-        ValueError: An operator without a translation, or set in an unusual way.
-    """
-    if node.op == 'MakeTuple':  # whoever reads it reads its elements
-        return
-    if node.attributes.get('item') and node.op in _FIRST_RESULT_ONLY:
-        raise ValueError(f'{node.op}: only its first result can be exported')
-    if node.op in _TRANSLATIONS:
-        name = _TRANSLATIONS[node.op](builder, node)
-    elif node.op in _SAME:
-        name = builder.emit(_SAME[node.op], [builder.read(each) for each in node.inputs])
-    else:
-        raise ValueError(
-            f"exporting to ONNX: MindSpore's operator {node.op!r} (its result has the shape "
-            f'{node.shape}) has no translation: add one in a file of your own with '
-            'msseg.export.translates, listed in custom_imports, or export to the format '
-            f"'mindir', which takes every operator. Known are {sorted({*_SAME, *_TRANSLATIONS})}"
-        )
-    builder.finish(node, name)
+
+# ------------------------------------------------------------ convolutions and pooling
 
 
 @translates(CONV)
 def _convolution(builder: OnnxBuilder, node: Node) -> str:
+    layout = node.attributes.get('format', 'NCHW')
+    if layout != 'NCHW':
+        raise ValueError(f'Conv2D: format is {layout!r}, expected NCHW')
+    return builder.emit('Conv', builder.inputs(node), **_convolution_settings(builder, node))
+
+
+@translates('Conv2DTranspose')
+def _transposed_convolution(builder: OnnxBuilder, node: Node) -> str:
+    settings = _convolution_settings(builder, node)
+    kernel, strides = settings['kernel_shape'], settings['strides']
+    old, new = builder.shape_in(node)[2:], node.shape[2:]
+    top, left, bottom, right = settings['pads']
+    cut = (top + bottom, left + right)
+    least = [
+        (old[i] - 1) * strides[i] - cut[i] + settings['dilations'][i] * (kernel[i] - 1) + 1
+        for i in range(2)
+    ]
+    settings['output_padding'] = [new[i] - least[i] for i in range(2)]
+    operands = [builder.read(each) for each in node.inputs[:2]]
+    return builder.emit('ConvTranspose', operands, **settings)
+
+
+def _convolution_settings(builder: OnnxBuilder, node: Node) -> dict[str, Any]:
     settings = node.attributes
-    if settings.get('format', 'NCHW') != 'NCHW':
-        raise ValueError(f'Conv2D: format is {settings["format"]!r}, expected NCHW')
     top, bottom, left, right = settings['pad_list']
-    return builder.emit(
-        'Conv',
-        [builder.read(each) for each in node.inputs],
+    return dict(
         kernel_shape=list(builder.graph.values[node.inputs[1]].shape[2:]),
         strides=list(settings['stride'][-2:]),
         dilations=list(settings['dilation'][-2:]),
@@ -104,92 +90,88 @@ def _convolution(builder: OnnxBuilder, node: Node) -> str:
     )
 
 
-@translates('BatchNorm')
-def _batch_norm(builder: OnnxBuilder, node: Node) -> str:
-    if builder.setting(node, 5, 'is_training'):
-        raise ValueError('BatchNorm: normalises by the batch, not by its running statistics')
-    return builder.emit(
-        'BatchNormalization',
-        [builder.read(each) for each in node.inputs[:5]],
-        epsilon=builder.setting(node, 6, 'epsilon'),
-    )
+@translates('MaxPool')
+def _max_pool(builder: OnnxBuilder, node: Node) -> str:
+    settings = node.attributes
+    if settings.get('pad_mode') not in ('VALID', 2):
+        raise ValueError(f'MaxPool: pad_mode is {settings.get("pad_mode")!r}, expected VALID')
+    kernel, strides = (list(settings[key][-2:]) for key in ('kernel_size', 'strides'))
+    return builder.emit('MaxPool', builder.inputs(node), kernel_shape=kernel, strides=strides)
+
+
+# ------------------------------------------------------------ products, biases and norms
+
+
+@translates('BatchMatMul', 'MatMul')
+def _product(builder: OnnxBuilder, node: Node) -> str:
+    names = []
+    for index, setting in enumerate(('transpose_a', 'transpose_b')):
+        rank = len(builder.graph.shape_of(node.inputs[index]))
+        order = [*range(rank - 2), rank - 1, rank - 2]
+        x = builder.read(node.inputs[index])
+        is_turned = builder.setting(node, 2 + index, setting)
+        names.append(builder.emit('Transpose', [x], perm=order) if is_turned else x)
+    return builder.emit('MatMul', names)
+
+
+@translates('Dense')
+def _dense(builder: OnnxBuilder, node: Node) -> str:
+    weight = builder.graph.values[node.inputs[1]]
+    x = builder.emit('MatMul', [builder.read(node.inputs[0]), builder.constant(weight.T)])
+    bias = builder.graph.values.get(node.inputs[2])
+    return x if bias is None else builder.emit('Add', [x, builder.constant(bias)])
 
 
 @translates('BiasAdd')
 def _bias(builder: OnnxBuilder, node: Node) -> str:
     bias = builder.graph.values[node.inputs[1]]
-    rank = len(builder.graph.shape_of(node.inputs[0]))
-    return builder.emit(
-        'Add',
-        [builder.read(node.inputs[0]), builder.constant(bias.reshape(-1, *[1] * (rank - 2)))],
-    )
+    bias = bias.reshape(-1, *[1] * (len(builder.shape_in(node)) - 2))
+    return builder.emit('Add', [builder.read(node.inputs[0]), builder.constant(bias)])
 
 
-@translates('ResizeBilinearV2')
-def _resize(builder: OnnxBuilder, node: Node) -> str:
-    size = tuple(builder.setting(node, 1, 'size'))
-    keeps_corners = builder.setting(node, 2, 'align_corners')
-    if not keeps_corners and not builder.setting(node, 3, 'half_pixel_centers'):
-        raise ValueError('ResizeBilinearV2: without align_corners it must have half_pixel_centers')
+@translates('BatchNorm')
+def _batch_norm(builder: OnnxBuilder, node: Node) -> str:
+    if builder.setting(node, 5, 'is_training'):
+        raise ValueError('BatchNorm: normalises by the batch, not by its running statistics')
+    operands = [builder.read(each) for each in node.inputs[:5]]
+    epsilon = builder.setting(node, 6, 'epsilon')
+    return builder.emit('BatchNormalization', operands, epsilon=epsilon)
+
+
+@translates('LayerNorm')
+def _layer_norm(builder: OnnxBuilder, node: Node) -> str:
+    rank = len(builder.shape_in(node))
+    first = builder.setting(node, 3, 'begin_norm_axis') % rank
+    if builder.setting(node, 4, 'begin_params_axis') % rank != first:
+        raise ValueError('LayerNorm: begin_params_axis differs from begin_norm_axis')
+    x, gamma, beta = (builder.read(each) for each in node.inputs[:3])
+    y = _normalise(builder, x, list(range(first, rank)), builder.setting(node, 5, 'epsilon'))
+    return builder.emit('Add', [builder.emit('Mul', [y, gamma]), beta])
+
+
+@translates('GroupNorm')
+def _group_norm(builder: OnnxBuilder, node: Node) -> str:
+    groups, epsilon = builder.setting(node, 1, 'num_groups'), builder.setting(node, 4, 'eps')
+    gamma, beta = (builder.graph.values[each].reshape(-1, 1, 1) for each in node.inputs[2:4])
     x = builder.read(node.inputs[0])
-    old = builder.graph.shape_of(node.inputs[0])
-    inputs = [x, '', *_new_size(builder, x, old, size)]
-    # 'pytorch_half_pixel' is 'half_pixel', but at a size of 1; OpenCV 4.6 takes only the former
-    # for what it means.
-    mode = 'align_corners' if keeps_corners else 'pytorch_half_pixel'
-    return builder.emit('Resize', inputs, mode='linear', coordinate_transformation_mode=mode)
+    rows = builder.emit('Reshape', [x, builder.integers([0, groups, -1])])
+    y = _normalise(builder, rows, [2], epsilon)
+    shape = builder.shape_in(node)
+    whole = builder.emit('Shape', [x]) if builder.dynamic else builder.integers(shape)
+    y = builder.emit('Mul', [builder.emit('Reshape', [y, whole]), builder.constant(gamma)])
+    return builder.emit('Add', [y, builder.constant(beta)])
 
 
-def _new_size(
-    builder: OnnxBuilder, x: str, old: tuple[int, ...], size: tuple[int, int]
-) -> list[str]:
-    """Return Resize's operands ``scales`` and ``sizes``, the latter left away for scales."""
-    if not builder.dynamic:
-        return ['', builder.constant([*old[:2], *size], np.int64)]
-    wanted = builder.run_time_size(size)
-    if wanted is not None:
-        rest = builder.emit(
-            'Slice', [builder.emit('Shape', [x]), builder.constant([0]), builder.constant([2])]
-        )
-        return ['', builder.emit('Concat', [rest, wanted], axis=0)]
-    factors = [new // before for new, before in zip(size, old[2:], strict=True)]
-    if [f * before for f, before in zip(factors, old[2:], strict=True)] != list(size):
-        raise ValueError(
-            f'ResizeBilinearV2: resizes {old[2:]} to {size}, which is neither the size of anything '
-            'before it nor a multiple: export one size, without --dynamic'
-        )
-    return [builder.constant([1, 1, *factors], np.float32)]
+def _normalise(builder: OnnxBuilder, x: str, axes: list[int], epsilon: float) -> str:
+    """Subtract the mean over axes and divide by the deviation."""
+    centred = builder.emit('Sub', [x, builder.emit('ReduceMean', [x], axes=axes, keepdims=1)])
+    square = builder.emit('Mul', [centred, centred])
+    variance = builder.emit('ReduceMean', [square], axes=axes, keepdims=1)
+    shifted = builder.emit('Add', [variance, builder.constant(epsilon, np.float32)])
+    return builder.emit('Div', [centred, builder.emit('Sqrt', [shifted])])
 
 
-@translates('Reshape')
-def _reshape(builder: OnnxBuilder, node: Node) -> str:
-    shape = list(builder.setting(node, 1, 'shape'))
-    x = builder.read(node.inputs[0])
-    old = builder.graph.shape_of(node.inputs[0])
-    if not builder.dynamic:
-        return builder.emit('Reshape', [x, builder.constant(shape, np.int64)])
-    head = [0] if shape[0] == old[0] == 1 else shape[:1]  # 0: as many images as there are
-    if len(shape) == 4:
-        size = builder.run_time_size(tuple(shape[2:]))
-        if size is not None:
-            head = builder.constant([*head, shape[1]], np.int64)
-            return builder.emit('Reshape', [x, builder.emit('Concat', [head, size], axis=0)])
-    if len(old) == 4 and len(shape) == 3 and shape[2] == old[2] * old[3]:
-        shape[2] = -1
-    return builder.emit('Reshape', [x, builder.constant([*head, *shape[1:]], np.int64)])
-
-
-@translates('Concat')
-def _concat(builder: OnnxBuilder, node: Node) -> str:
-    pack = next(each for each in builder.graph.nodes if each.name == node.inputs[0])
-    axis = builder.setting(node, 1, 'axis')
-    return builder.emit('Concat', [builder.read(each) for each in pack.inputs], axis=axis)
-
-
-@translates(FIRST_CHANNELS)
-def _first_channels(builder: OnnxBuilder, node: Node) -> str:
-    starts, ends, axes = (builder.constant([number], np.int64) for number in (0, node.shape[1], 1))
-    return builder.emit('Slice', [builder.read(node.inputs[0]), starts, ends, axes])
+# ------------------------------------------------------------ activations
 
 
 @translates('Softmax')
@@ -197,37 +179,6 @@ def _softmax(builder: OnnxBuilder, node: Node) -> str:
     axis = builder.setting(node, 1, 'axis')
     axis = axis[0] if isinstance(axis, tuple) else axis
     return builder.emit('Softmax', [builder.read(node.inputs[0])], axis=axis)
-
-
-@translates('BatchMatMul', 'MatMul')
-def _product(builder: OnnxBuilder, node: Node) -> str:
-    names = []
-    for index, setting in enumerate(('transpose_a', 'transpose_b')):
-        name, rank = node.inputs[index], len(builder.graph.shape_of(node.inputs[index]))
-        order = [*range(rank - 2), rank - 1, rank - 2]
-        read = builder.read(name)
-        is_turned = builder.setting(node, 2 + index, setting)
-        names.append(builder.emit('Transpose', [read], perm=order) if is_turned else read)
-    return builder.emit('MatMul', names)
-
-
-@translates('Transpose')
-def _transpose(builder: OnnxBuilder, node: Node) -> str:
-    order = list(builder.setting(node, 1, 'perm'))
-    return builder.emit('Transpose', [builder.read(node.inputs[0])], perm=order)
-
-
-@translates('MaxPool')
-def _max_pool(builder: OnnxBuilder, node: Node) -> str:
-    settings: dict[str, Any] = node.attributes
-    if settings.get('pad_mode') not in ('VALID', 2):
-        raise ValueError(f'MaxPool: pad_mode is {settings.get("pad_mode")!r}, expected VALID')
-    return builder.emit(
-        'MaxPool',
-        [builder.read(node.inputs[0])],
-        kernel_shape=list(settings['kernel_size'][-2:]),
-        strides=list(settings['strides'][-2:]),
-    )
 
 
 @translates('GeLU')
@@ -252,3 +203,177 @@ def _relu6(builder: OnnxBuilder, node: Node) -> str:
 def _silu(builder: OnnxBuilder, node: Node) -> str:
     x = builder.read(node.inputs[0])
     return builder.emit('Mul', [x, builder.emit('Sigmoid', [x])])
+
+
+@translates('PReLU')
+def _prelu(builder: OnnxBuilder, node: Node) -> str:
+    slopes = builder.graph.values[node.inputs[1]].reshape(-1, 1, 1)
+    return builder.emit('PRelu', [builder.read(node.inputs[0]), builder.constant(slopes)])
+
+
+@translates('Elu', 'EluExt')
+def _elu(builder: OnnxBuilder, node: Node) -> str:
+    alpha = float(_setting_or(builder, node, 1, 'alpha', 1.0))
+    return builder.emit('Elu', [builder.read(node.inputs[0])], alpha=alpha)
+
+
+@translates('LeakyReLUExt')
+def _leaky_relu(builder: OnnxBuilder, node: Node) -> str:
+    slope = float(builder.setting(node, 1, 'negative_slope'))
+    return builder.emit('LeakyRelu', [builder.read(node.inputs[0])], alpha=slope)
+
+
+@translates('Rsqrt')
+def _rsqrt(builder: OnnxBuilder, node: Node) -> str:
+    return builder.emit('Reciprocal', [builder.emit('Sqrt', builder.inputs(node))])
+
+
+@translates('Square')
+def _square(builder: OnnxBuilder, node: Node) -> str:
+    return builder.emit('Mul', 2 * builder.inputs(node))
+
+
+# ------------------------------------------------------------ sizes, shapes and axes
+
+
+@translates('ResizeBilinearV2')
+def _resize(builder: OnnxBuilder, node: Node) -> str:
+    size = tuple(builder.setting(node, 1, 'size'))
+    keeps_corners = builder.setting(node, 2, 'align_corners')
+    if not keeps_corners and not builder.setting(node, 3, 'half_pixel_centers'):
+        raise ValueError('ResizeBilinearV2: without align_corners it must have half_pixel_centers')
+    x = builder.read(node.inputs[0])
+    inputs = [x, '', *_new_size(builder, x, builder.shape_in(node), size)]
+    # They differ at a size of 1 only, but OpenCV 4.6 computes 'half_pixel' wrongly.
+    mode = 'align_corners' if keeps_corners else 'pytorch_half_pixel'
+    return builder.emit('Resize', inputs, mode='linear', coordinate_transformation_mode=mode)
+
+
+def _new_size(
+    builder: OnnxBuilder, x: str, old: tuple[int, ...], size: tuple[int, int]
+) -> list[str]:
+    """Return Resize's operands ``scales`` and ``sizes``, without the latter for scales."""
+    if not builder.dynamic:
+        return ['', builder.integers([*old[:2], *size])]
+    wanted = builder.run_time_size(size)
+    if wanted is not None:
+        ends = [builder.constant([0]), builder.constant([2])]
+        rest = builder.emit('Slice', [builder.emit('Shape', [x]), *ends])
+        return ['', builder.emit('Concat', [rest, wanted], axis=0)]
+    factors = [new // before for new, before in zip(size, old[2:], strict=True)]
+    if [f * before for f, before in zip(factors, old[2:], strict=True)] != list(size):
+        raise ValueError(
+            f'ResizeBilinearV2: resizes {old[2:]} to {size}, which is neither the size of anything '
+            'before it nor a multiple: export one size, without --dynamic'
+        )
+    return [builder.constant([1, 1, *factors], np.float32)]
+
+
+@translates('Reshape')
+def _reshape(builder: OnnxBuilder, node: Node) -> str:
+    shape = list(builder.setting(node, 1, 'shape'))
+    x = builder.read(node.inputs[0])
+    old = builder.shape_in(node)
+    if not builder.dynamic:
+        return builder.emit('Reshape', [x, builder.integers(shape)])
+    head = [0] if shape[0] == old[0] == 1 else shape[:1]  # 0: as many images as there are
+    if len(shape) == 4:
+        size = builder.run_time_size(tuple(shape[2:]))
+        if size is not None:
+            head = builder.integers([*head, shape[1]])
+            return builder.emit('Reshape', [x, builder.emit('Concat', [head, size], axis=0)])
+    if len(old) == 4 and len(shape) == 3 and shape[2] == old[2] * old[3]:
+        shape[2] = -1
+    return builder.emit('Reshape', [x, builder.integers([*head, *shape[1:]])])
+
+
+@translates('Concat')
+def _concat(builder: OnnxBuilder, node: Node) -> str:
+    pack = next(each for each in builder.graph.nodes if each.name == node.inputs[0])
+    axis = builder.setting(node, 1, 'axis')
+    return builder.emit('Concat', builder.inputs(pack), axis=axis)
+
+
+@translates('Transpose')
+def _transpose(builder: OnnxBuilder, node: Node) -> str:
+    order = list(builder.setting(node, 1, 'perm'))
+    return builder.emit('Transpose', [builder.read(node.inputs[0])], perm=order)
+
+
+@translates(FIRST_CHANNELS)
+def _first_channels(builder: OnnxBuilder, node: Node) -> str:
+    limits = [builder.integers([number]) for number in (0, node.shape[1], 1)]
+    return builder.emit('Slice', [*builder.inputs(node), *limits])
+
+
+@translates('Split')
+def _split(builder: OnnxBuilder, node: Node) -> str:
+    """Take the part that one item of the result is."""
+    axis = builder.setting(node, 1, 'axis') % len(builder.shape_in(node))
+    length = node.shape[axis]
+    start = length * node.attributes.get('item', 0)
+    return _slice(builder, node, [start], [start + length], [axis], [1])
+
+
+@translates('StridedSlice')
+def _strided_slice(builder: OnnxBuilder, node: Node) -> str:
+    shape = builder.shape_in(node)
+    limits = (builder.setting(node, 1 + i, name) for i, name in enumerate(('begin', 'end')))
+    begin, end = map(list, limits)
+    strides = list(builder.setting(node, 3, 'strides'))
+    names = ('begin_mask', 'end_mask', 'ellipsis_mask', 'new_axis_mask', 'shrink_axis_mask')
+    masks = [int(_setting_or(builder, node, 4 + i, name, 0)) for i, name in enumerate(names)]
+    if masks[2] or masks[3] or min(strides) < 0:
+        raise ValueError('StridedSlice: an ellipsis, new axes and steps back cannot be exported')
+    axes = list(range(len(begin)))
+    removed = [axis for axis in axes if masks[4] >> axis & 1]
+    for axis in axes:
+        if axis in removed:
+            begin[axis] %= shape[axis]
+            end[axis], strides[axis] = begin[axis] + 1, 1
+            continue
+        if masks[0] >> axis & 1:
+            begin[axis] = 0
+        if masks[1] >> axis & 1 or end[axis] >= shape[axis]:
+            end[axis] = _END
+    x = _slice(builder, node, begin, end, axes, strides)
+    return builder.emit('Squeeze', [x, builder.integers(removed)]) if removed else x
+
+
+def _slice(builder: OnnxBuilder, node: Node, *limits: list[int]) -> str:
+    """Add a Slice by starts, ends, axes and steps."""
+    x = builder.read(node.inputs[0])
+    return builder.emit('Slice', [x, *(builder.integers(each) for each in limits)])
+
+
+@translates('Gather')
+def _gather(builder: OnnxBuilder, node: Node) -> str:
+    axis = int(builder.setting(node, 2, 'axis'))
+    index = builder.integers(builder.setting(node, 1, 'input_indices'))
+    return builder.emit('Gather', [builder.read(node.inputs[0]), index], axis=axis)
+
+
+@translates('ExpandDims')
+def _expand(builder: OnnxBuilder, node: Node) -> str:
+    axis = builder.integers([builder.setting(node, 1, 'axis')])
+    return builder.emit('Unsqueeze', [builder.read(node.inputs[0]), axis])
+
+
+@translates('Squeeze')
+def _squeeze(builder: OnnxBuilder, node: Node) -> str:
+    axes = builder.setting(node, 1, 'axis')
+    axes = [axes] if isinstance(axes, int) else list(axes)
+    axes = axes or [i for i, length in enumerate(builder.shape_in(node)) if length == 1]
+    return builder.emit('Squeeze', [builder.read(node.inputs[0]), builder.integers(axes)])
+
+
+@translates('BroadcastTo')
+def _broadcast(builder: OnnxBuilder, node: Node) -> str:
+    if builder.dynamic:
+        raise ValueError('BroadcastTo: export one size, without --dynamic')
+    return builder.emit('Expand', [builder.read(node.inputs[0]), builder.integers(node.shape)])
+
+
+def _setting_or(builder: OnnxBuilder, node: Node, index: int, name: str, default: Any) -> Any:
+    known = index < len(node.inputs) or name in node.attributes
+    return builder.setting(node, index, name) if known else default

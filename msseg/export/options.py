@@ -1,27 +1,33 @@
-"""What is to be exported."""
+"""The options of an export."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
 
+from msseg.deploy.metadata import Port
+from msseg.utils.errors import check_one_of
 from msseg.utils.extras import import_extra
-from msseg.utils.suggest import did_you_mean
 
 FORMATS = ('mindir', 'onnx', 'air')
 
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """What is to be exported.
+    """The options of an export.
 
     Attributes:
         file_format: One of `FORMATS`.
         size: The images' (h, w).
         batch: Number of images at once.
-        argmax: Give labels in place of logits.
-        include_preprocessing: Take bytes as ``cv2.imread`` gives them and normalise in the file.
-        dynamic: Take images of any size, and any number of them.
+        argmax: Whether the file gives labels instead of logits.
+        include_preprocessing: Whether the file takes bytes as ``cv2.imread`` gives them, and
+            normalises them itself.
+        dynamic: Whether the file takes images of any size, and any number of them.
+
+    Examples:
+        >>> print(ExportOptions('onnx', (512, 1024)).input_port(channels=3))
+        image float32 (1, 3, 512, 1024)
     """
 
     file_format: str
@@ -32,36 +38,43 @@ class ExportOptions:
     dynamic: bool = False
 
     def check(self, out: str | Path, device: str) -> None:
-        """Raise before anything is built when the options are wrong.
+        """Raise an error if the options do not fit each other, the file or this machine.
 
         Args:
-            out: The file to write.
-            device: What this process computes on.
+            out: The file to write; its folder is made.
+            device: The device of this process.
 
         Raises:
             ImportError: A package is missing.
             OSError: The file cannot be written there.
-            ValueError: Anything else.
+            ValueError: Everything else.
         """
         out = Path(out)
-        if self.file_format not in FORMATS:
-            raise ValueError(
-                f'--format is {self.file_format!r}, expected one of {list(FORMATS)}.'
-                f'{did_you_mean(self.file_format, FORMATS)}'
-            )
-        if out.suffix != f'.{self.file_format}':
-            raise ValueError(
+        check_one_of('--format', self.file_format, FORMATS)
+        is_air = self.file_format == 'air'
+        for is_wrong, problem in (
+            (
+                out.suffix != f'.{self.file_format}',
                 f'--out is {str(out)!r}, but --format {self.file_format} needs a name that ends in '
-                f'.{self.file_format}'
-            )
-        if min(*self.size, self.batch) < 1:
-            raise ValueError(
-                f'--size is {self.size}, --batch is {self.batch}: expected numbers from 1'
-            )
-        if self.dynamic and self.batch != 1:
-            raise ValueError('--dynamic takes any number of images at once: leave --batch away')
-        if self.file_format == 'air':
-            self._check_air(device)
+                f'.{self.file_format}',
+            ),
+            (
+                min(*self.size, self.batch) < 1,
+                f'--size is {self.size}, --batch is {self.batch}: expected numbers from 1',
+            ),
+            (
+                self.dynamic and self.batch != 1,
+                '--dynamic takes any number of images at once: leave --batch away',
+            ),
+            (
+                is_air and device != 'Ascend',
+                "--format air is made by Ascend's compiler, and this process computes on "
+                f'{device}: export on a machine with an Ascend card, or take mindir or onnx',
+            ),
+            (is_air and self.dynamic, '--format air has fixed sizes: leave --dynamic away'),
+        ):
+            if is_wrong:
+                raise ValueError(problem)
         if self.file_format == 'onnx':
             import_extra('onnx', 'onnx', '--format onnx')
             import_extra('onnxruntime', 'onnx', '--format onnx, to compare what it writes,')
@@ -69,11 +82,22 @@ class ExportOptions:
             raise IsADirectoryError(f'--out is {str(out)!r}, which is a folder; give a file name')
         out.parent.mkdir(parents=True, exist_ok=True)
 
-    def _check_air(self, device: str) -> None:
-        if device != 'Ascend':
-            raise ValueError(
-                "--format air is made by Ascend's compiler, and this process computes on "
-                f'{device}: export on a machine with an Ascend card, or take mindir or onnx'
-            )
-        if self.dynamic:
-            raise ValueError('--format air has fixed sizes: leave --dynamic away')
+    def input_port(self, channels: int) -> Port:
+        """Return the file's input for images of some channels."""
+        n, h, w = self._shape
+        if self.include_preprocessing:
+            meaning = 'the image as cv2.imread gives it, in BGR order'
+            return Port('image', 'uint8', 'NHWC', (n, h, w, channels), meaning)
+        meaning = 'the image, its channels in the order that preprocessing says, normalised'
+        return Port('image', 'float32', 'NCHW', (n, channels, h, w), meaning)
+
+    def output_port(self, channels: int) -> Port:
+        """Return the file's output for logits of some channels."""
+        n, h, w = self._shape
+        if self.argmax:
+            return Port('labels', 'int32', 'NHW', (n, h, w), 'labels')
+        return Port('logits', 'float32', 'NCHW', (n, channels, h, w), 'logits')
+
+    @property
+    def _shape(self) -> tuple[int | None, int | None, int | None]:
+        return (None,) * 3 if self.dynamic else (self.batch, *self.size)

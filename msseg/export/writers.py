@@ -1,40 +1,61 @@
-"""Writing the formats. Each writer gives a function that runs what it has written."""
+"""Writers of the file formats. Each returns a function that runs the file it has written."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import mindspore as ms
 import numpy as np
-from mindspore import nn
+from mindspore import nn, ops
 
-from msseg.deploy.metadata import Metadata
-from msseg.deploy.open_file import open_file
-from msseg.deploy.sidecar import sidecar
-from msseg.export.concat_convs import rearrange_concat_convs
-from msseg.export.fold import fold_cells, fold_graph
-from msseg.export.network import ExportedNetwork, take_any_size
-from msseg.export.onnx_model import make_onnx
+from msseg.deploy.metadata import Metadata, Preprocessing, sidecar
+from msseg.deploy.runners import open_file
+from msseg.export.onnx_graph import make_onnx
+from msseg.export.passes import fold_cells, fold_graph, rearrange_concat_convs
 from msseg.models import InferenceSegmentor
+from msseg.models.analysis.graph import Graph
 from msseg.models.analysis.read_graph import check_branches, read_graph
 
 Run = Callable[[np.ndarray], np.ndarray]
 
-# Heights and widths of an HRNet for it, and their multiples by 2, 4 and 8, are all different.
-_DISTINCT_SIZE = (97, 161)
+# 3 * 32 + 1 differs from its halves, rounded up, and from their doubles; 5 * 32 - 1 from those rounded
+# down. So a size in the graph belongs to one resolution, however a network halves it.
+DISTINCT_SIZE = (97, 159)
+
+
+class ExportedNetwork(nn.Cell):
+    """A segmentor from a file's input to its output.
+
+    Args:
+        segmentor: The network, its batch norms folded.
+        meaning: ``logits`` or ``labels``.
+        preprocessing: Whether to normalise, and how.
+    """
+
+    def __init__(self, segmentor: nn.Cell, meaning: str, preprocessing: Preprocessing) -> None:
+        super().__init__(auto_prefix=False)
+        self.network = InferenceSegmentor(segmentor, meaning, dynamic=False)
+        self.normalises = preprocessing.included
+        order = [2, 1, 0] if preprocessing.to_rgb else list(range(len(preprocessing.mean)))
+        self.order = ms.Tensor(order, ms.int32)
+        self.mean = ms.Tensor(np.reshape(preprocessing.mean, (-1, 1, 1)), ms.float32)
+        self.factor = ms.Tensor(1 / np.reshape(preprocessing.std, (-1, 1, 1)), ms.float32)
+        self.set_train(False)
+
+    def construct(self, image: ms.Tensor) -> ms.Tensor:
+        """Run on float32 (n, c, h, w), or when it normalises on uint8 (n, h, w, c) in BGR order."""
+        if self.normalises:
+            image = image.astype(ms.float32).transpose(0, 3, 1, 2)
+            image = (ops.gather(image, self.order, 1) - self.mean) * self.factor
+        return self.network(image)
 
 
 def write_onnx(model: nn.Cell, metadata: Metadata, path: Path) -> Run:
-    """Write an ONNX file, metadata in it and beside it."""
-    shape = (1, len(metadata.preprocessing.mean), *_DISTINCT_SIZE)
-    if None in metadata.input.shape:
-        take_any_size(model)
-    else:
-        shape = (metadata.input.batch, shape[1], *metadata.input.size)
-    graph = read_graph(InferenceSegmentor(model, 'logits', dynamic=False), shape)
-    fold_graph(graph)
+    """Write an ONNX file that contains the metadata, and the metadata next to it."""
+    graph, _ = _folded_graph(model, metadata, is_sized=None not in metadata.input.shape)
     rearrange_concat_convs(graph)
     path.write_bytes(make_onnx(graph, metadata).SerializeToString())
     _write_metadata(metadata, path)
@@ -42,8 +63,8 @@ def write_onnx(model: nn.Cell, metadata: Metadata, path: Path) -> Run:
 
 
 def write_mindir(model: nn.Cell, metadata: Metadata, path: Path) -> Run:
-    """Write a MindIR file, metadata beside it."""
-    network = _folded(model, metadata)
+    """Write a MindIR file, and the metadata next to it."""
+    network = _folded_network(model, metadata)
     is_dynamic = None in metadata.input.shape
     shape, dtype = list(metadata.input.shape), getattr(ms, metadata.input.dtype)
     ms.export(
@@ -64,11 +85,11 @@ def write_mindir(model: nn.Cell, metadata: Metadata, path: Path) -> Run:
 
 
 def write_air(model: nn.Cell, metadata: Metadata, path: Path) -> Run:
-    """Write an AIR file, metadata beside it.
+    """Write an AIR file, and the metadata next to it.
 
-    Nothing loads such a file from Python, so the network that went into it is run.
+    No Python package loads such a file, so the function runs the network that was exported.
     """
-    network = _folded(model, metadata)
+    network = _folded_network(model, metadata)
     image = ms.Tensor(np.zeros(metadata.input.shape, metadata.input.dtype))
     ms.export(network, image, file_name=str(path), file_format='AIR')
     path.chmod(0o644)
@@ -83,12 +104,20 @@ WRITERS: dict[str, Callable[[nn.Cell, Metadata, Path], Run]] = {
 }
 
 
-def _folded(model: nn.Cell, metadata: Metadata) -> ExportedNetwork:
-    """Return the network from input to output, batch norms folded."""
+def _folded_graph(model: nn.Cell, metadata: Metadata, is_sized: bool) -> tuple[Graph, Any]:
+    """Return the network's graph, batch norms folded, and the foldings."""
     if None in metadata.input.shape:
-        take_any_size(model)
-    shape = (1, len(metadata.preprocessing.mean), *_DISTINCT_SIZE)
-    fold_cells(model, fold_graph(read_graph(InferenceSegmentor(model, dynamic=False), shape)))
+        for _, cell in model.cells_and_names():
+            if hasattr(cell, 'always_resizes'):  # compute the same operations for all sizes
+                cell.always_resizes = True
+    batch, size = (metadata.input.batch, metadata.input.size) if is_sized else (1, DISTINCT_SIZE)
+    shape = (batch, len(metadata.preprocessing.mean), *size)
+    graph = read_graph(InferenceSegmentor(model, dynamic=False), shape)
+    return graph, fold_graph(graph)
+
+
+def _folded_network(model: nn.Cell, metadata: Metadata) -> ExportedNetwork:
+    fold_cells(model, _folded_graph(model, metadata, is_sized=False)[1])
     return ExportedNetwork(model, metadata.output.meaning, metadata.preprocessing)
 
 

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
-from msseg.deploy.metadata import Metadata, Port, Preprocessing
-from msseg.deploy.sidecar import sidecar
-from msseg.export.fold import fold_graph
-from msseg.export.onnx_model import make_onnx
+from msseg.deploy.metadata import Metadata, Port, Preprocessing, sidecar
+from msseg.export.onnx_graph import make_onnx
+from msseg.export.passes import fold_graph
 from msseg.models.analysis.graph import Graph, Node
 
 MEAN, STD = (100.0, 120.0, 140.0), (50.0, 60.0, 70.0)

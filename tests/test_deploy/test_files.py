@@ -10,8 +10,7 @@ import pytest
 
 from msseg.deploy import Predictor
 from msseg.deploy.logits import resize_logits
-from msseg.deploy.metadata import Metadata
-from msseg.deploy.sidecar import read_sidecar, sidecar
+from msseg.deploy.metadata import Metadata, read_sidecar, sidecar
 from msseg.models.layers.resize import resize_matrix
 from tests.test_deploy.onnx_file import expected_logits, write_onnx
 

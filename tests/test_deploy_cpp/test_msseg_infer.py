@@ -15,7 +15,7 @@ from PIL import Image
 from msseg.apis import load_config
 from msseg.deploy import Predictor
 from msseg.evaluation import compute_scores, confusion_matrix
-from msseg.export.split_inference import score_outputs, write_inputs
+from msseg.export.evaluation import score_outputs, write_inputs
 from tests.test_deploy_cpp.program import ROOT, error_of, find_program, run
 from tests.test_deploy_cpp.tiny_export import NUCLEI, export_tiny, write_nuclei_config
 

@@ -3,7 +3,7 @@
 import onnxruntime
 
 from msseg.deploy.metadata import Metadata, Port, Preprocessing
-from msseg.export.onnx_model import make_onnx
+from msseg.export.onnx_graph import make_onnx
 from msseg.models.analysis.graph import Graph, Node
 
 

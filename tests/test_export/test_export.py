@@ -14,8 +14,8 @@ from msseg.apis.evaluate import evaluate
 from msseg.apis.inference import inferencer_of
 from msseg.deploy import Predictor
 from msseg.export import ExportOptions, export_model, writers
-from msseg.export.deploy_test import deploy_test
-from msseg.export.fold import CONV, fold_graph
+from msseg.export.evaluation import deploy_test
+from msseg.export.passes import CONV, fold_graph
 from msseg.runner.checkpoint import save_checkpoint
 from msseg.utils.device import set_seed
 from tests.test_tools.bad_input_cases import World

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from mindspore import nn, ops
 
-from msseg.export.fold import fold_graph
+from msseg.export.passes import fold_graph
 from msseg.models.analysis.read_graph import read_graph
 from msseg.models.layers import BatchProduct, Conv2d, build_dropout
 from tests.test_export.graphs import run

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from msseg.export import onnx_operators, translates
-from msseg.export.fold import CONV, fold_graph
+from msseg.export import onnx_graph, translates
+from msseg.export.passes import CONV, fold_graph
+from msseg.export.writers import DISTINCT_SIZE
 from msseg.models.layers.resize import resize_matrix
 from tests.test_export.graphs import graph_of, node, run
 
@@ -243,14 +244,14 @@ def test_an_unknown_operation_and_a_computed_setting_are_told():
     graph = graph_of(SHAPE, node('ReLU', 'x', SHAPE, 'r'), node('Softmax', 'x r', SHAPE))
     with pytest.raises(ValueError, match='Softmax: its axis is computed by the network'):
         run(graph, X)
-    with pytest.raises(ValueError, match=r'Softmax: says no axis; it has \[\]'):
+    with pytest.raises(ValueError, match=r'Softmax: has no axis, but \[\]'):
         run(graph_of(SHAPE, node('Softmax', 'x', SHAPE)), X)
 
 
 class TestTranslationsOfUsers:
     @pytest.fixture(autouse=True)
     def restored(self, monkeypatch):
-        monkeypatch.setattr(onnx_operators, '_TRANSLATIONS', dict(onnx_operators._TRANSLATIONS))
+        monkeypatch.setattr(onnx_graph, '_TRANSLATIONS', dict(onnx_graph._TRANSLATIONS))
 
     @pytest.mark.parametrize('operator', ['Own', 'ReLU', 'Softmax'])
     def test_are_used_and_replace_the_packages(self, operator):
@@ -272,3 +273,13 @@ class TestTranslationsOfUsers:
     def test_the_error_about_an_unknown_operator_says_how_to_add_one(self):
         with pytest.raises(ValueError, match="'Cumsum'.*no translation.*export.translates"):
             run(graph_of(SHAPE, node('Cumsum', 'x', SHAPE)), X)
+
+
+@pytest.mark.parametrize('halve', [lambda n: n // 2, lambda n: -(-n // 2)], ids=['down', 'up'])
+def test_the_size_of_graphs_for_any_size_differs_at_every_resolution(halve):
+    size, sizes = DISTINCT_SIZE, {DISTINCT_SIZE}
+    while min(size) > 1:
+        size = tuple(halve(side) for side in size)
+        found = {size, tuple(2 * side for side in size)}
+        assert len(found - sizes) == 2
+        sizes |= found

@@ -105,7 +105,7 @@ MISTAKES = {
     'a pipeline that is none': (
         f'export.py CONFIG CKPT {SIZE} --out {{folder}}/a.onnx --cfg-options '
         'data.test.pipeline=[Resize]',
-        "pipeline is ['Resize'], expected a list, each a dict",
+        "pipeline is ['Resize'] (set in --cfg-options), expected a list, each a dict",
     ),
     'no exported file': (
         'deploy_test.py {folder}/b.onnx CONFIG',

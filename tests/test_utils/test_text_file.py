@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from msseg.datasets import build_dataset
-from msseg.deploy.sidecar import read_sidecar
+from msseg.deploy.metadata import read_sidecar
 from msseg.models.losses.common import read_class_weight
 from msseg.reports.curves import read_log
 from msseg.utils.text_file import read_user_lines, read_user_text

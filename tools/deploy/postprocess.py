@@ -43,7 +43,7 @@ def main() -> None:
     """Score."""
     args = parse_args()
     from msseg.apis import load_config
-    from msseg.export.split_inference import score_outputs
+    from msseg.export.evaluation import score_outputs
     from msseg.utils.device import setup_device
 
     setup_device('CPU')  # nothing is computed with MindSpore

@@ -29,7 +29,7 @@ def main() -> None:
     """Write."""
     args = parse_args()
     from msseg.apis import load_config
-    from msseg.export.split_inference import write_inputs
+    from msseg.export.evaluation import write_inputs
 
     count = write_inputs(load_config(args.config, args.cfg_options), args.out)
     print(f'wrote {count} inputs to {args.out}')

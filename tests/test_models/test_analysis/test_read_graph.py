@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from mindspore import nn
 
-from msseg.export.fold import Folding, fold_cells
+from msseg.export.passes import Folding, fold_cells
 from msseg.models.analysis.read_graph import check_branches, read_graph
 from msseg.models.layers import Conv2d, build_activation_layer
 from tests.test_export.graphs import run

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from msseg.apis import load_config
-from msseg.export.split_inference import score_outputs, write_inputs
+from msseg.export.evaluation import score_outputs, write_inputs
 from msseg.inference.preparation import Preparation
 from tests.tiny import write_config, write_discs
 

@@ -5,8 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from msseg.export.concat_convs import FIRST_CHANNELS, rearrange_concat_convs
-from msseg.export.fold import CONV
+from msseg.export.passes import CONV, FIRST_CHANNELS, rearrange_concat_convs
 from tests.test_export.graphs import graph_of, node, run
 
 RNG = np.random.default_rng(0)

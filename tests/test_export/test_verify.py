@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from msseg.export.compare import Agreement, Case, compare
+from msseg.export.verify import Agreement, Case, compare
 
 LOGITS = np.random.default_rng(0).normal(size=(2, 3, 50, 100)).astype(np.float32)
 CASE = Case(np.zeros((2, 1), np.uint8), LOGITS)
