@@ -109,6 +109,15 @@ def load_config(
     Raises:
         FileNotFoundError, ValueError, KeyError, TypeError, ImportError: See `Config.fromfile`,
             `check_options` and `check_config`.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> _ = Path('sgd.py').write_text("optimizer = dict(type='SGD', lr=0.1)")
+        >>> load_config('sgd.py', {'optimizer.lr': 0.2}).optimizer.lr
+        0.2
+        >>> load_config('sgd.py', {'optimizer.momentun': 0.9})  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        msseg.utils.errors.UserKeyError: --cfg-options optimizer.momentun: ... mean 'momentum'?
     """
     cfg = Config.fromfile(filename, import_custom_modules=False)
     return prepare_config(cfg, cfg_options, parts)

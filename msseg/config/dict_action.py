@@ -13,7 +13,7 @@ _QUOTED = re.compile(r"""\s*("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')\s*""")
 
 
 def add_cfg_options(parser: argparse.ArgumentParser) -> None:
-    """Let a command line take ``--cfg-options``, a dict in ``cfg_options`` or None."""
+    """Add ``--cfg-options`` to a command line: a dict in ``cfg_options``, or None."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',
@@ -24,9 +24,15 @@ def add_cfg_options(parser: argparse.ArgumentParser) -> None:
 
 
 class DictAction(argparse.Action):
-    """Collect ``key=value`` arguments in a dict, values parsed by `parse_value`.
+    """Collect ``key=value`` arguments in a dict, with values parsed by `parse_value`.
 
-    Given several times, the options add up; a later one wins.
+    Options that are given several times add up; a later one wins.
+
+    Examples:
+        >>> parser = argparse.ArgumentParser()
+        >>> _ = parser.add_argument('--cfg-options', nargs='+', action=DictAction)
+        >>> parser.parse_args(['--cfg-options', 'optimizer.lr=0.02', 'size=[4,8]']).cfg_options
+        {'optimizer.lr': 0.02, 'size': [4, 8]}
 
     Source: MMCV 1.7 ``mmcv.DictAction``.
     """
@@ -45,24 +51,27 @@ class DictAction(argparse.Action):
                 raise argparse.ArgumentError(self, f'expected key=value, got {item!r}')
             try:
                 options[key] = parse_value(text)
-            except ValueError as error:
-                raise argparse.ArgumentError(self, f'{key}: {error}') from error
-            except RecursionError as error:
-                raise argparse.ArgumentError(self, f'{key}: nested too deeply') from error
+            except (ValueError, RecursionError) as error:
+                is_deep = isinstance(error, RecursionError)
+                reason = 'nested too deeply' if is_deep else error
+                raise argparse.ArgumentError(self, f'{key}: {reason}') from error
         setattr(namespace, self.dest, options)
 
 
 def parse_value(text: str) -> Any:
     """Parse a value as written on a command line.
 
-    ``1``, ``1e-3``, ``true``, ``None`` and ``word`` are what they look like; ``[a,b]`` and the
-    bare ``a,b`` are lists, ``(a,b)`` a tuple, brackets nest; what stands in quotes is a string.
-
     Raises:
         ValueError: Brackets that do not match.
+
+    Examples:
+        >>> [parse_value(text) for text in ('1', '1e-3', 'true', 'None', 'mIoU', '"1"')]
+        [1, 0.001, True, None, 'mIoU', '1']
+        >>> parse_value('a,b'), parse_value('[(512,1024),[]]')
+        (['a', 'b'], [(512, 1024), []])
     """
     items, end = _parse_items(text, 0, closing='')
-    if len(items) == 1 and not _ends_with_comma(text, end):
+    if len(items) == 1 and not text[:end].rstrip().endswith(','):
         return items[0]
     return items if items else ''
 
@@ -96,7 +105,7 @@ def _parse_item(text: str, position: int, closing: str) -> tuple[Any, int]:
         while position < len(text) and text[position] == ' ':
             position += 1
         return (tuple(items) if opening == '(' else items), position
-    stop = ',' if not closing else f',{closing}'
+    stop = f',{closing}'
     end = position
     depth = 0
     while end < len(text) and (depth or text[end] not in stop):
@@ -106,10 +115,10 @@ def _parse_item(text: str, position: int, closing: str) -> tuple[Any, int]:
         end += 1
     if depth:
         raise ValueError(f'brackets do not match in {text!r}; quote the value if it is text')
-    return parse_word(text[position:end].strip()), end
+    return _parse_word(text[position:end].strip()), end
 
 
-def parse_word(word: str) -> Any:
+def _parse_word(word: str) -> Any:
     """Return the number, boolean or None that a word stands for, else the word."""
     for kind in (int, float):
         try:
@@ -117,7 +126,3 @@ def parse_word(word: str) -> Any:
         except ValueError:
             continue
     return _WORDS.get(word.lower(), word)
-
-
-def _ends_with_comma(text: str, end: int) -> bool:
-    return text[:end].rstrip().endswith(',')

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent."""
+"""Atomic writing: files that are either complete or absent."""
 
 from __future__ import annotations
 
@@ -14,23 +14,26 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _TEMPORARY = re.compile(r'\..+\.(?P<machine>[\w-]+)-(?P<pid>\d+)\.tmp(\.\w+)?')
-# Writing a file changes its time all along: one at rest for so long is nobody's.
+# Writing changes a file's time continuously: one that is unchanged for so long is abandoned.
 _ABANDONED_AFTER_S = 3600.0
 _LONGEST_SUFFIX = 16
 
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; rename it into place when the block succeeds.
+    """Yield a temporary name next to `path`; rename it into place if the block succeeds.
 
     The temporary file keeps the suffix (writers choose a format by it), is flushed to the disk
-    before the rename, and is removed when the block raises. Its name tells machine and process.
+    before the rename, and is removed if the block raises. Its name has the machine and process.
 
     Args:
-        path: The file's final name. Its folder must exist.
+        path: The file's final name, in an existing folder.
 
-    Yields:
-        The name to write to.
+    Examples:
+        >>> with atomic_path('a.txt') as temporary:
+        ...     _ = temporary.write_text('whole')
+        >>> Path('a.txt').read_text()
+        'whole'
     """
     path = Path(path)
     suffix = path.suffix if len(path.suffix) <= _LONGEST_SUFFIX else ''  # a sentence with a dot
@@ -41,19 +44,16 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         os.replace(temporary, path)
         _fsync_folder(path.parent)
     finally:
-        # where this fails, the folder is gone: what made the block fail says more
+        # this fails if the folder is gone: the block's own error is more useful
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
 
 
 def temporary_path(path: Path, ending: str) -> Path:
-    """Return a hidden name beside `path` that ends in `ending` and that file systems take.
-
-    Of a name that would be longer than they allow, a part and a digest remain.
-    """
+    """Return a hidden name next to `path` that ends in `ending`; a digest shortens a long one."""
     try:
         longest = os.pathconf(path.parent, 'PC_NAME_MAX')
-    except OSError:  # the folder is not there
+    except OSError:  # the folder does not exist
         longest = 255
     stem = os.fsencode(path.stem)
     room = longest - len(os.fsencode(ending)) - 1
@@ -71,13 +71,10 @@ def atomic_write_text(path: str | Path, text: str) -> None:
 
 
 def remove_abandoned(folder: str | Path) -> list[Path]:
-    """Remove temporary files of `atomic_path` that killed processes left in a folder.
+    """Remove the temporary files that killed processes left in a folder, and return them.
 
-    Those of a process of this machine go when it is gone; those of other machines, and of a process
-    whose number is in use again, when they have not changed for an hour.
-
-    Returns:
-        The removed files.
+    Those of a process of this machine go if it has ended; those of other machines, and of a process
+    whose number is in use again, if they have not changed for an hour.
     """
     removed = []
     for path in Path(folder).iterdir():

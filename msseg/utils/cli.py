@@ -18,22 +18,14 @@ from msseg.utils.user_code import describe_error
 from msseg.version import __version__
 
 CONFIG_ENDINGS = ('.py', '.json', '.yaml', '.yml')
-# What the package raises for users' mistakes (OSError covers missing and unwritable files).
-USER_ERRORS = (
-    ValueError,
-    KeyError,
-    TypeError,
-    OSError,
-    ImportError,
-    FloatingPointError,
-)
+# The package's exceptions for users' mistakes (OSError covers missing and unwritable files).
+USER_ERRORS = (ValueError, KeyError, TypeError, OSError, ImportError, FloatingPointError)
 _MAX_LINE = 800
-# MindSpore rules a line before the stacks of its own code.
-_CALL_STACK = '\n----'
-# Read when these are imported: MindSpore's compiler logs what its errors say anyway, in some 70
-# lines, and OpenCV writes a line about files that are reported here.
+_CALL_STACK = '\n----'  # MindSpore's line before the stacks of its own code
+# Read at import: MindSpore's compiler logs its errors' messages again, in some 70 lines, and
+# OpenCV writes a line about files that are reported here.
 _QUIET = {'MS_SUBMODULE_LOG_v': '{ANALYZER:4,COMMON:3}', 'OPENCV_LOG_LEVEL': 'FATAL'}
-# MMSegmentation's options for what an option does here.
+# MMSegmentation's options and the ones here.
 _SAME = {
     '--options': '--cfg-options',
     '--gpu-id': '--device-id',
@@ -41,18 +33,21 @@ _SAME = {
     '--output-dir': '--out',
     '--tta': '--aug-test',
 }
-# Options of MMSegmentation's tools that need nothing here: how many values they take, and which
-# option the tool here has.
-_NEEDLESS = {'--gpu-collect': (0, '--aug-test'), '--tmpdir': (1, '--aug-test'),
-             '--not-show': (0, '--draws')}  # fmt: skip
+# MMSegmentation's options that need nothing here: the number of their values, and an option of the
+# tool here that had them there.
+_NEEDLESS = {
+    '--gpu-collect': (0, '--aug-test'),
+    '--tmpdir': (1, '--aug-test'),
+    '--not-show': (0, '--draws'),
+}
 _CARDS = ('--gpu-ids', '--gpus')
 _SCRIPTS = 'tools/dist_train.sh CONFIG N or tools/dist_test.sh CONFIG CHECKPOINT N'
 
 
 class CommandParser(argparse.ArgumentParser):
-    """A parser of a command line, whose errors are one line with a suggestion.
+    """A parser of a command line whose errors are one line with a suggestion.
 
-    Source: `argparse`, which prints the usage before each error and suggests nothing.
+    Plain `argparse` prints the usage before each error and suggests nothing.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -130,10 +125,10 @@ class CommandParser(argparse.ArgumentParser):
 def run_main(main: Callable[[], object]) -> None:
     """Run a command line's `main` and end the process.
 
-    Exit status 0, 1 after a user's mistake (one line on stderr; the traceback too when the
-    environment variable ``MSSEG_DEBUG`` is ``1``) or an error in a user's own code, 130 after
-    Ctrl-C. Any other exception is a bug of ours and keeps its traceback. A component of a user's
-    that ends the program, whatever the status, is an error as well: the work is not done.
+    The exit status is 0; 1 after a user's mistake or an error in a user's own code (one line on
+    stderr, and the traceback if the environment variable ``MSSEG_DEBUG`` is ``1``); 130 after
+    Ctrl-C. Any other exception is a bug of ours and keeps its traceback. A user's component that
+    ends the program with any status is an error as well: the work is not done.
 
     Args:
         main: The command, which takes no arguments.
@@ -143,7 +138,7 @@ def run_main(main: Callable[[], object]) -> None:
         for variable, level in _QUIET.items():
             os.environ.setdefault(variable, level)
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # names of files may be no UTF-8
+        if isinstance(stream, io.TextIOWrapper):  # names of files need not be UTF-8
             stream.reconfigure(errors='backslashreplace')
     try:
         main()
@@ -154,26 +149,23 @@ def run_main(main: Callable[[], object]) -> None:
         of_user = describe_error(error)
         if is_debugging or not (of_user or isinstance(error, USER_ERRORS)):
             raise
-        told = explain_foreign_import(error) or of_user
-        line = shorten(told, _MAX_LINE) if told else one_line(error)
+        message = explain_foreign_import(error) or of_user
+        line = shorten(message, _MAX_LINE) if message else one_line(error)
         print(f'error: {line}', file=sys.stderr)
         sys.exit(1)
 
 
 def announce(action: str) -> None:
-    """Write on a terminal what begins, such as ``'training CONFIG'``.
-
-    Call it before MindSpore is imported: that takes seconds.
-    """
+    """Write on a terminal what begins, such as ``'training CONFIG'``, before slow imports."""
     if sys.stdout.isatty():
         say(f'msseg {__version__}: {action}')
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, inputs: str = '') -> None:
-    """Let a command line take ``[CONFIG] CHECKPOINT``; read them with `parse_model_arguments`.
+    """Add ``[CONFIG] CHECKPOINT``; read them with `parse_model_arguments`.
 
     Args:
-        parser: The command line's.
+        parser: The parser of the command line.
         inputs: Help on the ``INPUT…`` after them, if it takes some.
     """
     parser.add_argument('config', help='config file; may be left out: checkpoints hold theirs')
@@ -188,13 +180,8 @@ def add_model_arguments(parser: argparse.ArgumentParser, inputs: str = '') -> No
 
 
 def parse_model_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """Parse a command line of `add_model_arguments`.
-
-    Returns:
-        The arguments; ``config`` is None when it was left out.
-    """
+    """Parse a command line of `add_model_arguments`; ``config`` is None if it was left out."""
     args = parser.parse_intermixed_args()
-    has_inputs = hasattr(args, 'inputs')
     names = [args.config, args.checkpoint, *getattr(args, 'inputs', [])]
     names = [name for name in names if name is not None]
     args.config = names.pop(0) if names[0].endswith(CONFIG_ENDINGS) else None
@@ -203,29 +190,29 @@ def parse_model_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace
             f'the checkpoint is missing after {args.config}: name a file, a work dir, or latest or '
             "best of the config's work dir"
         )
-    args.checkpoint, *inputs = names
-    if has_inputs:
-        args.inputs = inputs
-    if has_inputs and not inputs:
-        parser.error(f'INPUT is missing after {args.checkpoint}')
-    if inputs and not has_inputs and inputs[0].endswith(CONFIG_ENDINGS):
-        parser.error(f'the config comes first: {inputs[0]} {args.checkpoint}')
-    if inputs and not has_inputs:
+    args.checkpoint, *rest = names
+    if hasattr(args, 'inputs'):
+        args.inputs = rest
+        if not rest:
+            parser.error(f'INPUT is missing after {args.checkpoint}')
+    elif rest and rest[0].endswith(CONFIG_ENDINGS):
+        parser.error(f'the config comes first: {rest[0]} {args.checkpoint}')
+    elif rest:
         parser.error(
-            f'two checkpoints are given, {args.checkpoint} and {inputs[0]}; a config ends in '
+            f'two checkpoints are given, {args.checkpoint} and {rest[0]}; a config ends in '
             f'{", ".join(CONFIG_ENDINGS)}'
         )
     return args
 
 
 def add_device_options(parser: argparse.ArgumentParser) -> None:
-    """Let a command line take ``--device`` and ``--device-id``."""
+    """Add ``--device`` and ``--device-id``."""
     parser.add_argument('--device', default='auto', help=DEVICE_HELP)
     parser.add_argument('--device-id', type=int, help='number of the card')
 
 
 def add_picture_options(parser: argparse.ArgumentParser, has_legend: bool = True) -> None:
-    """Add what pictures with labels laid over them look like."""
+    """Add the options for pictures with labels laid over them."""
     parser.add_argument(
         '--opacity', type=float, default=0.5, help='of the labels, in (0, 1] (default: %(default)s)'
     )
@@ -244,17 +231,17 @@ def add_picture_options(parser: argparse.ArgumentParser, has_legend: bool = True
 
 
 def add_job_options(parser: argparse.ArgumentParser, script: str) -> None:
-    """Let a command line run as several processes, and on ModelArts.
+    """Add the options for several processes and for ModelArts.
 
     Args:
-        parser: The command line's.
-        script: What starts it as several processes.
+        parser: The parser of the command line.
+        script: The script that starts several processes.
     """
     parser.add_argument(
         '--launcher',
         default='none',
-        help='what starts several processes: none (default), msrun, mpi or ranktable; '
-        f'{script} sets it',
+        help=f'launcher of several processes: none (default), msrun, mpi or ranktable; {script} '
+        'sets it',
     )
     parser.add_argument(
         '--modelarts',

@@ -1,4 +1,8 @@
-"""A folder that one process at a time may write to."""
+"""A lock that lets one process at a time write to a folder.
+
+Not filelock: loader workers, which are forked, must not keep a killed run's lock, and an error must
+name the process that holds it.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +21,7 @@ from pathlib import Path
 from msseg.utils.logging import get_logger
 
 LOCK_FILE = '.msseg.lock'
-# what systems answer that have no locks, as some network file systems
+# the errors of file systems without locks, such as some network file systems
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
 _held: set[int] = set()
 
@@ -30,12 +34,12 @@ class FolderInUseError(OSError):
 def hold_folder(folder: str | Path) -> Iterator[None]:
     """Hold a folder while the block runs.
 
-    The lock is the kernel's: it ends with the process, however that ends; forked processes (loader
-    workers) do not keep it. The file ``.msseg.lock`` stays and says who holds, or held, the folder.
-    Where the file system has no locks, a warning is logged and nothing is held.
+    The lock is the kernel's: it ends with the process in any case, and forked processes (loader
+    workers) do not keep it. The file ``.msseg.lock`` stays and names the last holder. On a file
+    system without locks, a warning is logged and nothing is held.
 
     Args:
-        folder: It must exist.
+        folder: An existing folder.
 
     Raises:
         FolderInUseError: Another process, or another call in this one, holds it.
