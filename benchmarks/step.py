@@ -11,6 +11,7 @@ import mindspore as ms
 from benchmarks.measure import Comparison, compare
 from msseg.apis.build import build_model, build_split
 from msseg.apis.train import build_runner, register_hooks
+from msseg.apis.train_settings import TrainSettings
 from msseg.config import Config
 from msseg.datasets.train_loader import TrainBatch
 from msseg.runner import Runner
@@ -76,9 +77,10 @@ def _build(cfg: Config, work_dir: str) -> Runner:
     """Returns a runner that trains on the first batch only, without evaluation and checkpoints."""
     cfg.checkpoint_config = None
     dataset = build_split(cfg, 'train')
-    runner = build_runner(build_model(cfg), dataset, cfg, work_dir)
+    settings = TrainSettings.of(cfg)
+    runner = build_runner(build_model(cfg), dataset, settings, work_dir)
     batch = next(runner.loader.batches())
     runner.loader.close()
     runner.loader = _SameBatch(batch, runner.iters_per_epoch)
-    register_hooks(runner, cfg, None)
+    register_hooks(runner, settings.hooks, None)
     return runner

@@ -15,7 +15,8 @@ import numpy as np
 
 from msseg.apis import build_model, load_config
 from msseg.models.analysis.memory_estimate import estimate_memory
-from msseg.apis.optimization import build_train_step
+from msseg.apis.build import build_train_step
+from msseg.apis.train_settings import StepSettings
 from msseg.utils.device import set_seed, setup_device
 from msseg.utils.resources import peak_memory_mb
 
@@ -25,7 +26,7 @@ setup_device('CPU')
 set_seed(0)
 cfg = load_config(config)
 model = build_model(cfg)
-step = build_train_step(model, cfg)
+step = build_train_step(model, StepSettings.of(cfg))
 img = np.random.default_rng(0).normal(size=(n, 3, h, w)).astype(np.float32)
 gt = np.random.default_rng(0).integers(0, 19, (n, h, w)).astype(np.int32)
 print(estimate_memory(model, img.shape, step.state_parameters()).total / 2**20)

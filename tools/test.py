@@ -63,7 +63,8 @@ def main() -> None:
     announce(f'testing {args.checkpoint}')
     with ending_by_sigterm():
         from msseg.apis import test_from_config
-        from msseg.apis.model_source import find_model, work_dir_of
+        from msseg.apis.model_source import find_model
+        from msseg.apis.train_settings import work_dir_of
         from msseg.checks.start import check_before_testing
         from msseg.launch.modelarts import Urls, local_copies
         from msseg.reports import EvaluationReport
@@ -74,7 +75,8 @@ def main() -> None:
     checkpoint = args.checkpoint if args.config is None else None
     cfg, found = find_model(args.config, checkpoint, args.cfg_options, args.work_dir)
     urls = Urls(args.data_url, args.checkpoint_url, args.train_url)
-    with local_copies(cfg, args.modelarts, urls, args.work_dir, args.launcher) as folders:
+    data = cfg.get('data') or {}
+    with local_copies(data, args.modelarts, urls, args.work_dir, args.launcher) as folders:
         work_dir = folders.work_dir or work_dir_of(cfg)
         format_dir = folders.output(args.format_dir) or work_dir / 'format_results'
         test_from_config(

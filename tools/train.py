@@ -51,6 +51,7 @@ def main() -> None:
     announce(f'training {args.config}')
     with ending_by_sigterm():
         from msseg.apis import load_config, train_from_config
+        from msseg.apis.model_source import use_local_weights
         from msseg.checks.start import check_before_training
         from msseg.launch.modelarts import Urls, local_copies
 
@@ -62,7 +63,9 @@ def main() -> None:
     if args.auto_scale_lr:
         cfg.auto_scale_lr = {**(cfg.get('auto_scale_lr') or {}), 'enable': True}
     urls = Urls(args.data_url, args.checkpoint_url, args.train_url)
-    with local_copies(cfg, args.modelarts, urls, args.work_dir, args.launcher) as folders:
+    data = cfg.get('data') or {}
+    with local_copies(data, args.modelarts, urls, args.work_dir, args.launcher) as folders:
+        use_local_weights(cfg, folders.find_checkpoint)
         runner = train_from_config(
             cfg,
             work_dir=folders.work_dir,

@@ -1,46 +1,50 @@
-"""From a config to a checked data set and model."""
+"""Building data sets, models and training steps from configs, and checks that they agree."""
 
 from __future__ import annotations
 
 import copy
 import sys
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import mindspore as ms
 from mindspore import nn
 
-from msseg.apis.precision import set_precision
+from msseg.apis.train_settings import PrecisionSettings, StepSettings
 from msseg.config import Config, required
 from msseg.datasets import CustomDataset, build_dataset
 from msseg.datasets.classes import check_class_names
 from msseg.datasets.pipelines import Normalize, RGB2Gray
-from msseg.datasets.worker_pool import WORKER_TIMEOUT_S
-from msseg.models import build_segmentor
+from msseg.models import SegmentorWithLoss, build_segmentor
+from msseg.models.layers import use_low_precision
+from msseg.registry import call_with_cfg
+from msseg.runner import GradClip, TrainStep, build_optimizer
+from msseg.runner.gradients import GradReducer
+from msseg.runner.loss_scaler import build_loss_scaler
+from msseg.utils.dist import get_world_size
 
 
 def build_model(cfg: Config) -> nn.Cell:
-    """Build a config's model, with random weights, in the precision that it trains in.
+    """Build a config's model, with random weights, in the precision of its training.
 
     Args:
-        cfg: With ``model``; top-level ``train_cfg`` and ``test_cfg`` are taken too, as old
-            MMSegmentation configs have them.
+        cfg: With ``model``; top-level ``train_cfg`` and ``test_cfg`` apply too, as in old
+            MMSegmentation configs.
     """
     model = build_segmentor(required(cfg, 'model'), cfg.get('train_cfg'), cfg.get('test_cfg'))
-    set_precision(model, cfg)
+    set_precision(model, PrecisionSettings.of(cfg))
     return model
 
 
+def set_precision(model: nn.Cell, precision: PrecisionSettings) -> None:
+    """Make a model compute in a precision; ValueError when the device cannot."""
+    if precision.dtype != 'float32':
+        use_low_precision(model, getattr(ms, precision.dtype))
+
+
 def build_split(cfg: Config, split: str) -> CustomDataset:
-    """Build one data set of a config.
-
-    Args:
-        cfg: With ``data``.
-        split: ``train``, ``val`` or ``test``.
-
-    Raises:
-        KeyError: The config does not say it.
-        ValueError: Its classes are unknown.
-    """
+    """Build the data set of a config for ``train``, ``val`` or ``test``."""
     test_mode = None if split == 'train' else {'test_mode': True}
     dataset = build_dataset(required(cfg, f'data.{split}'), test_mode)
     if getattr(dataset, 'CLASSES', None) is None:
@@ -51,30 +55,30 @@ def build_split(cfg: Config, split: str) -> CustomDataset:
     return dataset
 
 
-def loader_options(cfg: Config, split: str) -> dict[str, Any]:
-    """Return the options of a split's loader: those of ``data``, then ``data.{split}_dataloader``.
+def build_train_step(model: nn.Cell, settings: StepSettings) -> TrainStep:
+    """Build the step that trains a model, whose precision is already set."""
+    optimizer = build_optimizer(model, settings.optimizer)
+    clip, scale = settings.grad_clip, settings.loss_scale
+    return TrainStep(
+        SegmentorWithLoss(model),
+        optimizer,
+        call_with_cfg(GradClip, clip, 'optimizer_config.grad_clip') if clip else None,
+        build_loss_scaler(scale) if scale is not None else None,
+        settings.cumulative_iters,
+        GradReducer(optimizer.parameters) if get_world_size() > 1 else None,
+        settings.skip_nonfinite,
+    )
 
-    Evaluation always takes one image at a time and all of them in order, so ``val`` and ``test``
-    have ``workers_per_gpu`` and ``worker_timeout`` only.
-    """
-    data = required(cfg, 'data')
-    options = {**data, **data.get(f'{split}_dataloader', {})}
-    defaults = {
-        'samples_per_gpu': 1,
-        'workers_per_gpu': 0,
-        'worker_timeout': WORKER_TIMEOUT_S,
-        'shuffle': True,
-    }
-    names = defaults if split == 'train' else ('workers_per_gpu', 'worker_timeout')
-    return {name: options.get(name, defaults[name]) for name in names}
+
+def check_fit(model: nn.Cell, dataset: CustomDataset) -> None:
+    """Raise ValueError unless a model and a training set agree."""
+    check_classes(model, dataset)
+    check_ignore_index(model, dataset)
+    check_channels(model, dataset)
 
 
 def check_classes(model: nn.Cell, dataset: CustomDataset) -> None:
-    """Raise ValueError unless every head has as many classes as the data set.
-
-    Raises:
-        TypeError: A data set that is not derived from `CustomDataset` lacks names or colours.
-    """
+    """Raise ValueError unless every head has as many classes as the data set."""
     for name in ('CLASSES', 'PALETTE'):
         if not hasattr(dataset, name):
             raise TypeError(
@@ -93,10 +97,10 @@ def check_classes(model: nn.Cell, dataset: CustomDataset) -> None:
 
 
 def check_channels(model: nn.Cell, dataset: Any) -> None:
-    """Raise ValueError when a data set's images are normalised for other channels than the model's.
+    """Raise ValueError when a data set normalises images of other channels than the model's.
 
-    What a pipeline without Normalize gives, or one with transforms of a user's own or RGB2Gray
-    after it, is not known before an image is loaded.
+    The channels are unknown before an image is loaded when the pipeline has no Normalize, or a
+    user's transform or RGB2Gray after it.
     """
     while hasattr(dataset, 'datasets') or hasattr(dataset, 'dataset'):
         dataset = dataset.datasets[0] if hasattr(dataset, 'datasets') else dataset.dataset
@@ -116,9 +120,9 @@ def check_channels(model: nn.Cell, dataset: Any) -> None:
 
 
 def check_ignore_index(model: nn.Cell, dataset: CustomDataset) -> None:
-    """Raise ValueError unless heads and losses leave out the label value that the data set does.
+    """Raise ValueError unless heads and losses ignore the same label value as the data set.
 
-    Of a loss that has an ``ignore_index`` of its own it may also be a class.
+    A loss may have the index of a class as its ``ignore_index``.
     """
     expected = getattr(dataset, 'ignore_index', None)
     for name, head in model.heads if expected is not None else ():
@@ -137,7 +141,7 @@ def check_ignore_index(model: nn.Cell, dataset: CustomDataset) -> None:
 
 
 def graph_settings(cfg: Config) -> str:
-    """Return, as text, what compiled graphs may depend on: settings and a user's modules."""
+    """Return the settings and the user's modules that compiled graphs may depend on, as text."""
     settings = copy.deepcopy(cfg._cfg_dict.to_dict())
     for key in ('work_dir', 'load_from', 'resume_from', 'seed', 'log_config', 'checkpoint_config'):
         settings.pop(key, None)
@@ -149,3 +153,27 @@ def graph_settings(cfg: Config) -> str:
     return '\n'.join(
         [repr(settings), *(Path(file).read_text(errors='replace') for file in files if file)]
     )
+
+
+def inner_datasets(node: Any) -> Iterator[dict]:
+    """Yield the configs of the data sets inside lists and wrappers."""
+    if isinstance(node, (list, tuple)):
+        for child in node:
+            yield from inner_datasets(child)
+        return
+    inside = node.get('datasets') or node.get('dataset')
+    if isinstance(inside, (Mapping, list, tuple)):
+        yield from inner_datasets(inside)
+    else:
+        yield node
+
+
+def eval_pipeline(cfg: Config) -> list[dict]:
+    """Return a config's test pipeline; of several test sets the first one's."""
+    steps = next(inner_datasets(required(cfg, 'data.test'))).get('pipeline')
+    if not steps:
+        raise ValueError(
+            f'config {cfg.filename!r}: data.test.pipeline is {steps!r}, expected the transforms of '
+            'a test image, beginning with LoadImageFromFile'
+        )
+    return list(steps)

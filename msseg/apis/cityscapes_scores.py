@@ -24,14 +24,13 @@ _MODULE = 'cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling'
 
 @dataclass(frozen=True)
 class CityscapesScores:
-    """What cityscapesScripts reports.
+    """Scores by cityscapesScripts.
 
-    A class that is predicted where nothing is labelled so has IoU 0 there; in mIoU here it does
-    not count.
+    A class that is predicted but labelled nowhere has IoU 0 there; msseg's mIoU leaves it out.
 
     Attributes:
-        results: Its dict: ``classScores``, ``classInstScores``, ``categoryScores``,
-            ``categoryInstScores`` by name, and the mean of each as ``averageScore…``.
+        results: ``classScores``, ``classInstScores``, ``categoryScores``, ``categoryInstScores`` by
+            name, and the mean of each as ``averageScore…``.
     """
 
     results: Mapping[str, Any]
@@ -64,7 +63,7 @@ class CityscapesScores:
         return table.table
 
     def _names(self, kind: str) -> list[str]:
-        """Names of what has scores: not the classes that the benchmark leaves out."""
+        """Return the classes or categories with scores: the benchmark ignores some."""
         scored = 'classScores' if kind.startswith('class') else 'categoryScores'
         return [name for name, value in self.results[scored].items() if not math.isnan(value)]
 
@@ -82,22 +81,17 @@ _MEANS = {
 
 
 def cityscapes_keys() -> list[str]:
-    """Return the keys of the means that are always reported."""
+    """Return the keys of the means, which are always reported."""
     return list(_MEANS.values())
 
 
 class CityscapesCounter:
-    """Writes predictions as labelIds files and has them scored; a handler for `predict_all`.
+    """Write predictions as labelIds files and score them; a handler for `predict_all`.
 
     Args:
-        dataset: Cityscapes, with ``…_gtFine_labelIds.png`` files beside its labels. Scores by
+        dataset: Cityscapes, with ``…_gtFine_labelIds.png`` files next to its labels. Scores by
             instance (nIoU) need ``…_gtFine_instanceIds.png`` too.
-        folder: For the predictions.
-
-    Raises:
-        ImportError: cityscapesScripts is not installed.
-        ValueError: `dataset` is another one.
-        FileNotFoundError: A labelIds file is missing.
+        folder: The folder for the predictions.
     """
 
     def __init__(self, dataset: CustomDataset, folder: str | Path) -> None:

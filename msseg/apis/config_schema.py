@@ -1,4 +1,4 @@
-"""What consumes which key of a config, and loading a config that is checked against it."""
+"""The schema of configs, as data: the component behind each key; and loading checked configs."""
 
 from __future__ import annotations
 
@@ -21,6 +21,15 @@ from msseg.config.checking import (
     takes,
     takes_anything,
 )
+from msseg.datasets import TrainLoader
+from msseg.datasets.builder import DATASETS, PIPELINES
+from msseg.models.builder import BACKBONES, HEADS, LOSSES, NECKS, PIXEL_SAMPLERS, SEGMENTORS
+from msseg.models.layers import ACTIVATION_LAYERS, CONV_LAYERS, NORM_LAYERS, Conv2d
+from msseg.models.segmentors.inference_options import test_cfg as read_test_cfg
+from msseg.runner import HOOKS, OPTIMIZER_CONSTRUCTORS, OPTIMIZERS, RUNNERS, GradClip
+from msseg.runner.hooks import CheckpointHook, EvalHook, LrUpdaterHook
+from msseg.runner.loss_scaler import LossScale, LossScaler
+from msseg.runner.schedules import get_policy
 from msseg.utils.arguments import (
     File,
     NonEmpty,
@@ -75,7 +84,8 @@ _TOP_LEVEL_HINTS = {
     'workflow': Sequence | None,
     'train_cfg': Mapping | None,
 }
-_LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+_SPLITS = ('train', 'val', 'test')
+_LOADERS = tuple(f'{split}_dataloader' for split in _SPLITS)
 _LOADER_ONLY = ('drop_last', 'dist', 'persistent_workers', 'pin_memory', 'prefetch_factor')
 MEANINGLESS = {
     **{key: text[9:] for key, text in TOP_LEVEL.items() if text.startswith('ignored: ')},
@@ -96,7 +106,7 @@ def load_config(
     cfg_options: Mapping[str, Any] | None = None,
     parts: Iterable[str] | None = None,
 ) -> Config:
-    """Read a config, lay ``--cfg-options`` over it, import its modules and check every key.
+    """Read a config, apply ``--cfg-options``, import its modules and check every key.
 
     Args:
         filename: Path of the config.
@@ -105,10 +115,6 @@ def load_config(
 
     Returns:
         The config, without the keys that have no meaning here.
-
-    Raises:
-        FileNotFoundError, ValueError, KeyError, TypeError, ImportError: See `Config.fromfile`,
-            `check_options` and `check_config`.
 
     Examples:
         >>> from pathlib import Path
@@ -128,7 +134,7 @@ def prepare_config(
     cfg_options: Mapping[str, Any] | None = None,
     parts: Iterable[str] | None = None,
 ) -> Config:
-    """Do what `load_config` does after reading; see it for the arguments."""
+    """Check a config as `load_config` does after reading it; see it for the arguments."""
     lay_options(cfg, cfg_options)
     if parts != ():
         schema = get_schema()
@@ -138,7 +144,7 @@ def prepare_config(
 
 
 def lay_options(cfg: Config, cfg_options: Mapping[str, Any] | None) -> None:
-    """Lay ``--cfg-options`` over a config, import its modules and check the options' keys."""
+    """Apply ``--cfg-options`` to a config, import its modules and check the options' keys."""
     refuse_1x(cfg._cfg_dict, cfg.filename)
     schema = get_schema()
     drop_variables(cfg, schema)
@@ -151,81 +157,69 @@ def lay_options(cfg: Config, cfg_options: Mapping[str, Any] | None) -> None:
 
 @functools.cache
 def get_schema() -> Schema:
-    """Return what consumes which dict of a config."""
-    from msseg.datasets import TrainLoader
-    from msseg.datasets.builder import DATASETS, PIPELINES
-    from msseg.models.builder import BACKBONES, HEADS, LOSSES, NECKS, PIXEL_SAMPLERS, SEGMENTORS
-    from msseg.models.layers import ACTIVATION_LAYERS, CONV_LAYERS, NORM_LAYERS, Conv2d
-    from msseg.models.segmentors.inference_options import test_cfg as read_test_cfg
-    from msseg.runner import HOOKS, RUNNERS
-
-    # in a config a list of folders stands for a data set of each
-    folders = File | Sequence[File | None] | None
-    dataset = registered(
-        DATASETS,
-        separate_eval=bool,
-        img_dir=folders,
-        ann_dir=folders,
-        split=folders,
-        pipeline=NonEmpty[Mapping | Callable],
-    )
-    hook = registered(HOOKS, priority=int | str)
-    of_program = ('dataset', 'seed', 'rank', 'world_size')
-    splits = dict.fromkeys(('train', 'val', 'test', *_LOADERS), Any)
-    test_cfg = takes('inference', read_test_cfg, without=['num_channels'])
+    """Return the schema of configs."""
     return Schema(
         top_level=TOP_LEVEL,
         hints=_TOP_LEVEL_HINTS,
-        by_path={
-            'model': registered(SEGMENTORS),
-            'model.test_cfg': test_cfg,
-            'test_cfg': test_cfg,
-            'data': takes('data', TrainLoader, without=[*of_program, 'shuffle'], **splits),
-            **{f'data.{split}': dataset for split in ('train', 'val', 'test')},
-            **{
-                f'data.{name}': takes('the data loader', TrainLoader, without=of_program)
-                for name in _LOADERS
-            },
-            **_training_rules(),
-            'optimizer': _optimizer,
-            'runner': registered(RUNNERS, without=_RUNNER_INTERNAL),
-            'log_config.hooks': hook,
-            'custom_hooks': hook,
-        },
-        by_key={
-            'backbone': registered(BACKBONES),
-            'neck': registered(NECKS),
-            'decode_head': registered(HEADS),
-            'auxiliary_head': registered(HEADS),
-            'loss_decode': registered(LOSSES),
-            'sampler': registered(PIXEL_SAMPLERS),
-            'dataset': dataset,
-            'datasets': dataset,
-            'pipeline': registered(PIPELINES),
-            'transforms': registered(PIPELINES),
-            'norm_cfg': registered(NORM_LAYERS, ['num_features'], requires_grad=bool),
-            'act_cfg': registered(ACTIVATION_LAYERS, inplace=bool),
-            'conv_cfg': registered(CONV_LAYERS, without=named_arguments(Conv2d)),
-        },
+        by_path={**_data_rules(), **_training_rules(), **_MODEL_RULES},
+        by_key={**_LAYER_RULES, 'dataset': _dataset, 'datasets': _dataset},
         registries=(HEADS, LOSSES, BACKBONES, NECKS, DATASETS, PIPELINES, HOOKS),
         meaningless=MEANINGLESS,
         plain=frozenset({'fp16.loss_scale', 'optimizer_config.loss_scale'}),
-        lists=frozenset(
-            {'data.train', 'data.val', 'data.test', 'custom_hooks', 'log_config.hooks'}
-        ),
-    )
+        lists=frozenset({*(f'data.{split}' for split in _SPLITS), 'custom_hooks',
+                         'log_config.hooks'}),
+    )  # fmt: skip
 
 
-_RUNNER_INTERNAL = ('train_step', 'model', 'loader', 'work_dir', 'logger', 'meta')
+_test_cfg = takes('inference', read_test_cfg, without=['num_channels'])
+_MODEL_RULES = {'model': registered(SEGMENTORS), 'model.test_cfg': _test_cfg, 'test_cfg': _test_cfg}
+_LAYER_RULES = {
+    'backbone': registered(BACKBONES),
+    'neck': registered(NECKS),
+    'decode_head': registered(HEADS),
+    'auxiliary_head': registered(HEADS),
+    'loss_decode': registered(LOSSES),
+    'sampler': registered(PIXEL_SAMPLERS),
+    'pipeline': registered(PIPELINES),
+    'transforms': registered(PIPELINES),
+    'norm_cfg': registered(NORM_LAYERS, ['num_features'], requires_grad=bool),
+    'act_cfg': registered(ACTIVATION_LAYERS, inplace=bool),
+    'conv_cfg': registered(CONV_LAYERS, without=named_arguments(Conv2d)),
+}
+# in a config a list of folders stands for a data set of each
+_folders = File | Sequence[File | None] | None
+_dataset = registered(
+    DATASETS,
+    separate_eval=bool,
+    img_dir=_folders,
+    ann_dir=_folders,
+    split=_folders,
+    pipeline=NonEmpty[Mapping | Callable],
+)
+
+
+def _data_rules() -> dict[str, Rule]:
+    of_program = ('dataset', 'seed', 'rank', 'world_size')
+    nodes = dict.fromkeys((*_SPLITS, *_LOADERS), Any)
+    loader = takes('the data loader', TrainLoader, without=of_program)
+    return {
+        'data': takes('data', TrainLoader, without=[*of_program, 'shuffle'], **nodes),
+        **{f'data.{split}': _dataset for split in _SPLITS},
+        **{f'data.{name}': loader for name in _LOADERS},
+    }
 
 
 def _training_rules() -> dict[str, Rule]:
-    from msseg.runner import GradClip
-    from msseg.runner.hooks import CheckpointHook, EvalHook
-    from msseg.runner.loss_scaler import LossScale, LossScaler
-
     scale = takes('loss_scale', LossScaler)
+    hook = registered(HOOKS, priority=int | str)
+    of_program = ('train_step', 'model', 'loader', 'work_dir', 'logger', 'meta')
     return {
+        'runner': registered(RUNNERS, without=of_program),
+        'custom_hooks': hook,
+        'log_config.hooks': hook,
+        'optimizer': _optimizer,
+        'lr_config': _lr_config,
+        'checkpoint_config': takes('checkpoint_config', CheckpointHook),
         'evaluation': takes(
             'evaluation',
             EvalHook,
@@ -233,8 +227,6 @@ def _training_rules() -> dict[str, Rule]:
             metric=str | NonEmpty[str],
             loss=bool,
         ),
-        'checkpoint_config': takes('checkpoint_config', CheckpointHook),
-        'lr_config': _lr_config,
         'optimizer_config': takes(
             'optimizer_config',
             type=str,
@@ -242,11 +234,11 @@ def _training_rules() -> dict[str, Rule]:
             cumulative_iters=PositiveInt,
             loss_scale=LossScale,
         ),
+        'optimizer_config.grad_clip': takes('grad_clip', GradClip),
+        'optimizer_config.loss_scale': scale,
         'fp16': takes('fp16', loss_scale=LossScale),
         'fp16.loss_scale': scale,
-        'optimizer_config.loss_scale': scale,
         'bf16': takes('bf16'),
-        'optimizer_config.grad_clip': takes('grad_clip', GradClip),
         'optimizer.paramwise_cfg.custom_keys': takes_anything,
         'log_config': takes('log_config', interval=PositiveInt, hooks=Any),
         'auto_scale_lr': takes('auto_scale_lr', enable=bool, base_batch_size=PositiveInt),
@@ -257,8 +249,6 @@ def _training_rules() -> dict[str, Rule]:
 
 
 def _optimizer(node: Mapping[str, Any]) -> Accepts | None:
-    from msseg.runner import OPTIMIZER_CONSTRUCTORS, OPTIMIZERS
-
     hints = {'paramwise_cfg': Mapping | None, 'constructor': str}
     accepts = registered(OPTIMIZERS, without=['params'], **hints)(node)
     kind = node.get('constructor') or 'DefaultOptimizerConstructor'
@@ -272,9 +262,6 @@ def _optimizer(node: Mapping[str, Any]) -> Accepts | None:
 
 
 def _lr_config(node: Mapping[str, Any]) -> Accepts:
-    from msseg.runner.hooks import LrUpdaterHook
-    from msseg.runner.schedules import get_policy
-
     policy = node.get('policy')
     if not isinstance(policy, str):
         raise KeyError(f"lr_config.policy is {policy!r}, expected a name such as 'poly'")

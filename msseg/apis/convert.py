@@ -1,4 +1,4 @@
-"""Converting a foreign checkpoint to a MindSpore one."""
+"""Conversion of foreign checkpoints to MindSpore ones."""
 
 from __future__ import annotations
 
@@ -28,24 +28,23 @@ def convert_checkpoint(
     cfg: Config | None = None,
     report: str | Path | None = None,
 ) -> Conversion:
-    """Write a foreign checkpoint as a MindSpore one with msseg's names, and print what happened.
+    """Write a foreign checkpoint as a MindSpore one with msseg's names, and print an account.
 
     Args:
-        source: PyTorch's file, safetensors, or a .ckpt of the MindSpore model zoo.
+        source: A file of PyTorch, safetensors, or a .ckpt of the MindSpore model zoo.
         destination: The .ckpt file to write; its folder must exist.
-        style: Whose names they are, see `msseg.convert.convert`.
-        cfg: A config whose model the weights must fill: all of it, or all of its backbone when
-            the file has nothing else. Without it, every name that is known is written, and
-            biases before batch norm go into its running mean.
+        style: The origin of the names, see `msseg.convert.convert`.
+        cfg: A config whose model the weights must fill: the whole model, or its backbone when
+            the file has nothing else. Without it, every known name is written, and biases before
+            batch norm are added to its running mean.
         report: A file for the account of every parameter; as JSON when it ends in ``.json``.
 
     Returns:
         The weights and the account.
 
     Raises:
-        FileNotFoundError: A file or folder is not there.
-        ValueError: The file cannot be converted, or does not fill the model; nothing but the
-            report is written.
+        ValueError: The file cannot be converted, or does not fill the model; only the report is
+            written.
     """
     check_style(style)
     source, destination = Path(source), Path(destination)

@@ -1,4 +1,4 @@
-"""One pass over a data set: predict, count, hand each result on."""
+"""Prediction of a data set, and its scores."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ ResultHandler = Callable[[EvalSample, np.ndarray], None]
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Scores of a data set, or of each of those that a ConcatDataset scores by themselves.
+    """Scores of a data set, or of each part of a ConcatDataset with ``separate_eval``.
 
     Attributes:
-        parts: One for each, usually one; none when only Cityscapes' own tool was asked.
-        cityscapes: What Cityscapes' own tool says, if it was asked.
-        losses: Mean losses by name, if they were asked for.
+        parts: Scores of each part, usually one; none with the metric ``cityscapes`` alone.
+        cityscapes: Scores by Cityscapes' own tool, if requested.
+        losses: Mean losses by name, if requested.
     """
 
     parts: tuple[Scores, ...]
@@ -66,19 +66,13 @@ class Evaluation:
         return {**scores, **official, **self.losses}
 
     def coverage(self, key: str | None = None) -> str:
-        """Return which classes have no labelled pixel; empty when all have some.
-
-        Args:
-            key: The score that it is about; None for all.
-        """
-        pairs = zip(_prefixes(len(self.parts)), self.parts, strict=True)
-        if key is None:
-            named = [
-                (f'data set {prefix[:-1]}, ' if prefix else '', part) for prefix, part in pairs
-            ]
-        else:
-            named = [('', part) for prefix, part in pairs if key.startswith(prefix)]
-        return '; '.join(prefix + part.coverage() for prefix, part in named if part.absent)
+        """Describe the classes without a labelled pixel, empty for none; of one score or of all."""
+        texts = []
+        for prefix, part in zip(_prefixes(len(self.parts)), self.parts, strict=True):
+            lead = f'data set {prefix[:-1]}, ' if prefix and key is None else ''
+            if part.absent and (key is None or key.startswith(prefix)):
+                texts.append(lead + part.coverage())
+        return '; '.join(texts)
 
     def warn_of_absent_classes(self) -> None:
         """Log a warning that names the classes without a labelled pixel."""
@@ -107,15 +101,15 @@ def evaluate(
     """Score a model on a data set.
 
     Args:
-        inferencer: Predicts an image's labels; a `LossInferencer` has its losses reported, too.
+        inferencer: Predicts an image's labels; the losses of a `LossInferencer` are reported, too.
         dataset: A data set in test mode, with labels.
-        workers_per_gpu: Processes that load images; 0 loads in this one.
+        workers_per_gpu: Number of processes that load images; 0 loads in this process.
         metrics: Some of ``mIoU``, ``mDice``, ``mFscore``, and for Cityscapes ``cityscapes``.
         worker_timeout: See `EvalLoader`.
-        is_over: Whether to give up, asked after each image; not for several processes.
+        is_over: Whether to abort, called after each image; not with several processes.
 
     Returns:
-        Its scores, None when it was given up.
+        Its scores, None when it was aborted.
     """
     losses = LossCounter(inferencer) if isinstance(inferencer, LossInferencer) else None
     with scoring(dataset, metrics) as scorer:
@@ -128,17 +122,12 @@ def evaluate(
 
 
 class Scorer:
-    """Counts predictions for every metric asked for.
+    """Count predictions for every metric requested.
 
     Args:
         dataset: A data set with labels.
         metrics: See `evaluate`; none counts nothing.
-        folder: For Cityscapes' own tool, where predictions can be written.
-
-    Raises:
-        KeyError: An unknown metric.
-        ValueError: ``cityscapes`` for another data set, or on several devices.
-        FileNotFoundError: An image has no label file.
+        folder: A temporary folder, for the predictions that Cityscapes' own tool reads.
     """
 
     def __init__(
@@ -156,31 +145,24 @@ class Scorer:
 
     @property
     def handlers(self) -> list[ResultHandler]:
-        """What to hand each result to."""
+        """The handlers of each result."""
         return [each.add for each in (self.counter, self.official) if each]
 
     def scores(self, losses: Mapping[str, float] | None = None) -> Evaluation:
-        """Return the scores of all images counted so far, and losses beside them."""
+        """Return the scores of all images counted so far, together with losses."""
         parts = self.counter.scores(self.own).parts if self.counter else ()
         return Evaluation(parts, self.official.scores() if self.official else None, losses or {})
 
 
 @contextmanager
 def scoring(dataset: CustomDataset, metrics: str | Sequence[str]) -> Iterator[Scorer]:
-    """Yield a `Scorer` with a folder that is removed afterwards."""
+    """Yield a `Scorer` with a temporary folder."""
     with tempfile.TemporaryDirectory(prefix='msseg-') as folder:
         yield Scorer(dataset, metrics, folder)
 
 
 class ScoreCounter:
-    """Counts predictions against a data set's labels; a handler for `predict_all`.
-
-    Args:
-        dataset: A data set with labels.
-
-    Raises:
-        FileNotFoundError: An image has no label file.
-    """
+    """Count predictions against a data set's labels; a handler for `predict_all`."""
 
     def __init__(self, dataset: CustomDataset) -> None:
         check_labels(dataset)
@@ -208,7 +190,7 @@ class ScoreCounter:
         )
 
     def scores(self, metrics: str | Sequence[str]) -> Evaluation:
-        """Return the scores of all images that all processes have counted so far."""
+        """Return the scores of all images counted so far, in all processes."""
         matrices = sum_over_ranks(self.matrices)
         scores = Evaluation(
             tuple(compute_scores(matrix, self.classes, metrics) for matrix in matrices)
@@ -218,7 +200,7 @@ class ScoreCounter:
 
 
 def separate_parts(dataset: CustomDataset) -> list[CustomDataset]:
-    """Return the data sets to score by themselves: a ConcatDataset's, if it says so."""
+    """Return the data sets with scores of their own: the parts of a ConcatDataset, if it asks."""
     is_separate = isinstance(dataset, ConcatDataset) and dataset.separate_eval
     return dataset.datasets if is_separate else [dataset]
 
@@ -254,11 +236,11 @@ def predict_all(
     Args:
         inferencer: Predicts the labels of an image.
         dataset: A data set in test mode.
-        workers_per_gpu: Processes that load images; 0 loads in this one.
+        workers_per_gpu: See `evaluate`.
         handlers: Called with each sample and its predicted labels, (h, w).
-        with_labels: Load the labels too; without, the samples' ``gt`` is None.
-        worker_timeout: See `EvalLoader`.
-        is_over: Whether to give up, asked after each image; not for several processes.
+        with_labels: Load the labels too; otherwise the samples' ``gt`` is None.
+        worker_timeout: See `evaluate`.
+        is_over: See `evaluate`.
 
     Returns:
         Whether every image was predicted.

@@ -1,4 +1,4 @@
-"""A model from a checkpoint, the labels of images, and a look at them."""
+"""The Python interface for predictions: load a model, segment images, show the results."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import numpy as np
 import PIL.Image
 from mindspore import nn
 
-from msseg.apis.build import build_model
+from msseg.apis.build import build_model, eval_pipeline, inner_datasets
+from msseg.apis.image_inputs import find_inputs
 from msseg.apis.model_source import find_model
 from msseg.apis.visualize import OverlayStyle, as_bgr, write_image
 from msseg.config import Config, required
@@ -20,7 +21,7 @@ from msseg.datasets.builder import DATASETS
 from msseg.datasets.classes import choose_classes
 from msseg.datasets.palette import default_palette
 from msseg.inference.inferencer import Inferencer
-from msseg.inference.preparation import Preparation, first_dataset
+from msseg.inference.preparation import Preparation
 from msseg.runner import load_checkpoint, load_weights
 from msseg.utils.device import setup_device, switch_off_compile_cache
 from msseg.utils.logging import get_logger
@@ -51,13 +52,16 @@ def init_segmentor(
         device_id: Number of the card, unless `device` says it.
 
     Returns:
-        The model, ready to predict. It carries the config as ``cfg``, ``CLASSES`` and ``PALETTE``
-        as the checkpoint says them, else the config's data set, and the method `show_result`.
-
-    Raises:
-        TypeError, FileNotFoundError, KeyError, ValueError: See `find_model` and `load_checkpoint`.
+        The model, ready to predict. Its attribute ``cfg`` is the config, ``CLASSES`` and
+        ``PALETTE`` are those of the checkpoint, else of the config's data set; its method
+        `show_result` draws labels.
 
     Source: MMSegmentation 0.30 ``init_segmentor``.
+
+    Example::
+
+        model = init_segmentor('my_config.py', 'latest', device='CPU')
+        labels = inference_segmentor(model, 'street.png')[0]
     """
     cfg, path = find_model(config, checkpoint, cfg_options)
     setup_device(device, device_id)
@@ -75,35 +79,29 @@ def init_segmentor(
     return model
 
 
-def init_model(*args: Any, **kwargs: Any) -> nn.Cell:
-    """Be `init_segmentor` under its name in MMSegmentation 1.x."""
-    return init_segmentor(*args, **kwargs)
+init_model = init_segmentor  # its name in MMSegmentation 1.x
 
 
 def inference_segmentor(
     model: nn.Cell, imgs: Image | Sequence[Image], with_probabilities: bool = False
 ) -> list[np.ndarray] | tuple[list[np.ndarray], list[np.ndarray]]:
-    """Segment images, one after the other, as the config's ``test_cfg`` and test pipeline say.
+    """Segment images with the config's ``test_cfg`` and test pipeline, one after the other.
 
     Args:
         model: From `init_segmentor`.
-        imgs: The path of an image, an array (h, w, 3) in BGR order as cv2.imread gives it, a
-            Pillow image, or a list of these. A folder stands for its images, searched to any
-            depth and sorted by name.
+        imgs: The path of an image, an array (h, w, 3) in BGR order as from cv2.imread, a Pillow
+            image, or a list of these. A folder stands for its images, searched to any depth and
+            sorted by name.
         with_probabilities: Return the class probabilities too.
 
     Returns:
-        For each image its classes, int32 (h, w) at the image's own size; with
-        `with_probabilities` also the list of their float32 (num_classes, h, w) (for a model with
-        one output channel (1, h, w), the probability of class 1).
-
-    Raises:
-        FileNotFoundError, ValueError: An image cannot be read.
-        TypeError: It is none of these.
+        For each image its classes, int32 (h, w) at the image's size; with `with_probabilities` also
+        the list of probabilities, float32 (num_classes, h, w), or (1, h, w) for class 1 of a model
+        with one output channel.
 
     Source: MMSegmentation 0.30 ``inference_segmentor``.
     """
-    prepare, inferencer = Preparation(model.cfg), inferencer_of(model)
+    prepare, inferencer = Preparation(eval_pipeline(model.cfg)), inferencer_of(model)
     labels, probabilities = [], []
     for img, _ in _each_image(imgs):
         prepared = prepare(img)
@@ -117,15 +115,10 @@ def inference_segmentor(
 
 
 def inference_model(model: nn.Cell, img: Image | Sequence[Image]) -> np.ndarray | list[np.ndarray]:
-    """Segment images by the name that MMSegmentation 1.x has for it.
+    """Segment images as `inference_segmentor`, under its name in MMSegmentation 1.x.
 
-    Args:
-        model: From `init_segmentor`.
-        img: As `inference_segmentor` takes them.
-
-    Returns:
-        The label map of one image, int32 (h, w); of a list or a folder the list of them. (There it
-        is a ``SegDataSample``, whose ``pred_sem_seg`` holds it.)
+    Return the label map of one image, int32 (h, w), or the list of those of a list or folder. (In
+    MMSegmentation, it is the ``pred_sem_seg`` of a ``SegDataSample``.)
     """
     labels = inference_segmentor(model, img)
     is_one = not isinstance(img, (list, tuple)) and (
@@ -148,31 +141,26 @@ def show_result_pyplot(
     tint_background: bool = False,
     show: bool = True,
 ) -> None:
-    """Show an image with its labels laid over it, where there is a window for it.
+    """Show an image blended with its labels, if matplotlib can open a window.
 
     Args:
         model: From `init_segmentor`.
         img: The image: a path, a BGR array or a Pillow image; or a folder of images.
-        result: What `inference_segmentor` gave for it: a label map, or a list with one (of a
-            folder with one for each image).
+        result: The output of `inference_segmentor`: a label map, or a list of one for each image.
         palette: RGB colours of the classes; by default the model's.
-        fig_size: Of the window, in inches.
-        opacity: Of the labels, in (0, 1].
-        title: Of the window.
+        fig_size: Size of the window in inches.
+        opacity: Opacity of the labels, in (0, 1].
+        title: Title of the window.
         block: Wait until the window is closed.
-        out_file: Also write the picture here, the image at its own size; of a folder the folder
-            for the pictures.
-        legend: Add the class names beside their colours below the image.
-        tint_background: Colour classes that are named as a background, too; see `OverlayStyle`.
+        out_file: File for the picture at the image's size; for a folder of images a folder.
+        legend: Add class names and colours below the image.
+        tint_background: Colour background classes, too; see `OverlayStyle`.
         show: Open a window; False only writes `out_file`.
-
-    Raises:
-        ValueError: `opacity` is out of range, there are more or fewer results than images, or the
-            labels are of another size than the image; or see `Outputs`.
 
     Source: MMSegmentation 0.30 ``show_result_pyplot``.
     """
-    style = _overlay_style(model, palette, opacity, legend, tint_background)
+    colours = model.PALETTE if palette is None else palette
+    style = OverlayStyle(model.CLASSES, colours, opacity, legend, tint_background)
     images = list(_each_image(img))
     results = result if isinstance(result, (list, tuple)) else [result]
     if len(images) != len(results):
@@ -181,7 +169,7 @@ def show_result_pyplot(
             'inference_segmentor returned for them'
         )
     paths = [None] * len(images) if out_file is None else _result_paths(images, out_file)
-    prepare = Preparation(model.cfg)
+    prepare = Preparation(eval_pipeline(model.cfg))
     skipped = Skipped()
     for (image, name), labels, path in zip(images, results, paths, strict=True):
         picture = _draw_result(prepare, image, labels, style)
@@ -203,45 +191,22 @@ def show_result(
     out_file: str | Path | None = None,
     opacity: float = 0.5,
 ) -> np.ndarray:
-    """Lay labels over an image; models from `init_segmentor` have it as a method.
+    """Blend an image with its labels; models from `init_segmentor` have it as a method.
 
-    Args:
-        model: From `init_segmentor`.
-        img: The image: a path, a BGR array or a Pillow image.
-        result: What `inference_segmentor` gave for it: a label map, or a list with one.
-        palette: RGB colours of the classes; by default the model's.
-        win_name: Title of the window.
-        show: Open a window.
-        out_file: Also write the picture here.
-        opacity: Of the labels, in (0, 1].
-
-    Returns:
-        The picture, BGR uint8 (h, w, 3).
+    See `show_result_pyplot` for most arguments. Return the picture, BGR uint8 (h, w, 3).
 
     Source: MMSegmentation 0.30 ``BaseSegmentor.show_result``.
     """
-    style = _overlay_style(model, palette, opacity, legend=False)
+    colours = model.PALETTE if palette is None else palette
+    style = OverlayStyle(model.CLASSES, colours, opacity, has_legend=False)
     labels = result[0] if isinstance(result, (list, tuple)) else result
     path = None if out_file is None else _result_paths([(img, '')], out_file)[0]
-    picture = _draw_result(Preparation(model.cfg), img, labels, style)
+    picture = _draw_result(Preparation(eval_pipeline(model.cfg)), img, labels, style)
     if path is not None:
         write_image(path, picture)
     if show:
         _show(picture, (15, 10), win_name, block=True)
     return picture
-
-
-def _overlay_style(
-    model: nn.Cell,
-    palette: Sequence[Sequence[int]] | None,
-    opacity: float,
-    legend: bool,
-    tint_background: bool = False,
-) -> OverlayStyle:
-    if not 0 < opacity <= 1:
-        raise ValueError(f'opacity is {opacity}, expected a number in (0, 1]')
-    colours = model.PALETTE if palette is None else palette
-    return OverlayStyle(model.CLASSES, colours, opacity, legend, tint_background)
 
 
 def _result_paths(images: Sequence[tuple[Image, str]], out_file: str | Path) -> list[Path]:
@@ -254,8 +219,6 @@ def _result_paths(images: Sequence[tuple[Image, str]], out_file: str | Path) -> 
 
 def _each_image(imgs: Image | Sequence[Image]) -> Iterator[tuple[Image, str]]:
     """Yield images, those of a folder with their names in it."""
-    from msseg.apis.image_inputs import find_inputs  # whose package imports this module
-
     for img in imgs if isinstance(imgs, (list, tuple)) else [imgs]:
         if isinstance(img, (str, Path)) and Path(img).is_dir():
             yield from ((i.path, i.name) for i in find_inputs([img]) if not i.is_video)
@@ -276,7 +239,7 @@ def _draw_result(
 
 
 def inferencer_of(model: nn.Cell) -> Inferencer:
-    """Return the model's `Inferencer`, the same one every time: it keeps the compiled graphs."""
+    """Return the model's `Inferencer`, always the same one, which keeps the compiled graphs."""
     if getattr(model, 'inferencer', None) is None:
         model.inferencer = Inferencer(model)
     return model.inferencer
@@ -301,9 +264,9 @@ def _show(picture: np.ndarray, size: tuple[float, float], title: str, block: boo
 def find_classes(
     model: nn.Cell, meta: dict, cfg: Config
 ) -> tuple[tuple[str, ...], list[tuple[int, ...]]]:
-    """Return names and colours of as many classes as the model has, from whoever knows them."""
+    """Return the class names and colours of a model, by its checkpoint, data set or number."""
     sources = [(meta.get('CLASSES'), meta.get('PALETTE'))]
-    node = first_dataset(required(cfg, 'data.test')) if cfg.get('data') else {}
+    node = next(inner_datasets(required(cfg, 'data.test'))) if cfg.get('data') else {}
     of_type = DATASETS.get(node['type']) if isinstance(node.get('type'), str) else node.get('type')
     if of_type is not None:
         choice = choose_classes(

@@ -12,9 +12,9 @@ from msseg.utils.resources import available_memory, resident_memory
 
 
 class MemoryEstimateHook(Hook):
-    """Says before the first step what it will take, and warns when there is not so much.
+    """Log the estimated memory of the first step, and warn when the machine has less.
 
-    The warning compares with what the machine has left; of other devices it is not known here.
+    The free memory is known of the CPU only.
     """
 
     def __init__(self) -> None:

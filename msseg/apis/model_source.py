@@ -1,21 +1,39 @@
-"""Which config and which checkpoint a user means: a checkpoint holds its config."""
+"""Search for the config, the checkpoint and the initial weights that a user names."""
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mindspore import nn
+
 from msseg.apis.config_schema import load_config, prepare_config
+from msseg.apis.train_settings import StartSettings, checkpoint_folders
 from msseg.config import Config, ConfigDict
 from msseg.config.config_dict import set_file
 from msseg.config.reader import FORMATS
 from msseg.config.writer import read_literals
+from msseg.runner import load_checkpoint, load_weights
 from msseg.runner.checkpoint import load_meta
 from msseg.runner.find_checkpoint import resolve_checkpoint
+from msseg.utils.errors import expected_one_of
+from msseg.utils.logging import get_logger
 from msseg.utils.shown import shown
 from msseg.utils.upstream import refuse_1x
+
+# MMCV's names of ImageNet backbones and their files, which carry their hash.
+_OPEN_MMLAB = 'open-mmlab://'
+_ADDRESS = 'https://download.openmmlab.com/pretrain/third_party/'
+_FILES = {
+    'msra/hrnetv2_w18_small': 'hrnetv2_w18_small-b5a04e21.pth',
+    'msra/hrnetv2_w18': 'hrnetv2_w18-00eb2006.pth',
+    'msra/hrnetv2_w32': 'hrnetv2_w32-dc9eeb4f.pth',
+    'msra/hrnetv2_w40': 'hrnetv2_w40-ed0b031c.pth',
+    'msra/hrnetv2_w48': 'hrnetv2_w48-d2186c55.pth',
+}
 
 
 def find_model(
@@ -32,11 +50,6 @@ def find_model(
         checkpoint: See `resolve_checkpoint`; None for a config alone.
         cfg_options: Settings by dotted key that replace the config's.
         work_dir: Where to look for ``latest`` and ``best`` before the config's own work dir.
-
-    Raises:
-        TypeError: `config` is of a wrong kind, or neither is given.
-        FileNotFoundError, KeyError, ValueError: See `load_config`, `resolve_checkpoint` and
-            `stored_config`.
     """
     if isinstance(config, Config):
         if cfg_options:
@@ -75,29 +88,14 @@ def find_checkpoint(
         checkpoint: See `resolve_checkpoint`.
         work_dir: Where to look first.
     """
-    folders = [work_dir, work_dir_of(cfg), (cfg.get('checkpoint_config') or {}).get('out_dir')]
-    return resolve_checkpoint(checkpoint, [folder for folder in folders if folder])
-
-
-def work_dir_of(cfg: Config) -> Path | None:
-    """Return a config's work dir: its ``work_dir``, else ``work_dirs/{config's name}``."""
-    if cfg.get('work_dir'):
-        return Path(cfg.work_dir)
-    return Path('work_dirs') / Path(cfg.filename).stem if cfg.filename else None
+    return resolve_checkpoint(checkpoint, checkpoint_folders(cfg, work_dir))
 
 
 def stored_config(path: Path, cfg_options: Mapping[str, Any] | None = None) -> Config:
-    """Return the config that a checkpoint holds; its work dir is the checkpoint's folder.
+    """Return the config in a checkpoint, of msseg or MMSegmentation 0.x.
 
-    The file may come from elsewhere, so its text is read as data and no module is imported for it:
-    ``type`` names what is registered.
-
-    Args:
-        path: The checkpoint, of msseg or of MMSegmentation 0.x.
-        cfg_options: Settings by dotted key that replace the config's.
-
-    Raises:
-        ValueError: It holds none, or one that is no plain data or needs modules of its own.
+    Its work dir is the checkpoint's folder. The file may come from a stranger, so its text is read
+    as data and no module is imported for it: ``type`` names registered components only.
     """
     advice = 'give the config file as well, before the checkpoint'
     text = load_meta(path).get('config')
@@ -122,3 +120,78 @@ def stored_config(path: Path, cfg_options: Mapping[str, Any] | None = None) -> C
         )
     cfg.pop('custom_imports', None)
     return prepare_config(cfg, cfg_options)
+
+
+def load_initial_weights(model: nn.Cell, start: StartSettings) -> None:
+    """Load ``load_from``, else the model's ``pretrained``, else nothing."""
+    if start.load_from:
+        path = find_weights(start.load_from, 'load_from', start.folders)
+        part = ''
+    else:
+        source = getattr(model, 'pretrained', None) or getattr(model.backbone, 'pretrained', None)
+        if source is None:
+            get_logger().info('training starts from random weights')
+            return
+        path, part = find_weights(source, 'model.pretrained'), 'backbone.'
+    checkpoint = load_checkpoint(path).as_evaluated()
+    load_weights(model, checkpoint, False, part, start.allow_partial_backbone)
+
+
+def use_local_weights(cfg: Config, find: Callable[[str], str | None]) -> None:
+    """Replace the names of checkpoints in a config by those of their copies on this machine."""
+    model = cfg.get('model') or {}
+    backbone = model.get('backbone') or {}
+    pairs = ((cfg, 'load_from'), (cfg, 'resume_from'), (model, 'pretrained'),
+             (backbone, 'pretrained'))  # fmt: skip
+    for node, key in pairs:
+        if node.get(key) is not None:
+            node[key] = find(node[key])
+
+
+def msseg_home() -> Path:
+    """Return the folder of downloaded weights: ``$MSSEG_HOME``, or ``~/.cache/msseg``."""
+    return Path(os.environ.get('MSSEG_HOME') or Path.home() / '.cache' / 'msseg')
+
+
+def find_weights(source: str, key: str, folders: Sequence[str | Path] = ()) -> Path:
+    """Return the file for a path, a work dir, an address or a name of MMCV's model zoo.
+
+    Nothing is downloaded: the file of an address is searched in `msseg_home`, also as the ``.ckpt``
+    that it was converted to.
+
+    Args:
+        source: Such as ``'weights.pth'``, ``'https://…/x.pth'``, ``'open-mmlab://msra/hrnetv2_w18'``.
+        key: The key of the setting, for messages.
+        folders: Where to search for ``latest`` and ``best``.
+    """
+    from_scratch = f'train from scratch deliberately with {key}=None'
+    address = _address_of(str(source), key)
+    if address is None:
+        try:
+            return resolve_checkpoint(source, folders)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(f'{key}: {error}; or {from_scratch}') from error
+    path = msseg_home() / address.rpartition('/')[2]
+    for candidate in (path, path.with_suffix('.ckpt')):
+        if candidate.is_file():
+            return candidate
+    raise FileNotFoundError(
+        f'{key} is {str(source)!r}, whose file is not on this machine: get it from {address} and '
+        f'put it to {str(path)!r}, or {from_scratch}'
+    )
+
+
+def _address_of(source: str, key: str) -> str | None:
+    if source.startswith(('http://', 'https://')):
+        return source.partition('?')[0]
+    if source.startswith(_OPEN_MMLAB):
+        name = source.removeprefix(_OPEN_MMLAB)
+        if name not in _FILES:
+            raise expected_one_of(key, source, [_OPEN_MMLAB + each for each in _FILES])
+        return _ADDRESS + _FILES[name]
+    if '://' in source:
+        raise ValueError(
+            f'{key} is {source!r}: names that start with {source.partition("://")[0]!r} are not '
+            'known; give the path of a file'
+        )
+    return None

@@ -1,7 +1,4 @@
-"""What to do with the predicted labels of an image: pictures, label files, an archive.
-
-Each is a handler for `predict_all` and writes as it goes, so memory does not grow.
-"""
+"""Writers of predicted labels: pictures, label files, an archive; handlers of `predict_all`."""
 
 from __future__ import annotations
 
@@ -28,18 +25,15 @@ from msseg.utils.outputs import Outputs
 
 
 class Overlays:
-    """Writes each image, as the pipeline loads it, with its predicted labels laid over it, as PNG.
+    """Write each image, as the pipeline loads it, blended with its predicted labels, as PNG.
 
     Args:
-        folder: Where to; pictures are called as `sample_names` says.
+        folder: The folder for the pictures, with the names of `sample_names`.
         dataset: The images.
-        opacity: Of the labels.
-        outputs: Checks where they go.
+        opacity: Opacity of the labels.
+        outputs: Checks the paths.
         legend: Add class names and colours below them.
         tint_background: See `OverlayStyle`.
-
-    Raises:
-        ValueError, OSError: See `Outputs.files`.
     """
 
     def __init__(
@@ -65,16 +59,12 @@ class Overlays:
 
 
 class LabelFiles:
-    """Writes each label map as a PNG, in the values that the data set's benchmark wants.
+    """Write each label map as a PNG in the format of the data set's benchmark.
 
     Args:
-        folder: Where to; files are named after the images.
-        dataset: Writes them with ``format_results``.
-        outputs: Checks where they go.
-
-    Raises:
-        TypeError: The data set has no ``format_results``.
-        ValueError, OSError: See `Outputs.files`.
+        folder: The folder for the files, named after the images.
+        dataset: Its method ``format_results`` writes them.
+        outputs: Checks the paths.
     """
 
     def __init__(self, folder: Path, dataset: CustomDataset, outputs: Outputs) -> None:
@@ -86,7 +76,7 @@ class LabelFiles:
                 )
         self.folder = folder
         self.dataset = dataset
-        # a data set that is not made from CustomDataset decides on its files by itself
+        # a data set that is not derived from CustomDataset decides on its files
         paths = dataset.result_paths(folder) if hasattr(dataset, 'result_paths') else []
         outputs.files(folder, [str(path.relative_to(folder)) for path in paths], '--format-dir')
 
@@ -96,24 +86,21 @@ class LabelFiles:
 
 
 def archive_names(dataset: CustomDataset) -> list[str]:
-    """Return `sample_names` as a zip archive takes them: bytes that are no UTF-8 as escapes."""
+    """Return `sample_names` for a zip archive, in which bytes that are not UTF-8 are escapes."""
     names = sample_names(dataset)
     return [name.encode(errors='backslashreplace').decode() for name in names]
 
 
 class LabelArchive:
-    """Collects all label maps in one .npz file, under the names of `archive_names`.
+    """Collect all label maps in one .npz file, under the names of `archive_names`.
 
-    The file appears under its name when all is written, or not at all. Of several processes each
-    collects its own, and rank 0 puts them together in the order of the data set.
+    The file is complete or absent. With several processes each writes its own part, and rank 0
+    joins them in the order of the data set.
 
     Args:
         path: The file.
         dataset: The images, for their names.
-        outputs: Checks where it goes.
-
-    Raises:
-        ValueError, OSError: See `Outputs.file`.
+        outputs: Checks the path.
     """
 
     def __init__(self, path: str | Path, dataset: CustomDataset, outputs: Outputs) -> None:
@@ -167,20 +154,17 @@ class LabelArchive:
 
 
 def load_shown(dataset: CustomDataset, index: int, filename: str | None = None) -> np.ndarray:
-    """Return what `load_first` gives, BGR uint8 (h, w, 3), to look at."""
+    """Return the image of `load_first` as BGR uint8 (h, w, 3), to look at."""
     return as_bgr(load_first(dataset, index, filename))
 
 
 def load_first(dataset: CustomDataset, index: int, filename: str | None = None) -> np.ndarray:
-    """Return a sample's image as its pipeline loads it, before anything else is done to it.
+    """Return a sample's image as its pipeline loads it, (h, w) or (h, w, c).
 
     Args:
         dataset: A data set, or several joined.
         index: The sample.
-        filename: Its file, for a data set that is not made from CustomDataset.
-
-    Returns:
-        (h, w) or (h, w, c).
+        filename: Its file, for a data set that is not derived from CustomDataset.
     """
     while True:
         if hasattr(dataset, 'datasets'):

@@ -1,15 +1,15 @@
-"""Testing a checkpoint: scores, pictures, label files."""
+"""Test a checkpoint: scores, pictures, label files."""
 
 from __future__ import annotations
 
-import itertools
+import inspect
 import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from mindspore import nn
@@ -19,15 +19,16 @@ from msseg.apis.build import (
     build_split,
     check_classes,
     graph_settings,
-    loader_options,
+    inner_datasets,
 )
 from msseg.apis.cityscapes_scores import CITYSCAPES
 from msseg.apis.evaluate import Evaluation, ResultHandler, predict_all, scoring
 from msseg.apis.model_source import find_checkpoint
 from msseg.apis.results import LabelArchive, LabelFiles, Overlays
-from msseg.apis.settings import dataset_nodes, transforms_of
-from msseg.config import Config
+from msseg.apis.train_settings import LoaderSettings
+from msseg.config import Config, required
 from msseg.datasets import CustomDataset
+from msseg.datasets.builder import PIPELINES
 from msseg.datasets.eval_loader import EvalSample
 from msseg.datasets.pipelines import MultiScaleFlipAug
 from msseg.datasets.result_files import outputs_of
@@ -42,7 +43,7 @@ from msseg.utils.dist import get_rank, get_world_size, init_dist
 from msseg.utils.logging import get_logger, setup_logging
 from msseg.utils.outputs import Outputs, Skipped
 
-# Makes the report on a test: `msseg.reports.EvaluationReport`, its folder given.
+# Makes the report on a test: `msseg.reports.EvaluationReport` with its folder.
 ReportFactory = Callable[..., 'Report']
 
 # Scales that MMSegmentation's --aug-test uses.
@@ -53,10 +54,10 @@ class Report(Protocol):
     """What `test_segmentor` needs of a report."""
 
     def add(self, sample: EvalSample, labels: np.ndarray) -> None:
-        """Take the predicted labels of one image."""
+        """Add the predicted labels of one image."""
 
     def gather(self) -> None:
-        """Collect what the other processes have taken."""
+        """Collect the results of the other processes."""
 
     def write(self, inferencer: Inferencer) -> None:
         """Write the report."""
@@ -85,32 +86,31 @@ def test_from_config(
 ) -> Evaluation | None:
     """Predict the test images of a config with a checkpoint.
 
-    Of several processes each predicts and writes its share; scores are those of all images, and
-    rank 0 prints and writes them.
+    With several processes each predicts and writes its share; rank 0 prints and writes the scores
+    of all images.
 
     Args:
         cfg: The config, already checked.
-        checkpoint: See `find_checkpoint`; of msseg or another framework.
-        metrics: Some of ``mIoU``, ``mDice``, ``mFscore``, and for Cityscapes ``cityscapes``; none
-            asked, none computed.
+        checkpoint: A checkpoint of msseg or another framework; see `find_checkpoint`.
+        metrics: Some of ``mIoU``, ``mDice``, ``mFscore``, and for Cityscapes ``cityscapes``.
         out: A .npz file for all label maps, by image name.
-        show_dir: Folder for the images with the predicted labels laid over them.
-        opacity: Of these labels, in (0, 1].
+        show_dir: Folder for the images, blended with the predicted labels.
+        opacity: Opacity of these labels, in (0, 1].
         legend: Add class names and colours below these pictures.
-        tint_background: Colour classes that are named as a background, too, here and in `report`.
-        format_dir: Folder for the label maps as the data set's benchmark wants them.
+        tint_background: Colour background classes, too, here and in `report`.
+        format_dir: Folder for the label maps in the format of the data set's benchmark.
         aug_test: Average over six scales and flips.
         work_dir: Folder for a JSON file of the scores.
         report: Makes the page on scores, confusions and images, such as
             ``functools.partial(msseg.reports.EvaluationReport, 'folder')``.
-        start_check: Called on rank 0 with the data set, by split, before scores are computed;
-            `msseg.checks.start.check_before_testing` in tools/test.py.
+        start_check: Called on rank 0 with the data set, by split, before scores are computed, such
+            as `msseg.checks.start.check_before_testing`.
         device: See `setup_device`.
         device_id: See `setup_device`.
         launcher: See `init_dist`.
 
     Returns:
-        The scores, None when no metric was asked for.
+        The scores, None without `metrics`.
     """
     check_test_options(metrics, out, show_dir, opacity, format_dir, report)
     setup_device(device, device_id, launcher)
@@ -160,13 +160,11 @@ def test_segmentor(
 ) -> Evaluation | None:
     """Predict all images of a data set; see `test_from_config` for most arguments.
 
-    `outputs` checks where results go, by default against the images and labels; `on_scores` is
-    called with the scores, on rank 0, before the report is written.
-
-    Raises:
-        ValueError: Results were left out, as no file can have names so long; all else is done.
+    `outputs` checks the paths of results, by default against the images and labels; `on_scores` is
+    called with the scores, on rank 0, before the report is written. After all else is done, results
+    whose file names would be too long are a ValueError.
     """
-    loading = loader_options(cfg, 'test')
+    loading = LoaderSettings.of(cfg, 'test').for_evaluation
     outputs = outputs or outputs_of(dataset)
     skipped = Skipped()
     with ExitStack() as stack:
@@ -198,7 +196,7 @@ def test_segmentor(
 
 
 def _skipping(add: ResultHandler, dataset: CustomDataset, skipped: Skipped) -> ResultHandler:
-    """Return a handler that leaves out results whose names are too long."""
+    """Return a handler that skips results whose names are too long."""
 
     def write(sample: EvalSample, labels: np.ndarray) -> None:
         with skipped.long_names(get_filename(dataset, sample.index)):
@@ -215,12 +213,7 @@ def check_test_options(
     format_dir: str | Path | None,
     report: ReportFactory | None = None,
 ) -> None:
-    """Raise before anything is built when the options ask for nothing, or for nonsense.
-
-    Raises:
-        KeyError: An unknown metric.
-        ValueError: Anything else.
-    """
+    """Raise, before anything is built, when the options ask for nothing or do not fit."""
     check_metrics(metrics, also=[CITYSCAPES])
     if report is not None and not callable(report):
         raise TypeError(
@@ -241,13 +234,9 @@ def check_test_options(
 
 
 def set_aug_test(cfg: Config) -> None:
-    """Change the test pipeline, of several test sets each one's, to average over scales and flips.
-
-    Raises:
-        ValueError: A pipeline has no MultiScaleFlipAug.
-    """
-    for dataset in dataset_nodes(cfg, 'test'):
-        transforms = transforms_of(dataset, MultiScaleFlipAug)
+    """Change the pipelines of all test sets to average over scales and flips."""
+    for dataset in inner_datasets(required(cfg, 'data.test')):
+        transforms = [step for step in dataset.get('pipeline') or () if _is_multi_scale(step)]
         if not transforms:
             raise ValueError(
                 f'--aug-test needs a MultiScaleFlipAug in {config_path(dataset)}.pipeline, which '
@@ -258,8 +247,14 @@ def set_aug_test(cfg: Config) -> None:
             transform['flip'] = True
 
 
+def _is_multi_scale(step: Any) -> bool:
+    kind = step.get('type') if isinstance(step, Mapping) else None
+    kind = PIPELINES.get(kind) if isinstance(kind, str) else kind
+    return inspect.isclass(kind) and issubclass(kind, MultiScaleFlipAug)
+
+
 def load_trained(model: nn.Cell, dataset: CustomDataset, checkpoint: str | Path) -> None:
-    """Load a trained model's weights, averaged if it has such; warn of other classes."""
+    """Load the weights of a checkpoint, averaged if it has these; warn of other classes."""
     loaded = load_checkpoint(checkpoint).as_evaluated()
     load_weights(model, loaded)
     trained_for = loaded.meta.get('CLASSES')
@@ -281,8 +276,8 @@ def _write_scores(folder: Path, cfg: Config, checkpoint: str | Path, scores: Eva
         },
     }
     stem = f'eval_{time.strftime("%Y%m%d_%H%M%S")}'
-    numbers = itertools.count(2)
-    path = folder / f'{stem}.json'
+    path, number = folder / f'{stem}.json', 1
     while path.exists():  # of another test in the same second
-        path = folder / f'{stem}_{next(numbers)}.json'
+        number += 1
+        path = folder / f'{stem}_{number}.json'
     atomic_write_text(path, json.dumps(content, indent=2) + '\n')

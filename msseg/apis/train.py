@@ -1,9 +1,10 @@
-"""Training from a config."""
+"""Training from a config, readable from top to bottom: build, register hooks, start, run."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 from mindspore import nn
@@ -11,34 +12,32 @@ from mindspore import nn
 from msseg.apis.build import (
     build_model,
     build_split,
-    check_channels,
+    build_train_step,
     check_classes,
-    check_ignore_index,
+    check_fit,
     graph_settings,
-    loader_options,
 )
 from msseg.apis.config_schema import get_schema
 from msseg.apis.evaluate import Evaluation, evaluate, evaluation_keys, scoring
-from msseg.apis.manifest import collect_manifest, write_manifest
 from msseg.apis.memory_hook import MemoryEstimateHook
-from msseg.apis.optimization import build_train_step
 from msseg.apis.resume import choose_checkpoint, choose_seed, load_start, report_changes
-from msseg.apis.work_dir import check_start, held_work_dir, write_resolved_config
-from msseg.config import Config, required
+from msseg.apis.train_settings import EvaluationSettings, HookSettings, TrainSettings
+from msseg.apis.work_dir import (
+    check_start,
+    collect_manifest,
+    held_work_dir,
+    write_manifest,
+    write_resolved_config,
+)
+from msseg.config import Config
 from msseg.config.checking import drop_meaningless
 from msseg.datasets import CustomDataset, EvalLoader, TrainLoader
 from msseg.inference.inferencer import Inferencer
 from msseg.inference.validation_loss import LossInferencer, check_single_view
 from msseg.registry import build_from_cfg
 from msseg.runner import RUNNERS, Runner
-from msseg.runner.hooks import (
-    IterTimerHook,
-    NaNGuardHook,
-    ProgressHook,
-    StopSignalHook,
-)
+from msseg.runner.hooks import IterTimerHook, NaNGuardHook, ProgressHook, StopSignalHook
 from msseg.runner.optimizer import unused_custom_keys
-from msseg.utils.arguments import check_value
 from msseg.utils.device import (
     collect_versions,
     describe_environment,
@@ -56,11 +55,11 @@ from msseg.utils.dist import (
 from msseg.utils.logging import close_logging, get_logger, log_to_file, setup_logging
 from msseg.utils.stop_signals import StopSignals
 
-# What looks at a config and its data sets by split before training, and logs what is wrong: see
+# Checks a config and its data sets by split before training, and logs problems, such as
 # `msseg.checks.start.check_before_training`.
 StartCheck = Callable[[Config, Mapping[str, CustomDataset | None]], None]
 
-# between the hooks of register_hooks that evaluate and save
+# between those of register_hooks that evaluate and save
 _AFTER_EVALUATION = 80
 _STATISTICS = ('moving_mean', 'moving_variance')
 
@@ -78,10 +77,11 @@ def train_from_config(
     print_config: bool = False,
     start_check: StartCheck | None = None,
 ) -> Runner:
-    """Do what a config says: build, train, evaluate, save.
+    """Build, train, evaluate and save as a config specifies.
 
-    Of several processes all train, on samples of their own, and rank 0 writes. SIGINT, SIGTERM and
-    SIGUSR1 end it after the iteration, saved; the runner's ``stop_reason`` says it.
+    With several processes each trains on its own samples, and rank 0 writes. SIGINT, SIGTERM and
+    SIGUSR1 end the run after the current iteration, with a checkpoint; the runner's ``stop_reason``
+    names the signal.
 
     Args:
         cfg: The config, already checked.
@@ -89,16 +89,15 @@ def train_from_config(
             ``work_dirs/{config's name}``.
         device: See `setup_device`.
         device_id: See `setup_device`.
-        seed: Of weights, order and augmentation; by default the config's, or that of the
-            checkpoint to go on from, or a random one.
+        seed: Seed of weights, order and augmentation; by default the config's, or that of the
+            resumed checkpoint, or a random one.
         deterministic: See `set_seed`.
-        validate: Evaluate while training, as ``evaluation`` says.
-        auto_resume: Go on from the work dir's newest checkpoint, if there is one.
+        validate: Evaluate while training, as ``evaluation`` specifies.
+        auto_resume: Resume the work dir's newest checkpoint, if there is one.
         launcher: See `init_dist`.
-        print_config: Show the resolved config on the console too, not in the log file alone.
-        start_check: Called on rank 0 with the config and the data sets by split (None for one that
-            is not used), before anything is compiled; `msseg.checks.start.check_before_training`
-            in tools/train.py.
+        print_config: Print the resolved config to the console, too; the log file always has it.
+        start_check: Called on rank 0 with the config and the data sets by split (None for an unused
+            one) before the network is compiled.
 
     Returns:
         The runner, after training.
@@ -144,17 +143,14 @@ def train_segmentor(
     Args:
         model: The segmentor.
         dataset: The training images.
-        cfg: For everything else: loader, optimizer, schedule, hooks, evaluation, checkpoints.
-        work_dir: Folder for logs and checkpoints; made, and held against a second training in it.
+        cfg: The config, for everything else: loader, optimizer, schedule, hooks, evaluation.
+        work_dir: Folder for logs and checkpoints, locked against a second training in it.
         validate: Evaluate on ``data.val`` while training.
-        timestamp: Start of the log files' names; now by default.
+        timestamp: First part of the log files' names; now by default.
         start_check: See `train_from_config`.
 
     Returns:
         The runner, after training.
-
-    Raises:
-        OSError: The work dir cannot be written, or another training holds it.
     """
     with held_work_dir(cfg, work_dir) as folder:
         return _train(model, dataset, cfg, folder, validate, timestamp, start_check)
@@ -169,23 +165,24 @@ def _train(
     timestamp: str | None,
     start_check: StartCheck | None,
 ) -> Runner:
-    """Train in a work dir that is held; see `train_segmentor`."""
-    refuse_unsupported(cfg)
+    """Train in a locked work dir; see `train_segmentor`."""
     drop_meaningless(cfg, get_schema())
-    check_classes(model, dataset)
-    check_ignore_index(model, dataset)
-    check_channels(model, dataset)
-    runner = build_runner(model, dataset, cfg, work_dir)
+    settings = TrainSettings.of(cfg)
+    check_fit(model, dataset)
+    datasets = {'train': dataset, 'val': build_split(cfg, 'val') if validate else None}
+    runner = build_runner(model, dataset, settings, work_dir)
     runner.timestamp = timestamp or runner.timestamp
-    signals = StopSignals(leaves_loading=get_world_size() == 1)
-    val = build_split(cfg, 'val') if validate else None
     if get_rank() == 0 and start_check is not None:
-        start_check(cfg, {'train': dataset, 'val': val})
-    register_hooks(runner, cfg, evaluation_of(model, cfg, signals.came, val) if validate else None)
+        start_check(cfg, datasets)
+    signals = StopSignals(leaves_loading=get_world_size() == 1)
+    evaluation = None
+    if validate:
+        evaluation = evaluation_of(model, datasets['val'], settings.evaluation, signals.came)
+    register_hooks(runner, settings.hooks, evaluation)
     runner.register_hook(StopSignalHook(signals), _AFTER_EVALUATION)
     if get_rank() == 0:
-        runner.meta.update(_describe(cfg, work_dir, {'train': dataset, 'val': val}))
-    load_start(runner, cfg)
+        runner.meta.update(_record_run(settings, work_dir, datasets))
+    load_start(runner, settings.start)
     broadcast_parameters([*model.get_parameters(), *runner.state_parameters().values()])
     try:
         with signals:
@@ -195,139 +192,96 @@ def _train(
     return runner
 
 
-def _describe(
-    cfg: Config, work_dir: str | Path, datasets: Mapping[str, CustomDataset | None]
-) -> dict:
-    """Write the manifest, say what has changed since the checkpoint, and return the manifest."""
-    manifest = collect_manifest(
-        cfg, {split: data for split, data in datasets.items() if data is not None}
-    )
-    write_manifest(work_dir, {**manifest, 'resume_from': cfg.get('resume_from')})
-    if cfg.get('resume_from'):
-        report_changes(cfg.resume_from, manifest)
-    return manifest
-
-
-def refuse_unsupported(cfg: Config) -> None:
-    """Raise ValueError for a setting of MMSegmentation that would change the training done here."""
-    workflow = [list(phase) for phase in cfg.get('workflow') or [('train', 1)]]
-    if workflow != [['train', 1]]:
-        raise ValueError(
-            f"workflow={cfg.workflow!r}: only [('train', 1)] is done; evaluation is set by "
-            "'evaluation'"
-        )
-
-
 def build_runner(
-    model: nn.Cell, dataset: CustomDataset, cfg: Config, work_dir: str | Path
+    model: nn.Cell, dataset: CustomDataset, settings: TrainSettings, work_dir: str | Path
 ) -> Runner:
     """Build the loader, the training step and the runner, without hooks."""
     loader = TrainLoader(
         dataset,
-        **loader_options(cfg, 'train'),
-        seed=cfg.get('seed') or 0,
+        **asdict(settings.loader),
+        seed=settings.seed or 0,
         rank=get_rank(),
         world_size=get_world_size(),
     )
-    paramwise = cfg.optimizer.get('paramwise_cfg') if cfg.get('optimizer') else None
+    paramwise = settings.step.optimizer.get('paramwise_cfg')
     for key, hint in unused_custom_keys(model, paramwise).items():
-        get_logger().warning(
-            'optimizer.paramwise_cfg.custom_keys: %r is part of no trainable parameter.%s',
-            key,
-            hint,
-        )
+        text = 'optimizer.paramwise_cfg.custom_keys: %r is part of no trainable parameter.%s'
+        get_logger().warning(text, key, hint)
     meta = {
-        'seed': cfg.get('seed'),
+        'seed': settings.seed,
         'CLASSES': list(dataset.CLASSES),
         'PALETTE': [[int(value) for value in colour] for colour in dataset.PALETTE or []],
         'ignore_index': getattr(dataset, 'ignore_index', None),
-        'config': cfg.pretty_text,
-        'exp_name': Path(cfg.filename).name if cfg.filename else None,
+        'config': settings.config_text,
+        'exp_name': settings.config_name,
         'versions': collect_versions(),
     }
-    runner_args = {
-        'train_step': build_train_step(
-            model, cfg, any(guard.get('policy') == 'skip' for guard in own_guards(cfg))
-        ),
+    arguments = {
+        'train_step': build_train_step(model, settings.step),
         'model': model,
         'loader': loader,
         'work_dir': work_dir,
         'logger': get_logger(),
         'meta': meta,
     }
-    return build_from_cfg(required(cfg, 'runner'), RUNNERS, runner_args)
+    return build_from_cfg(settings.runner, RUNNERS, arguments)
 
 
-def register_hooks(runner: Runner, cfg: Config, evaluation: dict | None) -> None:
-    """Register the hooks of a config, in the order in which they must see an iteration.
+def register_hooks(runner: Runner, hooks: HookSettings, evaluation: dict | None) -> None:
+    """Register the hooks of a run, in the order of their work on an iteration.
 
     First the learning rate; then, after the step, the loss guard and the clock; then users' hooks;
-    then the loggers, the evaluation, and last the checkpoint, which so holds the newest best score.
+    then the loggers, the evaluation, and last the checkpoint, which thus holds the newest score.
     """
     by_epoch = {'by_epoch': runner.by_epoch}
-    runner.register_hook(required(cfg, 'lr_config'), 'VERY_HIGH', type='LrUpdaterHook')
-    guards = own_guards(cfg)
-    for guard in guards or [NaNGuardHook()]:
+    runner.register_hook(hooks.schedule, 'VERY_HIGH', type='LrUpdaterHook')
+    for guard in hooks.guards or [NaNGuardHook()]:
         runner.register_hook(guard, 'HIGH')
-    runner.register_hook(IterTimerHook(), 'ABOVE_NORMAL')
-    runner.register_hook(MemoryEstimateHook(), 'ABOVE_NORMAL')
-    runner.register_hook(ProgressHook(), 'ABOVE_NORMAL')
-    for hook in cfg.get('custom_hooks') or []:
-        if hook not in guards:
-            runner.register_hook(hook)
-    log_config = cfg.get('log_config') or {}
-    for hook in log_config.get('hooks', [{'type': 'TextLoggerHook'}]):
-        interval = {'interval': log_config['interval']} if 'interval' in log_config else {}
+    for hook in (IterTimerHook(), MemoryEstimateHook(), ProgressHook()):
+        runner.register_hook(hook, 'ABOVE_NORMAL')
+    for hook in hooks.custom:
+        runner.register_hook(hook)
+    interval = {} if hooks.log_interval is None else {'interval': hooks.log_interval}
+    for hook in hooks.loggers:
         runner.register_hook(hook, 'BELOW_NORMAL', **by_epoch, **interval)
     if evaluation is not None:
         runner.register_hook(evaluation, 'LOW', **by_epoch, type='EvalHook')
-    checkpoint = cfg.get('checkpoint_config')
-    if checkpoint is not None:
-        runner.register_hook(checkpoint, 'VERY_LOW', **by_epoch, type='CheckpointHook')
-
-
-def own_guards(cfg: Config) -> list[dict]:
-    """Return those of ``custom_hooks`` that stand in the place of the loss guard of every run."""
-    hooks = [hook for hook in cfg.get('custom_hooks') or [] if isinstance(hook, Mapping)]
-    return [hook for hook in hooks if hook.get('type') == 'NaNGuardHook']
+    if hooks.checkpoint is not None:
+        runner.register_hook(hooks.checkpoint, 'VERY_LOW', **by_epoch, type='CheckpointHook')
 
 
 def evaluation_of(
     model: nn.Cell,
-    cfg: Config,
+    dataset: CustomDataset,
+    settings: EvaluationSettings,
     is_over: Callable[[], bool] = lambda: False,
-    dataset: CustomDataset | None = None,
 ) -> dict:
-    """Return EvalHook's arguments: the config's, and a function that evaluates on ``data.val``.
+    """Return the arguments of `EvalHook`: the settings', and a function that evaluates.
 
     Args:
         model: The segmentor.
-        cfg: The config.
-        is_over: Whether to interrupt an evaluation, asked after each image.
-        dataset: The images of ``data.val``; built when they are not given.
+        dataset: The images of ``data.val``.
+        settings: The metrics, whether to report losses, and the other arguments.
+        is_over: Whether to interrupt an evaluation, called after each image.
     """
-    options = (cfg.get('evaluation') or {}).copy()
-    metrics, with_loss = options.pop('metric', 'mIoU'), options.pop('loss', False)
-    check_value(with_loss, bool, 'loss', 'evaluation')
-    dataset = build_split(cfg, 'val') if dataset is None else dataset
     check_classes(model, dataset)
-    with scoring(dataset, metrics):
-        pass  # what hinders evaluation is said now
+    with scoring(dataset, settings.metrics):
+        pass  # obstacles to an evaluation are errors now
     _, *views, _ = EvalLoader(dataset, 0, with_labels=False).load(0)
-    reported = evaluation_keys(dataset, metrics)
-    if with_loss:
+    reported = evaluation_keys(dataset, settings.metrics)
+    if settings.with_loss:
         inferencer = LossInferencer(model)
         check_single_view(*views)
         reported += ['loss', *inferencer.names]
     else:
         inferencer = Inferencer(model)
-    loading = loader_options(cfg, 'val')
     newest: list[Evaluation] = []
 
     def evaluate_now() -> dict[str, float] | None:
-        # Without SyncBN each device has statistics of its own; rank 0's are those that are saved.
+        # Without SyncBN each device has its own statistics; rank 0's are those that are saved.
         broadcast_parameters(p for p in model.get_parameters() if p.name.endswith(_STATISTICS))
-        scores = evaluate(inferencer, dataset, metrics=metrics, is_over=is_over, **loading)
+        loading = settings.loader.for_evaluation
+        scores = evaluate(inferencer, dataset, metrics=settings.metrics, is_over=is_over, **loading)
         if scores is None:
             get_logger().info('evaluation interrupted, to be done when the run goes on')
             return None
@@ -335,6 +289,22 @@ def evaluation_of(
         get_logger().info('%s', scores.table())
         return scores.as_dict()
 
-    options['evaluate'], options['reported'] = evaluate_now, reported
-    options['coverage'] = lambda key: newest[0].coverage(key)
-    return options
+    return {
+        **settings.hook,
+        'evaluate': evaluate_now,
+        'reported': reported,
+        'coverage': lambda key: newest[0].coverage(key),
+    }
+
+
+def _record_run(
+    settings: TrainSettings, work_dir: Path, datasets: Mapping[str, CustomDataset | None]
+) -> dict:
+    """Write the manifest, warn of changes since the resumed checkpoint, and return the manifest."""
+    there = {split: dataset for split, dataset in datasets.items() if dataset is not None}
+    manifest = collect_manifest(settings.config_text, settings.seed, there)
+    resumed = settings.start.resume_from
+    write_manifest(work_dir, {**manifest, 'resume_from': resumed})
+    if resumed is not None:
+        report_changes(resumed, manifest)
+    return manifest

@@ -1,4 +1,4 @@
-"""Label maps as pictures, laid over images, with a legend."""
+"""Pictures of label maps, blended with images, with a legend."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LIMITS_PERCENT, _LIMITS_SIDE, _LARGEST_FRACTION = (0.5, 99.5), 500, 1.5
 
 
 def display_limits(image: np.ndarray) -> tuple[float, float]:
-    """Return which values of an image, as a loader gives it, to show as black and as white.
+    """Return the values of a loaded image to show as black and as white.
 
     These are 0 and 255 for bytes, and for fractions on their scale; else nearly the smallest and
     largest values.
@@ -49,12 +49,12 @@ def display_limits(image: np.ndarray) -> tuple[float, float]:
 
 
 def as_bgr(image: np.ndarray, limits: tuple[float, float] | None = None) -> np.ndarray:
-    """Return an image as a loader gives it as uint8 (h, w, 3), to look at.
+    """Return a loaded image as uint8 (h, w, 3), to look at.
 
     Args:
         image: (h, w) or (h, w, c). Of more than three channels the first three are shown as blue,
             green and red, of two the first as grey.
-        limits: What to show as black and white, `display_limits` by default.
+        limits: Values to show as black and white, `display_limits` by default.
     """
     if image.dtype != np.uint8:
         low, high = limits or display_limits(image)
@@ -68,14 +68,9 @@ def as_bgr(image: np.ndarray, limits: tuple[float, float] | None = None) -> np.n
 
 
 def colour_labels(labels: np.ndarray, palette: Sequence[Sequence[int]]) -> np.ndarray:
-    """Return a label map in colours.
+    """Return a label map (h, w) in colours, BGR uint8 (h, w, 3).
 
-    Args:
-        labels: Integers (h, w); those beyond the palette (ignored pixels) become white.
-        palette: RGB of each class.
-
-    Returns:
-        BGR uint8 (h, w, 3).
+    Labels beyond the palette (ignored pixels) become white.
     """
     table = np.vstack([np.asarray(palette, np.uint8).reshape(-1, 3), [_IGNORED]]).astype(np.uint8)
     known = (labels >= 0) & (labels < len(palette))
@@ -89,20 +84,21 @@ def blend_labels(
     opacity: float = 0.5,
     untinted: Sequence[int] = (),
 ) -> np.ndarray:
-    """Lay a label map over an image.
+    """Blend a label map with an image.
 
     Args:
         image: BGR uint8 (h, w, 3).
         labels: Integers (h, w).
         palette: RGB of each class.
-        opacity: Of the labels, from 0 (image only) to 1 (labels only).
-        untinted: Classes whose pixels show the image as it is.
+        opacity: Opacity of the labels, from 0 (image only) to 1 (labels only).
+        untinted: Classes whose pixels keep the image's colours.
 
     Returns:
         BGR uint8 (h, w, 3).
 
-    Raises:
-        ValueError: The labels are of another size than the image.
+    >>> image, labels = np.full((1, 2, 3), 100, np.uint8), np.array([[0, 1]])
+    >>> blend_labels(image, labels, [(0, 0, 0), (200, 200, 200)], untinted=[0])[0, :, 0].tolist()
+    [100, 150]
     """
     if labels.shape != image.shape[:2]:
         raise ValueError(
@@ -125,18 +121,15 @@ def count_pixels(labels: np.ndarray, num_classes: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class OverlayStyle:
-    """How label maps are laid over images.
+    """The style of label maps blended with images.
 
     Attributes:
         classes: Class names.
         palette: RGB of each class.
-        opacity: Of the labels, in (0, 1].
-        has_legend: Add the class names beside their colours below the picture.
-        tint_background: Colour classes that are named as a background, too. Otherwise their
-            pixels show the image as it is; see `background_classes`.
-
-    Raises:
-        ValueError: There are fewer colours than classes.
+        opacity: Opacity of the labels, in (0, 1].
+        has_legend: Add class names and colours below the picture.
+        tint_background: Colour background classes, too. Otherwise their pixels keep the image's
+            colours; see `background_classes`.
     """
 
     classes: Sequence[str]
@@ -146,6 +139,8 @@ class OverlayStyle:
     tint_background: bool = False
 
     def __post_init__(self) -> None:
+        if not 0 < self.opacity <= 1:
+            raise ValueError(f'opacity is {self.opacity}, expected a number in (0, 1]')
         if len(self.palette) < len(self.classes):
             raise ValueError(
                 f'palette has {len(self.palette)} colours for {len(self.classes)} classes; give '
@@ -154,7 +149,7 @@ class OverlayStyle:
 
     @classmethod
     def of_dataset(cls, dataset: Any, **options: Any) -> OverlayStyle:
-        """Return a data set's style; `options` are further attributes."""
+        """Return a data set's style; `options` are the other attributes."""
         classes = dataset.CLASSES or ()
         return cls(classes, dataset.PALETTE or default_palette(classes), **options)
 
@@ -178,19 +173,16 @@ class OverlayStyle:
         return np.vstack([self.blend(image, labels), legend])
 
     def legend(self, size: tuple[int, int], pixels: Sequence[int] | None = None) -> np.ndarray:
-        """Return the legend of an image: of the same height for all images of a size.
+        """Return the legend for an image, BGR uint8 (n, w, 3); n is 0 without a legend.
 
         Args:
-            size: The image's (h, w).
-            pixels: How many of them each class has: where not all names have room, only classes
-                with pixels are named.
-
-        Returns:
-            BGR uint8 (n, w, 3), n is 0 without a legend.
+            size: The image's (h, w), which determines n.
+            pixels: The number of pixels of each class: when there is not enough room for all
+                names, only classes with pixels are named.
         """
         if not self.has_legend:
             return np.zeros((0, size[1], 3), np.uint8)
-        # loads matplotlib, which takes half a second that training need not wait for
+        # matplotlib takes half a second to load, which training need not wait for
         from msseg.apis.legend import draw_legend
 
         is_present = tuple(bool(n) for n in pixels) if pixels is not None else None
@@ -198,7 +190,7 @@ class OverlayStyle:
 
 
 def side_by_side(panels: Sequence[tuple[str, np.ndarray]]) -> np.ndarray:
-    """Put BGR pictures of one height beside each other, each under its title."""
+    """Join BGR pictures of one height in a row, each under its title."""
     height = panels[0][1].shape[0]
     columns = []
     for title, picture in panels:
@@ -211,11 +203,7 @@ def side_by_side(panels: Sequence[tuple[str, np.ndarray]]) -> np.ndarray:
 
 
 def write_image(path: str | Path, image: np.ndarray) -> None:
-    """Write a picture atomically, making its folder.
-
-    Raises:
-        OSError: It cannot be written.
-    """
+    """Write a picture atomically, making its folder."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -229,11 +217,7 @@ def write_image(path: str | Path, image: np.ndarray) -> None:
 
 
 def write_figure(path: str | Path, figure: Figure) -> None:
-    """Write a figure of matplotlib as PNG, atomically, making its folder.
-
-    Raises:
-        OSError: It cannot be written.
-    """
+    """Write a figure of matplotlib as PNG, atomically, making its folder."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:

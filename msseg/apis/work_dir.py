@@ -1,45 +1,60 @@
-"""The folder that a run writes to: made, held, and never over what is the user's."""
+"""The folder of a run: making and holding it, its config and its manifest."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
+import shlex
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
-from msseg.apis.manifest import FILE_NAME as MANIFEST
-from msseg.apis.model_source import work_dir_of
+import mindspore as ms
+
+from msseg.apis.train_settings import work_dir_of
 from msseg.config import Config
+from msseg.datasets.result_files import input_files
 from msseg.utils.atomic import atomic_write_text
-from msseg.utils.dist import get_rank
+from msseg.utils.device import collect_versions
+from msseg.utils.dist import get_rank, get_world_size
 from msseg.utils.folder_lock import FolderInUseError, hold_folder
 from msseg.utils.logging import get_logger
 from msseg.utils.regular_file import file_kind
 
 _HEAD = '# Resolved config of a run, written by msseg. SHA-256 of what follows: '
+_MANIFEST = 'manifest.json'
+_PACKAGE = Path(__file__).parents[1]
+_GIT_TIMEOUT_S = 20
+# A network file system answers many requests at once as fast as one.
+_STAT_THREADS = 16
 _SAVED_BY_RUNS = re.compile(r'(iter|epoch)_\d+\.ckpt|best_.+\.ckpt')
 
 
 @contextmanager
 def held_work_dir(cfg: Config, work_dir: str | Path | None) -> Iterator[Path]:
-    """Yield the work dir, made and, on rank 0, held against a second training in it.
+    """Yield the work dir, made and, by rank 0, locked against a second training in it.
 
-    The folder of the checkpoints is held too, where that is another.
+    A separate folder for checkpoints is locked, too.
 
     Args:
-        cfg: The config; its ``work_dir`` is set.
+        cfg: The config, whose ``work_dir`` is set.
         work_dir: The folder; by default the config's, or ``work_dirs/{config's name}``.
 
     Raises:
-        OSError: It cannot be written, or another training holds it.
-        ValueError: A run would replace a file in it that no run has written.
+        OSError: The folder cannot be written, or another training holds it.
+        ValueError: The run would replace a file in it that no run has written.
     """
     folder = Path(work_dir or work_dir_of(cfg) or Path('work_dirs') / _name(cfg).stem)
     cfg.work_dir = str(folder)
-    if get_rank() != 0:  # rank 0 speaks for the job
+    if get_rank() != 0:  # rank 0 acts for the job
         yield folder
         return
     _make(folder, 'work dir', '--work-dir')
@@ -59,13 +74,10 @@ def held_work_dir(cfg: Config, work_dir: str | Path | None) -> Iterator[Path]:
 
 
 def write_resolved_config(cfg: Config, folder: Path, timestamp: str) -> Path:
-    """Write the resolved config to the work dir, under the name of the file it was read from.
+    """Write the resolved config to the work dir, under the name of its source; return the file.
 
-    A file of this name stays when no run has written it (the source config, say) or when it was
-    changed since; the resolved config then has the run's time in its name, and a line says so.
-
-    Returns:
-        The file.
+    An existing file is kept when no run has written it (the source config, say) or when it was
+    edited since; the resolved config then has the run's time in its name.
     """
     name = _name(cfg)
     path = folder / name
@@ -80,10 +92,9 @@ def write_resolved_config(cfg: Config, folder: Path, timestamp: str) -> Path:
 
 
 def check_start(cfg: Config, folder: Path) -> None:
-    """Look at what a run from the beginning would replace; warn of checkpoints of another run.
+    """Warn of an earlier run's checkpoints that a new run in a folder may replace.
 
-    Raises:
-        ValueError: It would replace the checkpoint that it starts from.
+    A run that would replace the checkpoint that it starts from is a ValueError.
     """
     source = cfg.get('load_from')
     out_dir = (cfg.get('checkpoint_config') or {}).get('out_dir') or folder
@@ -135,7 +146,7 @@ def _make(folder: Path, what: str, option: str) -> None:
 
 
 def _check_manifest(folder: Path) -> None:
-    path = folder / MANIFEST
+    path = folder / _MANIFEST
     if not path.exists():
         return
     try:
@@ -165,3 +176,83 @@ def _is_replaceable(path: Path, text: str, source: str | None) -> bool:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def collect_manifest(config: str, seed: int | None, datasets: Mapping[str, Any]) -> dict[str, Any]:
+    """Describe the run that is starting, in plain JSON values.
+
+    Args:
+        config: Its config as text.
+        seed: Its seed.
+        datasets: Its data sets by split, of which the manifest has the `fingerprint`.
+    """
+    return {
+        'config': config,
+        'versions': collect_versions(),
+        'seed': seed,
+        'deterministic': ms.get_context('deterministic') == 'ON',
+        'device': ms.get_context('device_target'),
+        'world_size': get_world_size(),
+        'git': read_git_state(_PACKAGE),
+        'command': shlex.join(sys.argv),
+        'started': time.strftime('%Y-%m-%dT%H:%M:%S%z'),
+        'data': {split: fingerprint(dataset) for split, dataset in datasets.items()},
+    }
+
+
+def write_manifest(folder: str | Path, manifest: Mapping[str, Any]) -> Path:
+    """Write a manifest to a work dir and return the file."""
+    path = Path(folder) / _MANIFEST
+    atomic_write_text(path, json.dumps(manifest, indent=1, ensure_ascii=False) + '\n')
+    return path
+
+
+def fingerprint(dataset: Any) -> dict[str, Any]:
+    """Return ``samples`` and ``sha256`` of a data set, which change when the data set does.
+
+    The digest covers names and sizes of image and label files, not their folders; it is None for a
+    data set that does not list its files.
+    """
+    infos = getattr(dataset, 'img_infos', [])
+    names = [name for info in infos if 'filename' in info for name in _names(info)]
+    if len(names) < max(len(infos), 1):
+        return {'samples': len(dataset), 'sha256': None}
+    with ThreadPoolExecutor(_STAT_THREADS) as pool:
+        sizes = list(pool.map(_size, input_files(dataset)))
+    digest = hashlib.sha256()
+    for name, size in zip(names, sizes, strict=True):
+        digest.update(f'{name}\0{size}\n'.encode(errors='surrogateescape'))
+    return {'samples': len(dataset), 'sha256': digest.hexdigest()}
+
+
+def read_git_state(folder: Path) -> dict[str, Any] | None:
+    """Return the commit and whether tracked files differ from it, None outside of a repository."""
+    # an installed package may be in a folder of another repository
+    if _git(folder, 'ls-files', '--error-unmatch', '__init__.py') is None:
+        return None
+    commit = _git(folder, 'rev-parse', 'HEAD')
+    changes = _git(folder, 'status', '--porcelain', '--untracked-files=no')
+    return None if commit is None else {'commit': commit, 'dirty': bool(changes)}
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    command = ['git', '--no-optional-locks', '-C', str(folder), *arguments]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=_GIT_TIMEOUT_S, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _names(info: dict) -> list[str]:
+    label = info.get('ann', {}).get('seg_map')
+    return [info['filename'], *([label] if label else [])]
+
+
+def _size(path: str) -> int:
+    try:
+        return os.stat(path).st_size
+    except OSError:  # loading it reports more
+        return -1

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from msseg.apis.build import eval_pipeline
 from msseg.config import Config
 from msseg.deploy.metadata import Preprocessing
-from msseg.inference.preparation import eval_pipeline
 from msseg.utils.image_size import scaled_wh
 
 # They do nothing to an image that is tested once, or only change how it is stored.

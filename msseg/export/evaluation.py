@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from msseg.apis.build import build_model, build_split, check_classes, loader_options
+from msseg.apis.build import build_model, build_split, check_classes
 from msseg.apis.evaluate import Evaluation, ScoreCounter, predict_all, scoring
 from msseg.apis.results import LabelArchive
+from msseg.apis.train_settings import LoaderSettings
 from msseg.config import Config, required
 from msseg.datasets.eval_loader import EvalLoader, EvalSample
 from msseg.datasets.result_files import outputs_of
@@ -62,7 +63,7 @@ def deploy_test(
         if out is not None:
             outputs = outputs_of(dataset, file, cfg.filename)
             handlers.append(stack.enter_context(LabelArchive(out, dataset, outputs)).add)
-        options = loader_options(cfg, 'test')
+        options = LoaderSettings.of(cfg, 'test').for_evaluation
         predict_all(_FromFiles(predictor), dataset, handlers=handlers, **options)
         return scorer.scores()
 
@@ -108,9 +109,8 @@ def write_inputs(cfg: Config, folder: str | Path) -> int:
         _read_list(folder / INPUTS, 'inputs', 'tools/deploy/preprocess.py')  # or it is not replaced
     folder.mkdir(parents=True, exist_ok=True)
     (folder / INPUTS).unlink(missing_ok=True)  # an earlier list must not describe new files
-    loading = loader_options(cfg, 'test')
-    loader = EvalLoader(dataset, loading['workers_per_gpu'], with_labels=False,
-                        worker_timeout=loading['worker_timeout'])  # fmt: skip
+    loading = LoaderSettings.of(cfg, 'test').for_evaluation
+    loader = EvalLoader(dataset, with_labels=False, **loading)
     entries = []
     for sample in progress_bar(loader, len(loader), unit='img'):
         image, name = images[sample.index], names[sample.index]

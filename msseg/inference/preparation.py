@@ -1,16 +1,15 @@
-"""Images from files or arrays through a config's test pipeline."""
+"""Preparation of images from files or arrays, by a test pipeline."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL.Image import Image
 from PIL.ImageOps import exif_transpose
 
-from msseg.config import Config, required
 from msseg.datasets.eval_loader import collected_views
 from msseg.datasets.pipelines import Compose, LoadImageFromFile
 from msseg.datasets.pipelines.loading import describe_image
@@ -23,20 +22,15 @@ Prepared = tuple[list[np.ndarray], list[dict]]
 
 
 class Preparation:
-    """Prepares single images as the test pipeline of a config does.
+    """Prepare single images with a test pipeline.
 
     Args:
-        cfg: With ``data.test.pipeline``; of several test sets the first one's.
-
-    Raises:
-        KeyError: The config has no test pipeline.
-        ValueError: The pipeline is empty.
+        steps: The pipeline's transforms, at least one; see `msseg.apis.build.eval_pipeline`.
 
     Source: MMSegmentation 0.30 ``mmseg.apis.inference.LoadImage`` and the pipeline after it.
     """
 
-    def __init__(self, cfg: Config) -> None:
-        steps = eval_pipeline(cfg)
+    def __init__(self, steps: Sequence[dict]) -> None:
         first = Compose(steps[:1])
         self.loader: Callable[[dict], dict] = first.transforms[0]
         self._where = first.where or 'the test pipeline'
@@ -140,36 +134,6 @@ class Preparation:
     def reads_files(self) -> LoadImageFromFile | None:
         """The first step, when it reads files as msseg's own does; None for a user's."""
         return self.loader if type(self.loader) is LoadImageFromFile else None
-
-
-def eval_pipeline(cfg: Config) -> list[dict]:
-    """Return a config's test pipeline.
-
-    Raises:
-        KeyError: It has none.
-        ValueError: It is empty.
-    """
-    node = first_dataset(required(cfg, 'data.test'))
-    steps = node.get('pipeline')
-    if not steps:
-        raise ValueError(
-            f'config {cfg.filename!r}: data.test.pipeline is {steps!r}, expected the transforms of '
-            'a test image, beginning with LoadImageFromFile'
-        )
-    return list(steps)
-
-
-def first_dataset(node: dict | list) -> dict:
-    """Return the config of the first data set inside lists and wrappers."""
-    while True:
-        if isinstance(node, (list, tuple)):
-            node = node[0]
-        elif 'datasets' in node:
-            node = node['datasets']
-        elif 'dataset' in node:
-            node = node['dataset']
-        else:
-            return node
 
 
 def _sample(img_info: dict) -> dict:

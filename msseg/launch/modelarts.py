@@ -1,4 +1,4 @@
-"""Running on ModelArts, whose data and results are in object storage: copies there and back."""
+"""Runs on ModelArts, whose data and results are in object storage: copies there and back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from msseg.config import Config
 from msseg.launch.once_per_machine import once_per_machine
 from msseg.utils.dist import get_rank, get_world_size
 from msseg.utils.launchers import find_place
@@ -26,7 +25,7 @@ _SPLITS = ('train', 'val', 'test')
 
 @dataclass(frozen=True)
 class Urls:
-    """Where things are, ``obs://bucket/folder`` or whatever moxing takes.
+    """Places in object storage, ``obs://bucket/folder`` or another form that moxing accepts.
 
     Attributes:
         data: The data set's folder; None when it is on this machine.
@@ -41,7 +40,7 @@ class Urls:
 
 @dataclass(frozen=True)
 class LocalFolders:
-    """Where the copies are on this machine.
+    """Places of the copies on this machine.
 
     Attributes:
         work_dir: Results, those of earlier runs included; None leaves it to the config.
@@ -62,7 +61,7 @@ class LocalFolders:
         return self.root / 'checkpoints'
 
     def output(self, path: str | None) -> str | None:
-        """Return where to write something, which is below `work_dir` to be copied with it."""
+        """Return the path for an output, below `work_dir` so that it is copied with it."""
         if path is None or self.root is None:
             return path
         if os.path.isabs(path) or '..' in Path(path).parts:
@@ -73,10 +72,10 @@ class LocalFolders:
         return str(self.work_dir / path)
 
     def find_checkpoint(self, name: str | None) -> str | None:
-        """Return the local copy of a checkpoint; the name itself when there is none.
+        """Return the local copy of a checkpoint; the name itself when there is no copy.
 
         Args:
-            name: As the user names it: a path here, or one in what was copied, or a file's name.
+            name: The user's name: a path on this machine, or one among the copies, or a file name.
         """
         if name is None or self.root is None or Path(name).exists():
             return name
@@ -89,19 +88,15 @@ class LocalFolders:
 
 @contextmanager
 def local_copies(
-    cfg: Config,
+    data: Mapping[str, Any],
     is_modelarts: bool,
     urls: Urls,
     work_dir: str | Path | None = None,
     launcher: str = 'none',
 ) -> Iterator[LocalFolders]:
-    """Do what `on_modelarts` does there, and elsewhere nothing; see it for the arguments.
-
-    Raises:
-        ValueError: There are URLs elsewhere.
-    """
+    """Call `on_modelarts` there, and copy nothing elsewhere; see it for the arguments."""
     if is_modelarts:
-        with on_modelarts(cfg, urls, work_dir, launcher) as folders:
+        with on_modelarts(data, urls, work_dir, launcher) as folders:
             yield folders
     elif urls != Urls():
         raise ValueError(
@@ -114,29 +109,26 @@ def local_copies(
 
 @contextmanager
 def on_modelarts(
-    cfg: Config, urls: Urls, work_dir: str | Path | None = None, launcher: str = 'none'
+    data: Mapping[str, Any],
+    urls: Urls,
+    work_dir: str | Path | None = None,
+    launcher: str = 'none',
 ) -> Iterator[LocalFolders]:
-    """Copy what a run needs to this machine, and its results back when the block ends or fails.
+    """Copy the inputs of a run to this machine, and its results back when the block ends or fails.
 
-    The first process of a machine copies, its others wait. In the config, ``data_root`` of every
-    data set becomes the copy's folder, and weights to start from are looked for among the copies
-    (those that the config names by an address, too).
+    The first process of a machine copies, the others wait. Weights that a config names by an
+    address are searched among the copies, too.
 
     Args:
-        cfg: The config, which is changed.
+        data: A config's ``data``. The ``data_root`` of its data sets, which must be the same,
+            becomes the copy's folder.
         urls: What to copy.
-        work_dir: Local folder for results; by default beside the other copies, in ``/cache`` or
-            where the environment variable ``MSSEG_CACHE`` says.
+        work_dir: Local folder for results; by default next to the other copies, in ``/cache`` or
+            the folder of the environment variable ``MSSEG_CACHE``.
         launcher: See `find_place`.
 
     Yields:
         The local folders.
-
-    Raises:
-        ImportError: moxing is not there.
-        FileNotFoundError: There is nothing at a URL.
-        OSError: The folder for copies cannot be made.
-        ValueError: The config's data sets do not share one ``data_root``.
     """
     moxing = import_moxing()
     root = cache_folder()
@@ -145,10 +137,11 @@ def on_modelarts(
         yield folders
         return
     if urls.data is not None:
-        set_data_root(cfg, folders.data)
+        set_data_root(data, folders.data)
     _make(root)
     has_copied = once_per_machine(root, lambda: _fetch(moxing, urls, folders))
-    _find_weights(cfg, folders)
+    # where weights with an address are searched
+    os.environ.setdefault('MSSEG_HOME', str(folders.checkpoints))
     try:
         yield folders
     finally:
@@ -158,11 +151,7 @@ def on_modelarts(
 
 
 def import_moxing() -> ModuleType:
-    """Import moxing.
-
-    Raises:
-        ImportError: It is not installed.
-    """
+    """Import moxing; the ImportError says where it is available."""
     try:
         return importlib.import_module('moxing')
     except ImportError as error:
@@ -181,14 +170,9 @@ def cache_folder() -> Path:
     return (_CACHE if is_there else Path(tempfile.gettempdir())) / 'msseg'
 
 
-def set_data_root(cfg: Config, folder: Path) -> None:
-    """Make a folder the ``data_root`` of every data set of a config.
-
-    Raises:
-        ValueError: They have none, or not one and the same.
-    """
-    splits = [cfg.data[name] for name in _SPLITS if cfg.get('data', {}).get(name) is not None]
-    datasets = [node for split in splits for node in _with_data_root(split)]
+def set_data_root(data: Mapping[str, Any], folder: Path) -> None:
+    """Set the ``data_root`` of every data set in a config's ``data``."""
+    datasets = [node for name in _SPLITS for node in _with_data_root(data.get(name))]
     roots = sorted({str(node['data_root']) for node in datasets})
     if len(roots) != 1:
         raise ValueError(
@@ -201,13 +185,7 @@ def set_data_root(cfg: Config, folder: Path) -> None:
 
 
 def send_back(url: str, work_dir: Path) -> None:
-    """Copy results to where they are to stay.
-
-    When that fails after an error, it is logged, for the error says more.
-
-    Raises:
-        OSError: They could not be copied.
-    """
+    """Copy results to object storage; a failure after another error is only logged."""
     moxing = import_moxing()
     failed_before = sys.exc_info()[1] is not None
     get_logger().info('copying %s to %s', work_dir, url)
@@ -264,15 +242,3 @@ def _with_data_root(node: Any) -> Iterator[dict]:
     elif isinstance(node, (list, tuple)):
         for value in node:
             yield from _with_data_root(value)
-
-
-def _find_weights(cfg: Config, folders: LocalFolders) -> None:
-    # where weights with an address are looked for
-    os.environ.setdefault('MSSEG_HOME', str(folders.checkpoints))
-    for key in ('load_from', 'resume_from'):
-        if cfg.get(key) is not None:
-            cfg[key] = folders.find_checkpoint(cfg[key])
-    model = cfg.get('model') or {}
-    for node in (model, model.get('backbone') or {}):
-        if node.get('pretrained') is not None:
-            node['pretrained'] = folders.find_checkpoint(node['pretrained'])

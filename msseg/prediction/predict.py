@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from mindspore import nn
 
+from msseg.apis.build import eval_pipeline
 from msseg.apis.image_inputs import LABELS, OVERLAYS, PROBABILITIES, Input, find_inputs
 from msseg.apis.inference import inferencer_of
 from msseg.apis.visualize import OverlayStyle
@@ -164,7 +165,7 @@ class _Predictor:
         self, model: nn.Cell, out: Path, options: PredictOptions, areas: AreaTables | None
     ) -> None:
         self.inferencer = inferencer_of(model)
-        self.prepare = Preparation(model.cfg)
+        self.prepare = Preparation(eval_pipeline(model.cfg))
         self.style = OverlayStyle(
             model.CLASSES, model.PALETTE, options.opacity, options.legend, options.tint_background
         )

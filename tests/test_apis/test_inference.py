@@ -15,10 +15,11 @@ from msseg.apis import (
     load_config,
     show_result_pyplot,
 )
+from msseg.apis.build import eval_pipeline, inner_datasets
 from msseg.apis.inference import inferencer_of
 from msseg.apis.visualize import as_bgr, display_limits
 from msseg.config import Config
-from msseg.inference.preparation import Preparation, first_dataset
+from msseg.inference.preparation import Preparation
 from msseg.runner.checkpoint import save_checkpoint
 from msseg.utils.device import set_seed
 from tests.tiny import write_config, write_discs
@@ -108,7 +109,7 @@ def test_a_pillow_image_of_more_bits_is_refused(tiny):
 def test_a_pillow_image_of_more_bits_is_scaled_as_its_file(tiny, dtype, tmp_path):
     cfg = Config.fromfile(tiny[1])
     cfg.data.test.pipeline[0].max_value = 4095
-    prepare = Preparation(cfg)
+    prepare = Preparation(eval_pipeline(cfg))
     image = PIL.Image.fromarray((np.arange(48 * 64).reshape(48, 64) % 4096).astype(dtype))
     image.save(tmp_path / 'a.tif')
     np.testing.assert_array_equal(
@@ -117,7 +118,7 @@ def test_a_pillow_image_of_more_bits_is_scaled_as_its_file(tiny, dtype, tmp_path
 
 
 def test_pillow_images_are_turned_and_converted(tiny):
-    prepare = Preparation(tiny[-1].cfg)
+    prepare = Preparation(eval_pipeline(tiny[-1].cfg))
     colours = np.random.default_rng(0).integers(0, 256, (4, 6, 3)).astype(np.uint8)
     image = PIL.Image.fromarray(colours)
     image.getexif()[274] = 6  # to be turned clockwise
@@ -269,13 +270,15 @@ def test_a_pipeline_without_steps_is_told(tiny):
     cfg = Config.fromfile(tiny[1])
     cfg.data.test.pipeline = []
     with pytest.raises(ValueError, match=r'data\.test\.pipeline is \[\], expected the transforms'):
-        Preparation(cfg)
+        Preparation(eval_pipeline(cfg))
 
 
 def test_the_first_of_several_test_sets_says_the_pipeline():
     inner = {'type': 'CustomDataset'}
-    assert first_dataset([{'type': 'ConcatDataset', 'datasets': [inner, {}]}]) is inner
-    assert first_dataset({'type': 'RepeatDataset', 'dataset': inner}) is inner
+    joined = [{'type': 'ConcatDataset', 'datasets': [inner, {}]}]
+    assert next(inner_datasets(joined)) is inner
+    repeated = {'type': 'RepeatDataset', 'dataset': inner}
+    assert list(inner_datasets(repeated)) == [inner]
 
 
 def test_pictures_of_any_kind_can_be_looked_at():

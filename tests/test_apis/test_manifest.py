@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from msseg.apis.manifest import collect_manifest, fingerprint, read_git_state, write_manifest
+from msseg.apis.work_dir import collect_manifest, fingerprint, read_git_state, write_manifest
 from msseg.config import Config
 from msseg.datasets import build_dataset
 from tests.tiny import write_discs
@@ -58,7 +58,8 @@ def test_fingerprint_of_wrapped_data_sets_and_of_one_without_a_list(tmp_path):
 
 def test_manifest_is_a_file_of_plain_values(tmp_path):
     cfg = Config({'optimizer': {'lr': 0.1}, 'seed': 3})
-    manifest = collect_manifest(cfg, {'train': discs(write_discs(tmp_path / 'data'))})
+    data = {'train': discs(write_discs(tmp_path / 'data'))}
+    manifest = collect_manifest(cfg.pretty_text, cfg.seed, data)
     path = write_manifest(tmp_path, manifest)
     assert path.name == 'manifest.json' and json.loads(path.read_text()) == manifest
     assert manifest['seed'] == 3 and manifest['config'] == cfg.pretty_text

@@ -6,9 +6,9 @@ import types
 import numpy as np
 import pytest
 
-from msseg.apis.model_source import find_checkpoint, find_model, stored_config, work_dir_of
-from msseg.apis.pretrained import find_weights
+from msseg.apis.model_source import find_checkpoint, find_model, find_weights, stored_config
 from msseg.apis.resume import choose_checkpoint
+from msseg.apis.train_settings import checkpoint_folders, work_dir_of
 from msseg.config import Config
 from msseg.runner.checkpoint import save_checkpoint
 from tests.test_convert.torch_files import save_torch
@@ -61,10 +61,11 @@ def test_training_starts_and_goes_on_from_checkpoints_by_such_names(save, tmp_pa
     path, best = save(), save('best_mIoU_iter_2.ckpt')
     cfg = Config({'work_dir': str(tmp_path), 'resume_from': 'latest'})
     assert choose_checkpoint(cfg, tmp_path, auto_resume=False) == str(path)
-    assert find_weights('best', 'load_from', cfg) == best
-    assert find_weights(str(tmp_path), 'load_from', cfg) == path
+    folders = checkpoint_folders(cfg)
+    assert find_weights('best', 'load_from', folders) == best
+    assert find_weights(str(tmp_path), 'load_from', folders) == path
     with pytest.raises(FileNotFoundError, match="load_from: .*Did you mean 'iter_4.ckpt'"):
-        find_weights(f'{tmp_path}/iter_4.ckp', 'load_from', cfg)
+        find_weights(f'{tmp_path}/iter_4.ckp', 'load_from', folders)
 
 
 def test_mmsegmentations_checkpoint_holds_its_config_too(tmp_path):

@@ -2,7 +2,8 @@ import mindspore as ms
 import pytest
 from mindspore import nn
 
-from msseg.apis.precision import loss_scale_of, set_precision
+from msseg.apis.build import set_precision
+from msseg.apis.train_settings import PrecisionSettings
 
 
 @pytest.mark.parametrize(
@@ -27,20 +28,22 @@ from msseg.apis.precision import loss_scale_of, set_precision
     ],
 )
 def test_both_ways_of_asking_for_float16(cfg, scale):
-    assert loss_scale_of(cfg) == scale
+    assert PrecisionSettings.of(cfg) == PrecisionSettings(
+        'float32' if scale is None else 'float16', scale
+    )
 
 
 def test_unknown_optimizer_hook():
-    with pytest.raises(KeyError, match="'Fp16Optimizer', .* Did you mean 'Fp16OptimizerHook'"):
-        loss_scale_of({'optimizer_config': {'type': 'Fp16Optimizer'}})
+    with pytest.raises(KeyError, match="'Fp16Optimizer', .*Did you mean 'Fp16OptimizerHook'"):
+        PrecisionSettings.of({'optimizer_config': {'type': 'Fp16Optimizer'}})
 
 
 def test_one_precision_at_a_time():
     with pytest.raises(ValueError, match='fp16 and bf16 are both set'):
-        set_precision(nn.Conv2d(1, 1, 1), {'fp16': {}, 'bf16': {}})
+        PrecisionSettings.of({'fp16': {}, 'bf16': {}})
 
 
 def test_float32_is_left_alone():
     layer = nn.Conv2d(1, 1, 1)
-    set_precision(layer, {})
+    set_precision(layer, PrecisionSettings())
     assert layer(ms.ops.ones((1, 1, 2, 2))).dtype == ms.float32

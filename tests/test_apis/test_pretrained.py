@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from msseg.apis.pretrained import find_weights, load_initial_weights
+from msseg.apis.model_source import find_weights, load_initial_weights
+from msseg.apis.train_settings import StartSettings
 from msseg.config import Config
 from msseg.models import build_segmentor
 from msseg.runner.checkpoint import load_checkpoint
@@ -22,7 +23,7 @@ def home(tmp_path, monkeypatch):
 
 
 def start_from(model, **settings):
-    load_initial_weights(model, Config(settings))
+    load_initial_weights(model, StartSettings.of(Config(settings)))
     return {p.name: p.asnumpy() for p in model.get_parameters()}
 
 

@@ -18,8 +18,8 @@ from msseg.datasets.pipelines import LoadImageFromFile
 from msseg.datasets.result_files import input_files, outputs_of, sample_names
 from msseg.evaluation import confusion_matrix
 from msseg.reports.browse import browse_dataset
+from msseg.reports.comparisons import Comparisons
 from msseg.reports.confusion_picture import check_out, count_confusions
-from msseg.reports.curves import Comparisons
 from msseg.reports.evaluation_report import EvaluationReport
 from msseg.utils.outputs import Outputs
 

@@ -11,6 +11,7 @@ from msseg.apis.resume import (
     load_start,
     report_changes,
 )
+from msseg.apis.train_settings import StartSettings
 from msseg.config import Config
 from msseg.runner.checkpoint import save_checkpoint
 from msseg.runner.find_checkpoint import name_last
@@ -67,10 +68,10 @@ def test_of_two_that_are_named_the_newest_one_counts_and_a_line_says_so(tmp_path
 def test_load_from_beside_resume_from_is_said_not_to_count(caplog):
     resumed = []
     runner = SimpleNamespace(model=None, resume=resumed.append)
-    load_start(runner, Config({'resume_from': 'a.ckpt', 'load_from': 'b.ckpt'}))
+    load_start(runner, StartSettings('a.ckpt', 'b.ckpt'))
     (line,) = caplog.messages
     assert resumed == ['a.ckpt'] and "load_from='b.ckpt' is not used" in line and 'a.ckpt' in line
-    load_start(runner, Config({'resume_from': 'a.ckpt', 'load_from': None}))
+    load_start(runner, StartSettings('a.ckpt'))
     assert len(caplog.messages) == 1
 
 

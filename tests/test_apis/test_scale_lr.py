@@ -1,7 +1,7 @@
 import pytest
 
-from msseg.apis import optimization
-from msseg.apis.optimization import scale_lr
+from msseg.apis import train_settings
+from msseg.apis.train_settings import scale_lr
 from msseg.config import Config
 
 CONFIG = """
@@ -21,7 +21,7 @@ def test_nothing_is_scaled_unless_it_is_enabled():
 
 @pytest.mark.parametrize('devices', [1, 4])
 def test_the_rate_is_proportional_to_the_batch_of_all_devices(monkeypatch, devices):
-    monkeypatch.setattr(optimization, 'get_world_size', lambda: devices)
+    monkeypatch.setattr(train_settings, 'get_world_size', lambda: devices)
     cfg = config('auto_scale_lr = dict(enable=True, base_batch_size=16)')
     assert scale_lr(cfg) == {'type': 'SGD', 'lr': 0.01 * 3 * devices / 16, 'momentum': 0.9}
     assert cfg.optimizer.lr == 0.01  # what is saved must not be scaled again

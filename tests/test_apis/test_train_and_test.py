@@ -12,7 +12,7 @@ from PIL import Image
 from msseg import apis
 from msseg.apis import load_config, train_from_config
 from msseg.apis.test import check_test_options, set_aug_test
-from msseg.apis.train import refuse_unsupported
+from msseg.apis.train_settings import refuse_unsupported
 from msseg.config import Config
 from msseg.reports.evaluation_report import EvaluationReport
 from msseg.runner.checkpoint import load_checkpoint

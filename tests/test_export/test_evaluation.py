@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from msseg.apis import load_config
+from msseg.apis.build import eval_pipeline
 from msseg.export.evaluation import score_outputs, write_inputs
 from msseg.inference.preparation import Preparation
 from tests.tiny import write_config, write_discs
@@ -57,7 +58,9 @@ def test_inputs_are_what_the_pipeline_gives(cfg, config, inputs):
     entries = json.loads((inputs / 'inputs.json').read_text())['inputs']
     assert [entry['file'] for entry in entries] == [f'{i:06d}_disc_{i}.bin' for i in range(3)]
     for index, entry in enumerate(entries):
-        (image,), _ = Preparation(cfg)(config.parent / 'images' / f'disc_{index}.png')
+        (image,), _ = Preparation(eval_pipeline(cfg))(
+            config.parent / 'images' / f'disc_{index}.png'
+        )
         assert entry['shape'] == [1, 3, *SIZE] and entry['size'] == list(SIZE)
         written = np.fromfile(inputs / entry['file'], np.float32).reshape(entry['shape'])
         np.testing.assert_array_equal(written[0], image)

@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 from mindspore import nn
 
+from msseg.apis.build import build_split
 from msseg.apis.evaluate import evaluate
 from msseg.apis.train import evaluation_of
+from msseg.apis.train_settings import EvaluationSettings
 from msseg.config import Config
 from msseg.inference.inferencer import Inferencer, sliding_windows
 from msseg.inference.validation_loss import LossInferencer
@@ -177,7 +179,11 @@ def test_a_config_asks_for_it(tmp_path):
     root = write_discs(tmp_path / 'data', count=2)
     cfg = Config.fromfile(write_config(tmp_path, root, MORE))
     model = build_segmentor(cfg.model)
-    evaluation = evaluation_of(model, cfg)
+
+    def prepare():
+        return evaluation_of(model, build_split(cfg, 'val'), EvaluationSettings.of(cfg))
+
+    evaluation = prepare()
     scores = evaluation['evaluate']()
     assert evaluation['save_best'] == 'loss'
     assert list(scores) == evaluation['reported']
@@ -185,11 +191,11 @@ def test_a_config_asks_for_it(tmp_path):
 
     cfg.evaluation.loss = 'yes'
     with pytest.raises(ValueError, match="evaluation: loss is 'yes', expected True or False"):
-        evaluation_of(model, cfg)
+        prepare()
     cfg.evaluation.loss = True
     cfg.data.val.pipeline[1].flip = True
     with pytest.raises(ValueError, match='gives 2 scales and flips of each.*evaluation.loss=False'):
-        evaluation_of(model, cfg)
+        prepare()
     cfg.evaluation.metric = ['mIoU', 'cityscapes']
     with pytest.raises(ValueError, match='data set is a CustomDataset, expected a Cityscapes'):
-        evaluation_of(model, cfg)
+        prepare()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from msseg.apis.model_source import use_local_weights
 from msseg.config import Config
 from msseg.launch.modelarts import Urls, cache_folder, on_modelarts
 from tests.moxing_stand_in import Storage
@@ -46,7 +47,8 @@ def config(text=CONFIG):
 
 def test_data_and_weights_are_copied_and_the_config_names_the_copies(storage, tmp_path):
     cfg = config()
-    with on_modelarts(cfg, URLS) as folders:
+    with on_modelarts(cfg.data, URLS) as folders:
+        use_local_weights(cfg, folders.find_checkpoint)
         data = tmp_path / 'cache' / 'data'
         assert (data / 'images' / 'a.png').read_text() == 'data/images/a.png'
         assert cfg.data.train.dataset.data_root == cfg.data.val.data_root == str(data)
@@ -61,13 +63,13 @@ def test_data_and_weights_are_copied_and_the_config_names_the_copies(storage, tm
 
 
 def test_results_come_back_after_a_failure_and_the_next_run_starts_with_them(storage, tmp_path):
-    with pytest.raises(FloatingPointError), on_modelarts(config(), URLS) as folders:
+    with pytest.raises(FloatingPointError), on_modelarts(config().data, URLS) as folders:
         (folders.work_dir / 'iter_8.ckpt').write_text('good')
         raise FloatingPointError('the loss is nan')
     assert storage.path('obs://bucket/results/iter_8.ckpt').read_text() == 'good'
 
     other = tmp_path / 'other'
-    with on_modelarts(config('data = dict()'), Urls(train=URLS.train), other) as folders:
+    with on_modelarts({}, Urls(train=URLS.train), other) as folders:
         assert folders.work_dir == other
         assert (other / 'iter_8.ckpt').read_text() == 'good'
         assert folders.find_checkpoint('iter_8.ckpt') == str(other / 'iter_8.ckpt')
@@ -76,7 +78,8 @@ def test_results_come_back_after_a_failure_and_the_next_run_starts_with_them(sto
 def test_a_single_checkpoint_and_nothing_else(storage, tmp_path):
     urls = Urls(checkpoint='obs://bucket/weights/old/net.pth')
     cfg = config()
-    with on_modelarts(cfg, urls):
+    with on_modelarts(cfg.data, urls) as folders:
+        use_local_weights(cfg, folders.find_checkpoint)
         assert cfg.data.val.data_root == 'data/x'
         assert cfg.load_from == str(tmp_path / 'cache' / 'checkpoints' / 'net.pth')
     assert [call.split()[0] for call in storage.calls] == ['copy']
@@ -84,7 +87,7 @@ def test_a_single_checkpoint_and_nothing_else(storage, tmp_path):
 
 def test_weights_with_an_address_are_found_among_the_copies(storage, monkeypatch, tmp_path):
     monkeypatch.delenv('MSSEG_HOME')
-    with on_modelarts(config(), URLS):
+    with on_modelarts(config().data, URLS):
         assert os.environ['MSSEG_HOME'] == str(tmp_path / 'cache' / 'checkpoints')
     monkeypatch.delenv('MSSEG_HOME')
 
@@ -93,9 +96,9 @@ def test_results_that_cannot_be_copied_back(storage, caplog):
     caplog.set_level(logging.ERROR, 'msseg')
     urls = Urls(train='obs://bucket/locked')
     message = 'not copied to --train-url .*no permission'
-    with pytest.raises(OSError, match=message), on_modelarts(config(), urls):
+    with pytest.raises(OSError, match=message), on_modelarts(config().data, urls):
         pass
-    with pytest.raises(FloatingPointError), on_modelarts(config(), urls):
+    with pytest.raises(FloatingPointError), on_modelarts(config().data, urls):
         raise FloatingPointError('the loss is nan')
     assert 'were not copied to --train-url' in caplog.text
 
@@ -115,7 +118,7 @@ def test_results_that_cannot_be_copied_back(storage, caplog):
     ],
 )
 def test_mistakes_are_said_before_anything_is_copied(storage, urls, text, error, message):
-    with pytest.raises(error, match=message), on_modelarts(config(text), urls):
+    with pytest.raises(error, match=message), on_modelarts(config(text).data, urls):
         pass
     assert storage.calls == []
 
@@ -123,7 +126,7 @@ def test_mistakes_are_said_before_anything_is_copied(storage, urls, text, error,
 def test_without_moxing(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'moxing', None)
     message = "--modelarts needs the package 'moxing'.*elsewhere"
-    with pytest.raises(ImportError, match=message), on_modelarts(config(), URLS):
+    with pytest.raises(ImportError, match=message), on_modelarts(config().data, URLS):
         pass
 
 
@@ -137,7 +140,7 @@ import sys, time
 from msseg.launch.modelarts import Urls, on_modelarts
 from msseg.config import Config
 cfg = Config.fromstring("data = dict(val=dict(data_root='x'))", '.py')
-with on_modelarts(cfg, Urls('obs://bucket/data', train='obs://bucket/out')) as folders:
+with on_modelarts(cfg.data, Urls('obs://bucket/data', train='obs://bucket/out')) as folders:
     print((folders.data / 'images' / 'a.png').read_text(), cfg.data.val.data_root)
     time.sleep(2)
 """
@@ -167,6 +170,6 @@ def test_the_scheduler_copies_nothing(storage, monkeypatch):
     for name in ('MS_SCHED_HOST', 'MS_SCHED_PORT', 'MS_WORKER_NUM'):
         monkeypatch.setenv(name, '1')
     monkeypatch.setenv('MS_ROLE', 'MS_SCHED')
-    with on_modelarts(config(), URLS, launcher='msrun'):
+    with on_modelarts(config().data, URLS, launcher='msrun'):
         pass
     assert storage.calls == []

@@ -14,6 +14,7 @@ from PIL import Image
 
 from msseg.apis import build_model, inference_segmentor, init_segmentor, load_config
 from msseg.apis import inference as inference_module
+from msseg.apis.build import eval_pipeline
 from msseg.inference.preparation import Preparation
 from msseg.prediction import PredictOptions, predict_files
 from msseg.prediction.raster import Raster
@@ -98,7 +99,9 @@ def test_large_images_are_segmented_in_tiles(tiny, predict, tmp_path, kind):
     path = tmp_path / f'scene.{kind}'
     if kind == 'tif':
         write_tiled_tiff(path, scene[..., ::-1], tile=(32, 32), compress=True)
-        assert Raster(path, Preparation(model.cfg), 48 * 64).whole is None, 'it is read by parts'
+        assert Raster(path, Preparation(eval_pipeline(model.cfg)), 48 * 64).whole is None, (
+            'it is read by parts'
+        )
     else:
         cv2.imwrite(str(path), scene)
     options = ('--probabilities', '--no-legend', *TILE)

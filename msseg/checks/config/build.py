@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mindspore import nn
 from mindspore.nn.utils import no_init_parameters
 
-from msseg.apis.build import build_model, build_split, loader_options
-from msseg.apis.optimization import build_train_step, scale_lr
+from msseg.apis.build import build_model, build_split, build_train_step
 from msseg.apis.settings import (
     SPLITS,
     dataset_nodes,
@@ -22,7 +21,12 @@ from msseg.apis.settings import (
     setting,
     transform_nodes,
 )
-from msseg.apis.train import refuse_unsupported
+from msseg.apis.train_settings import (
+    LoaderSettings,
+    StepSettings,
+    refuse_unsupported,
+    scale_lr,
+)
 from msseg.checks.config.rules import HINDERS_BUILDING, ConfigFindings
 from msseg.config import Config, required
 from msseg.datasets import TrainLoader
@@ -158,7 +162,7 @@ def find_epoch_length(cfg: Config, dataset: Any, findings: ConfigFindings) -> in
     Returns:
         Iterations of an epoch; None if they are not known.
     """
-    options = loader_options(cfg, 'train') if part(cfg, 'data') else {}
+    options = asdict(LoaderSettings.of(cfg, 'train')) if part(cfg, 'data') else {}
     keys = [f'{lead}.{name}' for lead in ('data', 'data.train_dataloader') for name in options]
     if not options or any(map(findings.hinders, ['seed', *keys])):
         return None
@@ -216,7 +220,9 @@ def _build_step(cfg: Config, findings: ConfigFindings) -> TrainStep:
         built = collect_error(findings, 'optimizer', lambda: build_optimizer(layer, scale_lr(cfg)))
         others = ('optimizer_config', 'fp16', 'bf16')
         if built is not None and not any(map(findings.hinders, others)):
-            step = collect_error(findings, others[0], lambda: build_train_step(layer, cfg))
+            step = collect_error(
+                findings, others[0], lambda: build_train_step(layer, StepSettings.of(cfg))
+            )
             if step is not None:
                 return step
     return TrainStep(SegmentorWithLoss(layer), build_optimizer(layer, dict(type='SGD', lr=0.1)))

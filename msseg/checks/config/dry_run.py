@@ -13,8 +13,9 @@ import mindspore as ms
 import numpy as np
 from mindspore import nn
 
-from msseg.apis.build import build_model
+from msseg.apis.build import build_model, build_split
 from msseg.apis.train import build_runner, evaluation_of, register_hooks
+from msseg.apis.train_settings import TrainSettings
 from msseg.checks.config.build import collect_error
 from msseg.checks.config.rules import ConfigFindings
 from msseg.config import Config
@@ -105,8 +106,11 @@ def dry_run(cfg: Config, datasets: Mapping[str, Any], findings: ConfigFindings) 
 def _build(cfg: Config, datasets: Mapping[str, Any], folder: str) -> Runner:
     """Build all that trains as training does."""
     model = build_model(cfg)
-    runner = build_runner(model, datasets['train'], cfg, folder)
-    register_hooks(runner, cfg, evaluation_of(model, cfg, dataset=datasets.get('val')))
+    settings = TrainSettings.of(cfg)
+    runner = build_runner(model, datasets['train'], settings, folder)
+    val = datasets.get('val') or build_split(cfg, 'val')
+    evaluation = evaluation_of(model, val, settings.evaluation)
+    register_hooks(runner, settings.hooks, evaluation)
     return runner
 
 

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from msseg.apis.config_schema import get_schema, lay_options
-from msseg.apis.pretrained import find_weights
+from msseg.apis.model_source import find_weights
 from msseg.apis.settings import SPLITS, Setting, dataset_nodes, part, setting
+from msseg.apis.train_settings import checkpoint_folders
 from msseg.checks.config.rules import ConfigFindings
 from msseg.config import Config
 from msseg.config.checking import find_problems
@@ -128,6 +129,6 @@ def _check_weights(cfg: Config, findings: ConfigFindings) -> None:
     )
     for given in start[:1] or others:  # with weights to start from, the others are not read
         try:
-            find_weights(given.value, given.key, cfg)
+            find_weights(given.value, given.key, checkpoint_folders(cfg))
         except (OSError, ValueError) as error:
             findings.add_setting('weights_path', given, one_line(error))
