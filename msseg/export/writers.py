@@ -22,7 +22,7 @@ from msseg.models.analysis.read_graph import check_branches, read_graph
 Run = Callable[[np.ndarray], np.ndarray]
 
 # 3 * 32 + 1 differs from its halves, rounded up, and from their doubles; 5 * 32 - 1 does so with
-# halves rounded down. So a size in the graph belongs to one resolution, however a network halves it.
+# halves rounded down. So a size in the graph belongs to one resolution, whichever way it is halved.
 DISTINCT_SIZE = (97, 159)
 
 
