@@ -1,10 +1,11 @@
-"""How much memory a step of training will take, before it is taken."""
+"""Estimate of the memory of a training step."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import astuple, dataclass
 
 import mindspore as ms
 from mindspore import Parameter, nn, ops
@@ -13,29 +14,33 @@ from msseg.utils.layer_traits import traits_of
 from msseg.utils.resources import resident_memory
 from msseg.utils.user_code import running
 
-# The layers are observed on an image of at most so many pixels.
-_MOST_PIXELS = 128 * 128
-# What MindSpore 2.8's graph of a train step takes on the CPU for each convolution: measured 4.6 MB
+# Longest side of the image on which the layers are observed.
+_LONGEST = 128
+# MindSpore 2.8's graph of a train step takes on the CPU for each convolution: measured 4.6 MB
 # with HRNet-W18-small (155 convolutions) and 4.0 MB with HRNet-W48 (316).
 _GRAPH_PER_CONV = 4.3 * 2**20
-# MindSpore's CPU kernels unfold what a convolution takes, once forward and once backward, and keep
-# both until the step is over.
+# MindSpore's CPU kernels unfold the input of a convolution, once forward and once backward, and
+# keep both until the step is over.
 _UNFOLDED = 2
 # Of each head at the labels' size: logits, their exponentials, and the gradients of both.
 _LOGIT_COPIES = 4
+_NAMES = (
+    'weights', 'optimizer and averages', 'gradients', 'activations', 'convolutions',
+    'process and graph',
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """What a step of training takes, in bytes.
+    """Memory of a training step, in bytes.
 
     Attributes:
         weights: Parameters and running statistics.
-        states: What optimizer, accumulation and weight averages keep.
+        states: State of optimizer, accumulation and weight averages.
         gradients: Gradients of the parameters, and a copy while they are applied.
-        activations: What layers keep for the backward pass, and the losses' share.
-        workspace: What convolutions unfold; on other devices than the CPU that of the largest.
-        process: What the process takes besides: on the CPU, Python, libraries and the graph.
+        activations: Tensors that layers keep for the backward pass, and the losses' share.
+        workspace: Unfolded inputs of convolutions; on other devices than the CPU the largest.
+        process: On the CPU, Python, libraries and the graph; else 0.
     """
 
     weights: int
@@ -47,27 +52,16 @@ class MemoryEstimate:
 
     @property
     def total(self) -> int:
-        """All of it."""
-        return (
-            self.weights
-            + self.states
-            + self.gradients
-            + self.activations
-            + self.workspace
-            + self.process
-        )
+        """The sum of all parts."""
+        return sum(astuple(self))
 
     def text(self) -> str:
         """Return it as one line."""
-        parts = {
-            'weights': self.weights,
-            'optimizer and averages': self.states,
-            'gradients': self.gradients,
-            'activations': self.activations,
-            'convolutions': self.workspace,
-            'process and graph': self.process,
-        }
-        shares = ', '.join(f'{name} {megabytes(value)}' for name, value in parts.items() if value)
+        shares = ', '.join(
+            f'{name} {megabytes(value)}'
+            for name, value in zip(_NAMES, astuple(self), strict=True)
+            if value
+        )
         return f'about {megabytes(self.total)} MB ({shares})'
 
 
@@ -79,32 +73,22 @@ def estimate_memory(
 ) -> MemoryEstimate:
     """Estimate the memory of a step of training.
 
-    The layers are observed on a small image (what operators keep that are called directly, in no
-    layer, is not seen), and the sum grows with the pixels. On the CPU the sum is the peak of the
-    process; it was measured with MindSpore 2.8 on an x86-64 machine (see docs/training.md).
-    Elsewhere it is what the device holds, and was not measured.
+    The layers are observed on two small images, and each tensor is taken to grow with the pixels as
+    it does from one to the other; tensors of operators that are called outside of layers are not
+    seen. On the CPU the sum is the peak of the process, as measured with MindSpore 2.8 on x86-64
+    (see docs/training.md). Elsewhere it is the device's memory, and was not measured.
 
     Args:
         model: The segmentor.
         shape: (n, c, h, w) of a batch on one device.
-        states: What else is kept on the device, such as the optimizer's momentum.
+        states: Other parameters on the device, such as the optimizer's momentum.
         device: ``'CPU'``, ``'GPU'`` or ``'Ascend'``; by default MindSpore's ``device_target``.
     """
     n, c, h, w = shape
-    probe_h, probe_w = _probe(h), _probe(w)
-    walk = _Walk(model)
-    was_training = model.training
-    model.set_train(False)
-    try:
-        with _observing(model, walk.observe), running('the network failed on an image of zeros'):
-            logits = model(ops.zeros((1, c, probe_h, probe_w), ms.float32))
-    finally:
-        model.set_train(was_training)
+    walk, scores, kept = _probe(model, c, (h, w))
     pixels = n * h * w
-    scale = pixels / (probe_h * probe_w)
-    channels = sum(head.shape[1] for head in logits)
-    weights = _bytes(model.get_parameters())
-    state = _bytes(states)
+    channels = sum(each.shape[1] for each in scores)
+    weights, state = _bytes(model.get_parameters()), _bytes(states)
     on_cpu = (device or ms.get_context('device_target')) == 'CPU'
     process = 0
     if on_cpu:
@@ -115,21 +99,42 @@ def estimate_memory(
         weights=weights,
         states=state,
         gradients=2 * _bytes(model.trainable_params()),
-        activations=int(walk.kept * scale) + _LOGIT_COPIES * 4 * channels * pixels,
-        workspace=int(unfolded * scale),
+        activations=int(n * kept) + _LOGIT_COPIES * 4 * channels * pixels,
+        workspace=int(unfolded * pixels / walk.pixels),
         process=process,
     )
 
 
-class _Walk:
-    """Adds up what the layers of a model keep.
+def _probe(
+    model: nn.Cell, channels: int, size: tuple[int, int]
+) -> tuple[_Walk, tuple[ms.Tensor, ...], float]:
+    """Observe the layers on small images, or on the size itself where the network refuses these.
 
-    Args:
-        model: The network.
+    Returns:
+        The walk, every head's scores, and the bytes that one image of `size` keeps.
     """
+    small = tuple(min(length, _LONGEST) for length in size)
+    walk, half = _Walk(model), _Walk(model)
+    try:
+        scores = walk.run(channels, small)
+    except ValueError:
+        if small == size:
+            raise
+        walk, small = _Walk(model), size
+        scores = walk.run(channels, size)
+    if small != size:
+        with suppress(ValueError):  # all tensors are then taken to grow with the pixels
+            half.run(channels, tuple(length // 2 for length in small))
+    return walk, scores, walk.kept_at(size[0] * size[1], half)
+
+
+class _Walk:
+    """Adds up the tensors that the layers of a model keep for the backward pass."""
 
     def __init__(self, model: nn.Cell) -> None:
-        self.kept = 0
+        self.model = model
+        self.pixels = 0
+        self.kept: list[int] = []  # bytes of each tensor, in the order of the layers
         self.unfolded = 0
         self.most_unfolded = 0
         self.convolutions = 0
@@ -142,8 +147,33 @@ class _Walk:
             for _, inner in cell.cells_and_names()
         }
 
-    def observe(self, cell: nn.Cell, inputs: tuple[ms.Tensor, ...], output: ms.Tensor) -> None:
-        """Note what a layer keeps: what it needs to compute gradients."""
+    def run(self, channels: int, size: tuple[int, int]) -> tuple[ms.Tensor, ...]:
+        """Run the model on an image of zeros and return its output."""
+        self.pixels = size[0] * size[1]
+        was_training = self.model.training
+        self.model.set_train(False)
+        what = 'the network failed on an image of zeros'
+        try:
+            with _observing(self.model, self._observe), running(what):
+                return self.model(ops.zeros((1, channels, *size), ms.float32))
+        finally:
+            self.model.set_train(was_training)
+
+    def kept_at(self, pixels: int, half: _Walk) -> float:
+        """Return the bytes kept for an image of another size.
+
+        A tensor that grows with a power of the pixels from the walk at half the size to this one
+        (the square for attention) is taken to grow so further.
+        """
+        powers = [1] * len(self.kept)
+        if half.pixels and half.pixels < self.pixels and len(half.kept) == len(self.kept):
+            step = math.log(self.pixels / half.pixels)
+            ratios = zip(self.kept, half.kept, strict=True)
+            powers = [round(math.log(large / small) / step) for large, small in ratios]
+        growth = pixels / self.pixels
+        return sum(size * growth**power for size, power in zip(self.kept, powers, strict=True))
+
+    def _observe(self, cell: nn.Cell, inputs: tuple[ms.Tensor, ...], output: ms.Tensor) -> None:
         traits = traits_of(cell)
         if isinstance(cell, nn.Conv2d):
             self.convolutions += 1
@@ -153,20 +183,15 @@ class _Walk:
             self.most_unfolded = max(self.most_unfolded, unfolded)
         if id(cell) in self._recomputed and not traits.is_norm:
             return  # of a recomputed block the norms are what is kept
-        kept = {'inputs': inputs, 'output': (output,), 'nothing': ()}[traits.keeps]
-        for tensor in kept:
-            if isinstance(tensor, ms.Tensor):
-                self._keep(tensor)
-
-    def _keep(self, tensor: ms.Tensor) -> None:
-        if id(tensor) not in self._seen:
-            self._seen[id(tensor)] = tensor
-            self.kept += tensor.size * 4
+        for tensor in {'inputs': inputs, 'output': (output,), 'nothing': ()}[traits.keeps]:
+            if isinstance(tensor, ms.Tensor) and id(tensor) not in self._seen:
+                self._seen[id(tensor)] = tensor
+                self.kept.append(tensor.size * 4)
 
 
 @contextmanager
 def _observing(model: nn.Cell, observe: Callable[..., None]) -> Iterator[None]:
-    """Have every layer without layers of its own observed when it has run, in PyNative mode."""
+    """Call `observe` after each layer that contains no others, in PyNative mode."""
     before = ms.get_context('mode')
     layers = [cell for _, cell in model.cells_and_names() if not cell.name_cells()]
     ms.set_context(mode=ms.PYNATIVE_MODE)
@@ -177,11 +202,6 @@ def _observing(model: nn.Cell, observe: Callable[..., None]) -> Iterator[None]:
         for handle in handles:
             handle.remove()
         ms.set_context(mode=before)
-
-
-def _probe(length: int) -> int:
-    """Return a length for the walk that HRNet's branches divide."""
-    return min(length, int(_MOST_PIXELS**0.5))
 
 
 def _bytes(parameters: Iterable[Parameter]) -> int:

@@ -10,6 +10,7 @@ import mindspore as ms
 from mindspore import nn, ops
 
 from msseg.registry import Registry
+from msseg.utils.errors import UserKeyError, UserValueError
 from msseg.utils.upstream import check_cell
 
 ACTIVATION_LAYERS = Registry('activation layer', check_cell)
@@ -20,12 +21,11 @@ RELU: Mapping = MappingProxyType({'type': 'ReLU'})
 class GELU(nn.Cell):
     """Gaussian error linear unit ``x * Phi(x)``, exact.
 
-    MindSpore's ``nn.GELU`` is the approximation by tanh unless told otherwise, which differs from
-    PyTorch's by up to 5e-4: converted weights would not give the same logits.
+    MindSpore's ``nn.GELU`` is by default the approximation by tanh, which differs from PyTorch's
+    by up to 5e-4: converted weights would not give the same logits.
     """
 
     def construct(self, x: ms.Tensor) -> ms.Tensor:
-        """Apply to a tensor of any shape."""
         return x * (0.5 * (1.0 + ops.erf(x * math.sqrt(0.5))))
 
 
@@ -43,7 +43,7 @@ class HSigmoid(nn.Cell):
 
     Args:
         bias: Added to the input.
-        divisor: What the sum is divided by.
+        divisor: Divisor of the sum.
         min_value: Lower bound of the result.
         max_value: Upper bound of the result.
 
@@ -59,12 +59,11 @@ class HSigmoid(nn.Cell):
     ) -> None:
         super().__init__()
         if divisor == 0:
-            raise ValueError('HSigmoid: divisor is 0, expected another number')
+            raise UserValueError(key='divisor', got=0, expected='another number', who='HSigmoid')
         self.bias, self.divisor = bias, divisor
         self.bounds = (min_value, max_value)
 
     def construct(self, x: ms.Tensor) -> ms.Tensor:
-        """Apply to a tensor of any shape."""
         y = (x + self.bias) / self.divisor
         return ops.minimum(ops.maximum(y, self.bounds[0]), self.bounds[1])
 
@@ -74,7 +73,6 @@ class HSwish(nn.Cell):
     """Hard swish: ``x * relu6(x + 3) / 6``."""
 
     def construct(self, x: ms.Tensor) -> ms.Tensor:
-        """Apply to a tensor of any shape."""
         return x * ops.relu6(x + 3.0) / 6.0
 
 
@@ -121,7 +119,7 @@ def build_activation_layer(act_cfg: Mapping) -> nn.Cell:
         'ReLU'
     """
     if 'type' not in act_cfg:
-        raise KeyError(f'act_cfg: the key "type" is missing, got {dict(act_cfg)!r}')
+        raise UserKeyError(f'the key "type" is missing, got {dict(act_cfg)!r}', who='act_cfg')
     options = act_cfg.copy()
     options.pop('inplace', None)
     return ACTIVATION_LAYERS.build(options)

@@ -1,4 +1,4 @@
-"""Dropout, of elements, channels and whole paths, with masks that resume exactly."""
+"""Dropout layers whose masks come from saved counters."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ Ratio = Annotated[float, Range(0, 1, below=True)]
 _MODULUS = 2**31 - 1
 
 
-class _CountedDropout(nn.Cell):
-    """Base of dropouts whose masks are a function of a saved state.
+class CountedDropout(nn.Cell):
+    """Base of dropouts whose masks are a function of a saved state; the identity in inference.
 
     A mask is a hash of (seed, number of calls) and of the element's position in the batch of all
     devices, so a resumed run draws the masks that the uninterrupted one would have, on as many
     devices or on others. (MindSpore 2.7 to 2.10 do not restore the state of ``nn.Dropout`` in
-    graph mode.)
+    graph mode.) A subclass writes `mask_shape`.
 
     Args:
-        ratio: Probability of zeroing.
+        ratio: Probability of zeroing, in [0, 1).
     """
 
     def __init__(self, ratio: float) -> None:
@@ -41,8 +41,15 @@ class _CountedDropout(nn.Cell):
         self.state = Parameter(ms.Tensor([seed, 0], ms.int32), 'state', requires_grad=False)
         self.step = ms.Tensor([0, 1], ms.int32)
 
-    def _drop(self, x: ms.Tensor, shape: tuple[int, ...]) -> ms.Tensor:
-        """Zero parts of x, one for each element of `shape`, and scale the others up."""
+    def mask_shape(self, x: ms.Tensor) -> tuple[int, ...]:
+        """Return the shape of the mask of x."""
+        raise NotImplementedError
+
+    def construct(self, x: ms.Tensor) -> ms.Tensor:
+        """Zero parts of x in training, one for each element of the mask, and scale up the rest."""
+        if not self.training or self.ratio == 0:
+            return x
+        shape = self.mask_shape(x)
         count = 1
         for length in shape:
             count = count * length
@@ -58,37 +65,28 @@ class _CountedDropout(nn.Cell):
         return _mix(_mix(x)).astype(ms.float32) / float(_MODULUS)
 
 
-class Dropout2d(_CountedDropout):
-    """Zeroes whole channels of a sample and scales the others up, in training.
+class Dropout2d(CountedDropout):
+    """Zeroes whole channels of (n, c, h, w).
 
     Args:
         ratio: Probability of zeroing a channel, in [0, 1).
-
-    Raises:
-        ValueError: `ratio` outside [0, 1).
     """
 
     @checked
     def __init__(self, ratio: Ratio = 0.5) -> None:
         super().__init__(ratio)
 
-    def construct(self, x: ms.Tensor) -> ms.Tensor:
-        """Drop channels of (n, c, h, w); the identity when not training."""
-        if not self.training:
-            return x
+    def mask_shape(self, x: ms.Tensor) -> tuple[int, ...]:
         n, c = x.shape[:2]
-        return self._drop(x, (n, c, 1, 1))
+        return (n, c, 1, 1)
 
 
 @DROP_LAYERS.register_module()
-class Dropout(_CountedDropout):
-    """Zeroes elements and scales the others up, in training.
+class Dropout(CountedDropout):
+    """Zeroes elements of a tensor of any shape.
 
     Args:
-        drop_prob: Probability of zeroing an element, in [0, 1); 0 leaves everything as it is.
-
-    Raises:
-        ValueError: `drop_prob` outside [0, 1).
+        drop_prob: Probability of zeroing an element, in [0, 1).
 
     Source: MMCV 1.7 ``Dropout``.
     """
@@ -97,22 +95,16 @@ class Dropout(_CountedDropout):
     def __init__(self, drop_prob: Ratio = 0.5) -> None:
         super().__init__(drop_prob)
 
-    def construct(self, x: ms.Tensor) -> ms.Tensor:
-        """Drop elements of a tensor of any shape; the identity when not training."""
-        if not self.training or self.ratio == 0:
-            return x
-        return self._drop(x, x.shape)
+    def mask_shape(self, x: ms.Tensor) -> tuple[int, ...]:
+        return x.shape
 
 
 @DROP_LAYERS.register_module()
-class DropPath(_CountedDropout):
-    """Zeroes whole samples, of a residual branch for instance, and scales the others up.
+class DropPath(CountedDropout):
+    """Zeroes whole samples of (n, …), for instance of a residual branch.
 
     Args:
-        drop_prob: Probability of zeroing a sample, in [0, 1); 0 leaves everything as it is.
-
-    Raises:
-        ValueError: `drop_prob` outside [0, 1).
+        drop_prob: Probability of zeroing a sample, in [0, 1).
 
     Source: Huang et al., Deep Networks with Stochastic Depth (2016); MMCV 1.7 ``DropPath``.
     """
@@ -121,18 +113,15 @@ class DropPath(_CountedDropout):
     def __init__(self, drop_prob: Ratio = 0.1) -> None:
         super().__init__(drop_prob)
 
-    def construct(self, x: ms.Tensor) -> ms.Tensor:
-        """Drop samples of (n, …); the identity when not training."""
-        if not self.training or self.ratio == 0:
-            return x
+    def mask_shape(self, x: ms.Tensor) -> tuple[int, ...]:
         shape = (x.shape[0],)
         for _ in x.shape[1:]:
             shape = shape + (1,)
-        return self._drop(x, shape)
+        return shape
 
 
 def build_dropout(cfg: Mapping) -> nn.Cell:
-    """Build the dropout that a config such as ``dict(type='DropPath', drop_prob=0.1)`` names.
+    """Build the dropout that a config names.
 
     Args:
         cfg: ``type`` is a name in `DROP_LAYERS`; ``inplace`` has no meaning here and is accepted.
@@ -140,6 +129,10 @@ def build_dropout(cfg: Mapping) -> nn.Cell:
     Raises:
         KeyError: An unknown ``type``.
         TypeError: An argument that the layer does not take.
+
+    Examples:
+        >>> build_dropout(dict(type='DropPath', drop_prob=0.2)).ratio
+        0.2
     """
     options = cfg.copy()
     options.pop('inplace', None)

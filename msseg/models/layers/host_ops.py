@@ -33,7 +33,10 @@ class DescendingOrder(nn.Cell):
         self.sort = ops.Sort(axis=1, descending=True)
         if self.on_host:
             self.host_sort = ops.Custom(
-                _order, out_shape=_same_shape, out_dtype=_int32, func_type='pyfunc'
+                _order,
+                out_shape=lambda shape: shape,
+                out_dtype=lambda _: ms.int32,
+                func_type='pyfunc',
             )
 
     def construct(self, x: ms.Tensor) -> ms.Tensor:
@@ -60,10 +63,16 @@ class GramMatrix(nn.Cell):
         self.product_with_transposed = ops.BatchMatMul(transpose_b=True)
         if self.on_host:
             self.host_gram = ops.Custom(
-                _gram, out_shape=_gram_shape, out_dtype=_same_type, func_type='pyfunc'
+                _gram,
+                out_shape=lambda shape: (*shape[:3], shape[2]),
+                out_dtype=lambda dtype: dtype,
+                func_type='pyfunc',
             )
             self.host_product = ops.Custom(
-                _product, out_shape=_second_shape, out_dtype=_second_type, func_type='pyfunc'
+                _product,
+                out_shape=lambda _, shape: shape,
+                out_dtype=lambda _, dtype: dtype,
+                func_type='pyfunc',
             )
 
     def construct(self, x: ms.Tensor) -> ms.Tensor:
@@ -84,33 +93,9 @@ def _order(x: np.ndarray) -> np.ndarray:
     return np.argsort(-x, axis=1).astype(np.int32)
 
 
-def _same_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return shape
-
-
-def _int32(_: ms.Type) -> ms.Type:
-    return ms.int32
-
-
 def _gram(x: np.ndarray) -> np.ndarray:
     return x @ x.swapaxes(2, 3)
 
 
-def _gram_shape(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return (*shape[:3], shape[2])
-
-
-def _same_type(kind: ms.Type) -> ms.Type:
-    return kind
-
-
 def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a @ b
-
-
-def _second_shape(_: tuple[int, ...], shape: tuple[int, ...]) -> tuple[int, ...]:
-    return shape
-
-
-def _second_type(_: ms.Type, kind: ms.Type) -> ms.Type:
-    return kind

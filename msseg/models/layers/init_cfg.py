@@ -19,8 +19,8 @@ from mindspore.common.initializer import (
 )
 
 from msseg.utils.arguments import NonNegative, check_value
+from msseg.utils.errors import UserKeyError, UserTypeError, expected_one_of, unknown_name
 from msseg.utils.layer_traits import is_called, known_names, traits_of
-from msseg.utils.suggest import did_you_mean
 
 _ARGUMENTS = {
     'Normal': {'mean': float, 'std': NonNegative, 'bias': float},
@@ -38,7 +38,7 @@ _ARGUMENTS = {
 
 
 def apply_init_cfg(cell: nn.Cell, init_cfg: Mapping | Sequence[Mapping] | None) -> str | None:
-    """Initialise a cell's layers as ``init_cfg`` says.
+    """Initialise a cell's layers by the rules of an ``init_cfg``.
 
     Args:
         cell: The cell, changed in place.
@@ -57,6 +57,12 @@ def apply_init_cfg(cell: nn.Cell, init_cfg: Mapping | Sequence[Mapping] | None) 
 
     Source: MMCV 1.7 ``mmcv.cnn.initialize``; ``PyTorchDefault`` is what PyTorch's convolutions,
         linear and normalisation layers have without any initialisation.
+
+    Examples:
+        >>> layer = nn.Dense(4, 2)
+        >>> apply_init_cfg(layer, dict(type='Constant', val=0.5, layer='Linear'))
+        >>> float(layer.weight.sum())
+        4.0
     """
     checkpoint = None
     rules = [init_cfg] if isinstance(init_cfg, Mapping) else list(init_cfg or [])
@@ -81,11 +87,8 @@ def _apply_override(cell: nn.Cell, override: dict, kind: str, options: dict) -> 
     name = override.pop('name')
     child = getattr(cell, name, None)
     if not isinstance(child, nn.Cell):
-        children = [key for key, _ in cell.name_cells().items()]
-        raise KeyError(
-            f'init_cfg: override names {name!r}, expected one of {children}.'
-            f'{did_you_mean(name, children)}'
-        )
+        children = list(cell.name_cells())
+        raise expected_one_of('override.name', name, children, UserKeyError, who='init_cfg')
     kind, options = override.pop('type', kind), override if override else options
     _check(kind, options)
     for _, layer in child.cells_and_names():
@@ -96,26 +99,19 @@ def _layers_of_class(cell: nn.Cell, name: str) -> list[nn.Cell]:
     found = [layer for _, layer in cell.cells_and_names() if is_called(layer, name)]
     names = known_names()
     if not found and name not in names:
-        raise KeyError(
-            f'init_cfg: unknown layer {name!r}, expected the class name of a layer, such as some '
-            f'of {names}.{did_you_mean(name, names)}'
-        )
+        problem = f'unknown layer {name!r}, which is no class of this part'
+        raise unknown_name(problem, name, names, who='init_cfg')
     return found
 
 
 def _check(kind: str | None, options: dict) -> None:
     if kind not in _ARGUMENTS:
-        names = [*_ARGUMENTS, 'Pretrained']
-        raise KeyError(
-            f'init_cfg: unknown type {kind!r}, expected one of {names}.'
-            f'{did_you_mean(str(kind), names)}'
-        )
+        problem, kinds = f'unknown type {kind!r}', [*_ARGUMENTS, 'Pretrained']
+        raise unknown_name(problem, str(kind), kinds, who='init_cfg')
     for key in options:
         if key not in _ARGUMENTS[kind]:
-            raise TypeError(
-                f'init_cfg: {kind} takes no argument {key!r}, expected some of '
-                f'{sorted(_ARGUMENTS[kind])}.{did_you_mean(key, _ARGUMENTS[kind])}'
-            )
+            problem = f'{kind} takes no argument {key!r}'
+            raise unknown_name(problem, key, _ARGUMENTS[kind], UserTypeError, who='init_cfg')
         check_value(options[key], _ARGUMENTS[kind][key], key, f'init_cfg: {kind}')
 
 
@@ -132,7 +128,7 @@ def _initialise(layer: nn.Cell, kind: str, options: dict) -> None:
 
 
 def _initialise_as_pytorch(layer: nn.Cell) -> None:
-    """Initialise as PyTorch does on its own: uniform within 1 / sqrt(fan-in), biases too."""
+    """Initialise as PyTorch does by default: uniform within 1 / sqrt(fan-in), biases too."""
     if traits_of(layer).is_norm:
         _initialise(layer, 'Constant', {'val': 1})
         return

@@ -8,9 +8,10 @@ from types import MappingProxyType
 import mindspore as ms
 from mindspore import Parameter, nn, ops
 
-from msseg.registry import Registry, add_config_path, config_path
+from msseg.registry import Registry, config_path
 from msseg.utils.arguments import Channels, NonNegative, PositiveInt, Probability, checked
 from msseg.utils.dist import get_rank, get_world_size
+from msseg.utils.errors import UserKeyError, UserTypeError, UserValueError
 from msseg.utils.layer_traits import LayerTraits, register_traits, traits_of
 from msseg.utils.upstream import check_cell
 
@@ -62,9 +63,8 @@ def group_norm(
 ) -> nn.Cell:
     """Build a group norm; `num_groups` must divide `num_features`; see `batch_norm`."""
     if num_features % num_groups:
-        raise ValueError(
-            f'GN: num_groups is {num_groups!r}, expected a divisor of the {num_features} channels'
-        )
+        expected = f'a divisor of the {num_features} channels'
+        raise UserValueError(key='num_groups', got=num_groups, expected=expected, who='GN')
     return nn.GroupNorm(num_groups, num_features, eps=eps, affine=affine)
 
 
@@ -80,7 +80,7 @@ def layer_norm(num_features: Channels, eps: NonNegative = 1e-5, affine: bool = T
 
 @NORM_LAYERS.register_module(['IN', 'IN2d'])
 class InstanceNorm2d(nn.Cell):
-    """Normalises each channel of each sample by its own mean and variance.
+    """Normalises each channel of each sample by its mean and variance.
 
     MindSpore's ``nn.InstanceNorm2d`` runs on GPUs only (2.7 to 2.10).
 
@@ -119,7 +119,7 @@ register_traits(InstanceNorm2d, is_norm=True, precision='full', names=('Instance
 
 
 class SyncBatchNorm2d(nn.BatchNorm2d):
-    """Batch norm whose statistics are taken over the batches of all devices.
+    """Batch norm with statistics over the batches of all devices, of elementary operators.
 
     For devices other than Ascend, where MindSpore's own ``nn.SyncBatchNorm`` does not run. Every
     device must hold a batch of the same shape. Parameters, their order and everything that does not
@@ -247,7 +247,7 @@ def build_norm_layer(
         'gn1'
     """
     if 'type' not in norm_cfg:
-        raise KeyError(f'norm_cfg: the key "type" is missing, got {dict(norm_cfg)!r}')
+        raise UserKeyError(f'the key "type" is missing, got {dict(norm_cfg)!r}', who='norm_cfg')
     options = norm_cfg.copy()
     is_trained = options.pop('requires_grad', True)
     layer = NORM_LAYERS.build(options, num_features=num_features)
@@ -262,13 +262,12 @@ def _check_traits(layer: nn.Cell, norm_cfg: Mapping) -> None:
     for _, cell in layer.cells_and_names():
         if traits_of(cell) == LayerTraits() and any(cell.parameters_and_names(expand=False)):
             name = type(cell).__name__
-            error = TypeError(
-                f'{name} has no traits, which mixed precision, weight decay and init_cfg need: '
-                f"call register_traits({name}, is_norm=True, precision='full') after its class "
-                '(from msseg.utils.layer_traits)'
+            raise UserTypeError(
+                f'{name} has no traits, which mixed precision, weight decay and init_cfg need',
+                advice=f"call register_traits({name}, is_norm=True, precision='full') after its "
+                'class (from msseg.utils.layer_traits)',
+                config_path=config_path(norm_cfg) or 'norm_cfg',
             )
-            add_config_path(error, config_path(norm_cfg) or 'norm_cfg')
-            raise error
 
 
 def freeze_statistics(cell: nn.Cell) -> None:

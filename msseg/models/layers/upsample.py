@@ -11,6 +11,7 @@ from mindspore.common.initializer import Uniform
 from msseg.models.layers.resize import repeat_pixels, resize
 from msseg.registry import Registry
 from msseg.utils.arguments import Channels, NonNegativeInt, PositiveInt, accepted_arguments, checked
+from msseg.utils.errors import UserValueError
 from msseg.utils.upstream import check_cell
 
 UPSAMPLE_LAYERS = Registry('upsampling layer', check_cell)
@@ -18,7 +19,7 @@ UPSAMPLE_LAYERS = Registry('upsampling layer', check_cell)
 
 @UPSAMPLE_LAYERS.register_module('nearest')
 class NearestUpsample(nn.Cell):
-    """Enlarges a map by repeating its pixels.
+    """Enlarges (n, c, h, w) by repeating its pixels.
 
     Args:
         scale_factor: Whole factor in either direction.
@@ -30,14 +31,13 @@ class NearestUpsample(nn.Cell):
         self.scale_factor = scale_factor
 
     def construct(self, x: ms.Tensor) -> ms.Tensor:
-        """Enlarge (n, c, h, w)."""
         h, w = x.shape[2:]
         return repeat_pixels(x, self.scale_factor, (h * self.scale_factor, w * self.scale_factor))
 
 
 @UPSAMPLE_LAYERS.register_module('bilinear')
 class BilinearUpsample(nn.Cell):
-    """Enlarges a map bilinearly.
+    """Enlarges (n, c, h, w) bilinearly.
 
     Args:
         scale_factor: Whole factor in either direction.
@@ -51,10 +51,8 @@ class BilinearUpsample(nn.Cell):
         self.align_corners = align_corners
 
     def construct(self, x: ms.Tensor) -> ms.Tensor:
-        """Enlarge (n, c, h, w)."""
         h, w = x.shape[2:]
-        size = (h * self.scale_factor, w * self.scale_factor)
-        return resize(x, size, self.align_corners)
+        return resize(x, (h * self.scale_factor, w * self.scale_factor), self.align_corners)
 
 
 @UPSAMPLE_LAYERS.register_module(['deconv', 'deconv2d'])
@@ -87,8 +85,9 @@ class ConvTranspose2d(nn.Conv2dTranspose):
         bias: bool = True,
     ) -> None:
         if output_padding > padding:
-            raise ValueError(
-                f'deconv: output_padding is {output_padding}, expected at most padding ({padding})'
+            expected = f'at most padding ({padding})'
+            raise UserValueError(
+                key='output_padding', got=output_padding, expected=expected, who='deconv'
             )
         # PyTorch counts the second axis of the weight, (in, out, h, w), as the fan-in
         law = Uniform(1 / (out_channels * kernel_size**2) ** 0.5)
@@ -117,6 +116,10 @@ def build_upsample_layer(cfg: Mapping, in_channels: int, out_channels: int) -> n
     Raises:
         KeyError: ``type`` is missing or unknown.
         TypeError: An argument that the layer does not take.
+
+    Examples:
+        >>> build_upsample_layer(dict(type='deconv', kernel_size=2, stride=2), 8, 4).weight.shape
+        (8, 4, 2, 2)
     """
     layer = UPSAMPLE_LAYERS.get(cfg.get('type'))
     takes = accepted_arguments(layer) if layer is not None else None

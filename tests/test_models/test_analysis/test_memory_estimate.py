@@ -14,7 +14,7 @@ from msseg.models.analysis.memory_estimate import (
     MemoryEstimate,
     estimate_memory,
 )
-from msseg.models.layers import Conv2d
+from msseg.models.layers import BatchProduct, Conv2d
 from msseg.models.layers.res_block import recompute_without_norms
 
 MB = 2**20
@@ -62,6 +62,36 @@ def test_a_large_image_is_walked_small():
     assert large.activations == 64 * small.activations
     assert large.workspace == 64 * small.workspace
     assert large.weights == small.weights
+
+
+class Attentive(nn.Cell):
+    """Patches of 8 pixels that attend to each other."""
+
+    def __init__(self, only=None):
+        super().__init__()
+        self.only = only
+        self.embed = Conv2d(3, 4, 8, stride=8)
+        self.similarity = BatchProduct(transpose_b=True)
+        self.softmax = nn.Softmax()
+        self.mixture = BatchProduct()
+
+    def construct(self, img):
+        if self.only is not None and img.shape[2:] != self.only:
+            raise RuntimeError('another size than that of the position table')
+        maps = self.embed(img)
+        n, c, h, w = maps.shape
+        tokens = maps.reshape(n, c, h * w).swapaxes(1, 2)
+        mixed = self.mixture(self.softmax(self.similarity(tokens, tokens)), tokens)
+        return (mixed.swapaxes(1, 2).reshape(n, c, h, w),)
+
+
+@pytest.mark.parametrize('only', [None, (256, 384)], ids=['any size', 'one size'])
+def test_attention_grows_with_the_square_of_the_pixels(only):
+    pixels, tokens = 256 * 384, 32 * 48
+    estimate = estimate_memory(Attentive(only), (2, 3, 256, 384))
+    # image, tokens, attention after the softmax; logits
+    kept = 3 * pixels + 4 * tokens + tokens**2
+    assert estimate.activations == 4 * 2 * (kept + 4 * 4 * pixels)
 
 
 def test_a_block_that_is_recomputed_keeps_its_norms_only(graph_mode):
