@@ -1,8 +1,8 @@
-"""From prepared images to labels or probabilities: whole, sliding window, scales and flips."""
+"""Prepared images to labels or probabilities: whole, by windows, over scales and flips."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from mindspore import Tensor, nn
@@ -16,10 +16,11 @@ from msseg.utils.logging import get_logger
 from msseg.utils.user_code import running
 
 _MOST_LOGIT = 80.0  # exp of more is too much for float32
+Window = tuple[slice, slice]  # rows, columns
 
 
 class Inferencer:
-    """Segments images of any size as a segmentor's ``test_cfg`` says.
+    """Segments images of any size by a segmentor's ``test_cfg``.
 
     ``mode``
         ``'whole'`` (default), or ``'slide'``: in windows of ``crop_size``, ``stride`` apart.
@@ -30,18 +31,31 @@ class Inferencer:
     ``swap_seg_labels``
         Pairs of classes that a horizontal flip exchanges, such as left and right arm.
 
-    All of it ends at the original image's size, on the host. A single whole image takes a shorter
+    All results have the original image's size, on the host. A single whole image takes a shorter
     way to the same labels.
 
     Args:
         segmentor: The network.
 
     Raises:
-        ValueError: ``test_cfg`` makes no sense.
+        ValueError: A wrong ``test_cfg``.
 
     Source: MMSegmentation 0.30 ``EncoderDecoder.inference`` and ``aug_test``; ``'exp_logits'``
         with windows of 1024x2048 that far apart: the test of the reference implementation of
         HRNet-OCR on Cityscapes.
+
+    Examples:
+        >>> import mindspore as ms
+        >>> from msseg.models.output_spec import OutputSpec
+        >>> class Signs(nn.Conv2d):  # the channel's negative and the channel as logits
+        ...     test_cfg, output_spec = {}, OutputSpec(1, 2, 2, None, False)
+        ...     def predict(self, img):
+        ...         return self.construct(img)
+        >>> model = Signs(1, 2, 1, weight_init=ms.Tensor([[[[-1.0]]], [[[1.0]]]]))
+        >>> img = np.float32([[[-1, 2], [3, -4]]])
+        >>> meta = dict(ori_shape=(2, 2), flip=False)
+        >>> Inferencer(model).labels([img], [meta]).tolist()
+        [[0, 1], [1, 0]]
     """
 
     def __init__(self, segmentor: nn.Cell) -> None:
@@ -91,38 +105,25 @@ class Inferencer:
         return most_probable(probabilities, self.spec.threshold)
 
     def probabilities(self, imgs: Sequence[np.ndarray], metas: Sequence[dict]) -> np.ndarray:
-        """Return class probabilities over all scales and flips.
-
-        Args:
-            imgs: See `labels`.
-            metas: See `labels`.
+        """Return class probabilities over all scales and flips; see `labels` for the arguments.
 
         Returns:
             float32 (num_classes, h, w) at the original image's size; (1, h, w), the probability of
             class 1, for a segmentor with a single output channel.
-
-        Raises:
-            ValueError: See `labels`.
         """
         self._check_channels(imgs[0])
         self.announce_compilation()
-        if self.merge == 'softmax' and len(imgs) == 1:
-            return self._probabilities_of_one(imgs[0], metas[0])
-        total: np.ndarray | float = 0.0
         if self.merge == 'softmax':
-            for img, meta in zip(imgs, metas, strict=True):
-                total = total + self._probabilities_of_one(img, meta)
-            return total / len(imgs)
-        for group in _by_size(imgs, metas):
-            total = total + self._exponentials_of_scale(group)
+            views = zip(imgs, metas, strict=True)
+            return sum(self._probabilities_of_one(*view) for view in views) / len(imgs)
+        total = sum(map(self._exponentials_of_scale, _by_size(imgs, metas)))
         return total / total.sum(axis=0)
 
     def announce_compilation(self) -> None:
         """Log, before the first image, that the network is compiled now."""
         if not self._is_compiled:
-            get_logger().info(
-                'Compiling the network for prediction; the first image may take a minute'
-            )
+            message = 'Compiling the network for prediction; the first image may take a minute'
+            get_logger().info(message)
         self._is_compiled = True
 
     def _check_channels(self, img: np.ndarray) -> None:
@@ -144,23 +145,28 @@ class Inferencer:
             logits = resize(logits, size, self.spec.align_corners)
         return self._upright(self.spec.probabilities(logits).asnumpy()[0], meta)
 
+    def _slide(self, img: np.ndarray) -> Tensor:
+        """Average the logits of overlapping windows, which are (n, c, h, w) at the image's size."""
+        average = WindowAverage(img.shape[1:])
+        for window in self._windows(average.size):
+            crop = img[(None, slice(None), *window)]
+            average.add(window, self._whole(crop, window).asnumpy()[0])
+        return Tensor(average.mean()[None])
+
     def _exponentials_of_scale(self, group: Sequence[tuple[np.ndarray, dict]]) -> np.ndarray:
         """Return exp(logits), (c, h, w) at the original size, for the flips of one scale."""
-        size, ori_size = group[0][0].shape[1:], tuple(group[0][1]['ori_shape'][:2])
-        total, count = 0.0, np.zeros(size, np.float32)
-        for window in self._windows(size):
-            # The window stands at the same place of the scene in every flip.
+        ori_size = tuple(group[0][1]['ori_shape'][:2])
+        average = WindowAverage(group[0][0].shape[1:])
+        for window in self._windows(average.size):
+            # The window shows the same part of the scene in every flip.
             crops = [_mirror(_mirror(img, meta)[(..., *window)], meta) for img, meta in group]
             logits = sum(
-                self._upright(self._whole(crop[None]).asnumpy()[0], meta)
+                self._upright(self._whole(crop[None], window).asnumpy()[0], meta)
                 for crop, (_, meta) in zip(crops, group, strict=True)
             ) / len(group)
-            if count.max() == 0:
-                total = np.zeros((len(logits), *size), np.float32)
-            total[(..., *window)] += np.exp(np.minimum(logits, _MOST_LOGIT))
-            count[window] += 1
-        merged = total / count
-        if size == ori_size:
+            average.add(window, np.exp(np.minimum(logits, _MOST_LOGIT)))
+        merged = average.mean()
+        if average.size == ori_size:
             return merged
         return resize(Tensor(merged[None]), ori_size, self.spec.align_corners).asnumpy()[0]
 
@@ -172,51 +178,68 @@ class Inferencer:
             return scores
         return scores[self.order_flipped]
 
-    def _whole(self, img: np.ndarray) -> Tensor:
-        return self._run('logits', np.ascontiguousarray(img))
+    def _whole(self, img: np.ndarray, window: Window | None = None) -> Tensor:
+        """Compute the logits of a batch, which may be a window of the image."""
+        return self._run('logits', img)
+
+    def _make_network(self, output: str) -> nn.Cell:
+        return InferenceSegmentor(self._segmentor, output)
 
     def _run(self, output: str, batch: np.ndarray) -> Tensor:
         if output not in self._networks:
-            self._networks[output] = InferenceSegmentor(self._segmentor, output)
+            self._networks[output] = self._make_network(output)
         network = self._networks[output].set_train(False)
         try:
             with running('the network failed on an image'):
-                return network(Tensor(batch))
+                return network(Tensor(np.ascontiguousarray(batch)))
         except Exception:
             # MindSpore 2.8: a graph that an image has failed in fails on all sizes that are new to
             # it ("RuntimeError" without a message), so the next image gets another
             del self._networks[output]
             raise
 
-    def _windows(self, size: tuple[int, int]) -> list[tuple[slice, slice]]:
+    def _windows(self, size: tuple[int, int]) -> list[Window]:
         if self.mode == 'whole':
             return [(slice(0, size[0]), slice(0, size[1]))]
         return sliding_windows(size, self.crop_size, self.stride)
 
-    def _slide(self, img: np.ndarray) -> Tensor:
-        """Average the logits of overlapping windows, which are (n, c, h, w) at the image's size."""
-        total, count = 0.0, np.zeros(img.shape[1:], np.float32)
-        for window in self._windows(img.shape[1:]):
-            logits = self._whole(img[(None, slice(None), *window)]).asnumpy()
-            if count.max() == 0:
-                total = np.zeros((1, logits.shape[1], *img.shape[1:]), np.float32)
-            total[(0, slice(None), *window)] += logits[0]
-            count[window] += 1
-        return Tensor(total / count)
+
+class WindowAverage:
+    """Averages scores over the windows of an image.
+
+    Args:
+        size: The image's (h, w).
+    """
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self.size = size
+        self._total: np.ndarray | None = None
+        self._count = np.zeros(size, np.float32)
+
+    def add(self, window: Window, scores: np.ndarray) -> None:
+        """Add the float32 scores (c, h', w') of a window."""
+        if self._total is None:
+            self._total = np.zeros((len(scores), *self.size), np.float32)
+        self._total[(..., *window)] += scores
+        self._count[window] += 1
+
+    def mean(self) -> np.ndarray:
+        """Return the average, float32 (c, h, w)."""
+        return self._total / self._count
 
 
 def sliding_windows(
     size: tuple[int, int], crop_size: tuple[int, int], stride: tuple[int, int]
-) -> list[tuple[slice, slice]]:
+) -> list[Window]:
     """Return the (rows, columns) of windows that cover an image.
 
-    Windows are `crop_size` large and `stride` apart; the last of a row or column is moved back so
-    that it ends with the image. An image smaller than a window is covered by one of its own size.
+    Windows are `crop_size` (h, w) large and `stride` (vertical, horizontal) apart; the last of a
+    row or column is moved back so that it ends with the image. An image smaller than a window is
+    covered by one of the image's size.
 
-    Args:
-        size: The image's (h, w).
-        crop_size: The windows' (h, w).
-        stride: Their distance (vertical, horizontal).
+    Examples:
+        >>> [columns for _, columns in sliding_windows((4, 10), (4, 4), (4, 4))]
+        [slice(0, 4, None), slice(4, 8, None), slice(6, 10, None)]
     """
     starts = []
     for length, crop, step in zip(size, crop_size, stride, strict=True):
@@ -231,12 +254,12 @@ def sliding_windows(
 
 def _by_size(
     imgs: Sequence[np.ndarray], metas: Sequence[dict]
-) -> Iterator[list[tuple[np.ndarray, dict]]]:
-    """Yield the images of each size, which are the flips of one scale, with their metas."""
+) -> list[list[tuple[np.ndarray, dict]]]:
+    """Return the images of each size, which are the flips of one scale, with their metas."""
     groups: dict[tuple[int, ...], list[tuple[np.ndarray, dict]]] = {}
     for img, meta in zip(imgs, metas, strict=True):
         groups.setdefault(img.shape, []).append((img, meta))
-    yield from groups.values()
+    return list(groups.values())
 
 
 def _mirror(array: np.ndarray, meta: dict) -> np.ndarray:

@@ -37,16 +37,16 @@ class Preparation:
         self._rest = Compose(steps[1:])
 
     def load(self, path: str | Path) -> dict:
-        """Return what the pipeline's first step makes of a file.
+        """Load a file by the pipeline's first step.
 
         Raises:
-            FileNotFoundError: There is no such file.
+            FileNotFoundError: The file does not exist.
             ValueError: It is no image, or damaged.
         """
         return self.loader(_sample(dict(filename=str(path))))
 
     def scale(self, image: np.ndarray, name: str = '') -> np.ndarray:
-        """Return an array with its values on the scale that the first step gives a file's.
+        """Scale an array's values as the first step scales those of a file.
 
         Raises:
             ValueError: It has more than 8 bits, and the first step has no scale for them.
@@ -57,11 +57,7 @@ class Preparation:
         if loader.scale is not None:
             return loader.scale(image)
         if image.dtype.kind != 'f' and image.dtype != np.uint8 and loader.color_type != 'unchanged':
-            raise ValueError(
-                f'{name or "an array"} is {image.dtype}, which holds more than 8 bits: give '
-                'LoadImageFromFile of the test pipeline max_value, the value to show as white, or '
-                'percentiles=(1, 99)'
-            )
+            raise _too_deep(f'{name or "an array"} is {image.dtype}')
         return image
 
     def __call__(
@@ -72,14 +68,14 @@ class Preparation:
         Args:
             image: A file, a Pillow image, or an array as cv2 gives it: (h, w, 3) in BGR order, or
                 (h, w).
-            name: What to call an array in errors.
-            is_loaded: An array is what the first step gave, so its values have their scale.
+            name: Name of an array in errors.
+            is_loaded: Whether an array comes from the first step, which has scaled its values.
 
         Returns:
-            For each scale and flip the network's input, float32 (c, h, w), and what is known of it.
+            For each scale and flip the network's input, float32 (c, h, w), and its meta.
 
         Raises:
-            FileNotFoundError: There is no such file.
+            FileNotFoundError: The file does not exist.
             TypeError: It is none of these.
             ValueError: It cannot be read, or the pipeline gives no image.
         """
@@ -92,7 +88,7 @@ class Preparation:
     def start(
         self, image: str | Path | np.ndarray | Image, name: str = '', is_loaded: bool = False
     ) -> dict:
-        """Return what the pipeline's first step makes of an image; see `__call__`."""
+        """Load an image by the pipeline's first step; see `__call__`."""
         if isinstance(image, (str, Path)):
             return self.load(image)
         if isinstance(image, Image):
@@ -110,15 +106,11 @@ class Preparation:
         return _sample(dict(filename=name)) | describe_image(image, name, name)
 
     def _decode(self, image: Image) -> np.ndarray:
-        """Return a Pillow image as the first step would load it from a file."""
+        """Return a Pillow image as the first step loads it from a file."""
         loader = self.reads_files or LoadImageFromFile()
         is_unchanged = loader.color_type == 'unchanged'
         if image.mode.startswith(_DEEP_MODES) and loader.scale is None and not is_unchanged:
-            raise ValueError(
-                f'a Pillow image has mode {image.mode!r}, which holds more than 8 bits: give '
-                'LoadImageFromFile of the test pipeline max_value, the value to show as white, or '
-                'percentiles=(1, 99)'
-            )
+            raise _too_deep(f'a Pillow image has mode {image.mode!r}')
         if not is_unchanged and not loader.color_type.endswith('ignore_orientation'):
             image = exif_transpose(image)
         if image.mode not in _PNG_MODES and not image.mode.startswith(_DEEP_MODES):
@@ -134,6 +126,13 @@ class Preparation:
     def reads_files(self) -> LoadImageFromFile | None:
         """The first step, when it reads files as msseg's own does; None for a user's."""
         return self.loader if type(self.loader) is LoadImageFromFile else None
+
+
+def _too_deep(problem: str) -> ValueError:
+    return ValueError(
+        f'{problem}, which holds more than 8 bits: give LoadImageFromFile of the test pipeline '
+        'max_value, the value to show as white, or percentiles=(1, 99)'
+    )
 
 
 def _sample(img_info: dict) -> dict:

@@ -8,14 +8,13 @@ import numpy as np
 from mindspore import Tensor, nn
 
 from msseg.datasets.eval_loader import EvalSample
-from msseg.inference.inferencer import Inferencer
+from msseg.inference.inferencer import Inferencer, Window, WindowAverage
 from msseg.models.segmentors import HeadLogits, HeadLosses
 from msseg.utils.dist import sum_over_ranks
-from msseg.utils.user_code import running
 
 
 class LossInferencer(Inferencer):
-    """Segments images, and can say every head's losses on the image that it segmented last.
+    """Segments images, and computes every head's losses on the last of them.
 
     The logits of every head, auxiliary ones too, are taken at the size of the network's input,
     averaged where windows overlap, and resized to the label's size: what training computes, for
@@ -23,6 +22,9 @@ class LossInferencer(Inferencer):
 
     Args:
         segmentor: The network.
+
+    Attributes:
+        names: Names of the losses.
 
     Raises:
         ValueError: See `Inferencer`.
@@ -32,9 +34,10 @@ class LossInferencer(Inferencer):
         super().__init__(segmentor)
         self.names = [name for name in segmentor.loss_names if 'loss' in name]
         self._positions = [segmentor.loss_names.index(name) for name in self.names]
-        self._all_logits = HeadLogits(segmentor)
         self._losses = HeadLosses(segmentor)
-        self._merged: _WindowMeans | None = None
+        self._logits: tuple[Tensor, ...] = ()
+        self._size = (0, 0)
+        self._averages: list[WindowAverage] = []
 
     def labels(self, imgs: Sequence[np.ndarray], metas: Sequence[dict]) -> np.ndarray:
         """Return the most probable class of every pixel, exactly as `Inferencer` does.
@@ -43,28 +46,34 @@ class LossInferencer(Inferencer):
             ValueError: There are several scales or flips.
         """
         check_single_view(imgs, metas)
-        self._merged = _WindowMeans(self._windows(imgs[0].shape[1:]), imgs[0].shape[1:])
+        self._size, self._averages = imgs[0].shape[1:], []
         return super().labels(imgs, metas)
 
     def last_losses(self, gt: np.ndarray) -> np.ndarray:
-        """Return the losses by `names` of the image that `labels` has seen last.
+        """Return the losses by `names` of the last image of `labels`.
 
         Args:
             gt: Its label, (h, w).
         """
         self._losses.set_train(False)
-        values = self._losses(Tensor(gt[None].astype(np.int32)), *self._merged.means())
+        averaged = tuple(Tensor(average.mean()[None]) for average in self._averages)
+        values = self._losses(Tensor(gt[None].astype(np.int32)), *(averaged or self._logits))
         return np.array([float(values[i].asnumpy()) for i in self._positions])
+
+    def _make_network(self, output: str) -> nn.Cell:
+        return HeadLogits(self._segmentor) if output == 'logits' else super()._make_network(output)
 
     def _plain_labels(self, img: np.ndarray) -> np.ndarray:
         return self.spec.labels(self._whole(img[None])).asnumpy()[0]
 
-    def _whole(self, img: np.ndarray) -> Tensor:
-        self._all_logits.set_train(False)
-        with running('the network failed on an image'):
-            logits = self._all_logits(Tensor(np.ascontiguousarray(img)))
-        self._merged.add(logits)
-        return logits[self._all_logits.predicting]
+    def _whole(self, img: np.ndarray, window: Window | None = None) -> Tensor:
+        self._logits = self._run('logits', img)
+        if window is not None:
+            if not self._averages:
+                self._averages = [WindowAverage(self._size) for _ in self._logits]
+            for average, logits in zip(self._averages, self._logits, strict=True):
+                average.add(window, logits.asnumpy()[0])
+        return self._logits[self._networks['logits'].predicting]
 
 
 def check_single_view(imgs: Sequence[np.ndarray], metas: Sequence[dict]) -> None:
@@ -77,46 +86,11 @@ def check_single_view(imgs: Sequence[np.ndarray], metas: Sequence[dict]) -> None
         )
 
 
-class _WindowMeans:
-    """Averages several logits over windows that come in their order; a single one stays as it is.
-
-    Args:
-        windows: Their (rows, columns).
-        size: (h, w) of the whole.
-    """
-
-    def __init__(self, windows: Sequence[tuple[slice, slice]], size: tuple[int, int]) -> None:
-        self.windows = windows
-        self.size = size
-        self.num_seen = 0
-        self.single: tuple[Tensor, ...] = ()
-        self.totals: list[np.ndarray] = []
-
-    def add(self, logits: tuple[Tensor, ...]) -> None:
-        if len(self.windows) == 1:
-            self.single = logits
-            return
-        if not self.totals:
-            self.totals = [np.zeros((*x.shape[:2], *self.size), np.float32) for x in logits]
-        window = self.windows[self.num_seen]
-        for total, part in zip(self.totals, logits, strict=True):
-            total[(..., *window)] += part.asnumpy()
-        self.num_seen += 1
-
-    def means(self) -> tuple[Tensor, ...]:
-        if self.single:
-            return self.single
-        count = np.zeros(self.size, np.float32)
-        for window in self.windows:
-            count[window] += 1
-        return tuple(Tensor(total / count) for total in self.totals)
-
-
 class LossCounter:
     """Averages losses over images; a handler for `predict_all`.
 
     Args:
-        inferencer: The one that predicts.
+        inferencer: The inferencer that predicts.
     """
 
     def __init__(self, inferencer: LossInferencer) -> None:

@@ -147,3 +147,18 @@ def test_the_position_table_follows_the_image(cfg):
     for size in ((40, 40), (48, 64)):
         maps = network(ms.Tensor(np.zeros((1, 3, *size), np.float32)))
         assert [m.shape for m in maps] == [(1, 16, size[0] // 8, size[1] // 8)] * 2
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        ({'in_index': [0, 5]}, 'model.decode_head: in_index 5 is out of range, there are 2'),
+        ({'in_channels': [16, 8]}, 'model.decode_head: in_channels is 8 for in_index 1, but'),
+        ({'act_cfg.type': 'GEUL'}, 'model.decode_head.act_cfg: GEUL is not in the activation'),
+    ],
+)
+def test_its_mistakes_are_refused_when_it_is_built(cfg, options, message):
+    options = {f'model.decode_head.{key}': value for key, value in options.items()}
+    with pytest.raises((ValueError, KeyError)) as raised:
+        build_model(load_config(cfg.filename, options))
+    assert raised.value.args[0].startswith(message)

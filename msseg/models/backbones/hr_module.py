@@ -22,8 +22,8 @@ class HRModule(nn.Cell):
         num_channels: The blocks' channels per branch.
         multiscale_output: Whether to give all resolutions or only the highest.
         align_corners: How to resize in the fusion. False resizes as MMSegmentation: by the
-            power of two, then, where an odd size was rounded up, to the size met. True resizes as
-            the reference implementation: straight to the size met.
+            power of two, then, where an odd size was rounded up, to the target's size. True
+            resizes as the reference implementation: at once to the target's size.
         fuse_upsample: ``'bilinear'``, or ``'nearest'``: repeat pixels, as HRNets that classify do.
         with_cp: Recompute the blocks in the backward pass, to save memory.
         conv_cfg: See `build_conv_layer`.
@@ -51,36 +51,22 @@ class HRModule(nn.Cell):
         self.num_outputs = self.num_branches if multiscale_output else 1
         self.align_corners = align_corners
         self.repeats_pixels = fuse_upsample == 'nearest'
-        # Whether to resize to the size met even where it is there already: MindSpore 2.8 cannot
-        # load an exported network of any size that asks for it first.
+        # Whether to resize to a size even if the map has it: MindSpore 2.8 cannot load an exported
+        # network of any size that compares sizes first.
         self.always_resizes = False
-        self.branches = nn.CellList(
-            [
-                make_res_layer(
-                    block,
-                    in_channels[i],
-                    num_channels[i],
-                    num_blocks[i],
-                    with_cp=with_cp,
-                    conv_cfg=conv_cfg,
-                    norm_cfg=norm_cfg,
-                )
-                for i in range(self.num_branches)
-            ]
-        )
+        options = {'with_cp': with_cp, 'conv_cfg': conv_cfg, 'norm_cfg': norm_cfg}
+        branches = zip(in_channels, num_channels, num_blocks, strict=True)
+        self.branches = nn.CellList([make_res_layer(block, *each, **options) for each in branches])
         channels = [width * block.expansion for width in num_channels]
         if self.num_branches > 1:
-            self.fuse_layers = nn.CellList(
+            rows = [
                 [
-                    nn.CellList(
-                        [
-                            _make_fuse_layer(i, j, channels, conv_cfg, norm_cfg)
-                            for j in range(self.num_branches)
-                        ]
-                    )
-                    for i in range(self.num_outputs)
+                    _make_fuse_layer(i, j, channels, conv_cfg, norm_cfg)
+                    for j in range(self.num_branches)
                 ]
-            )
+                for i in range(self.num_outputs)
+            ]
+            self.fuse_layers = nn.CellList([nn.CellList(row) for row in rows])
         self.relu = nn.ReLU()
 
     def construct(self, inputs: tuple[ms.Tensor, ...]) -> tuple[ms.Tensor, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import mindspore as ms
 from mindspore import nn
@@ -81,22 +81,26 @@ class HRNet(nn.Cell):
         _check_extra(extra)
         if align_corners and fuse_upsample != 'bilinear':
             raise ValueError("HRNet: align_corners=True is for fuse_upsample='bilinear'")
-        self._options = {'with_cp': with_cp, 'conv_cfg': conv_cfg, 'norm_cfg': norm_cfg}
-        self._resizing = {'align_corners': align_corners, 'fuse_upsample': fuse_upsample}
         self.in_channels = in_channels
-        self._make_stem(in_channels, conv_cfg, norm_cfg)
+        self.conv_cfg, self.norm_cfg = conv_cfg, norm_cfg.copy()
+        options = {'with_cp': with_cp, 'conv_cfg': conv_cfg, 'norm_cfg': norm_cfg}
+        resizing = {'align_corners': align_corners, 'fuse_upsample': fuse_upsample}
+        self._make_stem(in_channels)
 
         stage1 = extra['stage1']
         block, width = _BLOCKS[stage1['block']], stage1['num_channels'][0]
         self.layer1 = make_res_layer(
-            block, _STEM_CHANNELS, width, stage1['num_blocks'][0], **self._options
+            block, _STEM_CHANNELS, width, stage1['num_blocks'][0], **options
         )
         before = [width * block.expansion]
-        self.transition1, self.stage2, before = self._make_stage(extra['stage2'], before)
-        self.transition2, self.stage3, before = self._make_stage(extra['stage3'], before)
-        self.transition3, self.stage4, before = self._make_stage(
-            extra['stage4'], before, multiscale_output
-        )
+        for i in (2, 3, 4):
+            stage = extra[f'stage{i}']
+            after = [width * _BLOCKS[stage['block']].expansion for width in stage['num_channels']]
+            is_multiscale = multiscale_output or i < 4
+            modules = _make_stage(stage, after, is_multiscale, **resizing, **options)
+            setattr(self, f'transition{i - 1}', self._make_transition(before, after))
+            setattr(self, f'stage{i}', modules)
+            before = after
         self.out_channels = before if multiscale_output else before[:1]
 
         if zero_init_residual:
@@ -104,7 +108,6 @@ class HRNet(nn.Cell):
         self.init_cfg = init_cfg
         self.pretrained = pretrained
         self._freeze(frozen_stages, norm_eval)
-        del self._options, self._resizing
 
     def construct(self, image: ms.Tensor) -> tuple[ms.Tensor, ...]:
         """Give feature maps, highest resolution first, for an (n, c, h, w) image of any size."""
@@ -127,34 +130,14 @@ class HRNet(nn.Cell):
             entered = module(entered)
         return entered
 
-    def _make_stem(self, in_channels: int, conv_cfg: dict | None, norm_cfg: Mapping) -> None:
-        width = _STEM_CHANNELS
-        self.conv1 = build_conv_layer(
-            conv_cfg, in_channels, width, 3, stride=2, padding=1, bias=False
-        )
-        self.bn1 = build_norm_layer(norm_cfg, width, 1)[1]
-        self.conv2 = build_conv_layer(conv_cfg, width, width, 3, stride=2, padding=1, bias=False)
-        self.bn2 = build_norm_layer(norm_cfg, width, 2)[1]
-        self.relu = nn.ReLU()
-
-    def _make_stage(
-        self, config: Mapping, before: list[int], multiscale_output: bool = True
-    ) -> tuple[nn.CellList, nn.CellList, list[int]]:
-        block = _BLOCKS[config['block']]
-        channels = [width * block.expansion for width in config['num_channels']]
-        modules = [
-            HRModule(
-                block,
-                config['num_blocks'],
-                channels,
-                config['num_channels'],
-                multiscale_output or i < config['num_modules'] - 1,
-                **self._resizing,
-                **self._options,
+    def _make_stem(self, in_channels: int) -> None:
+        for i, channels in enumerate((in_channels, _STEM_CHANNELS), 1):
+            conv = build_conv_layer(
+                self.conv_cfg, channels, _STEM_CHANNELS, 3, stride=2, padding=1, bias=False
             )
-            for i in range(config['num_modules'])
-        ]
-        return self._make_transition(before, channels), nn.CellList(modules), channels
+            setattr(self, f'conv{i}', conv)
+            setattr(self, f'bn{i}', build_norm_layer(self.norm_cfg, _STEM_CHANNELS)[1])
+        self.relu = nn.ReLU()
 
     def _make_transition(self, before: list[int], after: list[int]) -> nn.CellList:
         layers = []
@@ -170,16 +153,9 @@ class HRNet(nn.Cell):
         return nn.CellList(layers)
 
     def _conv_block(self, in_channels: int, out_channels: int, stride: int) -> nn.SequentialCell:
-        conv = build_conv_layer(
-            self._options['conv_cfg'],
-            in_channels,
-            out_channels,
-            3,
-            stride=stride,
-            padding=1,
-            bias=False,
-        )
-        norm = build_norm_layer(self._options['norm_cfg'], out_channels)[1]
+        options = {'stride': stride, 'padding': 1, 'bias': False}
+        conv = build_conv_layer(self.conv_cfg, in_channels, out_channels, 3, **options)
+        norm = build_norm_layer(self.norm_cfg, out_channels)[1]
         return nn.SequentialCell([conv, norm, nn.ReLU()])
 
     def _zero_residuals(self) -> None:
@@ -200,6 +176,20 @@ class HRNet(nn.Cell):
             freeze_statistics(getattr(self, name))
         if norm_eval:
             freeze_statistics(self)
+
+
+def _make_stage(
+    config: Mapping, channels: list[int], multiscale_output: bool, **options: Any
+) -> nn.CellList:
+    """Build a stage's modules; only the last may leave out the lower resolutions."""
+    last = config['num_modules'] - 1
+    sizes = (config['num_blocks'], channels, config['num_channels'])
+    return nn.CellList(
+        [
+            HRModule(_BLOCKS[config['block']], *sizes, multiscale_output or i < last, **options)
+            for i in range(config['num_modules'])
+        ]
+    )
 
 
 @checked

@@ -105,15 +105,11 @@ def reduce_loss(losses: ms.Tensor, reduction: str, avg_factor: float | None = No
 
 
 def read_class_weight(class_weight: ClassWeight) -> list[float] | None:
-    """Return class weights as a list.
-
-    Args:
-        class_weight: The weights, or the path of a .npy, .json or .yaml file that holds them, or
-            None.
+    """Return class weights, given as such or by a .npy, .json or .yaml file, as a list.
 
     Raises:
         FileNotFoundError: The file does not exist.
-        ValueError: The file or the value is no list of numbers of at least 0.
+        ValueError: The file holds no list of numbers of at least 0.
     """
     if class_weight is None:
         return None

@@ -32,12 +32,12 @@ class CrossEntropyLoss(BaseLoss):
         reduction: See `BaseLoss`; ``'none'`` gives (n, h, w), with `use_sigmoid` (n, c, h, w).
         class_weight: See `BaseLoss`. With `use_sigmoid` it weighs the positive pixels of each
             channel.
-        loss_weight: See `BaseLoss`.
-        loss_name: See `BaseLoss`.
         avg_non_ignore: Whether the mean is over the valid pixels or over all, ignored ones
             counting as zero.
         avg_by_class_weight: Whether the mean divides by the sum of the valid pixels' class
             weights, as PyTorch's own loss (and the reference implementation) does.
+
+    See `BaseLoss` for the other arguments.
 
     Raises:
         ValueError: An impossible combination, or a bad value.
@@ -92,14 +92,15 @@ class CrossEntropyLoss(BaseLoss):
         logits = logits.astype(ms.float32)
         valid = valid_pixels(labels, ignore_index)
         if self.use_sigmoid:
-            losses, factor = self._sigmoid_losses(logits, labels, valid)
-            if weight is not None:
-                losses = losses * weight.astype(ms.float32).expand_dims(1)
+            losses, counted = self._sigmoid_losses(logits, labels, valid)
         else:
-            losses, factor = self._softmax_losses(logits, labels, valid)
-            if weight is not None:
-                losses = losses * weight.astype(ms.float32)
-        return self.loss_weight * self._reduce(losses, factor)
+            losses, counted = self._softmax_losses(logits, labels, valid)
+        if weight is not None:
+            weight = weight.astype(ms.float32)
+            losses = losses * (weight.expand_dims(1) if self.use_sigmoid else weight)
+        if self.reduction == 'mean' and (self.avg_non_ignore or self.avg_by_class_weight):
+            return self.loss_weight * reduce_loss(losses, self.reduction, counted.sum())
+        return self.loss_weight * reduce_loss(losses, self.reduction)
 
     def pixel_losses(
         self, logits: ms.Tensor, labels: ms.Tensor, ignore_index: int | None
@@ -141,8 +142,3 @@ class CrossEntropyLoss(BaseLoss):
         else:
             losses = (1.0 - targets) * logits + softplus
         return losses * valid, valid * ops.ones((1, c, 1, 1), ms.float32)
-
-    def _reduce(self, losses: ms.Tensor, counted: ms.Tensor) -> ms.Tensor:
-        if self.reduction == 'mean' and (self.avg_non_ignore or self.avg_by_class_weight):
-            return reduce_loss(losses, self.reduction, counted.sum())
-        return reduce_loss(losses, self.reduction)

@@ -23,14 +23,10 @@ class DiceLoss(OverlapLoss):
         smooth: Added to numerator and denominator.
         exponent: Power of probability and label in the denominator, above 0.
         reduction: See `BaseLoss`; the loss is one number in any case.
-        class_weight: See `BaseLoss`.
-        loss_weight: See `BaseLoss`.
         ignore_index: Label of pixels that do not count, or a class to leave out. The head's
             ``ignore_index`` has no influence.
-        loss_name: See `BaseLoss`.
 
-    Raises:
-        ValueError: A bad value.
+    See `BaseLoss` for the other arguments.
 
     Source: MMSegmentation 0.30 ``DiceLoss``; arXiv:1606.04797.
 

@@ -24,23 +24,19 @@ from msseg.utils.arguments import Length, Name, NonNegative, Probability, checke
 
 @LOSSES.register_module()
 class FocalLoss(BaseLoss):
-    """Binary cross-entropy of every channel, small where the network is right already.
+    """Binary cross-entropy of every channel, lower where the network is right.
 
     The mean is over all pixels and channels, ignored ones counting as zero; a batch without a
     valid pixel costs 0.
 
     Args:
-        use_sigmoid: Only True: there is no focal loss by softmax.
+        use_sigmoid: Only True; softmax has no focal loss.
         gamma: Power of the wrong answer's probability, at least 0.
         alpha: Weight of positive pixels, from 0 to 1; negative ones weigh 1 - `alpha`. A list
             gives one for each class.
         reduction: See `BaseLoss`; ``'none'`` gives (n, c, h, w).
-        class_weight: See `BaseLoss`.
-        loss_weight: See `BaseLoss`.
-        loss_name: See `BaseLoss`.
 
-    Raises:
-        ValueError: A bad value.
+    See `BaseLoss` for the other arguments.
 
     Source: MMSegmentation 0.30 ``FocalLoss``; arXiv:1708.02002. There a pixel sampler's weights
     fail, here they multiply; one channel takes labels 0 and 1, there 0 only.

@@ -25,7 +25,7 @@ Classes = Literal['present', 'all'] | Annotated[Sequence[NonNegativeInt], Length
 
 @LOSSES.register_module()
 class LovaszLoss(BaseLoss):
-    """Lovász-softmax, or Lovász hinge of one channel; ignored pixels are left out.
+    """Lovász-softmax, or Lovász hinge of one channel, without the ignored pixels.
 
     A batch, or with `per_image` an image, without a valid pixel costs 0.
 
@@ -38,11 +38,8 @@ class LovaszLoss(BaseLoss):
         reduction: How images' losses are joined: ``'mean'``, ``'sum'`` or ``'none'``, for (n,). It
             must be ``'none'`` when `per_image` is False.
         class_weight: See `BaseLoss`. Not read for ``'binary'``.
-        loss_weight: See `BaseLoss`.
-        loss_name: See `BaseLoss`.
 
-    Raises:
-        ValueError: A bad value.
+    See `BaseLoss` for the other arguments.
 
     Source: MMSegmentation 0.30 ``LovaszLoss`` (which gives NaN or fails without a valid pixel);
     arXiv:1705.08790.
@@ -137,10 +134,10 @@ class LovaszLoss(BaseLoss):
 
 
 class LovaszExtension(nn.Cell):
-    """Weighs each pixel's error by what it adds to 1 - IoU, errors taken from the largest down.
+    """Lovász extension of 1 - IoU: weighs each error by its increment, the largest errors first.
 
     The weights do not depend smoothly on the errors and have no gradient: so only the order is
-    needed, and the weights go to the pixels' places rather than the errors into the order.
+    needed, and the weights are scattered to the pixels rather than the errors sorted.
 
     Source: arXiv:1705.08790, algorithm 1.
     """
@@ -163,11 +160,11 @@ class LovaszExtension(nn.Cell):
             errors: (n, c, h, w), each at least 0.
             labels: (n, h, w), int32.
             valid: (n, h, w), 1 for pixels that count, 0 for others.
-            classes: (c,), int32: the class that each channel of the errors is about.
-            per_image: Whether each image stands alone.
+            classes: (c,), int32: the class of each channel of the errors.
+            per_image: Whether each image has a loss.
 
         Returns:
-            Losses, and the class's number of valid pixels, each (n, c), or (1, c).
+            Losses, and the classes' numbers of valid pixels, each (n, c), or (1, c).
         """
         n, c, h, w = errors.shape
         images = n if per_image else 1
@@ -204,17 +201,12 @@ class LovaszExtension(nn.Cell):
 
 
 def _jaccard_weights(of_class: ms.Tensor) -> tuple[ms.Tensor, ms.Tensor]:
-    """What each pixel adds to 1 - IoU when all before it are wrong.
+    """Return each pixel's increment of 1 - IoU, (images, c, pixels), and p, (images, c, 1).
 
-    With f of the class's p pixels and b others among those up to and including this one, 1 - IoU
-    is 1 - (p - f) / (p + b). Its increments are written out: differences of neighbours, which are
+    `of_class` (images, c, pixels) is 1 for the class's pixels, from the largest error down. With f
+    of the class's p pixels and b others among those up to and including this one, 1 - IoU is
+    1 - (p - f) / (p + b). Its increments are written out: differences of neighbours, which are
     almost equal, would lose most of float32's digits.
-
-    Args:
-        of_class: (images, c, pixels), 1 for the class's pixels, from the largest error down.
-
-    Returns:
-        The weights, (images, c, pixels), and p, (images, c, 1).
     """
     pixels = of_class.shape[2]
     found = ops.cumsum(of_class, 2)

@@ -45,11 +45,8 @@ class RMILoss(BaseLoss):
         jitter: Added to the covariances' diagonals. 5e-4 for NVIDIA's loss and the paper's,
             openseg takes 1e-3.
         do_rmi: False: the cross-entropy alone, without lambda, for auxiliary heads.
-        loss_weight: See `BaseLoss`.
-        loss_name: See `BaseLoss`.
 
-    Raises:
-        ValueError: A bad value.
+    See `BaseLoss` for the other arguments.
 
     Source: arXiv:1910.12037; NVIDIA/semantic-segmentation ``loss/rmi.py``. The covariances are
     float64, as there. The number of classes is the logits'.
@@ -176,7 +173,7 @@ class RegionInformation(nn.Cell):
         return ops.gather(ops.gather(maps, _nearest(h, size[0]), 2), _nearest(w, size[1]), 3)
 
     def _points(self, maps: ms.Tensor) -> ms.Tensor:
-        """Return each map's regions less their mean, (n, c, radius^2, regions), float64."""
+        """Return each map's regions minus their mean, (n, c, radius^2, regions), float64."""
         n, c, h, w = maps.shape
         height = h - self.radius + 1
         width = w - self.radius + 1

@@ -20,16 +20,12 @@ class TverskyLoss(OverlapLoss):
 
     Args:
         smooth: Added to numerator and denominator.
-        class_weight: See `BaseLoss`.
-        loss_weight: See `BaseLoss`.
         ignore_index: Label of pixels that do not count, or a class to leave out. The head's
             ``ignore_index`` has no influence.
         alpha: Weight of false positives.
         beta: Weight of false negatives, 1 - `alpha`.
-        loss_name: See `BaseLoss`.
 
-    Raises:
-        ValueError: A bad value.
+    See `BaseLoss` for the other arguments.
 
     Source: MMSegmentation 0.30 ``TverskyLoss``; arXiv:1706.05721.
 

@@ -17,7 +17,7 @@ class OHEMPixelSampler(nn.Cell):
     """Keeps the pixels that the network finds hard.
 
     Args:
-        ignore_index: Label of pixels that are never kept; the head gives its own.
+        ignore_index: Label of pixels that are never kept; the head's, where a head builds it.
         thresh: Keep the pixels whose labelled class has a lower probability, and at least
             `min_kept` per image of the batch. None: keep just those `min_kept` of the highest
             loss.
@@ -25,9 +25,6 @@ class OHEMPixelSampler(nn.Cell):
         mean_over_kept: Scale the weights so that a loss's mean over the valid pixels
             (``avg_non_ignore=True``) becomes the mean over the pixels kept, as in the reference
             implementation of HRNet-OCR.
-
-    Raises:
-        ValueError: A value out of range.
 
     Source: MMSegmentation 0.30 ``OHEMPixelSampler``. Pixels whose loss equals that of the last
     one kept are kept, too.
