@@ -82,7 +82,7 @@ def refuse(model, error):
     [
         (
             dict(decode_head=dict(FCN, type='Likelihood')),
-            'model.decode_head: Likelihood gives probabilities, but CrossEntropyLoss expects logits',
+            'model.decode_head: Likelihood gives probabilities, but CrossEntropyLoss expects logit',
         ),
         (
             dict(auxiliary_head=[FCN, dict(FCN, type='Unnamed')]),
