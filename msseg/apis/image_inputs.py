@@ -1,4 +1,4 @@
-"""The images and videos that files, folders and patterns stand for, and names for their results."""
+"""Find the images and videos that a command line names, and name their results."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from msseg.utils.logging import get_logger
 from msseg.utils.outputs import is_own_picture, unique_names
 
 LABELS, OVERLAYS, PROBABILITIES = 'labels', 'overlays', 'probabilities'
-IMAGE_SUFFIXES = frozenset(
-    ['.bmp', '.jp2', '.jpeg', '.jpg', '.pbm', '.pgm', '.png', '.pnm', '.ppm', '.tif', '.tiff']
-    + ['.webp']
-)
-VIDEO_SUFFIXES = frozenset(
-    ['.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.webm', '.wmv']
-)
+IMAGE_SUFFIXES = frozenset([
+    '.bmp', '.jp2', '.jpeg', '.jpg', '.pbm', '.pgm', '.png', '.pnm', '.ppm', '.tif', '.tiff',
+    '.webp',
+])  # fmt: skip
+VIDEO_SUFFIXES = frozenset([
+    '.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.webm', '.wmv',
+])  # fmt: skip
 
 _MOST_NAMED = 3
 
@@ -72,16 +72,13 @@ def find_inputs(arguments: Sequence[str | Path], without: str | Path | None = No
         roots.append(root)
         left_out = _folders_to_leave_out(root, without)
         others = [Path(os.path.abspath(path)) for path in unknown]
-        skipped += [path for path in others if left_out.isdisjoint(path.parents)]
-        for path in found:
-            path = Path(os.path.abspath(path))
+        skipped += [path.name for path in others if left_out.isdisjoint(path.parents)]
+        for path in map(Path, map(os.path.abspath, found)):
             is_asked_for = str(path) == os.path.abspath(argument)
-            if not is_asked_for and not left_out.isdisjoint(path.parents):
-                continue
-            if not is_asked_for and path not in files and is_own_picture(path):
-                own.append(path)
-            else:
+            if is_asked_for or path in files:
                 files[path] = None
+            elif left_out.isdisjoint(path.parents):
+                own.append(path) if is_own_picture(path) else files.setdefault(path)
     if own:
         get_logger().warning(
             'left out: %s, written by msseg%s; name such a file by itself to label it',
@@ -90,11 +87,10 @@ def find_inputs(arguments: Sequence[str | Path], without: str | Path | None = No
         )
     if skipped:
         get_logger().warning(
-            'skipped %s that %s no suffix of an image or video: %s%s; name such a file by itself '
-            'to have it read',
-            'a file' if len(skipped) == 1 else f'{len(skipped)} files',
-            'has' if len(skipped) == 1 else 'have',
-            ', '.join(path.name for path in skipped[:_MOST_NAMED]),
+            'skipped %s no suffix of an image or video: %s%s; name such a file by itself to have '
+            'it read',
+            f'{len(skipped)} files that have' if skipped[1:] else 'a file that has',
+            ', '.join(skipped[:_MOST_NAMED]),
             f' and {len(skipped) - _MOST_NAMED} more' if skipped[_MOST_NAMED:] else '',
         )
     if not files:
@@ -108,12 +104,11 @@ def _named(files: Sequence[Path], roots: Sequence[str]) -> list[Input]:
     names = unique_names(files, roots)
     folders = {parent.as_posix() for name in names for parent in Path(name).parents}
     whole = unique_names([f'{path}.' for path in files], roots)
-    inputs = []
-    for path, name, full in zip(files, names, whole, strict=True):
-        # frames and pages have a folder of this name, where no other file's results may lie
-        is_taken = name in folders and Input(path, name).has_parts
-        inputs.append(Input(path, full if is_taken else name))
-    return inputs
+    # frames and pages have a folder of this name, where no other file's results may lie
+    return [
+        Input(path, full if name in folders and Input(path, name).has_parts else name)
+        for path, name, full in zip(files, names, whole, strict=True)
+    ]
 
 
 def _folders_to_leave_out(root: str, without: str | Path | None) -> set[Path]:

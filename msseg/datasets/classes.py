@@ -1,4 +1,4 @@
-"""Class names and colours: those of a data set, a part of them, or a user's own."""
+"""Class names and colours: those of a data set, a part of them, or the user's."""
 
 from __future__ import annotations
 
@@ -48,9 +48,6 @@ def choose_classes(
         palette: The user's colours, None for the own ones or those of `default_palette`.
         who: The data set's name, for errors.
 
-    Returns:
-        The choice.
-
     Raises:
         TypeError: `classes` of another kind.
         ValueError: A name that the data set does not have or that is no name, too few colours.
@@ -58,40 +55,36 @@ def choose_classes(
 
     Source: MMSegmentation 0.30 ``CustomDataset.get_classes_and_palette``; a palette given
         together with the own classes is used here, and ignored there.
+
+    Example:
+        >>> choose_classes(('road', 'sky'), ((128, 64, 128), (70, 130, 180)), ['sky'], None, '')
+        ClassChoice(names=['sky'], palette=[(70, 130, 180)], class_map={0: -1, 1: 0})
     """
-    if classes is None:
-        names, class_map = own_names, None
-        chosen_palette = own_palette if palette is None else palette
-    else:
+    names, class_map = own_names, None
+    if classes is not None:
         names = _read_names(classes, who)
         class_map = _map_classes(own_names, names, who) if own_names else None
-        chosen_palette = palette
-        if palette is None and own_palette is not None:
-            chosen_palette = own_palette
-            if class_map is not None:
-                old_ids = {new: old for old, new in class_map.items() if new >= 0}
-                chosen_palette = [own_palette[old_ids[i]] for i in range(len(names))]
-        if chosen_palette is None:
-            chosen_palette = default_palette(names)
+    if palette is None:
+        palette = own_palette
+        if class_map is not None and own_palette is not None:
+            old_ids = {new: old for old, new in class_map.items() if new >= 0}
+            palette = [own_palette[old_ids[i]] for i in range(len(names))]
+        if palette is None and classes is not None:
+            palette = default_palette(names)
     if names is not None:
         check_class_names(names, who)
-    if names is not None and chosen_palette is not None and len(chosen_palette) < len(names):
+    if names is not None and palette is not None and len(palette) < len(names):
         raise ValueError(
-            f'{who}: palette has {len(chosen_palette)} colours for {len(names)} classes; give one '
-            'RGB colour for each class'
+            f'{who}: palette has {len(palette)} colours for {len(names)} classes; give one RGB '
+            'colour for each class'
         )
-    if isinstance(chosen_palette, np.ndarray):
-        chosen_palette = chosen_palette.tolist()
-    return ClassChoice(names, chosen_palette, class_map)
+    if isinstance(palette, np.ndarray):
+        palette = palette.tolist()
+    return ClassChoice(names, palette, class_map)
 
 
 def check_class_names(names: Sequence[str], who: str) -> None:
-    """Check that class names can stand in tables, pictures and files, and tell classes apart.
-
-    Raises:
-        ValueError: A name is empty, comes twice, is no text, or holds line breaks or other
-            control characters.
-    """
+    """Raise ValueError unless class names can stand in tables and files, and tell classes apart."""
     first: dict[str, int] = {}
     for index, name in enumerate(names):
         if not isinstance(name, str) or not name.strip():

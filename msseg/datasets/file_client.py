@@ -1,4 +1,4 @@
-"""Files by the interface of MMCV's file client, for data sets and transforms written for it."""
+"""The interface of MMCV's file client, for data sets and transforms written for it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,7 @@ from typing import Any
 
 
 def open_disk(who: str, file_client_args: Mapping[str, Any] | None) -> FileClient:
-    """Return the client of a data set or transform.
-
-    Raises:
-        ValueError: `file_client_args` names another storage than the local disk.
-    """
+    """Return the client of a data set or transform; ValueError for other storages than disk."""
     try:
         return FileClient(**(file_client_args or {}))
     except ValueError as error:
@@ -22,13 +18,7 @@ def open_disk(who: str, file_client_args: Mapping[str, Any] | None) -> FileClien
 
 
 class FileClient:
-    """Reads files on disk.
-
-    Args:
-        backend: Only ``disk``.
-
-    Raises:
-        ValueError: Another backend.
+    """Reads files on disk; another `backend` is a ValueError.
 
     Source: MMCV 1.7 ``mmcv.FileClient``, its disk backend.
     """
@@ -87,7 +77,7 @@ class FileClient:
         suffix: str | tuple[str, ...] | None = None,
         recursive: bool = False,
     ) -> Iterator[str]:
-        """Yield what is in a folder, relative to it and sorted; names with a leading dot are not.
+        """Yield the names in a folder, relative to it and sorted, without hidden files.
 
         Args:
             dir_path: The folder.
@@ -98,23 +88,12 @@ class FileClient:
         """
         if list_dir and suffix is not None:
             raise TypeError('list_dir_or_file: suffix is for files: set list_dir=False')
-        yield from self._list(str(dir_path), '', list_dir, list_file, suffix, recursive)
-
-    def _list(
-        self,
-        root: str,
-        folder: str,
-        list_dir: bool,
-        list_file: bool,
-        suffix: str | tuple[str, ...] | None,
-        recursive: bool,
-    ) -> Iterator[str]:
-        for entry in sorted(os.scandir(os.path.join(root, folder)), key=lambda each: each.name):
-            name = os.path.join(folder, entry.name)
-            if entry.is_dir():
+        for path in sorted(Path(dir_path).iterdir()):
+            if path.is_dir():
                 if list_dir:
-                    yield name
+                    yield path.name
                 if recursive:
-                    yield from self._list(root, name, list_dir, list_file, suffix, recursive)
-            elif list_file and not entry.name.startswith('.') and name.endswith(suffix or ''):
-                yield name
+                    below = self.list_dir_or_file(path, list_dir, list_file, suffix, recursive)
+                    yield from (os.path.join(path.name, name) for name in below)
+            elif list_file and not path.name.startswith('.') and path.name.endswith(suffix or ''):
+                yield path.name

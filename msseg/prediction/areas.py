@@ -77,47 +77,42 @@ class AreaTables:
 
     def __init__(self, classes: Sequence[str], writer: csv.writer) -> None:
         self.classes, self._writer = classes, writer
-        self.pixels, self.components, self.images = np.zeros((3, len(classes)), np.int64)
+        self.sums = AreaCounter(len(classes))
+        self.images = np.zeros(len(classes), np.int64)
 
     def add(self, name: str, counter: AreaCounter) -> None:
         """Write an image's lines; `name` is that of its label file, without suffix."""
-        total = max(int(counter.pixels.sum()), 1)
-        for index, label in enumerate(self.classes):
-            pixels, components = int(counter.pixels[index]), int(counter.components[index])
-            share = f'{pixels / total:.6f}'
-            self._writer.writerow([name, index, label, pixels, share, components])
-        self.pixels += counter.pixels
-        self.components += counter.components
+        self._writer.writerows([name, *line] for line in self._lines(counter))
+        self.sums.pixels += counter.pixels
+        self.sums.components += counter.components
         self.images += counter.pixels > 0
 
-    def sums(self) -> list[list[object]]:
+    def sum_lines(self) -> list[list[object]]:
         """Return a line for each class: index, name, pixels, share, components, images."""
-        total = max(int(self.pixels.sum()), 1)
-        columns = zip(
-            self.classes, self.pixels.tolist(), self.components.tolist(), self.images.tolist(),
-            strict=True,
-        )  # fmt: skip
-        return [
-            [index, name, pixels, f'{pixels / total:.6f}', components, images]
-            for index, (name, pixels, components, images) in enumerate(columns)
-        ]
+        return [[*line, n] for line, n in zip(self._lines(self.sums), self.images, strict=True)]
+
+    def _lines(self, counter: AreaCounter) -> Iterator[list[object]]:
+        total = max(int(counter.pixels.sum()), 1)
+        for index, name in enumerate(self.classes):
+            pixels = counter.pixels[index]
+            yield [index, name, pixels, f'{pixels / total:.6f}', counter.components[index]]
 
 
 @contextmanager
 def writing_areas(areas: Path, sums: Path, classes: Sequence[str]) -> Iterator[AreaTables]:
-    """Yield the tables, whose two files are there when the block succeeds.
-
-    Raises:
-        OSError: They cannot be written.
-    """
-    # names of files may be no UTF-8
-    how = {'encoding': 'utf-8', 'errors': 'backslashreplace', 'newline': ''}
-    with atomic_path(areas) as path, path.open('w', **how) as file:
-        writer = csv.writer(file, lineterminator='\n')
-        writer.writerow(AREAS_HEAD.split(','))
+    """Yield the tables, whose two files are there when the block succeeds."""
+    with _writing_csv(areas, AREAS_HEAD) as writer:
         tables = AreaTables(classes, writer)
         yield tables
-    with atomic_path(sums) as path, path.open('w', **how) as file:
+    with _writing_csv(sums, AREA_SUMS_HEAD) as writer:
+        writer.writerows(tables.sum_lines())
+
+
+@contextmanager
+def _writing_csv(path: Path, head: str) -> Iterator[csv.writer]:
+    # names of files may be no UTF-8
+    how = {'encoding': 'utf-8', 'errors': 'backslashreplace', 'newline': ''}
+    with atomic_path(path) as temporary, temporary.open('w', **how) as file:
         writer = csv.writer(file, lineterminator='\n')
-        writer.writerow(AREA_SUMS_HEAD.split(','))
-        writer.writerows(tables.sums())
+        writer.writerow(head.split(','))
+        yield writer

@@ -1,4 +1,4 @@
-"""Labelling images and videos with a model."""
+"""Label images and videos with a model."""
 
 from __future__ import annotations
 
@@ -17,23 +17,10 @@ from msseg.apis.image_inputs import LABELS, OVERLAYS, PROBABILITIES, Input, find
 from msseg.apis.inference import inferencer_of
 from msseg.apis.visualize import OverlayStyle
 from msseg.inference.preparation import Preparation, Prepared
-from msseg.prediction.areas import (
-    AREA_SUMS,
-    AREAS,
-    AreaCounter,
-    AreaTables,
-    writing_areas,
-)
-from msseg.prediction.png_rows import PngRows
+from msseg.prediction.areas import AREA_SUMS, AREAS, AreaCounter, AreaTables, writing_areas
 from msseg.prediction.raster import Raster, UnreadableInputError, count_pages, reading
-from msseg.prediction.results import ResultFiles, as_uint8
-from msseg.prediction.tiles import (
-    ReadRows,
-    blended_rows,
-    check_tiling,
-    decide_in_pieces,
-    spans,
-)
+from msseg.prediction.results import as_uint8, write_georeference, writing_png, writing_results
+from msseg.prediction.tiles import ReadRows, blended_rows, check_tiling, decide_in_pieces, spans
 from msseg.prediction.video import VideoFrames, writing_video
 from msseg.utils.atomic import temporary_path
 from msseg.utils.outputs import Outputs, Skipped
@@ -78,17 +65,17 @@ def predict_files(
     out: str | Path,
     options: PredictOptions | None = None,
 ) -> list[str]:
-    """Label images and videos; what cannot be read is said on stderr and left out.
+    """Label images and videos; what cannot be read is reported on stderr and left out.
 
     Args:
         model: From `init_segmentor`.
         inputs: See `find_inputs`; or what it gave.
         out: The folder to write to: ``labels`` and ``overlays`` (of a video a folder of labels by
             frame and an MP4), ``probabilities`` and the CSV files of areas if asked for.
-        options: See there.
+        options: How.
 
     Returns:
-        What was said of each input that could not be read.
+        The problem of each input that could not be read.
 
     Raises:
         FileNotFoundError: An input names nothing.
@@ -120,7 +107,7 @@ def prepare_folder(
     inputs: Sequence[Input],
     sources: Sequence[str | Path | None] = (),
 ) -> None:
-    """Make the folders for results, and see that these replace nothing of the user's.
+    """Make the folders for results, and check that these replace nothing of the user's.
 
     Args:
         out: The folder to write to.
@@ -131,18 +118,16 @@ def prepare_folder(
     Raises:
         ValueError, OSError: See `Outputs.files`; or the folders cannot be made or written to.
     """
+    out = Path(out)
     outputs = Outputs([*sources, *(each.path for each in inputs)])
     kinds = {LABELS: '.png', OVERLAYS: '.png'}
     if options.probabilities:
         kinds[PROBABILITIES] = '.npy'
     for kind, suffix in kinds.items():
-        folder = Path(out) / kind
+        folder = out / kind
         names = [f'{kind}/{each.name}{suffix}' for each in inputs if not each.is_video]
-        names += [
-            f'{kind}/{each.name}'
-            for each in inputs
-            if each.has_parts and (folder / each.name).is_dir()
-        ]
+        parts = [each.name for each in inputs if each.has_parts]
+        names += [f'{kind}/{name}' for name in parts if (folder / name).is_dir()]
         outputs.files(out, names, '--out')
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):
@@ -153,7 +138,7 @@ def prepare_folder(
     overlays = outputs.files(out, [f'{OVERLAYS}/{name}.mp4' for name in videos], '--out')
     for name, path in zip(videos, overlays, strict=True):
         # a video holds no mark: it comes with the labels of its frames
-        if path.exists() and not (Path(out) / LABELS / name).is_dir():
+        if path.exists() and not (out / LABELS / name).is_dir():
             raise FileExistsError(
                 f'--out: {str(path)!r} is there already and was not written by msseg: name another '
                 'folder, or move it away'
@@ -178,6 +163,7 @@ class _Predictor:
         num_pages = count_pages(each.path, self.prepare)
         if num_pages == 1:
             self._page(each, None)
+            write_georeference(each.path, self.out / LABELS / f'{each.name}.png')
             return
         digits = max(len(str(num_pages - 1)), 3)
         for page in range(num_pages):
@@ -186,11 +172,12 @@ class _Predictor:
     def _page(self, each: Input, page: int | None) -> None:
         tile = self.options.tile
         raster = Raster(each.path, self.prepare, tile[0] * tile[1], page)
-        files = ResultFiles(self.out, each.name, raster.size, self.style, self.num_channels)
         counter = AreaCounter(len(self.style.classes))
-        with files:
+        with writing_results(
+            self.out, each.name, raster.size, self.style, self.num_channels
+        ) as write:
             for rows, labels, values in self._labelled(raster.rows, raster.size, each.path):
-                files.write(raster.rows(rows.start, rows.stop), labels, values)
+                write(raster.rows(rows.start, rows.stop), labels, values)
                 if self.areas is not None:
                     counter.add(labels)
         if self.areas is not None:
@@ -207,15 +194,14 @@ class _Predictor:
             _new_folder(self.out / PROBABILITIES / each.name, self.num_channels) as values_folder,
             writing_video(path, (height, frames.size[1]), frames.fps) as video,
         ):
-            total = frames.num_frames or None
-            bar = progress_bar(frames, total, unit='frame')
+            bar = progress_bar(frames, frames.num_frames or None, unit='frame')
             for index, frame in enumerate(bar):
                 labels, values = self._labelled_frame(frame, f'{each.path}, frame {index}')
                 if values is not None:
                     np.save(values_folder / f'{index:06d}.npy', values)
                 picture = labels_folder / f'{index:06d}.png'
-                with PngRows(picture, frames.size, self.style.palette) as png:
-                    png.write(labels)
+                with writing_png(picture, frames.size, self.style.palette) as write:
+                    write(labels)
                 video.write(self.style.draw(frame, labels))
                 if self.areas is not None:
                     counters.append(AreaCounter(len(self.style.classes)))
@@ -225,16 +211,14 @@ class _Predictor:
 
     def _labelled_frame(self, frame: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray | None]:
         frame = self.prepare.scale(frame)
-        parts = [
-            (labels.copy(), None if values is None else values.copy())
-            for _, labels, values in self._labelled(
-                lambda top, bottom: frame[top:bottom], frame.shape[:2], name
-            )
-        ]
-        labels = np.concatenate([part[0] for part in parts])
-        if self.num_channels is None:
-            return labels, None
-        return labels, np.concatenate([part[1] for part in parts])
+        size = frame.shape[:2]
+        labels = np.empty(size, self.label_type)
+        values = self.num_channels and np.empty((*size, self.num_channels), np.uint8)
+        for rows, *found in self._labelled(lambda top, bottom: frame[top:bottom], size, name):
+            labels[rows] = found[0]
+            if values is not None:
+                values[rows] = found[1]
+        return labels, values
 
     def _labelled(
         self, read_rows: ReadRows, size: tuple[int, int], name: str | Path
@@ -258,9 +242,7 @@ class _Predictor:
     ) -> Iterator[LabelledRows]:
         tile, overlap = self.options.tile, self.options.overlap
         labels = np.empty((min(tile[0], size[0]), size[1]), self.label_type)
-        values = None
-        if self.num_channels is not None:
-            values = np.empty((*labels.shape, self.num_channels), np.uint8)
+        values = self.num_channels and np.empty((*labels.shape, self.num_channels), np.uint8)
 
         def probabilities(image: np.ndarray) -> np.ndarray:
             prepared = self._prepared(image, name)
@@ -288,7 +270,7 @@ class _Predictor:
 
 @contextmanager
 def _new_folder(path: Path, is_wanted: object = True) -> Iterator[Path]:
-    """Yield a folder beside `path` that takes its place when the block succeeds."""
+    """Yield a folder next to `path` that takes its place when the block succeeds."""
     if is_wanted is None:
         yield path
         return

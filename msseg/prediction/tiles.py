@@ -1,9 +1,10 @@
-"""A large image in overlapping tiles that are blended, with memory for one row of overlaps."""
+"""Blend overlapping tiles of a large image, with memory for one row of overlaps."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -38,11 +39,8 @@ class Span:
 
     def cut(self, tile: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
         """Return what of a tile's array is finished with it, and what it shares with the next."""
-        first, middle, last = (
-            place - self.start for place in (self.before[0], self.after[0], self.after[1])
-        )
-        whole = (slice(None),) * axis
-        return tile[(*whole, slice(first, middle))], tile[(*whole, slice(middle, last))]
+        places = [place - self.start for place in (self.before[0], *self.after)]
+        return tuple(np.split(tile, places, axis)[1:3])
 
 
 def spans(length: int, tile: int, overlap: int) -> list[Span]:
@@ -60,12 +58,8 @@ def spans(length: int, tile: int, overlap: int) -> list[Span]:
         return [Span(0, length, (0, 0), (length, length))]
     count = -(-(length - overlap) // (tile - overlap))
     starts = [round(i * (length - tile) / (count - 1)) for i in range(count)]
-    zones = [(0, 0)]
-    for start, following in zip(starts, starts[1:], strict=False):
-        shared = start + tile - following
-        first = following + (shared - overlap) // 2
-        zones.append((first, first + overlap))
-    zones.append((length, length))
+    firsts = [(start + tile + after - overlap) // 2 for start, after in pairwise(starts)]
+    zones = [(0, 0), *((first, first + overlap) for first in firsts), (length, length)]
     return [Span(start, start + tile, zones[i], zones[i + 1]) for i, start in enumerate(starts)]
 
 
@@ -135,12 +129,13 @@ def _mix(old: np.ndarray | None, new: np.ndarray, zone: tuple[int, int], axis: i
     length = zone[1] - zone[0]
     if old is None or not length:
         return
-    new = new[:, :length] if axis == 1 else new[:, :, :length]
-    share = ((np.arange(length, dtype=np.float32) + 0.5) / length).reshape(
-        [-1 if i == axis else 1 for i in range(3)]
-    )
-    for i in range(len(new)):  # one class at a time: temporary arrays stay small
-        new[i] += (old[i].astype(np.float32) - new[i]) * (1 - share[0])
+    share = 1 - (np.arange(length, dtype=np.float32) + 0.5) / length
+    if axis == 1:
+        new, share = new[:, :length], share[:, None]
+    else:
+        new = new[:, :, :length]
+    for before, after in zip(old, new, strict=True):  # by class: temporary arrays stay small
+        after += (before.astype(np.float32) - after) * share
 
 
 def decide_in_pieces(

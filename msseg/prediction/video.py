@@ -1,4 +1,4 @@
-"""Videos, frame by frame."""
+"""Read and write videos frame by frame."""
 
 from __future__ import annotations
 
@@ -20,10 +20,7 @@ _MISSING_SHARE, _MISSING_FRAMES = 0.02, 2
 
 
 class VideoFrames:
-    """The frames of a video, BGR uint8 (h, w, 3), for iterating over once.
-
-    Args:
-        path: The file.
+    """The frames of a video, BGR uint8 (h, w, 3), to iterate over once.
 
     Attributes:
         size: The frames' (h, w).
@@ -55,12 +52,9 @@ class VideoFrames:
     def __iter__(self) -> Iterator[np.ndarray]:
         count = 0
         try:
-            while True:
-                is_there, frame = self._capture.read()
-                if not is_there:
-                    break
+            while (found := self._capture.read())[0]:
                 count += 1
-                yield frame
+                yield found[1]
         finally:
             self._capture.release()
         missing = self.num_frames - count
@@ -82,12 +76,7 @@ def _check_name(path: Path) -> None:
 
 @contextmanager
 def writing_video(path: Path, size: tuple[int, int], fps: float) -> Iterator[cv2.VideoWriter]:
-    """Yield a writer of an MP4 file, which is there when the block succeeds.
-
-    Raises:
-        OSError: It cannot be written.
-        ValueError: Its name is no UTF-8.
-    """
+    """Yield a writer of an MP4 file, which is there when the block succeeds."""
     _check_name(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:

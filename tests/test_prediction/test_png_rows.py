@@ -2,13 +2,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from msseg.prediction.png_rows import PngRows
+from msseg.prediction.results import writing_png
 
 
 def write(path, picture, palette, step):
-    with PngRows(path, picture.shape[:2], palette) as png:
+    with writing_png(path, picture.shape[:2], palette) as write_rows:
         for top in range(0, len(picture), step):
-            png.write(picture[top : top + step])
+            write_rows(picture[top : top + step])
+        write_rows(picture[:0])
 
 
 @pytest.mark.parametrize('step', [1, 7, 100])

@@ -5,14 +5,13 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines.image_ops import check_byte_scale
-from msseg.datasets.pipelines.transform import Transform
-from msseg.utils.arguments import Positive, checked
+from msseg.datasets.pipelines.transform import register_transform
+from msseg.utils.arguments import Positive
 
 
-@PIPELINES.register_module()
-class AdjustGamma(Transform):
+@register_transform
+class AdjustGamma:
     """Correct the image by a fixed gamma.
 
     Reads: img (0 to 255). Writes: img (of its own type).
@@ -23,10 +22,10 @@ class AdjustGamma(Transform):
     Source: MMSegmentation 0.30 ``AdjustGamma``.
     """
 
-    @checked
-    def __init__(self, gamma: Positive = 1.0) -> None:
-        self.gamma = gamma
-        self._table = ((np.arange(256) / 255.0) ** (1.0 / gamma) * 255).astype(np.uint8)
+    gamma: Positive = 1.0
+
+    def __post_init__(self) -> None:
+        self._table = ((np.arange(256) / 255.0) ** (1.0 / self.gamma) * 255).astype(np.uint8)
 
     def __call__(self, results: dict) -> dict:
         img = results['img']

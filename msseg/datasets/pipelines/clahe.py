@@ -7,16 +7,15 @@ from typing import Annotated
 import cv2
 import numpy as np
 
-from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines.image_ops import check_byte_scale
-from msseg.datasets.pipelines.transform import Transform
-from msseg.utils.arguments import NonNegative, Range, checked
+from msseg.datasets.pipelines.transform import register_transform
+from msseg.utils.arguments import NonNegative, Range
 
 Tiles = Annotated[int, Range(1, 1024)]
 
 
-@PIPELINES.register_module()
-class CLAHE(Transform):
+@register_transform
+class CLAHE:
     """Equalise the histogram of each channel, tile by tile, with limited contrast.
 
     Values are rounded to bytes. Reads: img (0 to 255). Writes: img (of its own type).
@@ -29,17 +28,13 @@ class CLAHE(Transform):
         MMSegmentation 0.30 ``CLAHE``.
     """
 
-    @checked
-    def __init__(
-        self, clip_limit: NonNegative = 40.0, tile_grid_size: tuple[Tiles, Tiles] = (8, 8)
-    ) -> None:
-        self.clip_limit = clip_limit
-        self.tile_grid_size = tuple(tile_grid_size)
+    clip_limit: NonNegative = 40.0
+    tile_grid_size: tuple[Tiles, Tiles] = (8, 8)
 
     def __call__(self, results: dict) -> dict:
         img = results['img']
         check_byte_scale(img, 'CLAHE')
-        equalizer = cv2.createCLAHE(self.clip_limit, self.tile_grid_size)
+        equalizer = cv2.createCLAHE(self.clip_limit, tuple(self.tile_grid_size))
         planes = np.rint(img).astype(np.uint8).reshape(*img.shape[:2], -1)
         planes = [
             equalizer.apply(np.ascontiguousarray(plane)) for plane in np.moveaxis(planes, 2, 0)

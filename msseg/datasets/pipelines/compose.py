@@ -26,6 +26,12 @@ class Compose:
 
     Raises:
         TypeError: Something that is neither.
+
+    Example:
+        >>> import numpy as np
+        >>> pipeline = Compose([dict(type='Pad', size=(4, 4)), dict(type='RandomFlip', prob=1.0)])
+        >>> pipeline(dict(img=np.ones((2, 4), np.uint8)))['img'].tolist()
+        [[1, 1, 1, 1], [1, 1, 1, 1], [0, 0, 0, 0], [0, 0, 0, 0]]
     """
 
     def __init__(self, transforms: Sequence[dict | Callable[[dict], dict | None]]) -> None:

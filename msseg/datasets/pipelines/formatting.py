@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from msseg.datasets.builder import PIPELINES
-from msseg.datasets.pipelines.transform import Transform
+from msseg.datasets.pipelines.transform import register_transform
 from msseg.utils.arguments import NonEmpty, NonNegativeInt
 
 
-@PIPELINES.register_module()
-class DefaultFormatBundle(Transform):
+@register_transform
+class DefaultFormatBundle:
     """Bring image and label into the network's form.
 
     Reads: img, gt_semantic_seg, each if present. Writes: img (float32, (c, h, w), contiguous),
@@ -31,8 +30,8 @@ class DefaultFormatBundle(Transform):
         return results
 
 
-@PIPELINES.register_module()
-class Collect(Transform):
+@register_transform
+class Collect:
     """Keep what the network and its metrics need, and drop the rest.
 
     Reads: `keys` and `meta_keys`. Writes: a new dict of `keys` and ``img_metas``.
@@ -51,16 +50,11 @@ class Collect(Transform):
         {'img': 'an array', 'img_metas': {'flip': True}}
     """
 
-    def __init__(
-        self,
-        keys: NonEmpty[str],
-        meta_keys: Sequence[str] = (
-            'filename', 'ori_filename', 'ori_shape', 'img_shape', 'pad_shape', 'scale_factor',
-            'flip', 'flip_direction', 'img_norm_cfg',
-        ),
-    ) -> None:  # fmt: skip
-        self.keys = keys
-        self.meta_keys = meta_keys
+    keys: NonEmpty[str]
+    meta_keys: Sequence[str] = (
+        'filename', 'ori_filename', 'ori_shape', 'img_shape', 'pad_shape', 'scale_factor', 'flip',
+        'flip_direction', 'img_norm_cfg',
+    )  # fmt: skip
 
     def __call__(self, results: dict) -> dict:
         for name in (*self.meta_keys, *self.keys):
@@ -75,8 +69,8 @@ class Collect(Transform):
         return data
 
 
-@PIPELINES.register_module()
-class ImageToTensor(Transform):
+@register_transform
+class ImageToTensor:
     """Turn images to (c, h, w), contiguous.
 
     Reads and writes: `keys`.
@@ -87,8 +81,7 @@ class ImageToTensor(Transform):
     Source: MMSegmentation 0.30 ``ImageToTensor``.
     """
 
-    def __init__(self, keys: NonEmpty[str]) -> None:
-        self.keys = keys
+    keys: NonEmpty[str]
 
     def __call__(self, results: dict) -> dict:
         for key in self.keys:
@@ -96,8 +89,8 @@ class ImageToTensor(Transform):
         return results
 
 
-@PIPELINES.register_module()
-class ToTensor(Transform):
+@register_transform
+class ToTensor:
     """Turn values into arrays.
 
     Reads and writes: `keys`. An integer gives an int64 array of one, a float a float32 array of
@@ -109,8 +102,7 @@ class ToTensor(Transform):
     Source: MMSegmentation 0.30 ``ToTensor``, with numpy arrays in place of tensors.
     """
 
-    def __init__(self, keys: NonEmpty[str]) -> None:
-        self.keys = keys
+    keys: NonEmpty[str]
 
     def __call__(self, results: dict) -> dict:
         for key in self.keys:
@@ -118,8 +110,8 @@ class ToTensor(Transform):
         return results
 
 
-@PIPELINES.register_module()
-class Transpose(Transform):
+@register_transform
+class Transpose:
     """Reorder the axes of arrays.
 
     Reads and writes: `keys`.
@@ -131,9 +123,8 @@ class Transpose(Transform):
     Source: MMSegmentation 0.30 ``Transpose``.
     """
 
-    def __init__(self, keys: NonEmpty[str], order: NonEmpty[NonNegativeInt]) -> None:
-        self.keys = keys
-        self.order = order
+    keys: NonEmpty[str]
+    order: NonEmpty[NonNegativeInt]
 
     def __call__(self, results: dict) -> dict:
         for key in self.keys:

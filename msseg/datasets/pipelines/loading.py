@@ -9,12 +9,11 @@ from typing import Literal
 
 import numpy as np
 
-from msseg.datasets.builder import PIPELINES
 from msseg.datasets.file_client import open_disk
 from msseg.datasets.pipelines.label_file import check_label_values, read_label
 from msseg.datasets.pipelines.label_map import map_values
-from msseg.datasets.pipelines.transform import Transform
-from msseg.utils.arguments import Positive, checked
+from msseg.datasets.pipelines.transform import register_transform
+from msseg.utils.arguments import Positive
 from msseg.utils.image_file import (
     BACKENDS,
     COLOR_TYPES,
@@ -27,32 +26,23 @@ from msseg.utils.image_values import Percentiles, ValueScale
 
 
 def describe_image(img: np.ndarray, filename: str | None, name: str | None) -> dict:
-    """Return what is known of an image that has just been loaded, under MMSegmentation's keys.
+    """Return the keys, MMSegmentation's, of an image that has just been loaded.
 
     Args:
         img: (h, w, c) or (h, w).
         filename: Path of its file, None for an array.
         name: The same as the data set names it.
     """
-    num_channels = 1 if img.ndim < 3 else img.shape[2]
+    zeros = np.zeros(1 if img.ndim < 3 else img.shape[2], np.float32)
     return dict(
-        filename=filename,
-        ori_filename=name,
-        img=img,
-        img_shape=img.shape,
-        ori_shape=img.shape,
-        pad_shape=img.shape,
-        scale_factor=1.0,
-        img_norm_cfg=dict(
-            mean=np.zeros(num_channels, np.float32),
-            std=np.ones(num_channels, np.float32),
-            to_rgb=False,
-        ),
-    )
+        filename=filename, ori_filename=name, img=img, img_shape=img.shape, ori_shape=img.shape,
+        pad_shape=img.shape, scale_factor=1.0,
+        img_norm_cfg=dict(mean=zeros, std=zeros + 1, to_rgb=False),
+    )  # fmt: skip
 
 
-@PIPELINES.register_module()
-class LoadImageFromFile(Transform):
+@register_transform
+class LoadImageFromFile:
     """Read an image.
 
     Reads: img_prefix, img_info. Writes: filename, ori_filename, img, img_shape, ori_shape,
@@ -72,27 +62,29 @@ class LoadImageFromFile(Transform):
     Raises:
         FileNotFoundError: The image is missing.
         ValueError: The image is empty, truncated or cannot be decoded.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> folder = tempfile.mkdtemp()
+        >>> Image.new('RGB', (8, 6), (255, 0, 0)).save(f'{folder}/red.png')
+        >>> results = dict(img_prefix=folder, img_info=dict(filename='red.png'))
+        >>> LoadImageFromFile()(results)['img'][0, 0]  # BGR
+        array([  0,   0, 255], dtype=uint8)
     """
 
-    @checked
-    def __init__(
-        self,
-        to_float32: bool = False,
-        color_type: Literal[tuple(COLOR_TYPES)] = 'color',
-        file_client_args: Mapping | None = None,
-        imdecode_backend: Literal[BACKENDS] = 'cv2',
-        max_value: Positive | None = None,
-        percentiles: Percentiles | None = None,
-    ) -> None:
-        self.file_client_args = dict(file_client_args or {'backend': 'disk'})
-        self.file_client = open_disk('LoadImageFromFile', file_client_args)
-        self.to_float32 = to_float32
-        self.color_type = color_type
-        self.imdecode_backend = imdecode_backend
-        self.max_value, self.percentiles = max_value, percentiles
-        self.scale = None
-        if max_value is not None or percentiles is not None:
-            self.scale = ValueScale(max_value, percentiles)
+    to_float32: bool = False
+    color_type: Literal[tuple(COLOR_TYPES)] = 'color'
+    file_client_args: Mapping | None = None
+    imdecode_backend: Literal[BACKENDS] = 'cv2'
+    max_value: Positive | None = None
+    percentiles: Percentiles | None = None
+
+    def __post_init__(self) -> None:
+        self.file_client_args = dict(self.file_client_args or {'backend': 'disk'})
+        self.file_client = open_disk('LoadImageFromFile', self.file_client_args)
+        is_scaled = self.max_value is not None or self.percentiles is not None
+        self.scale = ValueScale(self.max_value, self.percentiles) if is_scaled else None
 
     def __call__(self, results: dict) -> dict:
         name = results['img_info']['filename']
@@ -111,7 +103,7 @@ class LoadImageFromFile(Transform):
     def decode(
         self, data: bytes, path: str | Path, header: ImageHeader | None = None
     ) -> np.ndarray:
-        """Decode a file's content; see `decode_image`."""
+        """Return the image of a file's content, not converted to float32; see `decode_image`."""
         return decode_image(data, path, self.color_type, self.imdecode_backend, self.scale, header)
 
     def warn_of_unused(
@@ -121,20 +113,13 @@ class LoadImageFromFile(Transform):
         prefix: str | None = None,
         data: bytes | None = None,
     ) -> None:
-        """Say once for a data set what its files hold and is not taken.
-
-        Args:
-            header: A file's.
-            path: The file.
-            prefix: The data set's folder.
-            data: The file's content, to look for its largest value.
-        """
+        """Log once for the folder `prefix` what its files hold and loading leaves out."""
         is_scaled = self.scale is not None
         warn_of_unused(header, path, self.color_type, is_scaled, str(prefix), data)
 
 
-@PIPELINES.register_module()
-class LoadAnnotations(Transform):
+@register_transform
+class LoadAnnotations:
     """Read a label as class indices and check it.
 
     In this order: values or colours are mapped by ``results['label_map']``, label zero is
@@ -158,17 +143,13 @@ class LoadAnnotations(Transform):
         ValueError: The label is damaged, of another size than the image, or holds other values.
     """
 
-    @checked
-    def __init__(
-        self,
-        reduce_zero_label: bool = False,
-        file_client_args: Mapping | None = None,
-        imdecode_backend: Literal[BACKENDS] = 'pillow',
-    ) -> None:
-        self.file_client_args = dict(file_client_args or {'backend': 'disk'})
-        self.file_client = open_disk('LoadAnnotations', file_client_args)
-        self.reduce_zero_label = reduce_zero_label
-        self.imdecode_backend = imdecode_backend
+    reduce_zero_label: bool = False
+    file_client_args: Mapping | None = None
+    imdecode_backend: Literal[BACKENDS] = 'pillow'
+
+    def __post_init__(self) -> None:
+        self.file_client_args = dict(self.file_client_args or {'backend': 'disk'})
+        self.file_client = open_disk('LoadAnnotations', self.file_client_args)
 
     def __call__(self, results: dict) -> dict:
         name = results['ann_info']['seg_map']

@@ -5,19 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines.compose import Compose
 from msseg.datasets.pipelines.resize import Scales, parse_scales
-from msseg.datasets.pipelines.transform import Transform
-from msseg.utils.arguments import NonEmpty, Positive, checked
+from msseg.datasets.pipelines.transform import register_transform
+from msseg.utils.arguments import NonEmpty, Positive
 from msseg.utils.image_size import scaled_wh
 from msseg.utils.logging import warn_once
 
 Direction = Literal['horizontal', 'vertical']
 
 
-@PIPELINES.register_module()
-class MultiScaleFlipAug(Transform):
+@register_transform
+class MultiScaleFlipAug:
     """Apply transforms once for each scale and flip.
 
     Reads: what its transforms read. Writes: a new dict of what they give, each value a list.
@@ -33,33 +32,29 @@ class MultiScaleFlipAug(Transform):
     Source: MMSegmentation 0.30 ``MultiScaleFlipAug``.
     """
 
-    @checked
-    def __init__(
-        self,
-        transforms: Sequence[Any],
-        img_scale: Scales = None,
-        img_ratios: Positive | NonEmpty[Positive] | None = None,
-        flip: bool = False,
-        flip_direction: Direction | NonEmpty[Direction] = 'horizontal',
-    ) -> None:
-        scales = parse_scales(img_scale)
-        is_one = isinstance(img_ratios, (int, float))
-        self.img_ratios = [img_ratios] if is_one else img_ratios and list(img_ratios)
+    transforms: Sequence[Any]
+    img_scale: Scales = None
+    img_ratios: Positive | NonEmpty[Positive] | None = None
+    flip: bool = False
+    flip_direction: Direction | NonEmpty[Direction] = 'horizontal'
+
+    def __post_init__(self) -> None:
+        scales, ratios = parse_scales(self.img_scale), self.img_ratios
+        self.img_ratios = [ratios] if isinstance(ratios, (int, float)) else ratios
         if scales is None and not self.img_ratios:
             raise ValueError('MultiScaleFlipAug: img_scale is None; give img_ratios, such as [1.0]')
         if scales is not None and self.img_ratios:
             if len(scales) > 1:
                 raise ValueError(
                     f'MultiScaleFlipAug: img_ratios goes with one img_scale or None, but '
-                    f'img_scale={img_scale!r}'
+                    f'img_scale={scales!r}'
                 )
             scales = [scaled_wh(scales[0], ratio) for ratio in self.img_ratios]
         self.img_scale = scales
-        self.flip = flip
-        directions = [flip_direction] if isinstance(flip_direction, str) else list(flip_direction)
-        self.flip_direction = directions
-        self._check_flip(transforms)
-        self.transforms = Compose(transforms)
+        directions = self.flip_direction
+        self.flip_direction = [directions] if isinstance(directions, str) else list(directions)
+        self._check_flip(self.transforms)
+        self.transforms = Compose(self.transforms)
 
     def _check_flip(self, transforms: Sequence[Any]) -> None:
         types = [t.get('type') if isinstance(t, dict) else type(t).__name__ for t in transforms]

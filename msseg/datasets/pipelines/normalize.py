@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from msseg.datasets.builder import PIPELINES
-from msseg.datasets.pipelines.transform import Transform
-from msseg.utils.arguments import NonEmpty, Positive, checked
+from msseg.datasets.pipelines.transform import register_transform
+from msseg.utils.arguments import NonEmpty, Positive
 from msseg.utils.normalization import Normalization
 
 
-@PIPELINES.register_module()
-class Normalize(Transform):
+@register_transform
+class Normalize:
     """Subtract the mean and divide by the standard deviation, channel by channel.
 
     The channels are written one after the other, which is the order the network wants: the result
@@ -23,13 +22,21 @@ class Normalize(Transform):
         to_rgb: Swap BGR to RGB.
 
     Source: MMSegmentation 0.30 ``Normalize``, same values bit by bit.
+
+    Example:
+        >>> import numpy as np
+        >>> normalize = Normalize(mean=[100.0], std=[50.0], to_rgb=False)
+        >>> normalize(dict(img=np.array([[50, 200]], np.uint8)))['img'][..., 0]
+        array([[-1.,  2.]], dtype=float32)
     """
 
-    @checked
-    def __init__(self, mean: NonEmpty[float], std: NonEmpty[Positive], to_rgb: bool = True) -> None:
-        self._normalization = Normalization(mean, std, to_rgb)
+    mean: NonEmpty[float]
+    std: NonEmpty[Positive]
+    to_rgb: bool = True
+
+    def __post_init__(self) -> None:
+        self._normalization = Normalization(self.mean, self.std, self.to_rgb)
         self.mean, self.std = self._normalization.mean, self._normalization.std
-        self.to_rgb = to_rgb
 
     def __call__(self, results: dict) -> dict:
         results['img'] = self._normalization(results['img']).transpose(1, 2, 0)

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines.image_ops import border_value, fillable, multiple_of
-from msseg.datasets.pipelines.transform import Transform
-from msseg.utils.arguments import Int32, NonEmpty, Pixels, Size, checked
+from msseg.datasets.pipelines.transform import register_transform
+from msseg.utils.arguments import Int32, NonEmpty, Pixels, Size
 
 
-@PIPELINES.register_module()
-class Pad(Transform):
+@register_transform
+class Pad:
     """Pad image and label at the bottom and the right.
 
     Reads: img, seg_fields and the labels they name, num_classes, ignore_index. Writes: img, the
@@ -28,24 +27,24 @@ class Pad(Transform):
         seg_pad_val: What to fill the label with.
 
     Source: MMSegmentation 0.30 ``Pad``.
+
+    Example:
+        >>> Pad(size_divisor=32)(dict(img=np.zeros((50, 70, 3), np.uint8)))['img'].shape
+        (64, 96, 3)
     """
 
-    @checked
-    def __init__(
-        self,
-        size: Size | None = None,
-        size_divisor: Pixels | None = None,
-        pad_val: float | NonEmpty[float] = 0,
-        seg_pad_val: Int32 = 255,
-    ) -> None:
-        if (size is None) == (size_divisor is None):
+    size: Size | None = None
+    size_divisor: Pixels | None = None
+    pad_val: float | NonEmpty[float] = 0
+    seg_pad_val: Int32 = 255
+
+    def __post_init__(self) -> None:
+        if (self.size is None) == (self.size_divisor is None):
             raise ValueError(
-                f'Pad: size={size!r} and size_divisor={size_divisor!r}; give exactly one of them'
+                f'Pad: size={self.size!r} and size_divisor={self.size_divisor!r}; give exactly one '
+                'of them'
             )
-        self.size = None if size is None else tuple(size)
-        self.size_divisor = size_divisor
-        self.pad_val = pad_val
-        self.seg_pad_val = seg_pad_val
+        self.size = self.size and tuple(self.size)
 
     def __call__(self, results: dict) -> dict:
         img = results['img']

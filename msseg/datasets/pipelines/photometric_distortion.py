@@ -7,17 +7,16 @@ from typing import Annotated
 import cv2
 import numpy as np
 
-from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines.image_ops import check_byte_scale
-from msseg.datasets.pipelines.transform import RandomSource, Transform, get_rng
-from msseg.utils.arguments import Factors, NonNegative, Range, checked
+from msseg.datasets.pipelines.transform import RandomSource, get_rng, register_transform
+from msseg.utils.arguments import Factors, NonNegative, Range
 
 _VALUES = np.arange(256)
 _KEEP = _VALUES.astype(np.uint8)
 
 
-@PIPELINES.register_module()
-class PhotoMetricDistortion(Transform):
+@register_transform
+class PhotoMetricDistortion:
     """Change brightness, contrast, saturation and hue, each with probability 0.5.
 
     Contrast comes second or last, by chance. Saturation and hue are changed in HSV. A step on an
@@ -35,18 +34,10 @@ class PhotoMetricDistortion(Transform):
         MMSegmentation 0.30 ``PhotoMetricDistortion``, same values bit by bit.
     """
 
-    @checked
-    def __init__(
-        self,
-        brightness_delta: NonNegative = 32,
-        contrast_range: Factors = (0.5, 1.5),
-        saturation_range: Factors = (0.5, 1.5),
-        hue_delta: Annotated[int, Range(0, 180)] = 18,
-    ) -> None:
-        self.brightness_delta = brightness_delta
-        self.contrast_range = contrast_range
-        self.saturation_range = saturation_range
-        self.hue_delta = hue_delta
+    brightness_delta: NonNegative = 32
+    contrast_range: Factors = (0.5, 1.5)
+    saturation_range: Factors = (0.5, 1.5)
+    hue_delta: Annotated[int, Range(0, 180)] = 18
 
     def __call__(self, results: dict) -> dict:
         img = results['img']

@@ -7,17 +7,16 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from msseg.datasets.builder import PIPELINES
-from msseg.datasets.pipelines.transform import RandomSource, Transform, get_rng
-from msseg.utils.arguments import Int32, Probability, Size, checked
+from msseg.datasets.pipelines.transform import RandomSource, get_rng, register_transform
+from msseg.utils.arguments import Int32, Probability, Size
 
 Box = tuple[int, int, int, int]  # y1, y2, x1, x2
 
 _MOST_TRIES = 10
 
 
-@PIPELINES.register_module()
-class RandomCrop(Transform):
+@register_transform
+class RandomCrop:
     """Cut out a random part of image and label.
 
     With `cat_max_ratio` below 1, up to 10 parts are tried until one has at least two classes and
@@ -33,15 +32,16 @@ class RandomCrop(Transform):
         ignore_index: Label value that does not count.
 
     Source: MMSegmentation 0.30 ``RandomCrop``.
+
+    Example:
+        >>> crop = RandomCrop(crop_size=(32, 48))
+        >>> crop(dict(img=np.zeros((100, 200, 3)), rng=np.random.default_rng(0)))['img'].shape
+        (32, 48, 3)
     """
 
-    @checked
-    def __init__(
-        self, crop_size: Size, cat_max_ratio: Probability = 1.0, ignore_index: Int32 = 255
-    ) -> None:
-        self.crop_size = tuple(crop_size)
-        self.cat_max_ratio = cat_max_ratio
-        self.ignore_index = ignore_index
+    crop_size: Size
+    cat_max_ratio: Probability = 1.0
+    ignore_index: Int32 = 255
 
     def __call__(self, results: dict) -> dict:
         size = results['img'].shape[:2]

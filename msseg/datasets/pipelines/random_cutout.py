@@ -7,10 +7,9 @@ from typing import Annotated
 
 import numpy as np
 
-from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines.image_ops import fillable
 from msseg.datasets.pipelines.random_crop import Box
-from msseg.datasets.pipelines.transform import RandomSource, Transform, get_rng
+from msseg.datasets.pipelines.transform import RandomSource, get_rng, register_transform
 from msseg.utils.arguments import (
     Int32,
     NonEmpty,
@@ -18,7 +17,6 @@ from msseg.utils.arguments import (
     Probability,
     Range,
     Size,
-    checked,
     fits,
 )
 
@@ -26,8 +24,8 @@ Holes = Annotated[int, Range(0, 10_000)]
 Share = tuple[Probability, Probability]
 
 
-@PIPELINES.register_module()
-class RandomCutOut(Transform):
+@register_transform
+class RandomCutOut:
     """Fill random rectangles with a constant.
 
     Reads: img, seg_fields and the labels they name, num_classes, ignore_index, rng. Writes: img,
@@ -46,26 +44,21 @@ class RandomCutOut(Transform):
         Taylor, 2017); MMSegmentation 0.30 ``RandomCutOut``.
     """
 
-    @checked
-    def __init__(
-        self,
-        prob: Probability,
-        n_holes: Holes | Annotated[tuple[Holes, Holes], Ordered(strictly=True)],
-        cutout_shape: Size | NonEmpty[Size] | None = None,
-        cutout_ratio: Share | NonEmpty[Share] | None = None,
-        fill_in: float | Sequence[float] = 0,
-        seg_fill_in: Int32 | None = None,
-    ) -> None:
-        if (cutout_shape is None) == (cutout_ratio is None):
+    prob: Probability
+    n_holes: Holes | Annotated[tuple[Holes, Holes], Ordered(strictly=True)]
+    cutout_shape: Size | NonEmpty[Size] | None = None
+    cutout_ratio: Share | NonEmpty[Share] | None = None
+    fill_in: float | Sequence[float] = 0
+    seg_fill_in: Int32 | None = None
+
+    def __post_init__(self) -> None:
+        if (self.cutout_shape is None) == (self.cutout_ratio is None):
             raise ValueError('RandomCutOut: give exactly one of cutout_shape and cutout_ratio')
-        candidates = cutout_shape if cutout_ratio is None else cutout_ratio
+        candidates = self.cutout_shape if self.cutout_ratio is None else self.cutout_ratio
         is_one = fits(candidates, tuple[float, float])
         self.candidates = [candidates] if is_one else list(candidates)
-        self.cutout_shape, self.cutout_ratio = cutout_shape, cutout_ratio
-        self.prob = prob
-        self.n_holes = (n_holes, n_holes) if isinstance(n_holes, int) else tuple(n_holes)
-        self.fill_in = fill_in
-        self.seg_fill_in = seg_fill_in
+        if isinstance(self.n_holes, int):
+            self.n_holes = (self.n_holes, self.n_holes)
 
     def __call__(self, results: dict) -> dict:
         boxes = self._sample_boxes(get_rng(results), results['img'].shape[:2])

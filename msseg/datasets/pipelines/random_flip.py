@@ -7,14 +7,13 @@ from typing import Literal
 
 import cv2
 
-from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines.label_map import map_values
-from msseg.datasets.pipelines.transform import Transform, get_rng
-from msseg.utils.arguments import NonNegativeInt, Probability, checked
+from msseg.datasets.pipelines.transform import get_rng, register_transform
+from msseg.utils.arguments import NonNegativeInt, Probability
 
 
-@PIPELINES.register_module()
-class RandomFlip(Transform):
+@register_transform
+class RandomFlip:
     """Mirror image and label with a probability.
 
     Reads: img, seg_fields and the labels they name, flip, flip_direction (which decide if they
@@ -28,22 +27,23 @@ class RandomFlip(Transform):
             right arm.
 
     Source: MMSegmentation 0.30 ``RandomFlip``; `swap_seg_labels` of 1.x.
+
+    Example:
+        >>> import numpy as np
+        >>> RandomFlip(prob=1.0)(dict(img=np.array([[1, 2, 3]], np.uint8)))['img']
+        array([[3, 2, 1]], dtype=uint8)
     """
 
-    @checked
-    def __init__(
-        self,
-        prob: Probability | None = None,
-        direction: Literal['horizontal', 'vertical'] = 'horizontal',
-        flip_ratio: Probability | None = None,
-        swap_seg_labels: Sequence[tuple[NonNegativeInt, NonNegativeInt]] = (),
-    ) -> None:
-        if prob is not None and flip_ratio is not None:
+    prob: Probability | None = None
+    direction: Literal['horizontal', 'vertical'] = 'horizontal'
+    flip_ratio: Probability | None = None
+    swap_seg_labels: Sequence[tuple[NonNegativeInt, NonNegativeInt]] = ()
+
+    def __post_init__(self) -> None:
+        if self.prob is not None and self.flip_ratio is not None:
             raise ValueError('RandomFlip: flip_ratio is the old name of prob; give prob only')
-        prob = flip_ratio if prob is None else prob
-        self.prob = prob
-        self.direction = direction
-        self.swaps = {old: new for pair in swap_seg_labels for old, new in (pair, pair[::-1])}
+        self.prob = self.flip_ratio if self.prob is None else self.prob
+        self.swaps = {old: new for pair in self.swap_seg_labels for old, new in (pair, pair[::-1])}
 
     def __call__(self, results: dict) -> dict:
         if 'flip' not in results:

@@ -7,14 +7,13 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines.image_ops import INTERPOLATIONS, border_value, fillable
-from msseg.datasets.pipelines.transform import RandomSource, Transform, get_rng
-from msseg.utils.arguments import Int32, NonEmpty, Positive, Probability, checked
+from msseg.datasets.pipelines.transform import RandomSource, get_rng, register_transform
+from msseg.utils.arguments import Int32, NonEmpty, Positive, Probability
 
 
-@PIPELINES.register_module()
-class RandomRotate(Transform):
+@register_transform
+class RandomRotate:
     """Rotate image and label with a probability.
 
     Reads: img, seg_fields and the labels they name, num_classes, ignore_index, rng. Writes: img,
@@ -32,26 +31,18 @@ class RandomRotate(Transform):
     Source: MMSegmentation 0.30 ``RandomRotate``.
     """
 
-    @checked
-    def __init__(
-        self,
-        prob: Probability,
-        degree: Positive | tuple[float, float],
-        pad_val: float | NonEmpty[float] = 0,
-        seg_pad_val: Int32 = 255,
-        center: tuple[float, float] | None = None,
-        auto_bound: bool = False,
-    ) -> None:
-        if isinstance(degree, (int, float)):
-            degree = (-degree, degree)
-        if center is not None and auto_bound:
+    prob: Probability
+    degree: Positive | tuple[float, float]
+    pad_val: float | NonEmpty[float] = 0
+    seg_pad_val: Int32 = 255
+    center: tuple[float, float] | None = None
+    auto_bound: bool = False
+
+    def __post_init__(self) -> None:
+        if isinstance(self.degree, (int, float)):
+            self.degree = (-self.degree, self.degree)
+        if self.center is not None and self.auto_bound:
             raise ValueError('RandomRotate: auto_bound=True conflicts with center; give one')
-        self.prob = prob
-        self.degree = degree
-        self.pad_val = pad_val
-        self.seg_pad_val = seg_pad_val
-        self.center = center
-        self.auto_bound = auto_bound
 
     def __call__(self, results: dict) -> dict:
         angle = self._sample_angle(get_rng(results))

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from msseg.datasets.builder import PIPELINES
-from msseg.datasets.pipelines.transform import Transform
-from msseg.utils.arguments import checked
+from msseg.datasets.pipelines.transform import register_transform
 
 
-@PIPELINES.register_module()
-class Rerange(Transform):
+@register_transform
+class Rerange:
     """Stretch the image's values to a range.
 
     Reads: img. Writes: img (float64 from uint8, as MMSegmentation's).
@@ -20,15 +18,15 @@ class Rerange(Transform):
     Source: MMSegmentation 0.30 ``Rerange``.
     """
 
-    @checked
-    def __init__(self, min_value: float = 0, max_value: float = 255) -> None:
-        if not min_value < max_value:
+    min_value: float = 0
+    max_value: float = 255
+
+    def __post_init__(self) -> None:
+        if not self.min_value < self.max_value:
             raise ValueError(
-                f'Rerange: min_value={min_value!r}, max_value={max_value!r}; expected the first '
-                'below the second'
+                f'Rerange: min_value={self.min_value!r}, max_value={self.max_value!r}; expected '
+                'the first below the second'
             )
-        self.min_value = min_value
-        self.max_value = max_value
 
     def __call__(self, results: dict) -> dict:
         img = results['img']

@@ -7,17 +7,16 @@ from typing import Annotated, Literal
 
 import numpy as np
 
-from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines.image_ops import resize
-from msseg.datasets.pipelines.transform import RandomSource, Transform, get_rng
-from msseg.utils.arguments import NonEmpty, Ordered, Pixels, Positive, Scale, checked, fits
+from msseg.datasets.pipelines.transform import RandomSource, get_rng, register_transform
+from msseg.utils.arguments import NonEmpty, Ordered, Pixels, Positive, Scale, fits
 from msseg.utils.image_size import rescaled_size, scaled_wh
 
 Scales = Scale | NonEmpty[Scale] | None
 
 
-@PIPELINES.register_module()
-class Resize(Transform):
+@register_transform
+class Resize:
     """Resize image and label, to a fixed or a random scale.
 
     The scale is ``results['scale']`` if it is there; else
@@ -39,35 +38,31 @@ class Resize(Transform):
         min_size: With `keep_ratio`: the short edge is at least this many pixels.
 
     Source: MMSegmentation 0.30 ``Resize``.
+
+    Example:
+        >>> resize = Resize(img_scale=(64, 64))  # width, height: keeps the aspect ratio
+        >>> resize(dict(img=np.zeros((100, 200, 3), np.uint8)))['img'].shape
+        (32, 64, 3)
     """
 
-    @checked
-    def __init__(
-        self,
-        img_scale: Scales = None,
-        multiscale_mode: Literal['range', 'value'] = 'range',
-        ratio_range: Annotated[tuple[Positive, Positive], Ordered()] | None = None,
-        keep_ratio: bool = True,
-        min_size: Pixels | None = None,
-    ) -> None:
-        self.img_scale = parse_scales(img_scale)
-        if ratio_range is not None:
-            self._check_single_scale()
-        elif self.img_scale and multiscale_mode == 'range' and len(self.img_scale) > 2:
-            raise ValueError(
-                f"Resize: multiscale_mode='range' draws between two scales, but img_scale has "
-                f"{len(self.img_scale)}; give two, or multiscale_mode='value'"
-            )
-        self.multiscale_mode = multiscale_mode
-        self.ratio_range = ratio_range
-        self.keep_ratio = keep_ratio
-        self.min_size = min_size
+    img_scale: Scales = None
+    multiscale_mode: Literal['range', 'value'] = 'range'
+    ratio_range: Annotated[tuple[Positive, Positive], Ordered()] | None = None
+    keep_ratio: bool = True
+    min_size: Pixels | None = None
 
-    def _check_single_scale(self) -> None:
-        if self.img_scale is not None and len(self.img_scale) != 1:
+    def __post_init__(self) -> None:
+        self.img_scale = parse_scales(self.img_scale)
+        num_scales = len(self.img_scale or ())
+        if self.ratio_range is not None and num_scales > 1:
             raise ValueError(
                 f'Resize: ratio_range goes with one img_scale or None, but img_scale has '
-                f'{len(self.img_scale)}'
+                f'{num_scales}'
+            )
+        if self.ratio_range is None and self.multiscale_mode == 'range' and num_scales > 2:
+            raise ValueError(
+                f"Resize: multiscale_mode='range' draws between two scales, but img_scale has "
+                f"{num_scales}; give two, or multiscale_mode='value'"
             )
 
     def __call__(self, results: dict) -> dict:
@@ -76,10 +71,8 @@ class Resize(Transform):
         resized = img if size == img.shape[:2] else resize(img, size)
         for key in results.get('seg_fields', []):
             label = results[key]
-            if label.shape[:2] != img.shape[:2]:
-                label_size = self._fit(label.shape[:2], results['scale'])
-            else:
-                label_size = size
+            is_alike = label.shape[:2] == img.shape[:2]
+            label_size = size if is_alike else self._fit(label.shape[:2], results['scale'])
             results[key] = resize(label, label_size, 'nearest')
         self.write_shapes(results, resized)
         return results
@@ -101,13 +94,8 @@ class Resize(Transform):
         h, w = results['img'].shape[:2]
         new_h, new_w = img.shape[:2]
         factor = np.array([new_w / w, new_h / h] * 2, dtype=np.float32)
-        results.update(
-            img=img,
-            img_shape=img.shape,
-            pad_shape=img.shape,
-            scale_factor=factor,
-            keep_ratio=self.keep_ratio,
-        )
+        results.update(img=img, img_shape=img.shape, pad_shape=img.shape)
+        results.update(scale_factor=factor, keep_ratio=self.keep_ratio)
 
     def _fit(self, size: tuple[int, int], scale: Sequence[float]) -> tuple[int, int]:
         if self.keep_ratio:

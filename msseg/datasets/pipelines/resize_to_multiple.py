@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines.image_ops import INTERPOLATIONS, multiple_of, resize
-from msseg.datasets.pipelines.transform import Transform
-from msseg.utils.arguments import Pixels, Size, checked
+from msseg.datasets.pipelines.transform import register_transform
+from msseg.utils.arguments import Pixels, Size
 
 Interpolation = Literal[tuple(INTERPOLATIONS)]
 
 
-@PIPELINES.register_module()
-class ResizeToMultiple(Transform):
+@register_transform
+class ResizeToMultiple:
     """Resize image and label up to the next multiple of a divisor.
 
     Reads: img, seg_fields and the labels they name. Writes: img, the labels, img_shape,
@@ -27,12 +26,8 @@ class ResizeToMultiple(Transform):
     Source: MMSegmentation 0.30 ``ResizeToMultiple``.
     """
 
-    @checked
-    def __init__(
-        self, size_divisor: Pixels | Size = 32, interpolation: Interpolation | None = None
-    ) -> None:
-        self.size_divisor = size_divisor
-        self.interpolation = interpolation
+    size_divisor: Pixels | Size = 32
+    interpolation: Interpolation | None = None
 
     def __call__(self, results: dict) -> dict:
         img = results['img']

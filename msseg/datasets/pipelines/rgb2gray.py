@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from msseg.datasets.builder import PIPELINES
-from msseg.datasets.pipelines.transform import Transform
-from msseg.utils.arguments import Channels, NonEmpty, checked
+from msseg.datasets.pipelines.transform import register_transform
+from msseg.utils.arguments import Channels, NonEmpty
 
 
-@PIPELINES.register_module()
-class RGB2Gray(Transform):
+@register_transform
+class RGB2Gray:
     """Replace the channels by their weighted sum.
 
     Reads: img. Writes: img (float64, as MMSegmentation's), img_shape.
@@ -22,14 +21,8 @@ class RGB2Gray(Transform):
     Source: MMSegmentation 0.30 ``RGB2Gray``.
     """
 
-    @checked
-    def __init__(
-        self,
-        out_channels: Channels | None = None,
-        weights: NonEmpty[float] = (0.299, 0.587, 0.114),
-    ) -> None:
-        self.out_channels = out_channels
-        self.weights = tuple(weights)
+    out_channels: Channels | None = None
+    weights: NonEmpty[float] = (0.299, 0.587, 0.114)
 
     def __call__(self, results: dict) -> dict:
         img = results['img']

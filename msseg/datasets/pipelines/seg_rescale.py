@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msseg.datasets.builder import PIPELINES
 from msseg.datasets.pipelines.image_ops import resize
-from msseg.datasets.pipelines.transform import Transform
-from msseg.utils.arguments import Range, checked
+from msseg.datasets.pipelines.transform import register_transform
+from msseg.utils.arguments import Range
 from msseg.utils.image_size import rescaled_size
 
 
-@PIPELINES.register_module()
-class SegRescale(Transform):
+@register_transform
+class SegRescale:
     """Rescale the label by a factor, for a network whose output is smaller than its input.
 
     Reads: seg_fields and the labels they name. Writes: the labels.
@@ -23,9 +22,7 @@ class SegRescale(Transform):
     Source: MMSegmentation 0.30 ``SegRescale``.
     """
 
-    @checked
-    def __init__(self, scale_factor: Annotated[float, Range(0, 100, above=True)] = 1) -> None:
-        self.scale_factor = scale_factor
+    scale_factor: Annotated[float, Range(0, 100, above=True)] = 1
 
     def __call__(self, results: dict) -> dict:
         if self.scale_factor == 1:

@@ -1,28 +1,35 @@
-"""The base class of the transforms, and their source of random numbers."""
+"""What transforms share: their constructors, and their source of random numbers."""
 
 from __future__ import annotations
 
-import inspect
+from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
+from msseg.datasets.builder import PIPELINES
+from msseg.utils.arguments import checked
 
-class Transform:
-    """Base of the transforms: shows the arguments that are attributes of the same name.
+T = TypeVar('T', bound=type)
+
+
+def register_transform(cls: T) -> T:
+    """Register a transform whose arguments are its fields, as those of a dataclass, and checked.
 
     Example:
-        >>> class Brighten(Transform):
-        ...     def __init__(self, delta: int) -> None:
-        ...         self.delta = delta
-        >>> Brighten(3)
-        Brighten(delta=3)
+        >>> from msseg.utils.arguments import NonNegativeInt
+        >>> class Brighten:
+        ...     delta: NonNegativeInt = 1
+        ...     def __call__(self, results: dict) -> dict:
+        ...         return {**results, 'img': results['img'] + self.delta}
+        >>> Brighten = register_transform(Brighten)
+        >>> Brighten(3), Brighten(3)({'img': 4})
+        (Brighten(delta=3), {'img': 7})
+        >>> del PIPELINES.module_dict['Brighten']
     """
-
-    def __repr__(self) -> str:
-        values = {n: getattr(self, n) for n in inspect.signature(type(self)).parameters
-                  if hasattr(self, n)}  # fmt: skip
-        values |= {n: v.tolist() for n, v in values.items() if isinstance(v, np.ndarray)}
-        return f'{type(self).__name__}({", ".join(f"{n}={v!r}" for n, v in values.items())})'
+    cls = dataclass(eq=False)(cls)
+    cls.__init__ = checked(cls.__init__)
+    return PIPELINES.register_module()(cls)
 
 
 class GlobalRandom:
