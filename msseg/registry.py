@@ -76,15 +76,11 @@ class Registry:
 
         Args:
             name: Name or names in configs; the object's own name by default.
-            force: Replace an entry of the same name.
+            force: Replace an entry of the same name, which is a KeyError otherwise.
             module: The object, when not used as a decorator.
 
         Returns:
             The object itself, or the decorator.
-
-        Raises:
-            TypeError: A wrong `name`, `force` or `module`.
-            KeyError: The name is taken and `force` is False.
         """
         if not isinstance(force, bool):
             raise TypeError(f'force must be a boolean, but got {type(force)}')
@@ -187,13 +183,9 @@ def call_with_cfg(entry: Callable, cfg: dict, where: str = '', **default_args: A
 
     Args:
         entry: The class or function.
-        cfg: Its arguments.
+        cfg: Its arguments; errors are those of `build_from_cfg`.
         where: The config's path, for a config that does not know it; the entry's name by default.
         **default_args: Arguments that `cfg` may leave out.
-
-    Raises:
-        TypeError: An argument that the entry does not take.
-        Exception: What the entry raised, its message led by the config path.
     """
     where = where or entry.__name__
     if not isinstance(cfg, dict):
@@ -229,7 +221,7 @@ def check_arguments(entry: Callable, arguments: dict, cfg: dict, name: str = '')
     Args:
         entry: The class or function.
         arguments: The arguments of the call.
-        cfg: The config node that they come from, for the path and the file in the message.
+        cfg: The config node that they come from, for the message.
         name: The entry's name in configs; its own name by default.
     """
     accepted = accepted_arguments(entry)
@@ -240,12 +232,7 @@ def check_arguments(entry: Callable, arguments: dict, cfg: dict, name: str = '')
 
 
 def add_config_path(error: Exception, where: str) -> None:
-    """Lead an exception's message with a config path, once, keeping its class.
-
-    Args:
-        error: The exception, changed in place.
-        where: The path, such as ``model.decode_head[1]``; nothing is added when it is empty.
-    """
+    """Lead an exception's message with a config path that is not empty, once, in place."""
     if not where or getattr(error, 'config_path', None) is not None:
         return
     if isinstance(error, UserError):
@@ -272,13 +259,7 @@ def config_file(cfg: dict, key: str) -> str | None:
 
 
 def unknown_type(name: str, registry: Registry, **fields: Any) -> UserError:
-    """Return the error for a ``type`` that a registry does not have.
-
-    Args:
-        name: The value of ``type``.
-        registry: Where it was looked up.
-        **fields: Further fields of the error, such as ``file``.
-    """
+    """Return the error for a ``type`` that a registry does not have; `fields` are the error's."""
     fields = {'key': 'type', 'got': name, **fields}
     if upstream := explain_upstream_name(name, registry.name, registry.module_dict):
         return UserKeyError(upstream, **fields)

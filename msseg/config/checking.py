@@ -109,8 +109,7 @@ def registered(registry: Registry, without: Iterable[str] = (), **hints: Any) ->
     Args:
         registry: Where ``type`` is looked up.
         without: Arguments that do not come from configs.
-        **hints: Further keys besides ``type`` and the entry's arguments, and keys with other
-            values in a config than in a call, with the type hints that the values must fit.
+        **hints: Further keys, and keys with other values than in a call, with their type hints.
     """
 
     def rule(node: Mapping[str, Any]) -> Accepts | None:
@@ -252,16 +251,13 @@ def _is_dict(value: Any, may_be_list: bool) -> bool:
 
 
 def check_options(before: Config, after: Config, options: Iterable[str], schema: Schema) -> None:
-    """Check that the keys of ``--cfg-options`` exist or are accepted by a component.
+    """Raise KeyError for ``--cfg-options`` that are not in the config and that nothing accepts.
 
     Args:
         before: The config without the options.
         after: The config with them.
         options: The dotted keys.
         schema: Which component takes which dict.
-
-    Raises:
-        KeyError: A key that is neither in the config, nor documented, nor accepted.
     """
     for option in options:
         first, *parts = split_key(option)
@@ -318,9 +314,7 @@ def drop_variables(cfg: Config, schema: Schema) -> None:
 
     A config file is a program with variables that are not settings. Variables with plain values
     stay, except texts of secret environment variables, which must not reach logs and checkpoints.
-
-    Raises:
-        TypeError: A documented key has a value that cannot be written.
+    A documented key with a value that cannot be written is a TypeError.
     """
     for key in list(cfg):
         is_setting = key in schema.top_level

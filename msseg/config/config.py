@@ -102,9 +102,7 @@ class Config:
 
         Raises:
             FileNotFoundError: The file or one of its bases does not exist.
-            ValueError: A file cannot be read; the message names it and the line.
-            KeyError: Two bases define the same key, or an inherited one is missing.
-            TypeError: A dict replaces something else without ``_delete_``.
+            ValueError, KeyError, TypeError: A file cannot be read, or does not fit its bases.
             ImportError: A module in ``custom_imports`` cannot be imported.
         """
         loaded = load_file(str(filename), use_predefined_variables)
@@ -170,11 +168,9 @@ class Config:
         return to_python(self._cfg_dict)
 
     def dump(self, file: str | os.PathLike | None = None) -> str | None:
-        """Write the config, inheritance resolved.
+        """Write the config with inheritance resolved, in the format of the file's extension.
 
-        Args:
-            file: Where to; the extension says in which format. None returns the text, in the
-                format of the file the config was read from.
+        Without a file, return the text in the format of the config's own file.
         """
         format_of = file or self._filename
         extension = os.path.splitext(format_of)[1] if format_of else '.py'
@@ -231,13 +227,10 @@ class Config:
                     pairs.append((value, change))
 
     def explain(self, key: str) -> str | None:
-        """Return the file that set a key, ``'--cfg-options'``, or None when a program did.
+        """Return the file that set a key, ``'--cfg-options'``, or None if a program did.
 
         Args:
             key: As ``model.decode_head.1.num_classes`` or ``model.decode_head[1].num_classes``.
-
-        Raises:
-            KeyError: There is no such key.
         """
         return self.find(key)[1]
 

@@ -249,8 +249,7 @@ def count_values(value: Any, where: str) -> int:
         where: File and key, for the message.
 
     Raises:
-        ValueError: More than `MAX_VALUES`, deeper than `MAX_DEPTH`, a value inside itself, or a
-            key or a text that is too long.
+        ValueError: Too many values, nested too deeply or in itself, or a key or text too long.
     """
     return _measure(value, where, {}, set())[0]
 

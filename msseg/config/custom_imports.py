@@ -31,15 +31,11 @@ def import_modules_from_strings(
     Args:
         imports: A dotted name or a list of them.
         allow_failed_imports: Warn about a module that cannot be imported and return None for it.
-        folders: Where modules may lie besides Python's own path. They are put at the end of
-            ``sys.path`` and stay there, so that worker processes find the modules too.
+        folders: Folders of modules besides Python's own path. They stay at the end of
+            ``sys.path``, so that worker processes find the modules too.
 
     Returns:
         The module for a string, a list of modules for a list, None for nothing.
-
-    Raises:
-        ImportError: A module cannot be imported, or one of the same name hides it.
-        TypeError: `imports` holds something else than strings.
 
     Source: MMCV 1.7 ``mmcv.utils.import_modules_from_strings``; `folders` is our own.
     """

@@ -25,10 +25,6 @@ def merge_dicts(base: ConfigDict, child: ConfigDict, path: str = '') -> ConfigDi
         child: The config that inherits.
         path: The place of both, for errors.
 
-    Raises:
-        TypeError: A dict over a value that is neither dict, list nor None.
-        KeyError: An index that the list does not have.
-
     Examples:
         >>> base = ConfigDict(head=[dict(channels=8), dict(channels=8)], lr=0.1)
         >>> merge_dicts(base, ConfigDict(head={0: dict(channels=4)}))
@@ -51,11 +47,7 @@ def merge_dicts(base: ConfigDict, child: ConfigDict, path: str = '') -> ConfigDi
 
 
 def without_markers(value: Any, path: str | None = '') -> Any:
-    """Return a value that replaces another, without the ``_delete_`` keys in it.
-
-    Raises:
-        TypeError: ``'*'`` as a key, which needs a list to apply to.
-    """
+    """Return a value that replaces another, without the ``_delete_`` keys in it."""
     if isinstance(value, ConfigDict):
         if '*' in value:
             raise UserTypeError(

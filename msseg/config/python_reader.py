@@ -69,11 +69,7 @@ class BaseVariables:
         return name in self._keys
 
     def value(self, name: str) -> Any:
-        """Return a copy of the inherited value that a placeholder stands for.
-
-        Raises:
-            KeyError: The bases have no such key.
-        """
+        """Return a copy of the inherited value that a placeholder stands for."""
         fields = self._fields(name)
         if self.base is None:
             problem = 'this line comes before `_base_` is set, or no `_base_` is'
@@ -221,12 +217,8 @@ def _describing_failures(where: str, filename: str) -> Iterator[None]:
 def _as_data(value: Any, memo: dict[int, tuple[Any, Any]], depth: int = 0) -> Any:
     """Return a setting with plain containers and strings in place of the file's own classes.
 
-    Their methods are the file's own code, too, and run here for the last time.
-
-    Args:
-        value: The setting.
-        memo: The containers seen so far and their replacements, by id.
-        depth: How deep it is nested; `count_values` refuses later what is too deep.
+    Their methods are the file's own code, too, and run here for the last time. What is nested too
+    deeply is left for `count_values` to refuse.
     """
     if isinstance(value, str):
         return str.__str__(value)

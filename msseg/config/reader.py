@@ -106,18 +106,13 @@ def load_text(text: str, path: str, file_format: str) -> Loaded:
 
 @dataclass
 class _Reading:
-    """The reading of one config with its bases.
-
-    Attributes:
-        predefined: See `load_file`.
-        duplicates: See `load_file`.
-        chain: The files whose bases lead to the current one, outermost first.
-        loaded: The files read so far, by path: each is read once.
-    """
+    """The reading of one config with its bases; see `load_file` for the arguments."""
 
     predefined: bool = True
     duplicates: list[DuplicateKey] | None = None
+    # the files whose bases lead to the current one, outermost first
     chain: list[str] = field(default_factory=list)
+    # the files read so far, by path: each is read once
     loaded: dict[str, Loaded] = field(default_factory=dict)
 
     def file(self, filename: str) -> Loaded:
@@ -223,13 +218,7 @@ def _read_text(filename: str, who: str, is_base: bool) -> str:
 
 
 def _find_base(name: str, path: str) -> str:
-    """Return the path of a base file.
-
-    Args:
-        name: As ``_base_`` has it: relative to the folder of the file that names it, or
-            ``msseg::`` and a name in msseg's own folder of configs.
-        path: The file that names it.
-    """
+    """Return the path of a base that the file at `path` names."""
     if not name.startswith(_OWN):
         return os.path.join(os.path.dirname(path), os.path.expanduser(name))
     lead = f'{display_file(path)}: the base file {name!r}'

@@ -72,12 +72,7 @@ def to_python(values: dict[str, Any]) -> str:
 
 
 def find_unwritable(value: Any, where: str) -> UserTypeError | None:
-    """Return the error for the first part of a value that no config file can hold, or None.
-
-    Args:
-        value: The value.
-        where: Its key.
-    """
+    """Return the error for the first part of a key's value that no config file can hold."""
     try:
         _literal(value, where)
     except UserTypeError as error:
@@ -167,14 +162,7 @@ def _is_name(key: Any) -> bool:
 
 
 def _layout(node: str | _Group, lead: str, indent: str, after: str) -> str:
-    """Return a literal on one line if it fits, else with its items on lines of their own.
-
-    Args:
-        node: The literal.
-        lead: The text before it, as ``key=``.
-        indent: The indent of its line.
-        after: The text after it, a comma or nothing.
-    """
+    """Return a literal on one line if it fits, else with its items on lines of their own."""
     text = node if isinstance(node, str) else node.text
     whole = f'{indent}{lead}{text}{after}'
     if isinstance(node, str) or not node.items or len(whole) <= _WIDTH:

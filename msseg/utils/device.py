@@ -35,9 +35,6 @@ def setup_device(device: str = 'auto', device_id: int | None = None, launcher: s
 
     Returns:
         The device's name.
-
-    Raises:
-        ValueError: An unknown device or launcher, or a device that this machine does not have.
     """
     place = find_place(launcher)
     name, number = parse_device(device)

@@ -61,11 +61,7 @@ class UserError(Exception):
         super().__init__(str(self))
 
     def complete(self, **fields: Any) -> UserError:
-        """Set fields that are still empty, and return the error.
-
-        Args:
-            **fields: Fields by name; the empty values among them are ignored.
-        """
+        """Set fields that are still empty, and return the error."""
         for name, value in fields.items():
             if not getattr(self, name):
                 setattr(self, name, value)
@@ -130,14 +126,7 @@ def expected_one_of(
     error: type[UserError] = UserValueError,
     **fields: Any,
 ) -> UserError:
-    """Return the error for a value that is none of a few options.
-
-    Args:
-        key: The setting or the argument.
-        got: Its value.
-        options: The values that fit.
-        error: The class of the error.
-        **fields: Other fields of the error.
+    """Return the error, of a class, for a value that is none of a few options.
 
     Examples:
         >>> print(expected_one_of('mode', 'naer', ['near', 'far'], who='Resize'))
@@ -172,7 +161,7 @@ def unknown_name(
         name: The name.
         choices: The names that are known.
         error: The class of the error.
-        **fields: Other fields of the error.
+        **fields: Fields of the error.
     """
     choices = sorted(map(str, choices))
     suggestions = nearest(name, choices, 1)
