@@ -60,7 +60,7 @@ def _import(name: str, allow_failed: bool, folders: Sequence[str]) -> ModuleType
         message = f'custom_imports: {name!r} failed to import{_describe(error, name, folders)}'
         if not allow_failed:
             raise ImportError(message) from error
-        get_logger().warning('%s; ignored, as allow_failed_imports says', message)
+        get_logger().warning('%s; ignored, because allow_failed_imports is set', message)
         return None
     except KeyboardInterrupt:
         raise

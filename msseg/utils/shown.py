@@ -1,4 +1,4 @@
-"""Values in messages: short, without escape sequences, and never the environment's."""
+"""Values in messages: short, without escape sequences, and without secrets of the environment."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _PLAIN = (int, float, complex, bytes, range, PurePath, type(None), type(...))
 
 
 def shown(value: Any, limit: int = _LIMIT) -> str:
-    """Return a value as a message shows it.
+    """Return a value's text for a message.
 
     Args:
-        value: A setting; of objects that are no plain values only the type is shown.
-        limit: The most characters.
+        value: A setting; of objects that are not plain values, only the type is shown.
+        limit: The maximum number of characters.
 
     Example:
         >>> shown([1, 'a'])
@@ -37,7 +37,7 @@ def shown(value: Any, limit: int = _LIMIT) -> str:
 def shorten(text: str, limit: int) -> str:
     """Return a text on one line, its middle left out when it is long, controls as escapes.
 
-    The name of an environment variable stands in place of its text where that may be secret.
+    The text of an environment variable that may be secret is replaced by the variable's name.
     """
     if len(text) > 20 * limit:
         text = text[: 10 * limit] + text[-10 * limit :]
@@ -52,7 +52,7 @@ def shorten(text: str, limit: int) -> str:
 
 
 def escape_controls(text: str) -> str:
-    """Return a text with escape sequences in place of what controls a terminal, but line ends."""
+    """Return a text with the characters that control a terminal escaped, except line ends."""
     return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
 
 

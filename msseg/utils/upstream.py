@@ -142,7 +142,7 @@ OF_CELLS: _Renamed = {
     'forward_train': ('', _NO_LOSSES),
     'forward_test': ('', _NO_LOSSES),
     'loss_by_feat': ('', _NO_LOSSES),
-    'predict_by_feat': ('', 'construct gives logits; test_cfg says how they become labels'),
+    'predict_by_feat': ('', 'construct gives logits; test_cfg configures how they become labels'),
     'encode_decode': ('', 'predict(img) gives the logits of an image'),
     'simple_test': ('', 'predict(img) gives the logits of an image'),
 }

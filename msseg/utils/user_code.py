@@ -1,4 +1,4 @@
-"""What users' programs (configs, modules of their own) fail with, and where."""
+"""Errors of users' programs (configs and modules): their messages and their places."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from msseg.utils.errors import UserError
 REPORT_FOLDER = 'MS_OM_PATH'
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-# Python, installed packages, and the command lines beside this package.
+# Python, installed packages, and the command lines next to this package.
 _LIBRARIES = (
     *(Path(sysconfig.get_path(name)).resolve() for name in ('stdlib', 'purelib', 'platlib')),
     _PACKAGE.parent / 'tools',
