@@ -17,7 +17,7 @@ from msseg.utils.arguments import PositiveInt, checked
 
 
 class _Wrapper:
-    """What samples of inner data sets are asked for; `_locate` finds data set and index."""
+    """Base of the wrappers; `_locate` finds a sample's data set and its index there."""
 
     def __init__(self, first: Any) -> None:
         self.CLASSES = first.CLASSES

@@ -8,7 +8,8 @@ import cv2
 import numpy as np
 
 from msseg.deploy.metadata import Metadata
-from msseg.utils.image_file import decode_image, read_bytes, warn_of_unused
+from msseg.utils.image_bytes import read_bytes
+from msseg.utils.image_file import decode_image, warn_of_unused
 from msseg.utils.image_header import read_header
 from msseg.utils.image_size import rescaled_size, scaled_wh
 from msseg.utils.image_values import ValueScale

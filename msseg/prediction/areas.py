@@ -1,4 +1,4 @@
-"""How much of images each class takes, as CSV files: pixels, share, connected components."""
+"""Measure the area of each class: pixels, share, connected components, as CSV files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write what is found of an image row by row: labels, overlay, probabilities, as PNG and NPY."""
+"""Write the results of an image row by row: labels, overlay and probabilities."""
 
 from __future__ import annotations
 
@@ -140,7 +140,7 @@ def as_uint8(probabilities: np.ndarray) -> np.ndarray:
 def write_georeference(image: Path, labels: Path) -> None:
     """Write next to a label file where it lies on the earth, as GDAL and QGIS read it.
 
-    Only a TIFF says that, and only rasterio reads it: without either, nothing is written.
+    Only rasterio reads it, and only from a TIFF; otherwise nothing is written.
     """
     header = read_header(image)
     if header is None or header.kind != 'TIFF' or find_spec('rasterio') is None:

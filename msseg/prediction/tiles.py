@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 
-# argmax over the first axis copies what it works on: so many rows at a time
+# argmax over the first axis copies its input: this number of rows at a time
 _ROWS_AT_ONCE = 64
 
 TileProbabilities = Callable[[np.ndarray], np.ndarray]

@@ -25,7 +25,7 @@ class VideoFrames:
     Attributes:
         size: The frames' (h, w).
         fps: Frames a second.
-        num_frames: As the file says; 0 when it does not.
+        num_frames: From the container; 0 when unknown.
 
     Raises:
         UnreadableInputError: It cannot be opened; or, while iterating, ends far too early.

@@ -1,12 +1,10 @@
-"""Read image files: decoded whole, or an error that names the file."""
+"""Decode image files: whole, or an error that names the file."""
 
 from __future__ import annotations
 
 import io
 import os
-import re
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -18,6 +16,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from msseg.utils.extras import import_extra
+from msseg.utils.image_bytes import PNG_MAGIC, without_profile
 from msseg.utils.image_header import PILLOW_ERRORS, ImageHeader, opened_by_pillow, read_header
 from msseg.utils.image_values import (
     ImageSettingError,
@@ -29,7 +28,6 @@ from msseg.utils.image_values import (
     largest_value,
 )
 from msseg.utils.logging import warn_once
-from msseg.utils.regular_file import check_regular
 
 COLOR_TYPES = {
     'color': cv2.IMREAD_COLOR,
@@ -43,11 +41,6 @@ BACKENDS = ('cv2', 'pillow')
 # some kilobytes may claim any size.
 PIXEL_LIMIT, PIXEL_LIMIT_VARIABLE = 400_000_000, 'MSSEG_MAX_IMAGE_PIXELS'
 
-_PNG_MAGIC, _PNG_END = b'\x89PNG', b'IEND\xaeB`\x82'
-_JPEG_MAGIC, _JPEG_END = b'\xff\xd8', b'\xff\xd9'
-_PNG_SIGNATURE_BYTES, _PNG_CHUNK_BYTES = 8, 12  # length, name and checksum of a chunk
-# A marker, where stuffed and restart bytes of the coded data are none.
-_JPEG_MARKER = re.compile(rb'\xff[^\x00\xff\xd0-\xd7]')
 _OPENCV_TYPES = ('uint8', 'uint16', 'int16', 'float32')  # of those that OpenCV resizes
 _EXTRA_SAMPLES, _UNASSOCIATED = 338, 2  # a tag of TIFF, and one of its values
 # OpenCV 4.11's decoder of JPEG 2000 crashes on some damaged files, so Pillow's is taken; of colours
@@ -55,43 +48,6 @@ _EXTRA_SAMPLES, _UNASSOCIATED = 338, 2  # a tag of TIFF, and one of its values
 _JPEG_2000 = (b'\0\0\0\x0cjP  ', b'\xff\x4f\xff\x51')
 _MEAN_COLOUR = (124, 117, 104)  # behind transparent pixels, as MMCV has it
 _GDAL_CACHE_MB = 64
-
-
-def read_bytes(path: str | Path) -> bytes:
-    """Return the content of a file.
-
-    Raises:
-        FileNotFoundError: There is no such file.
-        ValueError: It is empty, no regular file, or a PNG or JPEG file without its end.
-    """
-    check_regular(path)
-    try:
-        data = Path(path).read_bytes()
-    except MemoryError:
-        raise ValueError(
-            f'{path}: the file is larger than memory ({os.path.getsize(path)} bytes)'
-        ) from None
-    if not data:
-        raise ValueError(f'{path}: the file is empty; copy or download it again')
-    if not is_whole(data):
-        raise ValueError(
-            f'{path}: the image is truncated: {len(data)} bytes without the end of the picture; '
-            'copy or download it again'
-        )
-    return data
-
-
-def is_whole(data: bytes) -> bool:
-    """Whether a file has its end: False for a PNG or JPEG file without it.
-
-    Decoders fill what is missing with grey and go on, so a cut file must be found here. What
-    follows the end of the picture, such as a telephone's film, does not matter.
-    """
-    if data.startswith(_PNG_MAGIC):
-        return data.endswith(_PNG_END) or any(name == b'IEND' for name, _ in _png_chunks(data))
-    if data.startswith(_JPEG_MAGIC):
-        return data.endswith(_JPEG_END) or _has_jpeg_end(data)
-    return True
 
 
 def pixel_limit() -> int:
@@ -233,7 +189,7 @@ def _describe_unused(
 
 @contextmanager
 def opened_by_rasterio(source: bytes | str, what: str) -> Iterator[Any]:
-    """Open an image with rasterio: its content, or a name that GDAL takes.
+    """Open a TIFF with rasterio: its content, or a name that GDAL takes.
 
     Args:
         source: The image.
@@ -247,10 +203,10 @@ def opened_by_rasterio(source: bytes | str, what: str) -> Iterator[Any]:
     with warnings.catch_warnings(), rasterio.Env(GDAL_CACHEMAX=_GDAL_CACHE_MB):
         warnings.simplefilter('ignore', rasterio.errors.NotGeoreferencedWarning)
         if isinstance(source, str):
-            with rasterio.open(source) as file:
+            with rasterio.open(source, driver='GTiff') as file:
                 yield file
         else:
-            with rasterio.MemoryFile(source) as memory, memory.open() as file:
+            with rasterio.MemoryFile(source) as memory, memory.open(driver='GTiff') as file:
                 yield file
 
 
@@ -260,7 +216,7 @@ def _decode_with_cv2(data: bytes, path: str | Path, flags: int) -> np.ndarray:
     libpng writes a line to stderr about every colour profile that it does not like, which OpenCV
     does not use, and about damage: it is given neither.
     """
-    content = _without_profile(data) if data.startswith(_PNG_MAGIC) else data
+    content = without_profile(data) if data.startswith(PNG_MAGIC) else data
     try:
         img = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
     except cv2.error:
@@ -268,30 +224,6 @@ def _decode_with_cv2(data: bytes, path: str | Path, flags: int) -> np.ndarray:
     if img is None:
         raise ValueError(_undecodable(path, data))
     return img
-
-
-def _png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
-    """Yield name and bytes of a PNG's chunks that are whole, to the last one."""
-    start, name = _PNG_SIGNATURE_BYTES, b''
-    while name != b'IEND' and start + _PNG_CHUNK_BYTES <= len(data):
-        end = start + _PNG_CHUNK_BYTES + int.from_bytes(data[start : start + 4], 'big')
-        if end > len(data):
-            return
-        name = data[start + 4 : start + 8]
-        yield name, memoryview(data)[start:end]
-        start = end
-
-
-def _without_profile(data: bytes) -> bytes:
-    """Return a PNG without its colour profile; nothing of one with a damaged chunk."""
-    kept = [data[:_PNG_SIGNATURE_BYTES]]
-    for name, chunk in _png_chunks(data):
-        if zlib.crc32(chunk[4:-4]) == int.from_bytes(chunk[-4:], 'big'):
-            if name != b'iCCP':
-                kept.append(chunk)
-        elif name[:1].isupper():  # a chunk that no decoder may do without
-            return b''
-    return b''.join(kept)
 
 
 def _decode_unchanged(data: bytes, path: str | Path, header: ImageHeader) -> np.ndarray:
@@ -383,20 +315,6 @@ def _on_mean_colour(img: Image.Image) -> Image.Image:
     rgba = img.convert('RGBA')
     behind.paste(rgba, mask=rgba.split()[3])
     return behind
-
-
-def _has_jpeg_end(data: bytes) -> bool:
-    """Walk a JPEG's segments from the start, and through the coded data between them."""
-    start = 2
-    while True:
-        marker = _JPEG_MARKER.search(data, start)
-        if marker is None:
-            return False
-        code, start = data[marker.end() - 1], marker.end()
-        if code == _JPEG_END[1]:
-            return True
-        if code != 1:  # the only other marker without a length
-            start += int.from_bytes(data[start : start + 2], 'big')
 
 
 def _undecodable(path: str | Path, data: bytes) -> str:

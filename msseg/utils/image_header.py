@@ -10,6 +10,7 @@ import tokenize
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from operator import index
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -57,7 +58,7 @@ _pillow_limit = threading.Lock()
 
 
 class ImageHeader(NamedTuple):
-    """A file's own description.
+    """The header of an image file.
 
     Attributes:
         kind: Name of the format, Pillow's where it has one; ``NPY`` for a numpy array.
@@ -66,7 +67,7 @@ class ImageHeader(NamedTuple):
         bits: Bits a channel.
         dtype: Numpy's name of the type that holds a channel.
         size: (h, w) as stored.
-        pages: Number of pages or frames, each as large as a picture of its own.
+        pages: Number of pages or frames; thumbnails do not count.
         orientation: EXIF's number from 1 (as stored) to 8.
         palette: RGB colours of a palette file, else empty.
     """
@@ -165,7 +166,7 @@ def _pillow_header(file: BinaryIO) -> ImageHeader:
 
 
 def _stored_bits(file: BinaryIO, kind: str) -> int | None:
-    """Return the bits a channel of formats of which Pillow says 8 whatever they hold."""
+    """Return the bits per channel of formats for which Pillow always reports 8."""
     file.seek(0)
     start = file.read(4096)
     if kind == 'PNG':
@@ -217,7 +218,8 @@ def read_tiff_pages(file: BinaryIO) -> Iterator[TiffPage]:
             warnings.simplefilter('ignore')
             directory.load(file)
             tags = {tag: directory.get(tag, default) for tag, default in _TIFF_TAGS.items()}
-        tags = {tag: v if isinstance(v, tuple) else (v,) for tag, v in tags.items()}
+        tags = {tag: tuple(map(index, v if isinstance(v, tuple) else (v,)))
+                for tag, v in tags.items()}  # fmt: skip
         if not tags[_SUBFILE][0] & _NOT_A_PAGE:
             yield _tiff_page(len(seen), tags)
 
@@ -234,7 +236,7 @@ def _tiff_page(number: int, tags: dict[int, tuple]) -> TiffPage:
     mode = _TIFF_MODES.get((photometric, channels), '')
     if channels == 1 and photometric <= 1:
         mode = '1' if bits == 1 else _GREY_MODES.get(dtype, '')
-    size = int(tags[_LENGTH][0]), int(tags[_WIDTH][0])
+    size = tags[_LENGTH][0], tags[_WIDTH][0]
     upright = orientation if orientation in range(1, 9) else 1
     header = ImageHeader('TIFF', mode, channels, bits, dtype, size, orientation=upright)
     return TiffPage(number, header, photometric, tags[_EXTRA_SAMPLES])

@@ -1,4 +1,4 @@
-"""Values of images that have more than 8 bits, or more channels than are used."""
+"""Scale values of more than 8 bits, and find what loading leaves out of a file."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class ValueScale:
     """Brings an image's values to the scale of bytes, 0 to 255, without rounding them.
 
     Args:
-        max_value: What becomes 255; 0 stays 0, and values beyond are cut. Images of 8 bits have 255
-            for their largest value, and stay as they are.
+        max_value: The value that becomes 255; larger values are clipped. Images of 8 bits keep
+            their values.
         percentiles: Two numbers; these percentiles of each image become 0 and 255.
 
     Raises:
@@ -59,13 +59,13 @@ class ValueScale:
 
 
 class Unused(NamedTuple):
-    """Something in a file that is not taken.
+    """Something in a file that is not loaded.
 
     Attributes:
         kind: ``bits``, ``channels`` or ``pages``.
         holds: What the file holds.
-        taken: What is taken of it.
-        advice: How to take all.
+        taken: What is loaded of it.
+        advice: How to load all.
     """
 
     kind: str

@@ -13,10 +13,12 @@ from PIL import Image
 from msseg.checks.data.file_scan import scan_image, scan_label
 from msseg.datasets.pipelines import Compose, LoadImageFromFile
 from msseg.datasets.pipelines.label_file import read_label
-from msseg.utils.image_file import decode_image, is_whole, pixel_limit, read_bytes
+from msseg.utils.image_bytes import is_whole, read_bytes
+from msseg.utils.image_file import decode_image, pixel_limit
 from msseg.utils.image_header import read_header
 from msseg.utils.image_size import rescaled_size, scaled_wh
 from msseg.utils.regular_file import check_regular
+from tests.tiled_tiff import write_tiled_tiff
 
 RNG = np.random.default_rng(0)
 PICTURE = cv2.resize(RNG.integers(0, 255, (6, 8, 3)).astype(np.uint8), (64, 48))
@@ -228,3 +230,11 @@ def test_grey_with_opacity_has_as_many_channels_as_its_header_says(backend):
     data = buffer.getvalue()
     assert read_header(data).channels == 2
     np.testing.assert_array_equal(decode_image(data, 'a.png', 'unchanged', backend), values)
+
+
+@pytest.mark.parametrize('tag', [256, 257, 258, 262, 274, 277, 339])
+@pytest.mark.parametrize('kind', [2, 5, 11])
+def test_a_tiff_whose_tags_are_no_whole_numbers_has_no_header(tmp_path, tag, kind):
+    write_tiled_tiff(tmp_path / 'a.tif', PICTURE, tags=[(tag, kind, 3)])
+    assert read_header(tmp_path / 'a.tif') is None
+    scan_image(str(tmp_path / 'a.tif'))

@@ -18,7 +18,8 @@ import numpy as np
 from PIL import UnidentifiedImageError
 
 from msseg.datasets.pipelines.label_file import decode_label
-from msseg.utils.image_file import check_pixels, check_settings, decode_image, is_whole
+from msseg.utils.image_bytes import is_whole
+from msseg.utils.image_file import check_pixels, check_settings, decode_image
 from msseg.utils.image_header import PILLOW_ERRORS, ImageHeader, opened_by_pillow, read_header
 from msseg.utils.image_values import (
     ImageSettingError,

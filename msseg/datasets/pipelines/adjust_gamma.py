@@ -14,7 +14,7 @@ from msseg.utils.arguments import Positive
 class AdjustGamma:
     """Correct the image by a fixed gamma.
 
-    Reads: img (0 to 255). Writes: img (of its own type).
+    Reads: img (0 to 255). Writes: img (same dtype).
 
     Args:
         gamma: Above 1 brightens, below darkens.

@@ -18,7 +18,7 @@ Tiles = Annotated[int, Range(1, 1024)]
 class CLAHE:
     """Equalise the histogram of each channel, tile by tile, with limited contrast.
 
-    Values are rounded to bytes. Reads: img (0 to 255). Writes: img (of its own type).
+    Values are rounded to bytes. Reads: img (0 to 255). Writes: img (same dtype).
 
     Args:
         clip_limit: Contrast limit.

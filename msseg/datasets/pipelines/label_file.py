@@ -11,7 +11,8 @@ import numpy as np
 from PIL import UnidentifiedImageError
 
 from msseg.datasets.pipelines.label_map import map_values, smallest
-from msseg.utils.image_file import check_pixels, read_bytes
+from msseg.utils.image_bytes import read_bytes
+from msseg.utils.image_file import check_pixels
 from msseg.utils.image_header import opened_by_pillow, read_header
 
 _PNG_GREY = 0
@@ -70,7 +71,7 @@ def decode_label(data: bytes, path: str | Path) -> np.ndarray:
         if header.pages > 1:
             raise ValueError(
                 f'{path}: the label holds {header.pages} pages, of which only the first would be '
-                'used; save each as a file of its own'
+                'used; save each as a separate file'
             )
     is_png = data[:8] == b'\x89PNG\r\n\x1a\n' and len(data) >= _HEADER_BYTES
     grey_bits = data[24] if is_png and data[25] == _PNG_GREY else 0

@@ -1,4 +1,4 @@
-"""What the values or colours of label files mean."""
+"""Label maps: from the values or colours of label files to class indices."""
 
 from __future__ import annotations
 

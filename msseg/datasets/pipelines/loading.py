@@ -14,13 +14,8 @@ from msseg.datasets.pipelines.label_file import check_label_values, read_label
 from msseg.datasets.pipelines.label_map import map_values
 from msseg.datasets.pipelines.transform import register_transform
 from msseg.utils.arguments import Positive
-from msseg.utils.image_file import (
-    BACKENDS,
-    COLOR_TYPES,
-    decode_image,
-    read_bytes,
-    warn_of_unused,
-)
+from msseg.utils.image_bytes import read_bytes
+from msseg.utils.image_file import BACKENDS, COLOR_TYPES, decode_image, warn_of_unused
 from msseg.utils.image_header import ImageHeader, read_header
 from msseg.utils.image_values import Percentiles, ValueScale
 

@@ -22,7 +22,7 @@ class PhotoMetricDistortion:
     Contrast comes second or last, by chance. Saturation and hue are changed in HSV. A step on an
     image of bytes is one table look-up; images of more bits are float32 and are not rounded.
 
-    Reads: img (BGR, 0 to 255), rng. Writes: img (of its own type).
+    Reads: img (BGR, 0 to 255), rng. Writes: img (same dtype).
 
     Args:
         brightness_delta: Largest change, in grey levels.

@@ -1,4 +1,4 @@
-"""What transforms share: their constructors, and their source of random numbers."""
+"""Registration of transforms, and their source of random numbers."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ RandomSource = np.random.Generator | GlobalRandom
 
 
 def get_rng(results: dict) -> RandomSource:
-    """Return ``results['rng']`` of a sample, or numpy's global generator when there is none.
+    """Return ``results['rng']`` of a sample, or numpy's global generator if it has none.
 
     Raises:
         TypeError: ``results['rng']`` is no `numpy.random.Generator`.
