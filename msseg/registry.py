@@ -7,7 +7,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from msseg.utils.arguments import accepted_arguments, argument_hints, check_value
-from msseg.utils.errors import ArgumentError, UserError, UserKeyError, UserTypeError, unknown_name
+from msseg.utils.errors import (
+    ArgumentError,
+    UserError,
+    UserKeyError,
+    UserTypeError,
+    add_lead,
+    unknown_name,
+)
 from msseg.utils.shown import shown
 from msseg.utils.upstream import explain_upstream_name
 from msseg.utils.user_code import RUN_ERRORS, describe_failure
@@ -239,11 +246,9 @@ def add_config_path(error: Exception, where: str) -> None:
         error.complete(config_path=where)
         return
     error.config_path = where
-    message = error.args[0] if error.args else None
-    if isinstance(error, OSError) and error.strerror is not None:
-        error.strerror = f'{where}: {error.strerror}'
-    elif isinstance(message, str) and not message.startswith(f'{where}: '):
-        error.args = (f'{where}: {message}', *error.args[1:])
+    message = error.args[0] if error.args else ''
+    if not (isinstance(message, str) and message.startswith(f'{where}: ')):
+        add_lead(error, where)
 
 
 def config_path(cfg: dict) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from msseg.utils.errors import add_lead
+
 _current: ContextVar[np.random.Generator | None] = ContextVar('msseg_sample_rng', default=None)
 
 
@@ -84,9 +86,4 @@ def name_sample(error: Exception, dataset: Any, index: int) -> None:
     filename = get_filename(dataset, index)
     if any(name and str(name) in str(error) for name in (filename, label)):
         return
-    if isinstance(error, OSError) and error.strerror is not None:
-        error.strerror = f'{filename}: {error.strerror}'
-    elif error.args and isinstance(error.args[0], str):
-        error.args = (f'{filename}: {error.args[0]}', *error.args[1:])
-    else:
-        error.args = (f'{filename}: {str(error) or type(error).__name__}',)
+    add_lead(error, filename)

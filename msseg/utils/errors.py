@@ -58,6 +58,7 @@ class UserError(Exception):
         self.key, self.got, self.expected, self.advice = key, got, expected, advice
         self.suggestions = tuple(suggestions)
         self.who, self.file, self.line, self.config_path = who, file, line, config_path
+        self.lead = ''
         super().__init__(str(self))
 
     def complete(self, **fields: Any) -> UserError:
@@ -80,7 +81,7 @@ class UserError(Exception):
         if place and self.line:
             place += f', line {self.line}'
         statement = self._statement(set_in)
-        leads = dict.fromkeys(filter(None, (self.config_path, place, self.who)))
+        leads = dict.fromkeys(filter(None, (self.lead, self.config_path, place, self.who)))
         leads = [lead for lead in leads if not statement.startswith(f'{lead} ')]
         return ': '.join([*leads, statement])
 
@@ -117,6 +118,19 @@ class UserFileNotFoundError(UserError, FileNotFoundError):
 
 class ArgumentError(UserError, ValueError, TypeError):
     """A value of a wrong type or out of its range."""
+
+
+def add_lead(error: Exception, text: str) -> None:
+    """Put a text, such as a file's name, before an exception's message; it keeps its class."""
+    if isinstance(error, UserError):
+        error.lead = ': '.join(filter(None, (text, error.lead)))
+        error.args = (str(error),)
+    elif isinstance(error, OSError) and error.strerror is not None:
+        error.strerror = f'{text}: {error.strerror}'
+    else:
+        has_message = error.args and isinstance(error.args[0], str)
+        message = error.args[0] if has_message else str(error) or type(error).__name__
+        error.args = (f'{text}: {message}', *error.args[1:])
 
 
 def expected_one_of(

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from msseg.datasets.sample_rng import current_rng, load_sample, seeded_sample
+from msseg.utils.errors import UserValueError
 
 
 def drawn(seed, epoch, index):
@@ -57,6 +58,7 @@ class Failing:
         (ZeroDivisionError(), '/data/a.png: ZeroDivisionError'),
         (OSError(5, 'disk'), '[Errno 5] /data/a.png: disk'),
         (IndexError(3), '/data/a.png: 3'),
+        (UserValueError(key='prob', got=2, who='Flip'), '/data/a.png: Flip: prob is 2'),
     ],
 )
 def test_failure_names_the_file(error, message):
