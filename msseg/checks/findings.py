@@ -17,34 +17,30 @@ _MOST_PLACES = 8
 
 
 class Rule(NamedTuple):
-    """A kind of problem.
-
-    Attributes:
-        severity: ``error`` if training or evaluation stops or gives wrong results, ``warning`` if
-            the user should look at it.
-        title: Its name in reports.
-        why: The consequence.
-        todo: What to do.
-    """
+    """A kind of problem."""
 
     severity: Literal['error', 'warning']
-    title: str
-    why: str
-    todo: str
+    title: str  # Its name in reports
+    why: str  # The consequence
+    todo: str  # What to do
+
+
+def error(title: str, why: str, todo: str) -> Rule:
+    """Return the rule of a problem with which training stops or gives wrong results."""
+    return Rule('error', title, why, todo)
+
+
+def warning(title: str, why: str, todo: str) -> Rule:
+    """Return the rule of a problem that the user should look at."""
+    return Rule('warning', title, why, todo)
 
 
 class Place(NamedTuple):
-    """A place with a problem.
+    """A place with a problem."""
 
-    Attributes:
-        key: The dotted key, or the path of a file.
-        origin: What sets the key: a file, ``--cfg-options``, ``default``; '' if unknown.
-        note: What is wrong there; may be empty for a file.
-    """
-
-    key: str
-    origin: str
-    note: str
+    key: str  # The dotted key, or the path of a file
+    origin: str  # What sets the key: a file, ``--cfg-options``, ``default``; '' if unknown
+    note: str  # What is wrong there; may be empty for a file
 
     def __str__(self) -> str:
         origin = f' ({self.origin})' if self.origin else ''
@@ -53,25 +49,16 @@ class Place(NamedTuple):
 
 @dataclass
 class Finding:
-    """A problem and all the places that have it.
+    """A problem and all the places that have it."""
 
-    Attributes:
-        kind: The name of the rule.
-        severity: See `Rule`.
-        title: See `Rule`.
-        why: See `Rule`.
-        todo: See `Rule`.
-        splits: The splits whose files it is about; empty for settings.
-        places: By key or path.
-    """
-
-    kind: str
+    kind: str  # The name of the rule
     severity: str
     title: str
     why: str
     todo: str
+    # The splits whose files it is about; empty for settings
     splits: list[str] = field(default_factory=list)
-    places: dict[str, Place] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)  # By key or path
 
     @property
     def files(self) -> dict[str, str]:
@@ -112,7 +99,7 @@ class Findings:
         rules: The rules by name, in the order in which reports show them.
 
     Examples:
-        >>> findings = Findings({'empty': Rule('error', 'empty file', 'It stops.', 'Copy it.')})
+        >>> findings = Findings({'empty': error('empty file', 'It stops.', 'Copy it.')})
         >>> findings.add('empty', 'a.png', '0 bytes', split='train')
         >>> findings.add('empty', 'b.png', split='val')
         >>> print(findings.sorted()[0])
@@ -177,15 +164,10 @@ class Findings:
 
 @dataclass(frozen=True)
 class Report(ABC):
-    """Base of the reports.
+    """Base of the reports."""
 
-    Attributes:
-        config: The config file.
-        findings: Errors first.
-    """
-
-    config: str
-    findings: Sequence[Finding]
+    config: str  # The config file
+    findings: Sequence[Finding]  # Errors first
 
     @property
     def num_errors(self) -> int:

@@ -33,51 +33,31 @@ from msseg.config.checking import drop_meaningless
 
 @dataclass(frozen=True)
 class ModelSummary:
-    """The model that was built.
+    """The model that was built."""
 
-    Attributes:
-        segmentor: Name of its class.
-        backbone: Likewise.
-        heads: Names of the heads' classes, by their prefix in the log.
-        num_parameters: Number of values that are trained.
-    """
-
-    segmentor: str
-    backbone: str
-    heads: dict[str, str]
-    num_parameters: int
+    segmentor: str  # Name of its class
+    backbone: str  # Likewise
+    heads: dict[str, str]  # Names of the heads' classes, by their prefix in the log
+    num_parameters: int  # Number of values that are trained
 
 
 @dataclass(frozen=True)
 class SplitSummary:
-    """A data set that was built.
+    """A data set that was built."""
 
-    Attributes:
-        dataset: Name of its class.
-        num_images: Number of images.
-        num_classes: Number of classes.
-    """
-
-    dataset: str
-    num_images: int
-    num_classes: int
+    dataset: str  # Name of its class
+    num_images: int  # Number of images
+    num_classes: int  # Number of classes
 
 
 @dataclass(frozen=True)
 class ConfigReport(Report):
-    """All findings, and what was built and computed.
+    """All findings, and what was built and computed."""
 
-    Attributes:
-        model: None if it could not be built.
-        splits: Those that were built.
-        num_iters: Length of the run; None if it is not known.
-        dry_run: The result of one step; None without a step.
-    """
-
-    model: ModelSummary | None = None
-    splits: dict[str, SplitSummary] = field(default_factory=dict)
-    num_iters: int | None = None
-    dry_run: DryRun | None = None
+    model: ModelSummary | None = None  # None if it could not be built
+    splits: dict[str, SplitSummary] = field(default_factory=dict)  # Those that were built
+    num_iters: int | None = None  # Length of the run; None if it is not known
+    dry_run: DryRun | None = None  # The result of one step; None without a step
 
     def as_dict(self) -> dict[str, Any]:
         return {

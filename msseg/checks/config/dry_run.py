@@ -37,21 +37,13 @@ _LONGEST = 128
 
 @dataclass(frozen=True)
 class DryRun:
-    """The result of the step.
+    """The result of the step."""
 
-    Attributes:
-        batch: (n, c, h, w) of the batch that was loaded.
-        computed: (n, c, h, w) of the part that was computed.
-        loss: The loss.
-        grad_norm: Norm of all gradients.
-        memory: Estimate of what a step of the whole batch needs.
-    """
-
-    batch: tuple[int, ...]
-    computed: tuple[int, ...]
-    loss: float
-    grad_norm: float
-    memory: MemoryEstimate
+    batch: tuple[int, ...]  # (n, c, h, w) of the batch that was loaded
+    computed: tuple[int, ...]  # (n, c, h, w) of the part that was computed
+    loss: float  # The loss
+    grad_norm: float  # Norm of all gradients
+    memory: MemoryEstimate  # Estimate of what a step of the whole batch needs
 
     def text(self) -> str:
         """Return the result as two lines."""

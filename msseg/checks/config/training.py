@@ -22,15 +22,10 @@ _MOST_NAMED = 8
 
 @dataclass(frozen=True)
 class RunLength:
-    """The length of a run.
+    """The length of a run."""
 
-    Attributes:
-        setting: ``runner.max_iters`` or ``runner.max_epochs``.
-        iters_per_epoch: None if the data are not known.
-    """
-
-    setting: Setting
-    iters_per_epoch: int | None = None
+    setting: Setting  # ``runner.max_iters`` or ``runner.max_epochs``
+    iters_per_epoch: int | None = None  # None if the data are not known
 
     @property
     def counts_epochs(self) -> bool:

@@ -46,83 +46,53 @@ Problem = Literal['missing', 'empty', 'truncated', 'unreadable', 'setting', 'jpe
 
 @dataclass(frozen=True, slots=True)
 class ImageScan:
-    """An image as training loads it.
+    """An image as training loads it."""
 
-    Attributes:
-        problem: Why it cannot be loaded; if it is not None, only `detail` is set as well.
-        detail: More about the problem.
-        size: (h, w) as loaded.
-        stored_size: (h, w) in the file, which an EXIF orientation turns.
-        form: Kind of file, mode and bits.
-        orientation: EXIF's number, 1 for upright.
-        is_grey: The file has one channel, or all its channels are equal.
-        digest: Of the loaded pixels; of the file's content when no pixels were decoded.
-        mean: Of each loaded channel (colours in BGR order); empty when no pixels were decoded.
-        variance: Likewise.
-        unused: What the file holds and loading leaves out.
-        largest: The largest value, in words, of a file whose bits are cut.
-    """
-
+    # Why it cannot be loaded; if it is not None, only `detail` is set as well
     problem: Problem | None = None
-    detail: str = ''
-    size: tuple[int, int] = (0, 0)
-    stored_size: tuple[int, int] = (0, 0)
-    form: str = ''
-    orientation: int = 1
-    is_grey: bool = False
-    digest: bytes = b''
+    detail: str = ''  # More about the problem
+    size: tuple[int, int] = (0, 0)  # (h, w) as loaded
+    stored_size: tuple[int, int] = (0, 0)  # (h, w) in the file, which an EXIF orientation turns
+    form: str = ''  # Kind of file, mode and bits
+    orientation: int = 1  # EXIF's number, 1 for upright
+    is_grey: bool = False  # The file has one channel, or all its channels are equal
+    digest: bytes = b''  # Of the loaded pixels; of the file's content when no pixels were decoded
+    # Of each loaded channel (colours in BGR order); empty when no pixels were decoded
     mean: tuple[float, ...] = ()
-    variance: tuple[float, ...] = ()
-    unused: tuple[Unused, ...] = ()
-    largest: str = ''
+    variance: tuple[float, ...] = ()  # Likewise
+    unused: tuple[Unused, ...] = ()  # What the file holds and loading leaves out
+    largest: str = ''  # The largest value, in words, of a file whose bits are cut
 
 
 @dataclass(frozen=True, slots=True)
 class LabelScan:
-    """A label as its file holds it, before label_map and the like.
+    """A label as its file holds it, before label_map and the like."""
 
-    Attributes:
-        problem: Why it cannot be read; if it is not None, only `detail` is set as well.
-        detail: More about the problem.
-        size: (h, w).
-        form: Kind of file, mode and bits.
-        bits: Bits per channel.
-        is_colour: It holds colours instead of indices.
-        values: Pixels by value; by ``r << 16 | g << 8 | b`` if it holds colours.
-        num_lumped: Pixels of values beyond those.
-        palette: RGB colour of each of the values, in palette files.
-    """
-
+    # Why it cannot be read; if it is not None, only `detail` is set as well
     problem: Problem | None = None
-    detail: str = ''
-    size: tuple[int, int] = (0, 0)
-    form: str = ''
-    bits: int = 8
-    is_colour: bool = False
+    detail: str = ''  # More about the problem
+    size: tuple[int, int] = (0, 0)  # (h, w)
+    form: str = ''  # Kind of file, mode and bits
+    bits: int = 8  # Bits per channel
+    is_colour: bool = False  # It holds colours instead of indices
+    # Pixels by value; by ``r << 16 | g << 8 | b`` if it holds colours
     values: dict[int, int] = field(default_factory=dict)
-    num_lumped: int = 0
+    num_lumped: int = 0  # Pixels of values beyond those
+    # RGB colour of each of the values, in palette files
     palette: dict[int, tuple[int, int, int]] = field(default_factory=dict)
 
 
 class PairTask(NamedTuple):
-    """The files of a sample, and how training decodes the image.
+    """The files of a sample, and how training decodes the image."""
 
-    Attributes:
-        image: Path of the image.
-        label: Path of the label, None without one.
-        color_type: See `LoadImageFromFile`; None for an image that a user's transform loads,
-            which is not scanned.
-        backend: See `LoadImageFromFile`.
-        max_value: See `LoadImageFromFile`.
-        percentiles: See `LoadImageFromFile`.
-    """
-
-    image: str
-    label: str | None
+    image: str  # Path of the image
+    label: str | None  # Path of the label, None without one
+    # See `LoadImageFromFile`; None for an image that a user's transform loads, which is not
+    # scanned
     color_type: str | None = 'color'
-    backend: str = 'cv2'
-    max_value: float | None = None
-    percentiles: tuple[float, float] | None = None
+    backend: str = 'cv2'  # See `LoadImageFromFile`
+    max_value: float | None = None  # See `LoadImageFromFile`
+    percentiles: tuple[float, float] | None = None  # See `LoadImageFromFile`
 
 
 class PairScan(NamedTuple):

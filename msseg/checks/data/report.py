@@ -18,24 +18,15 @@ _MOST_SIZES = 5
 
 @dataclass(frozen=True)
 class SplitReport:
-    """The counts of a split.
+    """The counts of a split."""
 
-    Attributes:
-        name: ``train``, ``val`` or ``test``.
-        datasets: Names of the classes of its data sets.
-        num_images: Number of images listed.
-        rules: The meaning of label values in its first data set.
-        statistics: The counts.
-        balance: None without labels or classes.
-        normalisation: None without images, or if they differ in their channels.
-    """
-
-    name: str
-    datasets: Sequence[str]
-    num_images: int
-    rules: LabelRules
-    statistics: Statistics
-    balance: Balance | None = None
+    name: str  # ``train``, ``val`` or ``test``
+    datasets: Sequence[str]  # Names of the classes of its data sets
+    num_images: int  # Number of images listed
+    rules: LabelRules  # The meaning of label values in its first data set
+    statistics: Statistics  # The counts
+    balance: Balance | None = None  # None without labels or classes
+    # None without images, or if they differ in their channels
     normalisation: Normalisation | None = None
 
     def as_dict(self) -> dict[str, Any]:
@@ -116,14 +107,10 @@ class SplitReport:
 
 @dataclass(frozen=True)
 class DatasetReport(Report):
-    """All findings, and the counts of all splits.
+    """All findings, and the counts of all splits."""
 
-    Attributes:
-        splits: In the order asked for.
-        same_files: From a split to an earlier one with the same files.
-    """
-
-    splits: Sequence[SplitReport]
+    splits: Sequence[SplitReport]  # In the order asked for
+    # From a split to an earlier one with the same files
     same_files: dict[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:

@@ -20,23 +20,15 @@ _IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 
 @dataclass(frozen=True)
 class LabelRules:
-    """The way from a value in a label file to a class, in the steps of `LoadAnnotations`.
+    """The way from a value in a label file to a class, in the steps of `LoadAnnotations`."""
 
-    Attributes:
-        classes: Names of the classes in use, None if unknown.
-        ignore_index: The value of pixels that do not count.
-        palette: RGB colour of each class, None if neither class nor config gives one.
-        label_map: From file values or (r, g, b) colours.
-        class_map: From the data set's own classes to those in use.
-        reduce_zero_label: Files hold class i as i + 1.
-    """
-
-    classes: Sequence[str] | None
-    ignore_index: int = 255
+    classes: Sequence[str] | None  # Names of the classes in use, None if unknown
+    ignore_index: int = 255  # The value of pixels that do not count
+    # RGB colour of each class, None if neither class nor config gives one
     palette: Sequence[Sequence[int]] | None = None
-    label_map: dict[Any, int] | None = None
-    class_map: dict[int, int] | None = None
-    reduce_zero_label: bool = False
+    label_map: dict[Any, int] | None = None  # From file values or (r, g, b) colours
+    class_map: dict[int, int] | None = None  # From the data set's own classes to those in use
+    reduce_zero_label: bool = False  # Files hold class i as i + 1
 
     def maps(self, kind: type) -> bool:
         """Return whether label_map has a key of a type: tuple for colours, range for ranges."""
@@ -80,23 +72,14 @@ class LabelRules:
 
 @dataclass(frozen=True)
 class Source:
-    """A data set without wrappers.
+    """A data set without wrappers."""
 
-    Attributes:
-        split: ``train``, ``val`` or ``test``.
-        who: The name of its class.
-        tasks: Its images and their labels.
-        rules: The meaning of label values.
-        img_dir: The folder of its images, None if it has none.
-        to_rgb: Whether Normalize in its pipeline swaps BGR to RGB.
-    """
-
-    split: str
-    who: str
-    tasks: list[PairTask]
-    rules: LabelRules
-    img_dir: str | None = None
-    to_rgb: bool = True
+    split: str  # ``train``, ``val`` or ``test``
+    who: str  # The name of its class
+    tasks: list[PairTask]  # Its images and their labels
+    rules: LabelRules  # The meaning of label values
+    img_dir: str | None = None  # The folder of its images, None if it has none
+    to_rgb: bool = True  # Whether Normalize in its pipeline swaps BGR to RGB
 
     def scanned(self, scans: Mapping[PairTask, PairScan]) -> Iterator[tuple[PairTask, PairScan]]:
         """Yield the pairs with what was found in them."""

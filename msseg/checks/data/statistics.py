@@ -14,24 +14,18 @@ from msseg.checks.data.source import LabelRules
 
 @dataclass
 class Statistics:
-    """Counts over a split, without files that cannot be read.
+    """Counts over a split, without files that cannot be read."""
 
-    Attributes:
-        sizes: Number of images by (h, w).
-        image_forms: Number of images by kind of file, mode and bits.
-        label_forms: Number of labels likewise.
-        values: Pixels by label value as in the files, without colours.
-        pixels: Pixels by class index, ignore_index and wrong values.
-        num_images: Number of images by the same.
-        pixels_of_images: Labelled pixels of the images in which a class occurs, by class index.
-    """
-
-    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)  # Number of images by (h, w)
+    # Number of images by kind of file, mode and bits
     image_forms: Counter[str] = field(default_factory=Counter)
-    label_forms: Counter[str] = field(default_factory=Counter)
+    label_forms: Counter[str] = field(default_factory=Counter)  # Number of labels likewise
+    # Pixels by label value as in the files, without colours
     values: Counter[int] = field(default_factory=Counter)
+    # Pixels by class index, ignore_index and wrong values
     pixels: Counter[int] = field(default_factory=Counter)
-    num_images: Counter[int] = field(default_factory=Counter)
+    num_images: Counter[int] = field(default_factory=Counter)  # Number of images by the same
+    # Labelled pixels of the images in which a class occurs, by class index
     pixels_of_images: Counter[int] = field(default_factory=Counter)
 
     def add_image(self, image: ImageScan) -> None:
@@ -55,17 +49,11 @@ class Statistics:
 
 @dataclass(frozen=True)
 class Balance:
-    """Weights of the classes, for losses.
+    """Weights of the classes, for losses."""
 
-    Attributes:
-        median_frequency: By median frequency balancing.
-        effective_number: By the effective number of samples.
-        beta: The parameter of the latter.
-    """
-
-    median_frequency: list[float]
-    effective_number: list[float]
-    beta: float
+    median_frequency: list[float]  # By median frequency balancing
+    effective_number: list[float]  # By the effective number of samples
+    beta: float  # The parameter of the latter
 
 
 def balance_of(
@@ -161,17 +149,11 @@ def effective_number_weights(pixels: np.ndarray, beta: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Normalisation:
-    """Mean and standard deviation of images, in the order of channels that Normalize takes.
+    """Mean and standard deviation of images, in the order of channels that Normalize takes."""
 
-    Attributes:
-        mean: Of each channel.
-        std: Likewise.
-        to_rgb: Whether they are in RGB order.
-    """
-
-    mean: list[float]
-    std: list[float]
-    to_rgb: bool
+    mean: list[float]  # Of each channel
+    std: list[float]  # Likewise
+    to_rgb: bool  # Whether they are in RGB order
 
 
 def normalisation_of(images: Iterable[ImageScan], to_rgb: bool) -> Normalisation | None:
