@@ -35,7 +35,7 @@ _RENAMED = {
     'utils.once_per_machine': 'launch.once_per_machine',
     'apis.memory_estimate': 'models.analysis.memory_estimate',
     'apis.validation_loss': 'inference.validation_loss',
-    'apis.check_dataset.class_weights': 'checks.data.statistics',
+    'apis.check_dataset.class_weights': 'checks.data.report',
     'apis.check_dataset.start_check': 'checks.start',
     'apis.check_dataset.kinds': 'checks.data.rules',
     'apis.check_dataset': 'checks.data',

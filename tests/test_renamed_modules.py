@@ -7,12 +7,12 @@ from msseg.renamed_modules import new_name
 
 
 def test_a_module_imports_by_its_old_name_with_a_warning():
-    from msseg.checks.data import statistics
+    from msseg.checks.data import rules
 
-    with pytest.warns(DeprecationWarning, match='apis.check_dataset.statistics is msseg.checks.d'):
-        old = importlib.import_module('msseg.apis.check_dataset.statistics')
-    assert old is statistics
-    assert old.__spec__.name == 'msseg.checks.data.statistics'
+    with pytest.warns(DeprecationWarning, match='apis.check_dataset.rules is msseg.checks.d'):
+        old = importlib.import_module('msseg.apis.check_dataset.rules')
+    assert old is rules
+    assert old.__spec__.name == 'msseg.checks.data.rules'
 
 
 @pytest.mark.parametrize('old', list(renamed_modules._RENAMED))

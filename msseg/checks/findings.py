@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from msseg.utils.atomic import atomic_write_text
+from msseg.utils.cli import one_line
+from msseg.utils.errors import UserError
 from msseg.utils.outputs import Outputs
+
+if TYPE_CHECKING:  # worker processes that scan files do not need msseg.apis
+    from msseg.apis.settings import Setting
 
 _MOST_FILES = 5
 _MOST_PLACES = 8
@@ -52,12 +58,11 @@ class Finding:
     """A problem and all the places that have it."""
 
     kind: str  # The name of the rule
-    severity: str
+    severity: Literal['error', 'warning']
     title: str
     why: str
     todo: str
-    # The splits whose files it is about; empty for settings
-    splits: list[str] = field(default_factory=list)
+    splits: list[str] = field(default_factory=list)  # Of the files; empty for settings
     places: dict[str, Place] = field(default_factory=dict)  # By key or path
 
     @property
@@ -97,6 +102,7 @@ class Findings:
 
     Args:
         rules: The rules by name, in the order in which reports show them.
+        blocking: See `block`.
 
     Examples:
         >>> findings = Findings({'empty': error('empty file', 'It stops.', 'Copy it.')})
@@ -110,24 +116,18 @@ class Findings:
           Copy it.
     """
 
-    def __init__(self, rules: Mapping[str, Rule]) -> None:
-        self._rules = rules
+    def __init__(self, rules: Mapping[str, Rule], blocking: Collection[str] = ()) -> None:
+        self._rules, self._blocking = rules, blocking
         self._found: dict[tuple[str, Rule], Finding] = {}
 
     def add(
-        self,
-        kind: str,
-        key: str,
-        note: str = '',
-        origin: str = '',
-        split: str = '',
-        **changes: str | None,
+        self, kind: str, key: str, note: str = '', origin: str = '', split: str = '', **changes: Any
     ) -> None:
         """Add a place.
 
         Args:
             kind: The name of the rule.
-            key: The dotted key, or the path of a file.
+            key: See `Place`.
             note: See `Place`.
             origin: See `Place`.
             split: The split that the file belongs to.
@@ -149,17 +149,20 @@ class Findings:
             for key in finding.places
         }
 
-    @property
-    def num_errors(self) -> int:
-        """Number of findings that are errors."""
-        return sum(finding.severity == 'error' for finding in self._found.values())
+    def add_setting(self, kind: str, setting: Setting, note: str) -> None:
+        """Add a setting, with what sets it."""
+        self.add(kind, setting.key, note, setting.origin)
+
+    def block(self, key: str, kinds: Collection[str] | None = None) -> bool:
+        """Return whether blocking (or other) kinds of findings are at or below a dotted key."""
+        places = self.keys(self._blocking if kinds is None else kinds)
+        return any(place == key or place.startswith((f'{key}.', f'{key}[')) for place in places)
 
     def sorted(self) -> list[Finding]:
         """Return the findings: errors first, then in the order of the rules."""
         order = list(self._rules)
-        return sorted(
-            self._found.values(), key=lambda f: (f.severity != 'error', order.index(f.kind))
-        )
+        findings = sorted(self._found.values(), key=lambda finding: order.index(finding.kind))
+        return sorted(findings, key=lambda finding: finding.severity)
 
 
 @dataclass(frozen=True)
@@ -207,6 +210,15 @@ def format_report(report: Report) -> str:
     end = f'{count(report.num_errors, "error")}, {count(report.num_warnings, "warning")}'
     parts = [*map(str, report.findings), *report.facts()]
     return '\n\n'.join([*parts, end if report.findings else 'nothing is wrong'])
+
+
+def note_of(failure: Exception) -> str:
+    """Return the message of an error without its place in the config, which findings name."""
+    if isinstance(failure, UserError):
+        failure = copy.copy(failure)
+        failure.config_path, failure.file = None, None if failure.key else failure.file
+        failure.complete()
+    return one_line(failure)
 
 
 def count(number: int, what: str) -> str:

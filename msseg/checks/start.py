@@ -16,9 +16,9 @@ from msseg.checks.config.check import warn_of_settings
 from msseg.checks.data.file_scan import LARGE_BYTES, PairScan, PairTask, scan_pair
 from msseg.checks.data.images import add_image_findings, add_pairing_findings, add_repeated_images
 from msseg.checks.data.labels import add_absent_classes, add_label_findings, add_rule_differences
+from msseg.checks.data.report import Statistics
 from msseg.checks.data.rules import RULES
 from msseg.checks.data.source import Source, sources_of
-from msseg.checks.data.statistics import Statistics
 from msseg.checks.findings import Finding, Findings, count
 from msseg.config import Config
 from msseg.datasets import CustomDataset

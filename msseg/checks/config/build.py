@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 from mindspore import nn
@@ -21,13 +22,16 @@ from msseg.apis.settings import (
     setting,
     transform_nodes,
 )
+from msseg.apis.train import register_hooks
 from msseg.apis.train_settings import (
+    HookSettings,
     LoaderSettings,
     StepSettings,
     refuse_unsupported,
     scale_lr,
 )
-from msseg.checks.config.rules import HINDERS_BUILDING, ConfigFindings
+from msseg.checks.config.rules import BLOCKING
+from msseg.checks.findings import Findings, note_of
 from msseg.config import Config, required
 from msseg.datasets import TrainLoader
 from msseg.datasets.builder import PIPELINES
@@ -36,12 +40,12 @@ from msseg.inference.inferencer import Inferencer
 from msseg.models import SegmentorWithLoss
 from msseg.models.builder import HEADS, build_backbone, build_head, build_neck
 from msseg.models.contract import find_input_mismatches
-from msseg.registry import build_from_cfg, call_with_cfg, config_file, config_path
+from msseg.registry import build_from_cfg, config_file, config_path
 from msseg.runner import RUNNERS, Runner, TrainStep, build_optimizer
-from msseg.runner.hooks import CheckpointHook, EvalHook, LrUpdaterHook
+from msseg.runner.hooks import LrUpdaterHook
 from msseg.runner.optimizer import unused_custom_keys
 from msseg.utils.arguments import fits
-from msseg.utils.cli import USER_ERRORS, one_line
+from msseg.utils.cli import USER_ERRORS
 from msseg.utils.dist import get_rank, get_world_size
 from msseg.utils.logging import check_level, get_logger
 from msseg.utils.user_code import RUN_ERRORS, describe_failure
@@ -49,20 +53,27 @@ from msseg.utils.user_code import RUN_ERRORS, describe_failure
 T = TypeVar('T')
 
 _MANY = 1_000_000  # samples of a data set that is not built
-_HINDERS = (*HINDERS_BUILDING, 'norm_missing')
+_BLOCKING = (*BLOCKING, 'norm_missing')
 
 
 def collect_error(
-    findings: ConfigFindings, key: str, build: Callable[[], T], kind: str = 'refused'
+    findings: Findings,
+    key: str,
+    build: Callable[[], T],
+    kind: str = 'refused',
+    blocking: Collection[str] | None = None,
 ) -> T | None:
     """Return the result of a function; None if it raises an error, which becomes a finding.
 
     Args:
-        findings: The collection to add to.
+        findings: The collection to add to; blocking findings at or below the key prevent the call.
         key: The part of the config that it is about, unless the error names one below.
         build: The function.
         kind: The rule of the finding.
+        blocking: Kinds of findings that block; those of the collection by default.
     """
+    if findings.block(key, blocking):
+        return None
     try:
         return build()
     except USER_ERRORS as error:
@@ -72,19 +83,19 @@ def collect_error(
     return None
 
 
-def _add_error(findings: ConfigFindings, key: str, error: Exception, kind: str) -> None:
+def _add_error(findings: Findings, key: str, error: Exception, kind: str = 'refused') -> None:
     where = getattr(error, 'config_path', None) or key
     where = where if where.startswith(key) else key
-    findings.add(kind, where, one_line(error).removeprefix(f'{where}: '))
+    findings.add(kind, where, note_of(error).removeprefix(f'{where}: '))
 
 
-def build_whole_model(cfg: Config, findings: ConfigFindings) -> nn.Cell | None:
+def build_whole_model(cfg: Config, findings: Findings) -> nn.Cell | None:
     """Build the model without values in its weights; if that fails, each of its parts."""
     if not part(cfg, 'model'):
         return None
     error = None
     with no_init_parameters():
-        if not findings.hinders('model'):
+        if not findings.block('model'):
             try:
                 model = build_model(cfg)
             except USER_ERRORS as refused:
@@ -95,80 +106,73 @@ def build_whole_model(cfg: Config, findings: ConfigFindings) -> nn.Cell | None:
         before = findings.keys()
         _build_parts(cfg, findings)
     if error is not None and findings.keys() == before:
-        _add_error(findings, 'model', error, 'refused')
+        _add_error(findings, 'model', error)
     return None
 
 
-def _build_parts(cfg: Config, findings: ConfigFindings) -> None:
+def _build_parts(cfg: Config, findings: Findings) -> None:
     channels = None
     for name, build in (('backbone', build_backbone), ('neck', build_neck)):
-        node, key, built = part(cfg, 'model').get(name), f'model.{name}', None
-        if node is not None:
-            if isinstance(node, Mapping) and not findings.hinders(key):
-                built = collect_error(findings, key, lambda b=build, n=node: b(n))
+        node = part(cfg, 'model').get(name)
+        if isinstance(node, Mapping):
+            built = collect_error(findings, f'model.{name}', lambda b=build, n=node: b(n))
             channels = getattr(built, 'out_channels', None)
     for head in head_nodes(cfg):
         if isinstance(channels, (list, tuple)):
             _check_inputs(head, channels, findings)
-        if not findings.hinders(config_path(head)):
-            collect_error(findings, config_path(head), lambda h=head: build_head(h))
+        collect_error(findings, config_path(head), lambda h=head: build_head(h))
 
 
-def _check_inputs(
-    head: Mapping[str, Any], channels: Sequence[int], findings: ConfigFindings
-) -> None:
-    index, given = (setting(head, name, HEADS) for name in ('in_index', 'in_channels'))
-    values = [each.value for each in (index, given) if each is not None]
+def _check_inputs(head: Mapping[str, Any], channels: Sequence[int], findings: Findings) -> None:
+    given = [setting(head, name, HEADS) for name in ('in_index', 'in_channels')]
+    values = [each.value for each in given if each is not None]
+    are_counts = all(fits(value, int) for value in values)
     are_lists = all(fits(value, Sequence[int]) for value in values)
-    if len(values) < 2 or not (
-        all(fits(value, int) for value in values) or are_lists and len(values[0]) == len(values[1])
-    ):
-        return  # building the head finds what is wrong with them
-    for mismatch in find_input_mismatches(*values, channels):
-        said = setting(head, mismatch.argument, HEADS)
-        findings.add_setting(mismatch.argument, said, mismatch.text)
+    if len(values) == 2 and (are_counts or are_lists and len(values[0]) == len(values[1])):
+        for mismatch in find_input_mismatches(*values, channels):
+            wrong = setting(head, mismatch.argument, HEADS)
+            findings.add_setting(mismatch.argument, wrong, mismatch.text)
 
 
-def build_transforms(cfg: Config, findings: ConfigFindings) -> None:
+def build_transforms(cfg: Config, findings: Findings) -> None:
     """Build each transform of all pipelines; no file is read."""
     for dataset in (node for split in SPLITS for node in dataset_nodes(cfg, split)):
-        where = f'{config_path(dataset)}.pipeline'
-        if not is_list_of_dicts(dataset.get('pipeline')) and not findings.hinders(where):
+        if not is_list_of_dicts(dataset.get('pipeline')):
+            where = f'{config_path(dataset)}.pipeline'
             collect_error(findings, where, lambda d=dataset: Compose(d.get('pipeline')))
         for node in transform_nodes(dataset):
-            if not findings.hinders(config_path(node), _HINDERS):
-                collect_error(findings, config_path(node), lambda n=node: PIPELINES.build(n))
+            key = config_path(node)
+            collect_error(findings, key, lambda n=node: PIPELINES.build(n), blocking=_BLOCKING)
 
 
-def build_datasets(cfg: Config, findings: ConfigFindings) -> dict[str, Any]:
-    """Build the data sets that no finding hinders; return them by split."""
-    built = {}
+def build_datasets(cfg: Config, findings: Findings) -> dict[str, Any]:
+    """Build the data sets; return them by split."""
+    blocking, built = (*_BLOCKING, 'data_path', 'refused'), {}
     for split in SPLITS:
-        key = f'data.{split}'
-        is_hindered = findings.hinders(key, (*_HINDERS, 'data_path', 'refused'))
-        if part(cfg, 'data').get(split) is not None and not is_hindered:
-            built[split] = collect_error(findings, key, lambda s=split: build_split(cfg, s))
-    return {split: dataset for split, dataset in built.items() if dataset is not None}
+        if part(cfg, 'data').get(split) is not None:
+            dataset = collect_error(
+                findings, f'data.{split}', lambda s=split: build_split(cfg, s), blocking=blocking
+            )
+            if dataset is not None:
+                built[split] = dataset
+    return built
 
 
-def find_epoch_length(cfg: Config, dataset: Any, findings: ConfigFindings) -> int | None:
-    """Build the loader of training.
+def find_epoch_length(cfg: Config, dataset: Any, findings: Findings) -> int | None:
+    """Build the loader of training; return the iterations of an epoch, if they are known.
 
     Args:
         cfg: The config.
         dataset: The data set of training; None if it is not built.
         findings: The collection to add to.
-
-    Returns:
-        Iterations of an epoch; None if they are not known.
     """
     options = asdict(LoaderSettings.of(cfg, 'train')) if part(cfg, 'data') else {}
     keys = [f'{lead}.{name}' for lead in ('data', 'data.train_dataloader') for name in options]
-    if not options or any(map(findings.hinders, ['seed', *keys])):
+    if not options or any(map(findings.block, ['seed', *keys])):
         return None
     samples = range(_MANY) if dataset is None else dataset
     options.update(seed=cfg.get('seed') or 0, rank=get_rank(), world_size=get_world_size())
-    loader = collect_error(findings, 'data', lambda: TrainLoader(samples, **options))
+    loader = collect_error(findings, 'data', lambda: TrainLoader(samples, **options), blocking=())
     return loader.iters_per_epoch if loader is not None and dataset is not None else None
 
 
@@ -182,27 +186,18 @@ class Layer(nn.Cell):
         self.dense = nn.Dense(2, 2)
 
 
-@dataclass(frozen=True)
-class Lengths:
-    """What a runner needs of its loader before it runs."""
-
-    iters_per_epoch: int
-    global_batch: int = 1
-
-
-def build_training(
-    cfg: Config, findings: ConfigFindings, iters_per_epoch: int | None = None
-) -> None:
+def build_training(cfg: Config, findings: Findings, iters_per_epoch: int | None = None) -> None:
     """Build optimizer, training step, runner and hooks, with one layer in place of the model."""
     collect_error(findings, 'workflow', lambda: refuse_unsupported(cfg))
     collect_error(findings, 'log_level', lambda: check_level(cfg.get('log_level', 'INFO')))
     step = _build_step(cfg, findings)
-    if not part(cfg, 'runner') or findings.hinders('runner'):
+    if not part(cfg, 'runner'):
         return
     arguments = {
         'train_step': step,
         'model': step.network.network.segmentor,
-        'loader': Lengths(iters_per_epoch or 1),
+        # what a runner needs of its loader before it runs
+        'loader': SimpleNamespace(iters_per_epoch=iters_per_epoch or 1, global_batch=1),
         'work_dir': Path(),
         'logger': get_logger(),
     }
@@ -213,22 +208,20 @@ def build_training(
         _build_hooks(cfg, runner, findings)
 
 
-def _build_step(cfg: Config, findings: ConfigFindings) -> TrainStep:
+def _build_step(cfg: Config, findings: Findings) -> TrainStep:
     """Build the training step; one of plain SGD if the config's cannot be built."""
-    layer = Layer()
-    if part(cfg, 'optimizer') and not findings.hinders('optimizer'):
+    layer, step = Layer(), None
+    if part(cfg, 'optimizer'):
         built = collect_error(findings, 'optimizer', lambda: build_optimizer(layer, scale_lr(cfg)))
-        others = ('optimizer_config', 'fp16', 'bf16')
-        if built is not None and not any(map(findings.hinders, others)):
+        if built is not None and not any(map(findings.block, ('fp16', 'bf16'))):
             step = collect_error(
-                findings, others[0], lambda: build_train_step(layer, StepSettings.of(cfg))
+                findings, 'optimizer_config', lambda: build_train_step(layer, StepSettings.of(cfg))
             )
-            if step is not None:
-                return step
-    return TrainStep(SegmentorWithLoss(layer), build_optimizer(layer, dict(type='SGD', lr=0.1)))
+    plain = build_optimizer(layer, dict(type='SGD', lr=0.1))
+    return step or TrainStep(SegmentorWithLoss(layer), plain)
 
 
-def check_custom_keys(cfg: Config, model: nn.Cell, findings: ConfigFindings) -> None:
+def check_custom_keys(cfg: Config, model: nn.Cell, findings: Findings) -> None:
     """Find keys of ``paramwise_cfg.custom_keys`` that change no parameter of the model."""
     keys = part(cfg, 'optimizer.paramwise_cfg.custom_keys')
     for key, hint in unused_custom_keys(model, part(cfg, 'optimizer.paramwise_cfg')).items():
@@ -237,24 +230,21 @@ def check_custom_keys(cfg: Config, model: nn.Cell, findings: ConfigFindings) -> 
         findings.add('unused_custom_key', place, note, config_file(keys, key) or '')
 
 
-def _build_hooks(cfg: Config, runner: Runner, findings: ConfigFindings) -> None:
-    """Build each hook as `register_hooks` does."""
-    by_epoch = {'by_epoch': runner.by_epoch}
-    evaluation = {'evaluate': dict, 'reported': [], **by_epoch, **part(cfg, 'evaluation')}
-    for key in ('metric', 'loss', 'save_best'):
-        evaluation.pop(key, None)
-    saving, log = part(cfg, 'checkpoint_config'), part(cfg, 'log_config')
-    has_interval = 'interval' in log and not findings.hinders('log_config.interval')
-    interval = {'interval': log['interval']} if has_interval else {}
-    builders = {
-        'lr_config': lambda: call_with_cfg(LrUpdaterHook, part(cfg, 'lr_config')).lrs(runner),
-        'evaluation': lambda: call_with_cfg(EvalHook, evaluation),
-        'checkpoint_config': lambda: call_with_cfg(CheckpointHook, saving, **by_epoch),
-    }
-    for index, hook in enumerate(cfg.get('custom_hooks') or []):
-        builders[f'custom_hooks[{index}]'] = lambda h=hook: runner.register_hook(h)
-    for hook in each(log.get('hooks')):
-        builders[config_path(hook)] = lambda h=hook: runner.register_hook(h, **by_epoch, **interval)
-    for key, build in builders.items():
-        if not findings.hinders(key):
-            collect_error(findings, key, build)
+def _build_hooks(cfg: Config, runner: Runner, findings: Findings) -> None:
+    """Register the hooks, as training does."""
+    names = part(cfg, 'evaluation').keys() - {'metric', 'loss', 'save_best'}
+    evaluation = {'evaluate': dict, 'reported': [], **{n: cfg.evaluation[n] for n in names}}
+
+    def register(hook: Any, priority: int | str = 'NORMAL', **arguments: Any) -> None:
+        key = 'evaluation' if hook is evaluation else config_path(hook) or 'custom_hooks'
+        collect_error(findings, key, lambda: runner.register_hook(hook, priority, **arguments))
+
+    hooks = collect_error(findings, 'lr_config', lambda: HookSettings.of(cfg))
+    if hooks is not None:
+        interval = None if findings.block('log_config.interval') else hooks.log_interval
+        hooks = replace(hooks, log_interval=interval, loggers=each(hooks.loggers))
+        collector = SimpleNamespace(by_epoch=runner.by_epoch, register_hook=register)
+        register_hooks(collector, hooks, evaluation)
+    for hook in runner.hooks:
+        if isinstance(hook, LrUpdaterHook):
+            collect_error(findings, 'lr_config', lambda h=hook: h.lrs(runner))

@@ -20,13 +20,19 @@ from msseg.checks.config.build import (
     check_custom_keys,
     find_epoch_length,
 )
+from msseg.checks.config.datasets import (
+    check_batch_norm,
+    check_classes,
+    check_ignored,
+    check_normalisation,
+    check_sizes,
+    named_classes,
+)
 from msseg.checks.config.dry_run import DryRun, dry_run
-from msseg.checks.config.images import check_batch_norm, check_normalisation, check_sizes
 from msseg.checks.config.keys import check_keys, check_paths, read_config
-from msseg.checks.config.labels import check_classes, check_ignored, named_classes
-from msseg.checks.config.rules import ConfigFindings
+from msseg.checks.config.rules import BLOCKING, RULES
 from msseg.checks.config.training import check_schedule, check_scores, check_train_cfg, run_length
-from msseg.checks.findings import Report, count
+from msseg.checks.findings import Findings, Report, count
 from msseg.config import Config
 from msseg.config.checking import drop_meaningless
 
@@ -113,7 +119,7 @@ def check_config(
         >>> print(report.findings[1].places['log_confg'])
         log_confg (empty.py): unknown top-level key 'log_confg'. Did you mean 'log_config'? ...
     """
-    findings = ConfigFindings()
+    findings = Findings(RULES, BLOCKING)
     cfg = read_config(filename, cfg_options, findings)
     if cfg is None:
         return ConfigReport(str(filename), findings.sorted())
@@ -125,7 +131,7 @@ def check_config(
         check_paths(cfg, findings)
     model, datasets, num_iters = _build(cfg, classes, with_files, findings)
     result = None
-    if with_step and 'train' in datasets and findings.num_errors == 0:
+    if with_step and 'train' in datasets and all(f.severity != 'error' for f in findings.sorted()):
         result = dry_run(cfg, datasets, findings)
     return ConfigReport(
         config=str(filename),
@@ -148,16 +154,14 @@ def warn_of_settings(cfg: Config, logger: logging.Logger, validate: bool = True)
         logger: The logger.
         validate: Whether training evaluates.
     """
-    findings = ConfigFindings()
+    findings = Findings(RULES, BLOCKING)
     _check_settings(cfg, named_classes(cfg), findings)
     for finding in findings.sorted():
         if validate or finding.kind != 'evaluation_interval':
             logger.warning('%s', finding.line())
 
 
-def _check_settings(
-    cfg: Config, classes: Mapping[str, list[str]], findings: ConfigFindings
-) -> None:
+def _check_settings(cfg: Config, classes: Mapping[str, list[str]], findings: Findings) -> None:
     """Compare settings; nothing is built and no file is read."""
     check_classes(cfg, classes, findings)
     for check in (
@@ -168,7 +172,7 @@ def _check_settings(
 
 
 def _build(
-    cfg: Config, classes: dict[str, list[str]], with_files: bool, findings: ConfigFindings
+    cfg: Config, classes: dict[str, list[str]], with_files: bool, findings: Findings
 ) -> tuple[nn.Cell | None, dict[str, Any], int | None]:
     """Build everything, and compare what is known only then.
 

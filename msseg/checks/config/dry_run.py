@@ -17,7 +17,7 @@ from msseg.apis.build import build_model, build_split
 from msseg.apis.train import build_runner, evaluation_of, register_hooks
 from msseg.apis.train_settings import TrainSettings
 from msseg.checks.config.build import collect_error
-from msseg.checks.config.rules import ConfigFindings
+from msseg.checks.findings import Findings
 from msseg.config import Config
 from msseg.datasets import EvalLoader
 from msseg.datasets.eval_loader import EvalSample
@@ -60,7 +60,7 @@ class DryRun:
         )
 
 
-def dry_run(cfg: Config, datasets: Mapping[str, Any], findings: ConfigFindings) -> DryRun | None:
+def dry_run(cfg: Config, datasets: Mapping[str, Any], findings: Findings) -> DryRun | None:
     """Load a batch, and a sample of every other split; train a step and predict on parts of them.
 
     Nothing is written outside of a temporary folder.
@@ -106,9 +106,7 @@ def _build(cfg: Config, datasets: Mapping[str, Any], folder: str) -> Runner:
     return runner
 
 
-def _train(
-    runner: Runner, img: np.ndarray, gt: np.ndarray, findings: ConfigFindings
-) -> DryRun | None:
+def _train(runner: Runner, img: np.ndarray, gt: np.ndarray, findings: Findings) -> DryRun | None:
     small, labels = (x[:_MOST_IMAGES, ..., :_LONGEST, :_LONGEST] for x in (img, gt))
     inputs = [ms.Tensor(np.ascontiguousarray(x)) for x in (small, labels)]
     step = runner.train_step
@@ -132,7 +130,7 @@ def _train(
 
 
 def _test(
-    model: nn.Cell, sample: EvalSample, with_loss: bool, split: str, findings: ConfigFindings
+    model: nn.Cell, sample: EvalSample, with_loss: bool, split: str, findings: Findings
 ) -> None:
     """Predict a part of a test sample, without compiling a graph for it."""
     mode = ms.get_context('mode')
@@ -152,7 +150,7 @@ def _test(
         ms.set_context(mode=mode)
 
 
-def _add_failure(error: Exception, key: str, findings: ConfigFindings) -> None:
+def _add_failure(error: Exception, key: str, findings: Findings) -> None:
     if os.environ.get('MSSEG_DEBUG') == '1':
         raise error
     findings.add('does_not_run', key, f'{type(error).__name__}: {one_line(error)}')

@@ -13,7 +13,7 @@ from msseg.apis.config_schema import get_schema, lay_options
 from msseg.apis.model_source import find_weights
 from msseg.apis.settings import SPLITS, Setting, dataset_nodes, part, setting
 from msseg.apis.train_settings import checkpoint_folders
-from msseg.checks.config.rules import ConfigFindings
+from msseg.checks.findings import Findings, note_of
 from msseg.config import Config
 from msseg.config.checking import find_problems
 from msseg.config.reader import DuplicateKey, load_file
@@ -33,7 +33,7 @@ _RULES = {
 
 
 def read_config(
-    filename: str | Path, cfg_options: Mapping[str, Any] | None, findings: ConfigFindings
+    filename: str | Path, cfg_options: Mapping[str, Any] | None, findings: Findings
 ) -> Config | None:
     """Read a config and apply options; of a key that two bases define, the last value counts.
 
@@ -61,23 +61,22 @@ def read_config(
     return cfg
 
 
-def check_keys(cfg: Config, findings: ConfigFindings) -> None:
+def check_keys(cfg: Config, findings: Findings) -> None:
     """Find misspelt, missing and wrong keys; values that should be dicts are removed."""
     for kind, node, key, error in list(find_problems(cfg, get_schema())):
         where, origin = config_path(node), config_file(node, key) or ''
-        note = one_line(error).removeprefix(f'{where}: ').replace(f' (set in {origin})', '')
-        findings.add(_RULES[kind], f'{where}.{key}' if where else key, note, origin)
+        findings.add(_RULES[kind], f'{where}.{key}' if where else key, note_of(error), origin)
         if kind == 'value':
             del node[key]  # the other checks rely on it
     for key in _NEEDED:
         outer, _, name = key.rpartition('.')
         node = part(cfg, outer) if outer else cfg
-        is_known = findings.hinders(key) or outer and findings.hinders(outer)
+        is_known = findings.block(key) or outer and findings.block(outer)
         if node.get(name) is None and not is_known:
             findings.add('missing_key', key, 'is not set')
 
 
-def check_paths(cfg: Config, findings: ConfigFindings) -> None:
+def check_paths(cfg: Config, findings: Findings) -> None:
     """Look for the folders and lists of the data sets, and for the weights to start from."""
     for split in SPLITS:
         for dataset in dataset_nodes(cfg, split):
@@ -94,7 +93,7 @@ def check_paths(cfg: Config, findings: ConfigFindings) -> None:
             findings.add_setting('data_path', out_dir, note)
 
 
-def _check_dataset(dataset: Mapping[str, Any], findings: ConfigFindings) -> None:
+def _check_dataset(dataset: Mapping[str, Any], findings: Findings) -> None:
     root = setting(dataset, 'data_root')
     has_root = root is not None and isinstance(root.value, str)
     if has_root and not _is_folder(root, root.value, findings):
@@ -112,7 +111,7 @@ def _check_dataset(dataset: Mapping[str, Any], findings: ConfigFindings) -> None
                 findings.add_setting('data_path', given, f'{path!r}: there is no such file')
 
 
-def _is_folder(given: Setting, path: str, findings: ConfigFindings) -> bool:
+def _is_folder(given: Setting, path: str, findings: Findings) -> bool:
     with collect_problems() as problems:
         check_folder(path, given.key, '')
     for problem in problems:
@@ -120,11 +119,11 @@ def _is_folder(given: Setting, path: str, findings: ConfigFindings) -> bool:
     return not problems
 
 
-def _check_weights(cfg: Config, findings: ConfigFindings) -> None:
+def _check_weights(cfg: Config, findings: Findings) -> None:
     start = [setting(cfg._cfg_dict, name) for name in ('resume_from', 'load_from')]
     others = [setting(part(cfg, key), 'pretrained') for key in ('model', 'model.backbone')]
     start, others = (
-        [given for given in found if given and given.value and not findings.hinders(given.key)]
+        [given for given in found if given and given.value and not findings.block(given.key)]
         for found in (start, others)
     )
     for given in start[:1] or others:  # with weights to start from, the others are not read

@@ -1,11 +1,8 @@
-"""Rules for configs: severity, title, consequence and cure; and the findings by them."""
+"""Rules for configs: severity, title, consequence and cure."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
-from msseg.apis.settings import Setting
-from msseg.checks.findings import Findings, error, warning
+from msseg.checks.findings import error, warning
 
 _STOPS = 'Training stops there.'
 _SAME_NORM = "Put the same dict(type='Normalize', **img_norm_cfg) into all pipelines."
@@ -158,20 +155,4 @@ RULES = {
     ),
 }
 # Building a part of the config with one of these would only find the same again.
-HINDERS_BUILDING = ('missing_key', 'unknown_type', 'misspelt_argument', 'no_dict', 'wrong_value')
-
-
-class ConfigFindings(Findings):
-    """Findings about settings."""
-
-    def __init__(self) -> None:
-        super().__init__(RULES)
-
-    def add_setting(self, kind: str, setting: Setting, note: str) -> None:
-        """Add a setting, with what sets it."""
-        self.add(kind, setting.key, note, setting.origin)
-
-    def hinders(self, key: str, kinds: Collection[str] = HINDERS_BUILDING) -> bool:
-        """Return whether some kinds of findings are at or below a dotted key."""
-        below = (f'{key}.', f'{key}[')
-        return any(place == key or place.startswith(below) for place in self.keys(kinds))
+BLOCKING = ('missing_key', 'unknown_type', 'misspelt_argument', 'no_dict', 'wrong_value')

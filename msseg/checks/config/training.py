@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from msseg.apis.cityscapes_scores import CITYSCAPES, cityscapes_keys
 from msseg.apis.settings import Setting, dataset_nodes, each, entry_of, part, setting
-from msseg.checks.config.rules import ConfigFindings
+from msseg.checks.findings import Findings
 from msseg.config import Config
 from msseg.evaluation import check_metrics, reported_keys
 from msseg.models.builder import SEGMENTORS
@@ -52,9 +52,7 @@ def run_length(cfg: Config, iters_per_epoch: int | None = None) -> RunLength | N
     return None
 
 
-def check_schedule(
-    cfg: Config, findings: ConfigFindings, iters_per_epoch: int | None = None
-) -> None:
+def check_schedule(cfg: Config, findings: Findings, iters_per_epoch: int | None = None) -> None:
     """Compare warm-up and evaluation with the length of the run, as far as units allow."""
     run = run_length(cfg, iters_per_epoch)
     if run is None:
@@ -78,7 +76,7 @@ def _compare(
     epochs: bool,
     run: RunLength,
     rule: str,
-    findings: ConfigFindings,
+    findings: Findings,
 ) -> None:
     """Add a setting that, with `more` epochs or iterations after it, needs a longer run."""
     length = run.in_unit(epochs)
@@ -91,7 +89,7 @@ def _compare(
 
 
 def check_scores(
-    cfg: Config, classes: Sequence[str], loss_names: Sequence[str] | None, findings: ConfigFindings
+    cfg: Config, classes: Sequence[str], loss_names: Sequence[str] | None, findings: Findings
 ) -> None:
     """Find unknown metrics, and keys that the evaluation does not report.
 
@@ -103,7 +101,7 @@ def check_scores(
     """
     evaluation = part(cfg, 'evaluation')
     metric = setting(evaluation, 'metric')
-    if findings.hinders('evaluation.metric'):
+    if findings.block('evaluation.metric'):
         return
     try:
         names = check_metrics('mIoU' if metric is None else metric.value, also=[CITYSCAPES])
@@ -129,7 +127,7 @@ def check_scores(
             findings.add_setting('unknown_score', key, note)
 
 
-def check_train_cfg(cfg: Config, findings: ConfigFindings) -> None:
+def check_train_cfg(cfg: Config, findings: Findings) -> None:
     """Find settings in ``train_cfg``, which segmentors of msseg (and MMSegmentation) never read."""
     segmentor = entry_of(part(cfg, 'model'), SEGMENTORS)
     if segmentor is None or not segmentor.__module__.startswith('msseg.'):

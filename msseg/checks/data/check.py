@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from msseg.checks.data.file_scan import PairScan, PairTask
+from msseg.checks.data.file_scan import PairScan, PairTask, scan_pair
 from msseg.checks.data.images import add_image_findings, add_pairing_findings, add_repeated_images
 from msseg.checks.data.labels import add_absent_classes, add_label_findings, add_rule_differences
-from msseg.checks.data.report import DatasetReport, SplitReport
-from msseg.checks.data.rules import RULES
-from msseg.checks.data.scan_all import scan_all
-from msseg.checks.data.source import LabelRules, Source, list_sources
-from msseg.checks.data.statistics import (
+from msseg.checks.data.report import (
+    DatasetReport,
+    SplitReport,
     Statistics,
     balance_of,
     effective_number_weights,
     normalisation_of,
 )
+from msseg.checks.data.rules import RULES
+from msseg.checks.data.source import LabelRules, Source, list_sources
 from msseg.checks.findings import Findings
 from msseg.config import Config, required
+from msseg.datasets.worker_pool import WorkerPool, num_cores
+from msseg.utils.progress_bar import progress_bar
 
 SPLITS = ('train', 'val', 'test')
+# A process takes half a second to start: fewer files than this each are not worth it.
+_LEAST_EACH = 32
 
 
 def check_dataset(
@@ -80,6 +85,33 @@ def check_dataset(
     add_repeated_images(findings, every, scans)
     add_rule_differences(findings, every)
     return DatasetReport(str(cfg.filename), findings.sorted(), reports, _same_files(sources))
+
+
+def scan_all(tasks: Sequence[PairTask], workers: int | None = None) -> dict[PairTask, PairScan]:
+    """Scan images and labels; show a progress bar if stderr is a terminal.
+
+    Args:
+        tasks: The files, each pair once.
+        workers: Number of processes; None for one per core, fewer for few files; 0 and 1 scan in
+            this process.
+
+    Raises:
+        ValueError: `workers` is negative.
+        ChildProcessError: A process was killed.
+    """
+    if workers is not None and workers < 0:
+        raise ValueError(f'workers={workers}; expected the number of processes, 0 or more')
+    if workers is None:
+        workers = min(num_cores(), len(tasks) // _LEAST_EACH)
+    with contextlib.ExitStack() as stack:
+        results = map(scan_pair, tasks)
+        if workers > 1:
+            advice = 'give fewer --workers: each decodes one image at a time'
+            pool = WorkerPool(scan_pair, workers, lambda task, _: task.image, advice=advice)
+            stack.callback(pool.close)
+            results = pool.imap(tasks)
+        bar = progress_bar(results, len(tasks), desc='files', unit='pair')
+        return dict(zip(tasks, bar, strict=True))
 
 
 def _report(

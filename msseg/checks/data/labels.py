@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from msseg.checks.data.file_scan import LabelScan, unpack_colour
 from msseg.checks.data.images import FILE_RULES, Scans
+from msseg.checks.data.report import Statistics
 from msseg.checks.data.source import LabelRules, Source
-from msseg.checks.data.statistics import Statistics
 from msseg.checks.findings import Findings
 
 _FILE_RULES = {

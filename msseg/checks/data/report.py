@@ -1,4 +1,4 @@
-"""The report on data sets."""
+"""The report on data sets: counts, class weights, mean and standard deviation, text."""
 
 from __future__ import annotations
 
@@ -7,13 +7,186 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 from terminaltables import AsciiTable
 
+from msseg.checks.data.file_scan import ImageScan, LabelScan
 from msseg.checks.data.source import LabelRules
-from msseg.checks.data.statistics import Balance, Normalisation, Statistics
 from msseg.checks.findings import Report, count
 
 _MOST_SIZES = 5
+
+
+@dataclass
+class Statistics:
+    """Counts over a split, without files that cannot be read."""
+
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)  # Number of images by (h, w)
+    # Number of images by kind of file, mode and bits
+    image_forms: Counter[str] = field(default_factory=Counter)
+    label_forms: Counter[str] = field(default_factory=Counter)  # Number of labels likewise
+    # Pixels by label value as in the files, without colours
+    values: Counter[int] = field(default_factory=Counter)
+    # Pixels by class index, ignore_index and wrong values
+    pixels: Counter[int] = field(default_factory=Counter)
+    num_images: Counter[int] = field(default_factory=Counter)  # Number of images by the same
+    # Labelled pixels of the images in which a class occurs, by class index
+    pixels_of_images: Counter[int] = field(default_factory=Counter)
+
+    def add_image(self, image: ImageScan) -> None:
+        """Count an image that can be loaded."""
+        self.sizes[image.size] += 1
+        self.image_forms[image.form] += 1
+
+    def add_label(self, label: LabelScan | None, rules: LabelRules) -> None:
+        """Count a label, unless it cannot be read."""
+        if label is None or label.problem is not None:
+            return
+        self.label_forms[label.form] += 1
+        if not label.is_colour:
+            self.values.update(label.values)
+        pixels = rules.count(label)
+        classes = {k: n for k, n in pixels.items() if k != rules.ignore_index and rules.is_right(k)}
+        self.pixels.update(pixels)
+        self.num_images.update(pixels.keys())
+        self.pixels_of_images.update(dict.fromkeys(classes, sum(classes.values())))
+
+
+@dataclass(frozen=True)
+class Balance:
+    """Weights of the classes, for losses."""
+
+    median_frequency: list[float]  # By median frequency balancing
+    effective_number: list[float]  # By the effective number of samples
+    beta: float  # The parameter of the latter
+
+
+def balance_of(
+    statistics: Statistics, classes: Sequence[str] | None, beta: float | None
+) -> Balance | None:
+    """Return class weights, None without labels or classes; `beta` is `default_beta` by default."""
+    if classes is None or not statistics.label_forms:
+        return None
+    pixels, of_images = (
+        np.array([counts[k] for k in range(len(classes))], np.int64)
+        for counts in (statistics.pixels, statistics.pixels_of_images)
+    )
+    beta = default_beta(pixels) if beta is None else beta
+    return Balance(
+        median_frequency_weights(pixels, of_images).tolist(),
+        effective_number_weights(pixels, beta).tolist(),
+        beta,
+    )
+
+
+def median_frequency_weights(pixels: np.ndarray, pixels_of_images: np.ndarray) -> np.ndarray:
+    """Return weights by median frequency balancing.
+
+    The frequency of a class is the share of its pixels in the images that have it; its weight is
+    the median of all frequencies divided by its own.
+
+    Args:
+        pixels: (K,) pixels of each class.
+        pixels_of_images: (K,) labelled pixels of the images in which the class occurs.
+
+    Returns:
+        (K,) float64; 1 for classes that never occur, which no pixel uses.
+
+    Source: "Predicting Depth, Surface Normals and Semantic Labels with a Common Multi-Scale
+        Convolutional Architecture" (Eigen and Fergus, 2015), section 4.3.2.
+
+    Examples:
+        >>> median_frequency_weights(np.array([30, 0, 10]), np.array([40, 0, 20])).round(3)
+        array([0.833, 1.   , 1.25 ])
+    """
+    weights = np.ones(len(pixels))
+    occurs = np.asarray(pixels) > 0
+    if occurs.any():
+        frequency = np.asarray(pixels, float)[occurs] / np.asarray(pixels_of_images, float)[occurs]
+        weights[occurs] = np.median(frequency) / frequency
+    return weights
+
+
+def default_beta(pixels: np.ndarray) -> float:
+    """Return 1 - 1/N, where N is the mean number of pixels of the classes that occur.
+
+    With N far below the counts, all weights would be equal; far above them, they would be inverse
+    frequencies. The paper's 0.9999 is for thousands of images, not for millions of pixels.
+    """
+    occurring = np.asarray(pixels)[np.asarray(pixels) > 0]
+    return 1.0 - 1.0 / max(float(occurring.mean()), 2.0) if occurring.size else 0.5
+
+
+def effective_number_weights(pixels: np.ndarray, beta: float) -> np.ndarray:
+    """Return weights by the effective number of samples.
+
+    The weight of a class is the inverse of ``(1 - beta ** n) / (1 - beta)``, where n is the number
+    of its pixels; the weights of the classes that occur are scaled to the mean 1.
+
+    Args:
+        pixels: (K,) pixels of each class.
+        beta: In (0, 1).
+
+    Returns:
+        (K,) float64; 1 for classes that never occur.
+
+    Raises:
+        ValueError: `beta` is out of range.
+
+    Source: "Class-Balanced Loss Based on Effective Number of Samples" (Cui et al., 2019),
+        equations 2 and 4.
+
+    Examples:
+        >>> effective_number_weights(np.array([30, 0, 10]), 0.9).round(3)
+        array([0.81, 1.  , 1.19])
+    """
+    if not 0 < beta < 1:
+        raise ValueError(f'beta={beta!r}; expected a number between 0 and 1, such as 0.9999')
+    weights = np.ones(len(pixels))
+    counts = np.asarray(pixels, float)
+    occurs = counts > 0
+    if occurs.any():
+        effective = -np.expm1(counts[occurs] * np.log(beta)) / (1.0 - beta)
+        weights[occurs] = 1.0 / effective
+        weights[occurs] /= weights[occurs].mean()
+    return weights
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Mean and standard deviation of images, in the order of channels that Normalize takes."""
+
+    mean: list[float]  # Of each channel
+    std: list[float]  # Likewise
+    to_rgb: bool  # Whether they are in RGB order
+
+
+def normalisation_of(images: Iterable[ImageScan], to_rgb: bool) -> Normalisation | None:
+    """Return mean and standard deviation of images; None as `mean_and_std`."""
+    moments = mean_and_std(images)
+    if moments is None:
+        return None
+    to_rgb = to_rgb and len(moments[0]) == 3
+    return Normalisation(*(values[:: -1 if to_rgb else 1].tolist() for values in moments), to_rgb)
+
+
+def mean_and_std(images: Iterable[ImageScan]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return mean and standard deviation of each channel over all pixels of all images.
+
+    Returns:
+        Two (c,) float64, in the order of the loaded channels; None without images, or if they
+        differ in their number of channels.
+    """
+    images = list(images)
+    if len({len(image.mean) for image in images}) != 1:
+        return None
+    pixels = np.array([image.size[0] * image.size[1] for image in images], float)[:, None]
+    share = pixels / pixels.sum()
+    means = np.array([image.mean for image in images])
+    mean = (share * means).sum(axis=0)
+    within = np.array([image.variance for image in images])
+    variance = (share * (within + (means - mean) ** 2)).sum(axis=0)
+    return mean, np.sqrt(variance)
 
 
 @dataclass(frozen=True)

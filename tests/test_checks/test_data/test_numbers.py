@@ -8,7 +8,7 @@ import pytest
 
 from msseg.checks.data import check_dataset, format_report
 from msseg.checks.data.file_scan import scan_image
-from msseg.checks.data.statistics import (
+from msseg.checks.data.report import (
     default_beta,
     effective_number_weights,
     mean_and_std,

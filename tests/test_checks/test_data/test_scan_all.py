@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
-from msseg.checks.data import scan_all as module
+from msseg.checks.data import check as module
+from msseg.checks.data.check import scan_all
 from msseg.checks.data.file_scan import PairTask
-from msseg.checks.data.scan_all import scan_all
 from tests.test_checks.test_data import in_workers
 from tests.test_datasets.data_folder import write_images
 

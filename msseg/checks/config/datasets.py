@@ -1,4 +1,4 @@
-"""Check sizes, normalisation and batches of images."""
+"""Check the settings of data sets against each other and the model: classes, sizes, values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from msseg.apis.settings import (
     DEFAULT,
     SPLITS,
     Setting,
+    class_names,
     dataset_nodes,
+    each,
     entry_of,
     head_nodes,
     is_a,
@@ -18,14 +20,15 @@ from msseg.apis.settings import (
     transform_nodes,
     transforms_of,
 )
-from msseg.checks.config.rules import ConfigFindings
+from msseg.checks.findings import Findings
 from msseg.config import Config
-from msseg.datasets.builder import PIPELINES
+from msseg.datasets.builder import DATASETS, PIPELINES
 from msseg.datasets.pipelines import LoadImageFromFile, Normalize, Pad, RandomCrop, Rerange
-from msseg.models.builder import BACKBONES, HEADS
-from msseg.registry import config_path
-from msseg.utils.arguments import Size, fits
+from msseg.models.builder import BACKBONES, HEADS, LOSSES
+from msseg.registry import Registry, config_path
+from msseg.utils.arguments import Size, accepted_arguments, fits
 
+_MOST_NAMES = 4
 _OWN = 'msseg.datasets.pipelines'
 _BYTE = 255.0
 # One image of this many pixels gives SyncBN on one device useful statistics: some hundred values
@@ -34,7 +37,86 @@ _LARGE = 512 * 512
 _BATCH_NORMS = ('BN', 'BN2d', 'SyncBN')
 
 
-def check_sizes(cfg: Config, findings: ConfigFindings) -> None:
+def named_classes(cfg: Config) -> dict[str, list[str]]:
+    """Return the classes of each split, as far as they are known without building it."""
+    first = {split: next(iter(dataset_nodes(cfg, split)), {}) for split in SPLITS}
+    found = {split: class_names(node) for split, node in first.items()}
+    return {split: names for split, names in found.items() if names is not None}
+
+
+def check_classes(cfg: Config, classes: Mapping[str, Sequence[str]], findings: Findings) -> None:
+    """Compare the classes of heads and data sets.
+
+    Args:
+        cfg: The config.
+        classes: The class names of each split, as far as they are known.
+        findings: The collection to add to.
+    """
+    trained = next((split for split in SPLITS if split in classes), None)
+    if trained is None:
+        return
+    expected = list(classes[trained])
+    for head in head_nodes(cfg):
+        given = setting(head, 'num_classes', HEADS)
+        if given is not None and fits(given.value, int) and given.value != len(expected):
+            note = f'{given.value}, but {_describe(cfg, trained, expected)}'
+            findings.add_setting('num_classes', given, note)
+    for split, names in classes.items():
+        # other names may mean the same; the same names in another order do not
+        is_mixed = list(names) != expected and set(names) == set(expected)
+        if len(names) != len(expected) or is_mixed:
+            note = f'{_describe(cfg, split, names)}; {_describe(cfg, trained, expected)}'
+            findings.add('classes_differ', f'data.{split}', note)
+
+
+def _describe(cfg: Config, split: str, names: Sequence[str]) -> str:
+    node: Any = next(iter(dataset_nodes(cfg, split)), {})
+    entry = entry_of(node, DATASETS)
+    who = entry.__name__ if entry is not None else 'data set'
+    given = setting(node, 'classes')
+    origin = f', {given.origin}' if given is not None and given.value is not None else ''
+    shown = ', '.join(names[:_MOST_NAMES]) + (', …' if len(names) > _MOST_NAMES else '')
+    return f'data.{split} ({who}{origin}) has {len(names)} classes: {shown}'
+
+
+def check_ignored(cfg: Config, findings: Findings) -> None:
+    """Compare the label values that data sets, heads, losses and transforms ignore or pad with."""
+    of_heads = _of_heads(cfg)
+    for split in SPLITS:
+        for dataset in dataset_nodes(cfg, split):
+            ignored = setting(dataset, 'ignore_index', DATASETS)
+            others = [('ignore_index', other) for other in of_heads]
+            # elsewhere labels do not pass the pipeline
+            for node in transform_nodes(dataset) if split == 'train' else ():
+                for name in ('ignore_index', 'seg_pad_val'):
+                    others.append((name, _argument(node, name, PIPELINES)))
+            for rule, other in others:
+                if ignored is not None and other is not None and other.value != ignored.value:
+                    findings.add_setting(rule, other, f'{other.value!r}, but {ignored}')
+
+
+def _of_heads(cfg: Config) -> list[Setting | None]:
+    """Return ignore_index of all heads and losses."""
+    found = []
+    for head in head_nodes(cfg):
+        found.append(setting(head, 'ignore_index', HEADS))
+        num_classes = head.get('num_classes')
+        for loss in each(head.get('loss_decode')):
+            own = _argument(loss, 'ignore_index', LOSSES)
+            # a loss may ignore a class
+            is_class = own and fits(num_classes, int) and own.value in range(num_classes)
+            found.append(None if is_class else own)
+    return found
+
+
+def _argument(node: Mapping[str, Any], name: str, registry: Registry) -> Setting | None:
+    """Return a setting or its default, if the component takes such an argument."""
+    entry = entry_of(node, registry)
+    accepted = accepted_arguments(entry) if entry is not None else None
+    return setting(node, name, registry) if accepted is None or name in accepted else None
+
+
+def check_sizes(cfg: Config, findings: Findings) -> None:
     """Compare the crops of training with the size they are padded to."""
     for dataset in dataset_nodes(cfg, 'train'):
         crop, pad = last_size(dataset, RandomCrop, 'crop_size'), last_size(dataset, Pad, 'size')
@@ -49,7 +131,7 @@ def last_size(dataset: Mapping[str, Any], kind: type, name: str) -> Setting | No
     return next((s for s in reversed(sizes) if s is not None and fits(s.value, Size)), None)
 
 
-def check_normalisation(cfg: Config, findings: ConfigFindings) -> None:
+def check_normalisation(cfg: Config, findings: Findings) -> None:
     """Check scale, channels and equality of Normalize in all pipelines."""
     taken = setting(part(cfg, 'model').get('backbone'), 'in_channels', BACKBONES)
     trained = next(iter(dataset_nodes(cfg, 'train')), None)
@@ -65,7 +147,7 @@ def check_normalisation(cfg: Config, findings: ConfigFindings) -> None:
                 _compare(trained, dataset, findings)
 
 
-def _check_scale(dataset: Mapping[str, Any], findings: ConfigFindings) -> None:
+def _check_scale(dataset: Mapping[str, Any], findings: Findings) -> None:
     """Compare mean and std with the values that images have before they are normalised."""
     width: float | None = None  # between the smallest and the largest value; None if not known
     for node in transform_nodes(dataset):
@@ -93,9 +175,7 @@ def _off_scale(node: Mapping[str, Any], width: float) -> Iterator[Setting]:
         yield setting(node, 'std')
 
 
-def _compare(
-    trained: Mapping[str, Any], tested: Mapping[str, Any], findings: ConfigFindings
-) -> None:
+def _compare(trained: Mapping[str, Any], tested: Mapping[str, Any], findings: Findings) -> None:
     """Compare the normalisation of a data set's images with that of training."""
     nodes = [next(iter(transforms_of(dataset, Normalize)), None) for dataset in (trained, tested)]
     for dataset, node, other in zip((trained, tested), nodes, reversed(nodes), strict=True):
@@ -105,7 +185,7 @@ def _compare(
             findings.add_setting('norm_missing', setting(dataset, 'pipeline'), note)
         elif node is not None and not ('mean' in node and 'std' in node):
             findings.add('norm_missing', config_path(node), 'Normalize without mean and std')
-    if None in nodes or findings.hinders(config_path(nodes[1]), ['norm_missing']):
+    if None in nodes or findings.block(config_path(nodes[1]), ['norm_missing']):
         return
     for name in ('mean', 'std', 'to_rgb'):
         here, there = (setting(node, name, PIPELINES) for node in reversed(nodes))
@@ -128,7 +208,7 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def check_batch_norm(cfg: Config, findings: ConfigFindings) -> None:
+def check_batch_norm(cfg: Config, findings: Findings) -> None:
     """Find batches of one image from which batch normalisation takes its statistics.
 
     SyncBN takes them from the images of all devices, whose number is not known. On one device it
