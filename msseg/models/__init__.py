@@ -17,28 +17,3 @@ from msseg.models.builder import (
 )
 from msseg.models.decode_heads import BaseCascadeDecodeHead, BaseDecodeHead
 from msseg.models.segmentors import InferenceSegmentor, SegmentorWithLoss
-
-__all__ = [
-    'BACKBONES',
-    'HEADS',
-    'LOSSES',
-    'NECKS',
-    'PIXEL_SAMPLERS',
-    'SEGMENTORS',
-    'BaseCascadeDecodeHead',
-    'BaseDecodeHead',
-    'InferenceSegmentor',
-    'SegmentorWithLoss',
-    'backbones',
-    'build_backbone',
-    'build_head',
-    'build_loss',
-    'build_neck',
-    'build_pixel_sampler',
-    'build_segmentor',
-    'decode_heads',
-    'losses',
-    'necks',
-    'samplers',
-    'segmentors',
-]

@@ -10,19 +10,15 @@ from mindspore import nn
 
 from msseg.models.output_spec import ScoreKind
 from msseg.registry import add_config_path, config_path
-from msseg.utils.suggest import did_you_mean
+from msseg.utils.arguments import fits
+from msseg.utils.errors import check_one_of
 
 _CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _OF_OUTPUT = ('align_corners', 'num_classes', 'out_channels', 'threshold')
 
 
 class InputMismatch(NamedTuple):
-    """A head's argument that does not fit the feature maps.
-
-    Attributes:
-        argument: ``in_index`` or ``in_channels``.
-        text: Description of the mismatch.
-    """
+    """The argument of a head that does not fit the feature maps, and a description."""
 
     argument: str
     text: str
@@ -40,13 +36,8 @@ def named_by(cfg: Mapping, fallback: str = '') -> Iterator[None]:
 
 def check_head(head: nn.Cell) -> None:
     """Raise ValueError when a head's ``score_kind`` is unknown, or that of a loss is another."""
-    name, kinds = type(head).__name__, get_args(ScoreKind)
-    kind = getattr(head, 'score_kind', 'logits')
-    if kind not in kinds:
-        raise ValueError(
-            f'{name}: score_kind is {kind!r}, expected one of {list(kinds)}.'
-            f'{did_you_mean(kind, kinds)}'
-        )
+    name, kind = type(head).__name__, getattr(head, 'score_kind', 'logits')
+    check_one_of('score_kind', kind, get_args(ScoreKind), who=name)
     losses = getattr(head, 'loss_decode', ())
     for loss in losses if isinstance(losses, (list, tuple, nn.CellList)) else [losses]:
         expected = getattr(loss, 'score_kind', 'logits')
@@ -69,12 +60,11 @@ def check_members(head: nn.Cell, is_last: bool) -> None:
 
 
 def check_head_inputs(head: nn.Cell, feature_channels: Any) -> None:
-    """Raise ValueError when ``in_index`` or ``in_channels`` of a head does not fit.
+    """Raise ValueError when a head's ``in_index`` or ``in_channels``, if any, does not fit.
 
     Args:
-        head: A decode head; one without these attributes is not checked.
-        feature_channels: ``out_channels`` of the backbone or neck; checked against when it is a
-            list of one number for each map.
+        head: A decode head.
+        feature_channels: ``out_channels`` of the backbone or neck; checked if it is a list.
     """
     index = getattr(head, 'in_index', None)
     channels = getattr(head, 'input_channels', getattr(head, 'in_channels', None))
@@ -88,24 +78,15 @@ def match(in_index: Any, in_channels: Any) -> bool:
     """Whether both are whole numbers, or lists of equally many."""
     if isinstance(in_index, int) and isinstance(in_channels, int):
         return True
-    if not all(isinstance(each, (list, tuple)) for each in (in_index, in_channels)):
-        return False
-    all_whole = all(isinstance(each, int) for each in (*in_index, *in_channels))
-    return all_whole and len(in_index) == len(in_channels)
+    return all(fits(each, Sequence[int]) for each in (in_index, in_channels)) and len(
+        in_index
+    ) == len(in_channels)
 
 
 def find_input_mismatches(
-    in_index: int | Sequence[int],
-    in_channels: int | Sequence[int],
-    feature_channels: Sequence[int],
+    in_index: int | Sequence[int], in_channels: int | Sequence[int], feature_channels: Sequence[int]
 ) -> Iterator[InputMismatch]:
-    """Yield the arguments of a head that do not fit the feature maps.
-
-    Args:
-        in_index: Index of the feature map that the head reads, or several.
-        in_channels: Their channels; as many numbers.
-        feature_channels: Channels of all feature maps.
-    """
+    """Yield the arguments of a head that do not fit feature maps of these channels."""
     several = isinstance(in_index, (list, tuple))
     indices = list(in_index) if several else [in_index]
     channels = list(in_channels) if several else [in_channels]
@@ -126,11 +107,7 @@ def find_input_mismatches(
 
 
 def image_channels(backbone: nn.Cell) -> int:
-    """Return a backbone's ``in_channels``, or else that of its first convolution.
-
-    Raises:
-        ValueError: It has neither.
-    """
+    """Return a backbone's ``in_channels``, or that of its first convolution."""
     convs = (cell for _, cell in backbone.cells_and_names() if isinstance(cell, _CONVS))
     for source in (backbone, next(convs, None)):
         channels = getattr(source, 'in_channels', None)

@@ -1,4 +1,4 @@
-"""What a segmentor's scores mean: the only way here from scores to probabilities and labels.
+"""Meaning of a segmentor's scores: the only definition of their probabilities and labels.
 
 `msseg.deploy.logits` is its twin in numpy, for exported files and for averages on the host.
 """
@@ -16,7 +16,7 @@ ScoreKind = Literal['logits', 'probabilities']
 
 @dataclass(frozen=True)
 class OutputSpec:
-    """What a segmentor takes and gives.
+    """Input and output of a segmentor.
 
     Attributes:
         in_channels: Channels of the image.
@@ -25,6 +25,11 @@ class OutputSpec:
         threshold: With one channel, the probability above which a pixel is class 1; else None.
         align_corners: How scores are resized.
         kind: Whether the scores are logits or probabilities.
+
+    Examples:
+        >>> spec = OutputSpec(3, 2, 1, threshold=0.3, align_corners=False)
+        >>> spec.labels(ms.Tensor([[[[-2.0, 0.0, 2.0]]]])).asnumpy().tolist()
+        [[[0, 1, 1]]]
     """
 
     in_channels: int
@@ -35,11 +40,11 @@ class OutputSpec:
     kind: ScoreKind = 'logits'
 
     def probabilities(self, scores: ms.Tensor) -> ms.Tensor:
-        """Return the probabilities, float32 (n, out_channels, h, w), that scores mean."""
+        """Return the probabilities of scores, float32 (n, out_channels, h, w)."""
         return to_probabilities(scores, self.out_channels, self.kind)
 
     def labels(self, scores: ms.Tensor) -> ms.Tensor:
-        """Return the labels, int32 (n, h, w), that scores (n, out_channels, h, w) mean."""
+        """Return the labels, int32 (n, h, w), of scores (n, out_channels, h, w)."""
         return to_labels(scores, self.out_channels, self.threshold, self.kind)
 
 

@@ -1,4 +1,4 @@
-"""How many multiplications and parameters the parts of a model have."""
+"""Multiplications and parameters of the parts of a model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COUNTS: dict[str, Count] = {}
 def counts(*operators: str) -> Callable[[Count], Count]:
     """Return a decorator that registers a function which counts the MACs of operators.
 
-    The function takes the graph and one of its nodes; `Graph.shape_of` tells the shapes of operands
+    The function takes the graph and one of its nodes; `Graph.shape_of` gives the shapes of operands
     and ``node.shape`` that of the result.
 
     Args:
@@ -42,11 +42,11 @@ def counts(*operators: str) -> Callable[[Count], Count]:
 
 @dataclass
 class Part:
-    """A part of a model.
+    """A part of a model, by the beginning of its parameters' names.
 
     Attributes:
-        name: As its parameters' names begin.
-        parameters: Trainable numbers, and running statistics not counted.
+        name: The beginning.
+        parameters: Number of trainable values; running statistics are not counted.
         macs: Multiplications with addition (MACs) of its convolutions and matrix products.
     """
 
@@ -58,14 +58,14 @@ class Part:
 def count_complexity(model: nn.Cell, size: tuple[int, int], depth: int = 2) -> list[Part]:
     """Count multiplications and parameters, part by part.
 
-    The network is compiled, but not computed, and the operators of the graph are counted:
-    convolutions, matrix products and einsum, wherever the code calls them. Not counted are
-    normalisation, activations, sums and resizing.
+    The network is compiled, but not run, and the operators of the graph are counted: convolutions,
+    matrix products and einsum, wherever the code calls them. Not counted are normalisation,
+    activations, sums and resizing.
 
     Args:
-        model: A segmentor; what it runs to predict is counted.
+        model: A segmentor, of which `predict` is counted.
         size: The image's (h, w).
-        depth: How many levels of names make a part: 2 gives ``backbone.stage2``.
+        depth: Number of levels of names in a part: 2 gives ``backbone.stage2``.
 
     Returns:
         The parts in the model's order. Heads that only train have parameters and no
@@ -89,15 +89,9 @@ def format_complexity(parts: list[Part], size: tuple[int, int]) -> str:
     parameters = max(sum(part.parameters for part in parts), 1)
     macs = max(sum(part.macs for part in parts), 1)
     for part in [*parts, Part('all', parameters, macs)]:
-        rows.append(
-            [
-                part.name,
-                f'{part.parameters:,}',
-                f'{100 * part.parameters / parameters:.1f} %',
-                f'{part.macs / 1e9:.2f}',
-                f'{100 * part.macs / macs:.1f} %',
-            ]
-        )
+        shares = (part.parameters / parameters, part.macs / macs)
+        first, second = (f'{100 * share:.1f} %' for share in shares)
+        rows.append([part.name, f'{part.parameters:,}', first, f'{part.macs / 1e9:.2f}', second])
     table = AsciiTable(rows, f' one image of {size[0]}x{size[1]} ')
     table.justify_columns = dict.fromkeys(range(1, 5), 'right')
     table.inner_footing_row_border = True
@@ -105,7 +99,7 @@ def format_complexity(parts: list[Part], size: tuple[int, int]) -> str:
 
 
 class _Prediction(nn.Cell):
-    """What a segmentor runs to predict."""
+    """A segmentor's ``predict`` as ``construct``."""
 
     def __init__(self, segmentor: nn.Cell) -> None:
         super().__init__(auto_prefix=False)
@@ -113,7 +107,6 @@ class _Prediction(nn.Cell):
         self.set_train(False)
 
     def construct(self, image: ms.Tensor) -> ms.Tensor:
-        """Run on (n, c, h, w)."""
         return self.segmentor.predict(image)
 
 
@@ -137,7 +130,7 @@ def _count_product(graph: Graph, node: Node) -> int:
 
 @counts('Einsum')
 def _count_einsum(graph: Graph, node: Node) -> int:
-    """Multiply the lengths of all indices, as computed in one go."""
+    """Multiply the lengths of all indices, as if computed by one loop."""
     pack = next(each for each in graph.nodes if each.name == node.inputs[0])
     terms = node.attributes['equation'].partition('->')[0].split(',')
     lengths: dict[str, int] = {}

@@ -14,12 +14,12 @@ class Node:
     """One operation.
 
     Attributes:
-        op: MindSpore's name of it.
-        name: Of its result.
-        inputs: Names of its operands.
-        attributes: Its settings; newer MindSpore versions give most of them as operands.
-        shape: Of its result; None when that is not one tensor.
-        scope: The cell that it belongs to, by the names of its parameters; '' when unknown.
+        op: MindSpore's name of the operation.
+        name: Name of the result.
+        inputs: Names of the operands.
+        attributes: Settings; newer MindSpore versions give most of them as operands.
+        shape: Shape of the result; None if it is not one tensor.
+        scope: The cell around it, as its parameters' names begin; '' if unknown.
     """
 
     op: str
@@ -52,7 +52,7 @@ class Graph:
         self.drop_unused()
 
     def users(self) -> dict[str, list[Node]]:
-        """Return who reads each result or value."""
+        """Return the nodes that read each result or value."""
         found: dict[str, list[Node]] = {}
         for node in self.nodes:
             for name in node.inputs:
@@ -72,7 +72,7 @@ class Graph:
         return Counter(node.op for node in self.nodes)
 
     def drop_unused(self) -> None:
-        """Drop the nodes and values that nobody reads."""
+        """Drop the nodes and values that no node reads."""
         needed, kept = {self.output}, []
         for node in reversed(self.nodes):
             if node.name in needed:

@@ -1,4 +1,4 @@
-"""Having MindSpore compile a network, and reading the result."""
+"""Compile a network with MindSpore, and read the operations of its graph."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def read_graph(network: nn.Cell, shape: tuple[int, ...]) -> Graph:
         shape: The input's.
 
     Raises:
-        ValueError: It takes another way for other inputs, so that it is no list of operations.
+        ValueError: It branches by its input, so that it is no list of operations.
     """
     protos = []
 
     def keep(model: Any) -> None:
         protos.append(type(model)())
         protos[0].CopyFrom(model)
-        del model.graph.parameter[:]  # nobody needs the file with the weights
+        del model.graph.parameter[:]  # the file with the weights is not needed
 
     with tempfile.TemporaryDirectory(prefix='msseg-') as folder:
         ms.export(
@@ -50,14 +50,9 @@ def read_graph(network: nn.Cell, shape: tuple[int, ...]) -> Graph:
 
 
 def parse_graph(model: Any, weights: Mapping[str, np.ndarray]) -> Graph:
-    """Return the operations of a MindIR.
+    """Return the operations of a ``ModelProto`` of mind_ir.proto; see `read_graph`.
 
-    Args:
-        model: A ``ModelProto`` of mind_ir.proto.
-        weights: The parameters by their names in the network.
-
-    Raises:
-        ValueError: See `read_graph`.
+    `weights` are the parameters by their names in the network.
     """
     check_branches(model)
     proto = model.graph
@@ -96,11 +91,11 @@ class _Reader:
         self._same: dict[str, str] = {}
 
     def resolve(self, name: str) -> str:
-        """Return what a name stands for."""
+        """Return the name that a name is an alias of."""
         return self._same.get(name, name)
 
     def add(self, node: Any, operator: Any) -> None:
-        """Take a node of the MindIR in."""
+        """Add a node of the MindIR."""
         name = node.output[0]
         if node.op_type == 'Constant':
             self.values[name] = _value(node.attribute[0])
@@ -141,7 +136,7 @@ def _shape(node: Any) -> tuple[int, ...] | None:
 
 
 def _value(attribute: Any) -> Any:
-    """Return what an ``AttributeProto`` holds."""
+    """Return the value of an ``AttributeProto``."""
     kind = attribute.AttributeType.Name(attribute.type)
     if kind in _SEQUENCES:
         return tuple(_value(each) for each in attribute.values)

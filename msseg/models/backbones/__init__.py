@@ -1,5 +1,3 @@
 """Backbones: image to feature maps."""
 
 from msseg.models.backbones.hrnet import HRNet
-
-__all__ = ['HRNet']

@@ -24,10 +24,7 @@ class HRModule(nn.Cell):
         align_corners: How to resize in the fusion. False resizes as MMSegmentation: by the
             power of two, then, where an odd size was rounded up, to the target's size. True
             resizes as the reference implementation: at once to the target's size.
-        fuse_upsample: ``'bilinear'``, or ``'nearest'``: repeat pixels, as HRNets that classify do.
-        with_cp: Recompute the blocks in the backward pass, to save memory.
-        conv_cfg: See `build_conv_layer`.
-        norm_cfg: See `build_norm_layer`.
+        fuse_upsample: See `HRNet`, as for the others.
 
     Source: Sun et al., High-Resolution Representations for Labeling Pixels and Regions (2019),
     section 3.1; MMSegmentation 0.30 ``HRModule``.
@@ -42,9 +39,9 @@ class HRModule(nn.Cell):
         multiscale_output: bool = True,
         align_corners: bool = False,
         fuse_upsample: str = 'bilinear',
-        with_cp: bool = False,
         conv_cfg: dict | None = None,
         norm_cfg: Mapping = BN,
+        with_cp: bool = False,
     ) -> None:
         super().__init__()
         self.num_branches = len(num_blocks)
@@ -84,11 +81,11 @@ class HRModule(nn.Cell):
     def _fuse(self, i: int, xs: tuple[ms.Tensor, ...]) -> ms.Tensor:
         total = xs[i]
         for j in range(self.num_branches):
-            if j < i:
-                total = total + self.fuse_layers[i][j](xs[j])
-            elif j > i:
+            if j != i:
                 y = self.fuse_layers[i][j](xs[j])
-                total = total + self._upsample(y, 2 ** (j - i), xs[i].shape[2:])
+                if j > i:
+                    y = self._upsample(y, 2 ** (j - i), xs[i].shape[2:])
+                total = total + y
         return total
 
     def _upsample(self, x: ms.Tensor, factor: int, size: tuple[int, int]) -> ms.Tensor:

@@ -3,5 +3,3 @@
 from msseg.models.decode_heads.base_decode_head import BaseCascadeDecodeHead, BaseDecodeHead
 from msseg.models.decode_heads.fcn_head import FCNHead
 from msseg.models.decode_heads.ocr_head import OCRHead
-
-__all__ = ['BaseCascadeDecodeHead', 'BaseDecodeHead', 'FCNHead', 'OCRHead']

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 import mindspore as ms
@@ -11,7 +10,6 @@ from mindspore import nn, ops
 from msseg.models.builder import HEADS
 from msseg.models.decode_heads.base_decode_head import BaseCascadeDecodeHead
 from msseg.models.layers import BatchProduct, ConvModule, resize
-from msseg.models.layers.activation import RELU
 from msseg.utils.arguments import Channels, Range, checked
 
 Scale = Annotated[int, Range(1, 255)]
@@ -19,16 +17,13 @@ Scale = Annotated[int, Range(1, 255)]
 
 @HEADS.register_module()
 class OCRHead(BaseCascadeDecodeHead):
-    """Classifies pixels with the context of the object regions that the head before found.
+    """Classifies pixels with the context of object regions, which the head before it found.
 
     Args:
         ocr_channels: Channels of keys, queries and values in the attention.
         scale: Factor on the logits in the gathering softmax; above 1 also the factor by which
             pixels are pooled before attending.
         **kwargs: See `BaseDecodeHead`.
-
-    Raises:
-        ValueError: `scale` below 1.
 
     Source: Yuan et al., Object-Contextual Representations (2020); MMSegmentation 0.30
     ``OCRHead``, whose parameter names it keeps.
@@ -37,11 +32,7 @@ class OCRHead(BaseCascadeDecodeHead):
     @checked
     def __init__(self, ocr_channels: Channels, scale: Scale = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        options = {
-            'conv_cfg': self.conv_cfg,
-            'norm_cfg': self.norm_cfg,
-            'act_cfg': self.act_cfg,
-        }
+        options = {'conv_cfg': self.conv_cfg, 'norm_cfg': self.norm_cfg, 'act_cfg': self.act_cfg}
         self.ocr_channels = ocr_channels
         self.scale = scale
         self.object_context_block = ObjectAttentionBlock(
@@ -62,10 +53,7 @@ class OCRHead(BaseCascadeDecodeHead):
 class SpatialGatherModule(nn.Cell):
     """Averages pixel features per class, weighted by a softmax of the class's logits over pixels.
 
-    Args:
-        scale: Factor on the logits before the softmax.
-
-    Source: Yuan et al., Object-Contextual Representations (2020), section 3.2.
+    `scale` multiplies the logits before the softmax. Source: as `OCRHead`, section 3.2.
     """
 
     def __init__(self, scale: float = 1) -> None:
@@ -92,12 +80,10 @@ class ObjectAttentionBlock(nn.Cell):
         scale: Above 1, pixels are max-pooled by this factor before attending, and the context is
             resized back.
         align_corners: How it is resized back.
-        conv_cfg: See `build_conv_layer`.
-        norm_cfg: See `build_norm_layer`.
-        act_cfg: See `build_activation_layer`.
+        **options: Layers of `ConvModule`.
 
-    Source: Yuan et al., Object-Contextual Representations (2020), section 3.2, and its code for
-    `scale`, which MMSegmentation 0.30 cannot run above 1; names of MMSegmentation.
+    Source: as `OCRHead`, section 3.2, and the paper's code for `scale`, which MMSegmentation 0.30
+    cannot run above 1.
     """
 
     def __init__(
@@ -106,20 +92,14 @@ class ObjectAttentionBlock(nn.Cell):
         channels: int,
         scale: int = 1,
         align_corners: bool = False,
-        conv_cfg: dict | None = None,
-        norm_cfg: Mapping | None = None,
-        act_cfg: Mapping | None = RELU,
+        **options: Any,
     ) -> None:
         super().__init__()
-        options = {'conv_cfg': conv_cfg, 'norm_cfg': norm_cfg, 'act_cfg': act_cfg}
-        self.key_project = nn.SequentialCell(
-            ConvModule(in_channels, channels, 1, **options),
-            ConvModule(channels, channels, 1, **options),
-        )
-        self.query_project = nn.SequentialCell(
-            ConvModule(in_channels, channels, 1, **options),
-            ConvModule(channels, channels, 1, **options),
-        )
+        for name in ('key_project', 'query_project'):
+            first = ConvModule(in_channels, channels, 1, **options)
+            setattr(
+                self, name, nn.SequentialCell(first, ConvModule(channels, channels, 1, **options))
+            )
         self.value_project = ConvModule(in_channels, channels, 1, **options)
         self.out_project = ConvModule(channels, in_channels, 1, **options)
         self.bottleneck = ConvModule(in_channels * 2, in_channels, 1, **options)

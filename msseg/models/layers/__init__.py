@@ -2,13 +2,7 @@
 
 from msseg.models.layers.activation import ACTIVATION_LAYERS, build_activation_layer
 from msseg.models.layers.conv import CONV_LAYERS, Conv2d, ConvModule, build_conv_layer
-from msseg.models.layers.dropout import (
-    DROP_LAYERS,
-    Dropout,
-    Dropout2d,
-    DropPath,
-    build_dropout,
-)
+from msseg.models.layers.dropout import DROP_LAYERS, Dropout, Dropout2d, DropPath, build_dropout
 from msseg.models.layers.host_ops import DescendingOrder, GramMatrix
 from msseg.models.layers.init_cfg import apply_init_cfg
 from msseg.models.layers.norm import (
@@ -27,36 +21,3 @@ from msseg.models.layers.res_block import (
 )
 from msseg.models.layers.resize import resize
 from msseg.models.layers.upsample import UPSAMPLE_LAYERS, build_upsample_layer
-
-__all__ = [
-    'ACTIVATION_LAYERS',
-    'BasicBlock',
-    'BatchProduct',
-    'Bottleneck',
-    'CONV_LAYERS',
-    'ChannelSoftmax',
-    'Conv2d',
-    'ConvModule',
-    'DROP_LAYERS',
-    'DescendingOrder',
-    'DropPath',
-    'Dropout',
-    'Dropout2d',
-    'GramMatrix',
-    'LabelLogProb',
-    'NORM_LAYERS',
-    'Softplus',
-    'UPSAMPLE_LAYERS',
-    'apply_init_cfg',
-    'build_activation_layer',
-    'build_conv_layer',
-    'build_dropout',
-    'build_norm_layer',
-    'build_upsample_layer',
-    'freeze_parameters',
-    'freeze_statistics',
-    'make_res_layer',
-    'recompute_without_norms',
-    'resize',
-    'use_low_precision',
-]

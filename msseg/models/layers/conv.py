@@ -123,14 +123,9 @@ def build_conv_layer(
 class ConvModule(nn.Cell):
     """Convolution ``conv``, then normalisation (``bn``, ``gn``, …), then activation.
 
+    Arguments before `bias` are those of `Conv2d`.
+
     Args:
-        in_channels: Channels of the input.
-        out_channels: Channels of the output.
-        kernel_size: Height and width of the kernel.
-        stride: Step in pixels.
-        padding: Zero pixels added on each side.
-        dilation: Distance between the kernel's taps.
-        groups: Number of groups of channels.
         bias: Whether the convolution has a bias; ``'auto'``: when no normalisation follows.
         conv_cfg: See `build_conv_layer`.
         norm_cfg: See `build_norm_layer`; None for none.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import mindspore as ms
 from mindspore import nn
@@ -104,9 +105,7 @@ def make_res_layer(
     channels: int,
     num_blocks: int,
     stride: int = 1,
-    with_cp: bool = False,
-    conv_cfg: dict | None = None,
-    norm_cfg: Mapping = BN,
+    **options: Any,
 ) -> nn.SequentialCell:
     """Chain residual blocks; the first changes size and channels where needed.
 
@@ -114,16 +113,14 @@ def make_res_layer(
         block: `BasicBlock` or `Bottleneck`.
         in_channels: Channels of the input.
         channels: The blocks' channels; the output has ``block.expansion`` times as many.
-        num_blocks: How many.
+        num_blocks: Number of blocks.
         stride: Step of the first block.
-        with_cp: Recompute the blocks in the backward pass, to save memory.
-        conv_cfg: See `build_conv_layer`.
-        norm_cfg: See `build_norm_layer`.
+        **options: See `ResidualBlock`.
     """
     out_channels = channels * block.expansion
-    options = {'with_cp': with_cp, 'conv_cfg': conv_cfg, 'norm_cfg': norm_cfg}
     downsample = None
     if stride != 1 or in_channels != out_channels:
+        conv_cfg, norm_cfg = options.get('conv_cfg'), options.get('norm_cfg', BN)
         downsample = nn.SequentialCell(
             build_conv_layer(conv_cfg, in_channels, out_channels, 1, stride=stride, bias=False),
             build_norm_layer(norm_cfg, out_channels)[1],

@@ -7,14 +7,3 @@ from msseg.models.losses.focal_loss import FocalLoss
 from msseg.models.losses.lovasz_loss import LovaszLoss
 from msseg.models.losses.rmi_loss import RMILoss
 from msseg.models.losses.tversky_loss import TverskyLoss
-
-__all__ = [
-    'BaseLoss',
-    'CrossEntropyLoss',
-    'DiceLoss',
-    'FocalLoss',
-    'LovaszLoss',
-    'RMILoss',
-    'TverskyLoss',
-    'reduce_loss',
-]

@@ -11,13 +11,7 @@ from mindspore import nn, ops
 
 from msseg.models.builder import LOSSES
 from msseg.models.layers import ChannelSoftmax, DescendingOrder
-from msseg.models.losses.common import (
-    BaseLoss,
-    ClassWeight,
-    Reduction,
-    reduce_loss,
-    valid_pixels,
-)
+from msseg.models.losses.common import BaseLoss, ClassWeight, Reduction, reduce_loss, valid_pixels
 from msseg.utils.arguments import Length, Name, NonNegative, NonNegativeInt, checked
 
 Classes = Literal['present', 'all'] | Annotated[Sequence[NonNegativeInt], Length()]

@@ -1,5 +1,3 @@
 """Pixel samplers: which pixels a loss counts."""
 
 from msseg.models.samplers.ohem_pixel_sampler import OHEMPixelSampler
-
-__all__ = ['OHEMPixelSampler']

@@ -8,12 +8,3 @@ from msseg.models.segmentors.outputs import (
     InferenceSegmentor,
     SegmentorWithLoss,
 )
-
-__all__ = [
-    'CascadeEncoderDecoder',
-    'EncoderDecoder',
-    'HeadLogits',
-    'HeadLosses',
-    'InferenceSegmentor',
-    'SegmentorWithLoss',
-]

@@ -9,15 +9,7 @@ from msseg.utils.arguments import NonNegativeInt, Pixels, Size, checked
 
 
 class InferenceOptions(NamedTuple):
-    """What a ``test_cfg`` says.
-
-    Attributes:
-        mode: ``'whole'`` or ``'slide'``.
-        merge: ``'softmax'`` or ``'exp_logits'``.
-        crop_size: Size (h, w) of the windows, None for whole images.
-        stride: Their distance (vertical, horizontal), None for whole images.
-        swap_seg_labels: Pairs of classes that a horizontal flip exchanges.
-    """
+    """The settings of a ``test_cfg``; see `test_cfg`. Sizes are None for whole images."""
 
     mode: str
     merge: str
@@ -42,11 +34,8 @@ def test_cfg(
         mode: Whole images, or windows.
         crop_size: Size (h, w) of the windows, or one number for both.
         stride: Their distance (vertical, horizontal), or one number for both.
-        merge: What is averaged.
-        swap_seg_labels: Pairs of classes.
-
-    Raises:
-        ValueError: A value that makes no sense, alone or with the others.
+        merge: The quantity that is averaged.
+        swap_seg_labels: Pairs of classes that a horizontal flip exchanges.
     """
     if merge == 'exp_logits' and num_channels == 1:
         raise ValueError(

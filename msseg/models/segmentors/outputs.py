@@ -7,7 +7,7 @@ from mindspore import nn
 
 from msseg.models.layers import resize
 from msseg.models.output_spec import to_labels, to_probabilities
-from msseg.utils.suggest import did_you_mean
+from msseg.utils.errors import check_one_of
 
 _OUTPUTS = ('logits', 'probabilities', 'labels')
 
@@ -29,14 +29,11 @@ class SegmentorWithLoss(nn.Cell):
         self.counts = ['loss' in name for name in self.value_names]
 
     def construct(self, img: ms.Tensor, gt: ms.Tensor) -> tuple[ms.Tensor, tuple[ms.Tensor, ...]]:
-        """Compute the loss.
+        """Compute the sum of the values whose name contains ``loss``, and all values.
 
         Args:
             img: (n, c, h, w).
             gt: (n, h, w), int32.
-
-        Returns:
-            The sum of the values whose name contains ``loss``, and all values.
         """
         values = self.segmentor.losses(self.segmentor(img), gt)
         total = 0.0
@@ -61,11 +58,7 @@ class InferenceSegmentor(nn.Cell):
 
     def __init__(self, segmentor: nn.Cell, output: str = 'logits', dynamic: bool = True) -> None:
         super().__init__(auto_prefix=False)
-        if output not in _OUTPUTS:
-            raise ValueError(
-                f'InferenceSegmentor: output is {output!r}, expected one of {list(_OUTPUTS)}.'
-                f'{did_you_mean(str(output), _OUTPUTS)}'
-            )
+        check_one_of('output', output, _OUTPUTS, who='InferenceSegmentor')
         self.segmentor = segmentor
         self.output = output
         spec = segmentor.output_spec
@@ -76,20 +69,11 @@ class InferenceSegmentor(nn.Cell):
             self.set_inputs(_of_any_size(spec.in_channels))
 
     def construct(self, img: ms.Tensor) -> ms.Tensor:
-        """Run on (n, c, h, w).
-
-        Returns:
-            float32 (n, out_channels, h, w), or for labels int32 (n, h, w).
-        """
+        """Run on (n, c, h, w); give float32 (n, out_channels, h, w), or int32 labels (n, h, w)."""
         return self.finish(self.segmentor.predict(img), img.shape[2:])
 
     def finish(self, scores: ms.Tensor, size: tuple[int, int]) -> ms.Tensor:
-        """Turn the network's scores into the output at another size.
-
-        Args:
-            scores: (n, out_channels, h', w').
-            size: The output's (h, w).
-        """
+        """Turn the network's scores (n, out_channels, h', w') into the output at a size (h, w)."""
         scores = resize(scores.astype(ms.float32), size, self.align_corners)
         if self.output == 'logits':
             return scores
@@ -128,7 +112,7 @@ class HeadLogits(nn.Cell):
 
 
 class HeadLosses(nn.Cell):
-    """Computes the losses of every head from their logits.
+    """Computes the losses of every head from their logits, (n, out_channels, h', w') each.
 
     One graph serves all sizes where losses allow it (their ``any_size``; heads without a sampler);
     else each size has its graph.
@@ -149,12 +133,7 @@ class HeadLosses(nn.Cell):
             )
 
     def construct(self, labels: ms.Tensor, *logits: ms.Tensor) -> tuple[ms.Tensor, ...]:
-        """Give one number per name in the segmentor's ``loss_names``.
-
-        Args:
-            labels: (n, h, w), int32.
-            *logits: Every head's, (n, out_channels, h', w') each.
-        """
+        """Give one number per name in ``loss_names`` of the segmentor, for int32 (n, h, w)."""
         return self.segmentor.losses(logits, labels)
 
 
