@@ -101,7 +101,13 @@ def list_folder(
             stem = name[: len(name) - len(suffix)]
             img_infos.append(_info(name, None if seg_map_suffix is None else stem + seg_map_suffix))
     if not img_infos:
-        report(ValueError(_no_images(img_dir, suffixes, names, who)), 'no_images', img_dir)
+        found = Counter(osp.splitext(name)[1] for name in names).most_common(_MOST_NAMED)
+        there = ', '.join(f'{n} of {suffix!r}' for suffix, n in found) or 'none at all'
+        error = ValueError(
+            f'{who}: img_dir={img_dir!r} has no file whose name ends with '
+            f'{" or ".join(map(repr, suffixes))}; it has {there}. Correct img_dir or img_suffix'
+        )
+        report(error, 'no_images', img_dir)
     return img_infos
 
 
@@ -135,17 +141,9 @@ def list_split(
     seg_map_suffix: str | None,
     who: str,
 ) -> list[dict]:
-    """List the images that a text file names, one a line, without suffix.
+    """List the images that a text file names, one a line, without suffix; see `list_folder`.
 
-    Args:
-        split: The text file.
-        img_dir: Folder of the images, for the choice among several suffixes.
-        img_suffix: What to append for the image; of several, the first that exists.
-        seg_map_suffix: What to append for the label; None for no labels.
-        who: The data set's name, for errors.
-
-    Returns:
-        As `list_folder`, in the file's order.
+    Of several suffixes the first that exists in `img_dir` is taken.
 
     Raises:
         FileNotFoundError: No such file, or an image that it names is missing.
@@ -170,15 +168,7 @@ def list_split(
 def list_pairs(split: str, img_dir: str, who: str) -> list[dict]:
     """List the pairs that a ``.lst`` file names: image and label, separated by white space.
 
-    Names that hold spaces need a tab between them.
-
-    Args:
-        split: The file; a line may also hold an image alone.
-        img_dir: What the names of images are relative to.
-        who: The data set's name, for errors.
-
-    Returns:
-        As `list_folder`, in the file's order, names as they stand in it.
+    Names that hold spaces need a tab between them; a line may also hold an image alone.
 
     Raises:
         FileNotFoundError: No such file, or an image that it names is missing.
@@ -225,17 +215,7 @@ def take_part(
     """Return the images for training, or those for validation, of images that have no split.
 
     The names decide, not their order or number: images stay on their side when some are renamed
-    or removed, apart from the few that keep the share.
-
-    Args:
-        img_infos: All images.
-        part: ``'train'`` or ``'val'``.
-        val_fraction: The share for validation, in (0, 1); at least one image and not all.
-        seed: Another one chooses other images.
-        who: The data set's name, for errors.
-
-    Raises:
-        ValueError: An argument is missing, or there are fewer than two images.
+    or removed, apart from the few that keep the share. See `CustomDataset` for the arguments.
     """
     if part is None or val_fraction is None:
         raise ValueError(
@@ -257,11 +237,7 @@ def _shuffled(name: str, seed: int) -> bytes:
 
 
 def image_name(info: dict, who: str) -> str:
-    """Return the name of a sample's image.
-
-    Raises:
-        ValueError: A data set of your own lists its files under other keys.
-    """
+    """Return the name of a sample's image; ValueError where `load_annotations` gave none."""
     if isinstance(info, dict) and 'filename' in info:
         return info['filename']
     raise ValueError(
@@ -273,14 +249,7 @@ def image_name(info: dict, who: str) -> str:
 def check_labels(
     img_infos: Sequence[dict], img_dir: str | None, ann_dir: str | None, who: str
 ) -> None:
-    """Raise FileNotFoundError unless every image has its label file.
-
-    Args:
-        img_infos: Images with the names of their labels.
-        img_dir: What the names of images are relative to.
-        ann_dir: What the names of labels are relative to.
-        who: The data set's name.
-    """
+    """Raise FileNotFoundError unless every image has its label file in `ann_dir`."""
     missing: list[tuple[str, str | None]] = []
     for info in img_infos:
         image, ann = image_name(info, who), info.get('ann') or {}
@@ -313,9 +282,6 @@ def check_folder(folder: str, argument: str, who: str) -> bool:
 
     Returns:
         Whether it exists; False only inside `collect_problems`.
-
-    Raises:
-        FileNotFoundError: It does not exist.
     """
     path = f'{argument}={folder!r}'
     if folder and osp.dirname(osp.abspath(folder)) == osp.abspath(folder):
@@ -341,12 +307,7 @@ def check_folder(folder: str, argument: str, who: str) -> bool:
 
 
 def read_lines(path: str, argument: str, who: str) -> list[tuple[int, str]]:
-    """Read a text file's lines that are not blank, stripped, with their numbers from 1.
-
-    Raises:
-        FileNotFoundError: No such file.
-        ValueError: It has none, or is a folder, a pipe or a device.
-    """
+    """Read a text file's lines that are not blank, stripped, with their numbers from 1."""
     kind = file_kind(path)
     try:
         if kind not in (None, 'a file'):
@@ -366,13 +327,3 @@ def as_suffixes(img_suffix: str | Sequence[str]) -> tuple[str, ...]:
 
 def _info(image: str, label: str | None) -> dict:
     return dict(filename=image) if label is None else dict(filename=image, ann=dict(seg_map=label))
-
-
-def _no_images(img_dir: str, suffixes: Sequence[str], names: Sequence[str], who: str) -> str:
-    expected = ' or '.join(repr(s) for s in suffixes)
-    found = Counter(osp.splitext(name)[1] for name in names).most_common(_MOST_NAMED)
-    there = ', '.join(f'{n} of {suffix!r}' for suffix, n in found) if found else 'none at all'
-    return (
-        f'{who}: img_dir={img_dir!r} has no file whose name ends with {expected}; it has {there}. '
-        'Correct img_dir or img_suffix'
-    )

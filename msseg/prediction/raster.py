@@ -13,8 +13,8 @@ import numpy as np
 
 from msseg.datasets.pipelines import LoadImageFromFile
 from msseg.inference.preparation import Preparation
-from msseg.utils.image_file import check_pixels, opened_by_rasterio
-from msseg.utils.image_header import ImageHeader, TiffPage, read_header, read_tiff_pages
+from msseg.utils.image_file import check_pixels, opened_by_rasterio, pixel_limit
+from msseg.utils.image_header import read_header, read_tiff_pages
 from msseg.utils.regular_file import check_regular
 from msseg.utils.shown import shorten
 
@@ -124,9 +124,9 @@ def _tiff_windows(
     try:
         windows = _TiffWindows(path, loader, page or 0)
     except ImportError:
-        if page is not None or _exceeds_limit(header, path):
-            raise
-        return None
+        if page is None and header.size[0] * header.size[1] <= pixel_limit():
+            return None
+        raise
     if page is None and not windows.are_small:
         return None
     loader.warn_of_unused(header._replace(pages=1), path)
@@ -138,22 +138,14 @@ def _tiff_windows(
     return windows
 
 
-def _exceeds_limit(header: ImageHeader, path: Path) -> bool:
-    try:
-        check_pixels(header.size, path)
-    except ValueError:
-        return True
-    return False
-
-
 class _TiffWindows:
     """Rows of a TIFF's page, decoded as the whole would be: each window as a small TIFF."""
 
     def __init__(self, path: Path, loader: LoadImageFromFile, page: int) -> None:
         self._path, self._loader = path, loader
         with path.open('rb') as file:
-            found: TiffPage = next(islice(read_tiff_pages(file), page, None))
-        self._page, self.header = found, found.header
+            self._page = next(islice(read_tiff_pages(file), page, None))
+        self.header = self._page.header
         with self._opened() as file:
             block = file.block_shapes[0]
         # percentiles are of a whole image

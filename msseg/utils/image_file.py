@@ -17,7 +17,12 @@ from PIL import Image, ImageOps
 
 from msseg.utils.extras import import_extra
 from msseg.utils.image_bytes import PNG_MAGIC, without_profile
-from msseg.utils.image_header import PILLOW_ERRORS, ImageHeader, opened_by_pillow, read_header
+from msseg.utils.image_header import (
+    ImageHeader,
+    opened_by_pillow,
+    read_header,
+    read_tiff_pages,
+)
 from msseg.utils.image_values import (
     ImageSettingError,
     Unused,
@@ -42,7 +47,7 @@ BACKENDS = ('cv2', 'pillow')
 PIXEL_LIMIT, PIXEL_LIMIT_VARIABLE = 400_000_000, 'MSSEG_MAX_IMAGE_PIXELS'
 
 _OPENCV_TYPES = ('uint8', 'uint16', 'int16', 'float32')  # of those that OpenCV resizes
-_EXTRA_SAMPLES, _UNASSOCIATED = 338, 2  # a tag of TIFF, and one of its values
+_UNASSOCIATED = 2  # of TIFF's kinds of extra samples: opacity that colours are not multiplied by
 # OpenCV 4.11's decoder of JPEG 2000 crashes on some damaged files, so Pillow's is taken; of colours
 # of 16 bits, of which that has 8, it only looks whether they are whole.
 _JPEG_2000 = (b'\0\0\0\x0cjP  ', b'\xff\x4f\xff\x51')
@@ -258,11 +263,7 @@ def _has_odd_channels(header: ImageHeader) -> bool:
 
 def _has_separate_alpha(data: bytes) -> bool:
     """Whether the colours of a TIFF are not multiplied by its fourth channel yet."""
-    try:
-        with opened_by_pillow(io.BytesIO(data)) as img:
-            return img.tag_v2.get(_EXTRA_SAMPLES) == (_UNASSOCIATED,)
-    except PILLOW_ERRORS:
-        return False
+    return next(read_tiff_pages(io.BytesIO(data))).extra_samples == (_UNASSOCIATED,)
 
 
 def _decode_with_rasterio(data: bytes, path: str | Path, header: ImageHeader) -> np.ndarray:
@@ -273,6 +274,8 @@ def _decode_with_rasterio(data: bytes, path: str | Path, header: ImageHeader) ->
         raise ValueError(f'{_undecodable(path, data)} ({error})') from None
     if bands.shape[1:] != header.size:
         raise ValueError(f'{_undecodable(path, data)} (shape {bands.shape[1:]})')
+    if header.mode in ('RGB', 'RGBA'):
+        bands[:3] = bands[2::-1].copy()
     return np.ascontiguousarray(bands.transpose(1, 2, 0))
 
 

@@ -1,4 +1,4 @@
-"""Sizes of images."""
+"""Compute the sizes of rescaled images."""
 
 from __future__ import annotations
 

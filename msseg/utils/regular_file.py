@@ -1,4 +1,4 @@
-"""Opening files that users name: regular files only."""
+"""Check that paths name regular files."""
 
 from __future__ import annotations
 

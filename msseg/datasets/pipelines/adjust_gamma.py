@@ -1,4 +1,4 @@
-"""Gamma correction."""
+"""Correct the gamma of images."""
 
 from __future__ import annotations
 

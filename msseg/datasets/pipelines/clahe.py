@@ -1,4 +1,4 @@
-"""Local histogram equalisation."""
+"""Equalise histograms locally."""
 
 from __future__ import annotations
 

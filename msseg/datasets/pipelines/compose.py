@@ -1,4 +1,4 @@
-"""A pipeline of transforms."""
+"""Compose transforms into a pipeline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The transforms that read files."""
+"""Load images and labels from files."""
 
 from __future__ import annotations
 

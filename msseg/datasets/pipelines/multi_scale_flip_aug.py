@@ -1,4 +1,4 @@
-"""Test-time augmentation."""
+"""Augment images at test time."""
 
 from __future__ import annotations
 

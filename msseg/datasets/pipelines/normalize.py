@@ -1,4 +1,4 @@
-"""Normalisation by mean and standard deviation."""
+"""Normalise images by mean and standard deviation."""
 
 from __future__ import annotations
 

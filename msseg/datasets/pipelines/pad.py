@@ -1,4 +1,4 @@
-"""Padding."""
+"""Pad images and labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Random changes of brightness, contrast, saturation and hue."""
+"""Change brightness, contrast, saturation and hue at random."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cropping at random."""
+"""Crop images and labels at random."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dropping rectangles."""
+"""Fill random rectangles of images and labels."""
 
 from __future__ import annotations
 

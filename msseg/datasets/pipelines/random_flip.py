@@ -1,4 +1,4 @@
-"""Mirroring at random."""
+"""Mirror images and labels at random."""
 
 from __future__ import annotations
 

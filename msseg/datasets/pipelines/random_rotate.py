@@ -1,4 +1,4 @@
-"""Rotating at random."""
+"""Rotate images and labels at random."""
 
 from __future__ import annotations
 

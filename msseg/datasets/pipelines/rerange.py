@@ -1,4 +1,4 @@
-"""Stretching of the value range."""
+"""Stretch the range of values of images."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resizing of image and label."""
+"""Resize images and labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resizing up to a multiple."""
+"""Resize images and labels up to a multiple."""
 
 from __future__ import annotations
 

@@ -226,3 +226,17 @@ def test_two_channels_of_a_tiff_are_both_there(tmp_path):
     bands = np.random.default_rng(2).integers(0, 256, (20, 30, 2)).astype(np.uint8)
     tifffile.imwrite(tmp_path / 'a.tif', bands, photometric='minisblack', planarconfig='contig')
     np.testing.assert_array_equal(load(tmp_path / 'a.tif', color_type='unchanged'), bands)
+
+
+@pytest.mark.parametrize('compress', ['ZSTD', 'LZMA'])
+@pytest.mark.parametrize('channels', [3, 4])
+def test_colours_of_a_compression_that_opencv_lacks_are_bgr(tmp_path, compress, channels):
+    rasterio = pytest.importorskip('rasterio')
+    bands = np.dstack([TWELVE[..., ::-1], TWELVE[..., 0]])[..., :channels]
+    profile = dict(driver='GTiff', width=64, height=48, count=channels, dtype='uint16')
+    profile |= dict(photometric='RGB', compress=compress, transform=rasterio.Affine.scale(2))
+    with rasterio.open(tmp_path / 'a.tif', 'w', **profile) as file:
+        file.write(bands.transpose(2, 0, 1))
+    np.testing.assert_array_equal(load(tmp_path / 'a.tif'), TWELVE >> 8)
+    unchanged = load(tmp_path / 'a.tif', color_type='unchanged')
+    np.testing.assert_array_equal(unchanged[..., :3], TWELVE)
