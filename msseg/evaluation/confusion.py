@@ -1,10 +1,10 @@
-"""The confusion matrix, from which every score derives."""
+"""Confusion matrix, from which every score derives."""
 
 from __future__ import annotations
 
 import numpy as np
 
-# intermediate arrays of so many pixels stay in the processor's cache, three times as fast as memory
+# Intermediate arrays of this size stay in the processor's cache, three times as fast as memory.
 _BLOCK_PIXELS = 1 << 16
 
 
@@ -24,6 +24,12 @@ def confusion_matrix(
 
     Raises:
         ValueError: The shapes differ, or a counted pixel is outside [0, num_classes).
+
+    Examples:
+        >>> label = np.array([[0, 0, 1, 255]])
+        >>> confusion_matrix(np.array([[0, 1, 1, 1]]), label, num_classes=2)
+        array([[1, 1],
+               [0, 1]])
     """
     if prediction.shape != label.shape:
         raise ValueError(

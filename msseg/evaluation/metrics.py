@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from msseg.utils.suggest import did_you_mean
+from msseg.utils.errors import unknown_name
 
 # The per-class scores that each metric of MMSegmentation 0.x reports.
 METRICS = {
@@ -27,7 +27,7 @@ class Scores:
         classes: Names of the K classes.
         per_class: Score name to float64 (K,); NaN for a class without labelled pixels.
         num_pixels: Labelled pixels of each class, int64 (K,).
-        overall_accuracy: Share of the labelled pixels predicted right; NaN without any.
+        overall_accuracy: Share of the labelled pixels that are predicted right; NaN without any.
     """
 
     classes: tuple[str, ...]
@@ -41,11 +41,9 @@ class Scores:
         return [name for name, n in zip(self.classes, self.num_pixels, strict=True) if n == 0]
 
     def coverage(self) -> str:
-        """Return how many classes the scores are over and which are absent.
+        """Return which classes the scores leave out, '' if none.
 
-        Returns:
-            Such as ``over 1 of 2 classes: road has no labelled pixel``; empty when every class
-            has labelled pixels.
+        Such as ``over 1 of 2 classes: road has no labelled pixel``.
         """
         absent = self.absent
         if not absent:
@@ -59,7 +57,7 @@ class Scores:
         return f'over {number - len(absent)} of {number} classes: {names} {have} no labelled pixel'
 
     def summary(self) -> dict[str, float]:
-        """Return ``aAcc`` and, for each score, its mean over the classes that have labels."""
+        """Return ``aAcc`` and, for each score, its mean over the classes with labels."""
         means = {f'm{name}': mean_of_present(values) for name, values in self.per_class.items()}
         return {'aAcc': self.overall_accuracy, **means}
 
@@ -87,15 +85,12 @@ def check_metrics(metrics: str | Sequence[str], also: Sequence[str] = ()) -> lis
     known = [*METRICS, *also]
     for name in names:
         if name not in known:
-            raise KeyError(
-                f'metric {name!r} is not known, expected some of {known}.'
-                f'{did_you_mean(name, known)}'
-            )
+            raise unknown_name(f'metric {name!r} is not known', name, known)
     return names
 
 
 def reported_keys(metrics: str | Sequence[str], classes: Sequence[str]) -> list[str]:
-    """Return the keys that `Scores.as_dict` will have, for checking options beforehand."""
+    """Return the keys of `Scores.as_dict`, to check options before there are scores."""
     empty = np.zeros((len(classes), len(classes)), np.int64)
     return list(compute_scores(empty, classes, metrics).as_dict())
 
@@ -117,12 +112,14 @@ def compute_scores(
         metrics: Some of ``METRICS``.
         beta: Weight of recall in the F-score.
 
-    Returns:
-        The scores of all metrics asked for.
-
     Raises:
         KeyError: An unknown metric.
         ValueError: The matrix does not fit the classes.
+
+    Examples:
+        >>> scores = compute_scores(np.array([[3, 1], [0, 4]]), ('road', 'car'))
+        >>> scores.summary()
+        {'aAcc': 0.875, 'mIoU': 0.775, 'mAcc': 0.875}
     """
     if matrix.shape != (len(classes), len(classes)):
         raise ValueError(f'a matrix of {matrix.shape} does not fit {len(classes)} classes')
@@ -153,7 +150,7 @@ def compute_scores(
 
 
 def mean_of_present(values: np.ndarray) -> float:
-    """Return the mean of the values that are not NaN, NaN when there is none."""
+    """Return the mean of the values that are not NaN, or NaN if all are."""
     present = values[~np.isnan(values)]
     return float(present.mean()) if present.size else float('nan')
 

@@ -10,13 +10,7 @@ from msseg.evaluation.metrics import Scores
 
 
 def format_scores(scores: Scores) -> str:
-    """Return the per-class table and the summary table, in percent.
-
-    A class without labelled pixels shows n/a.
-
-    Args:
-        scores: What to show.
-    """
+    """Return the per-class table and the summary table, in percent; n/a without labelled pixels."""
     rows = [['Class', *scores.per_class, 'Pixels']]
     for index, name in enumerate(scores.classes):
         values = [percent(column[index]) for column in scores.per_class.values()]

@@ -76,14 +76,16 @@ def build_pixel_sampler(cfg: dict, **default_args: Any) -> nn.Cell:
 def build_segmentor(
     cfg: dict, train_cfg: dict | None = None, test_cfg: dict | None = None
 ) -> nn.Cell:
-    """Build a segmentor.
+    """Build a segmentor from the ``model`` dict of a config.
 
     Args:
-        cfg: The ``model`` dict of a config.
+        cfg: The dict.
         train_cfg: Used when `cfg` has none.
         test_cfg: Used when `cfg` has none.
 
     Raises:
+        KeyError: A ``type`` that is not registered.
+        TypeError: An argument that a part does not take, or a part that lacks what others read.
         ValueError: ``train_cfg`` or ``test_cfg`` is given both ways, or parts do not fit.
 
     Examples:

@@ -14,7 +14,7 @@ from msseg.utils.arguments import fits
 from msseg.utils.errors import check_one_of
 
 _CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_OF_OUTPUT = ('align_corners', 'num_classes', 'out_channels', 'threshold')
+OF_OUTPUT = ('align_corners', 'num_classes', 'out_channels', 'threshold')
 
 
 class InputMismatch(NamedTuple):
@@ -50,7 +50,7 @@ def check_head(head: nn.Cell) -> None:
 
 def check_members(head: nn.Cell, is_last: bool) -> None:
     """Raise TypeError when a head lacks what a segmentor reads, of the last decode head more."""
-    names = ('losses', 'loss_names') + (_OF_OUTPUT if is_last else ())
+    names = ('losses', 'loss_names') + (OF_OUTPUT if is_last else ())
     missing = [name for name in names if not hasattr(head, name)]
     if missing:
         raise TypeError(

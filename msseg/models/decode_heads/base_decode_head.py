@@ -14,6 +14,7 @@ from msseg.models.layers import Conv2d, Dropout2d, apply_init_cfg, resize
 from msseg.models.layers.activation import RELU
 from msseg.models.output_spec import ScoreKind, to_labels
 from msseg.utils.arguments import Channels, Int32, Length, Probability, Range, checked
+from msseg.utils.errors import UserValueError
 from msseg.utils.logging import warn_once
 
 _ACCURACY = 'acc_seg'
@@ -193,21 +194,20 @@ class BaseDecodeHead(nn.Cell):
         in_index: int | Sequence[int],
         input_transform: str | None,
     ) -> None:
-        name = type(self).__name__
+        name, values = type(self).__name__, (in_channels, in_index)
         self.input_transform = input_transform
-        self.input_channels = in_channels
+        self.input_channels = self.in_channels = in_channels
+        self.in_index = in_index
         if input_transform is None:
-            if not (isinstance(in_channels, int) and isinstance(in_index, int)):
+            if not all(isinstance(value, int) for value in values):
                 raise TypeError(
                     f'{name}: in_channels {in_channels!r} and in_index {in_index!r} must each be '
                     'one number when input_transform is None; for several feature maps give '
                     "'resize_concat' or 'multiple_select'"
                 )
-            self.in_index = in_index
-            self.in_channels = in_channels
             return
-        both = (in_channels, in_index)
-        if not all(isinstance(v, (list, tuple)) for v in both) or len(in_channels) != len(in_index):
+        are_lists = all(isinstance(value, (list, tuple)) for value in values)
+        if not are_lists or len(in_channels) != len(in_index):
             raise ValueError(
                 f'{name}: with input_transform={input_transform!r}, in_channels {in_channels!r} '
                 f'and in_index {in_index!r} must be lists of the same length'
@@ -228,10 +228,8 @@ class BaseDecodeHead(nn.Cell):
         if out_channels is None:
             out_channels = num_classes
         if out_channels != num_classes and not (out_channels == 1 and num_classes == 2):
-            raise ValueError(
-                f'{name}: out_channels is {out_channels!r}, expected num_classes '
-                f'({num_classes!r}), or 1 when num_classes is 2'
-            )
+            expected = f'num_classes ({num_classes!r}), or 1 when num_classes is 2'
+            raise UserValueError(key='out_channels', got=out_channels, expected=expected, who=name)
         if out_channels == 1 and threshold is None:
             threshold = 0.3
             warn_once(f'{name}: threshold is not given for one channel, 0.3 is used')
@@ -306,12 +304,10 @@ def _check_loss(loss: nn.Cell, owner: str, count: int) -> None:
             f'{f"at least {low}" if count < low else f"at most {high}"}; {_ONE_CHANNEL}'
         )
     for key in ('class_weight', 'alpha'):
-        weights = getattr(loss, key, None)
-        if isinstance(weights, (list, tuple)) and len(weights) != count:
-            raise ValueError(
-                f'{owner}: {key} has {len(weights)} numbers, expected one for each of {count} '
-                'classes'
-            )
+        values = getattr(loss, key, None)
+        if isinstance(values, (list, tuple)) and len(values) != count:
+            expected = f'expected one for each of {count} classes'
+            raise ValueError(f'{owner}: {key} has {len(values)} numbers, {expected}')
 
 
 def _check_call(loss: nn.Cell, owner: str) -> None:

@@ -96,10 +96,8 @@ class ObjectAttentionBlock(nn.Cell):
     ) -> None:
         super().__init__()
         for name in ('key_project', 'query_project'):
-            first = ConvModule(in_channels, channels, 1, **options)
-            setattr(
-                self, name, nn.SequentialCell(first, ConvModule(channels, channels, 1, **options))
-            )
+            convs = [ConvModule(c, channels, 1, **options) for c in (in_channels, channels)]
+            setattr(self, name, nn.SequentialCell(*convs))
         self.value_project = ConvModule(in_channels, channels, 1, **options)
         self.out_project = ConvModule(channels, in_channels, 1, **options)
         self.bottleneck = ConvModule(in_channels * 2, in_channels, 1, **options)

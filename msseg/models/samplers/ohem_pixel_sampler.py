@@ -55,8 +55,8 @@ class OHEMPixelSampler(nn.Cell):
             losses: (n, h, w), every pixel's loss; not read when `thresh` is given.
 
         Returns:
-            (n, h, w), float32, 0 for the pixels that do not count, and for the others 1, or with
-            `mean_over_kept` the valid pixels' number over theirs; without gradient.
+            (n, h, w), float32, without gradient: 0 for pixels that do not count, else 1, or with
+            `mean_over_kept` the number of valid pixels over that of kept ones.
         """
         valid = ops.not_equal(labels, self.ignore_index)
         kept = self.min_kept * labels.shape[0]

@@ -27,7 +27,6 @@ class CascadeEncoderDecoder(EncoderDecoder):
 
     Raises:
         ValueError: `num_stages` differs from the number of heads, or a head of the wrong kind.
-        TypeError: `decode_head` is no list.
 
     Source: MMSegmentation 0.30 ``CascadeEncoderDecoder``.
     """

@@ -8,7 +8,13 @@ import mindspore as ms
 from mindspore import nn
 
 from msseg.models.builder import SEGMENTORS, build_backbone, build_head, build_neck
-from msseg.models.contract import check_head_inputs, check_members, image_channels, named_by
+from msseg.models.contract import (
+    OF_OUTPUT,
+    check_head_inputs,
+    check_members,
+    image_channels,
+    named_by,
+)
 from msseg.models.output_spec import OutputSpec
 from msseg.models.segmentors import inference_options as options
 from msseg.registry import call_with_cfg
@@ -31,7 +37,7 @@ class EncoderDecoder(nn.Cell):
         init_cfg: See `apply_init_cfg`.
 
     Raises:
-        TypeError: A part that lacks an attribute that segmentors read.
+        TypeError: A head that lacks what segmentors read.
         ValueError: Parts that do not fit each other.
 
     Source: MMSegmentation 0.30 ``EncoderDecoder``.
@@ -81,14 +87,8 @@ class EncoderDecoder(nn.Cell):
     @property
     def output_spec(self) -> OutputSpec:
         """The network's input, and the meaning of the scores of `predict`."""
-        return OutputSpec(
-            self.in_channels,
-            self.num_classes,
-            self.out_channels,
-            self.threshold,
-            self.align_corners,
-            self.score_kind,
-        )
+        names = ('in_channels', *OF_OUTPUT)
+        return OutputSpec(**{name: getattr(self, name) for name in names}, kind=self.score_kind)
 
     @property
     def in_channels(self) -> int:
@@ -120,14 +120,11 @@ class EncoderDecoder(nn.Cell):
         return features
 
     def losses(self, logits: tuple[ms.Tensor, ...], labels: ms.Tensor) -> tuple[ms.Tensor, ...]:
-        """Compute every head's losses.
+        """Compute every head's losses: one number per name in `loss_names`.
 
         Args:
             logits: The result of `construct`.
             labels: (n, h, w), int32.
-
-        Returns:
-            One number per name in `loss_names`.
         """
         values = self.decode_head.losses(logits[0], labels)
         return values + self._auxiliary_losses(logits[1:], labels)
@@ -175,10 +172,8 @@ class EncoderDecoder(nn.Cell):
     def _adopt(self, head: nn.Cell) -> None:
         """Take over the last decode head's description of its output."""
         check_members(head, is_last=True)
-        self.align_corners = head.align_corners
-        self.num_classes = head.num_classes
-        self.out_channels = head.out_channels
-        self.threshold = head.threshold
+        for name in OF_OUTPUT:
+            setattr(self, name, getattr(head, name))
         self.score_kind = getattr(head, 'score_kind', 'logits')
 
     def _make_auxiliary_head(self, config: Mapping | Sequence[Mapping] | None) -> None:
