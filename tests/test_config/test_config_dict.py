@@ -31,6 +31,16 @@ def test_missing_attribute_is_an_attribute_error_with_a_suggestion():
     assert not hasattr(node, 'num_clases')
 
 
+def test_an_attribute_does_not_hide_a_method():
+    node = ConfigDict()
+    with pytest.raises(
+        AttributeError, match=r"'items' is a method of ConfigDict: write \['items'\]"
+    ):
+        node.items = 3
+    node['items'] = 3
+    assert list(node) == ['items'] and callable(node.items)
+
+
 def test_missing_item_is_a_key_error_naming_the_place():
     cfg = Config(dict(model=dict(decode_head=[dict(num_classes=2)])))
     with pytest.raises(KeyError, match=r"model.decode_head\[0\] has no key 'num_clases'.*num_cl"):
