@@ -131,50 +131,6 @@ class Console(logging.StreamHandler):
             super().handleError(record)
 
 
-class PatientFileHandler(logging.FileHandler):
-    """Append to a file; while it cannot be written, report that once and lose the lines.
-
-    Args:
-        path: The file; OSError if it cannot be opened at first.
-    """
-
-    def __init__(self, path: str | Path) -> None:
-        super().__init__(path, encoding='utf-8', errors='backslashreplace')
-        self._error: OSError | None = None
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Write a line; after a failure, with the file opened again."""
-        before, self._error = self._error, None
-        try:
-            self.stream = self.stream or self._open()
-            super().emit(record)
-        except OSError as error:
-            self._error = error
-        if self._error is not None:
-            self._abandon_stream()
-            if before is None:
-                _report_lost(self.baseFilename, self._error)
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        """Remember an OSError of `emit`."""
-        error = sys.exc_info()[1]
-        if isinstance(error, OSError):
-            self._error = error
-        else:
-            super().handleError(record)
-
-    def close(self) -> None:
-        """Close the file; lines that it could not take are lost."""
-        self._abandon_stream()
-        super().close()
-
-    def _abandon_stream(self) -> None:
-        stream, self.stream = self.stream, None
-        if stream is not None:
-            with contextlib.suppress(OSError):
-                stream.close()
-
-
 class PatientFile:
     """Append to a file; while it cannot be written, report that once and lose the content.
 
@@ -183,19 +139,41 @@ class PatientFile:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
+        self.path = Path(path).absolute()
         self._is_failing = False
 
     def append(self, content: str | bytes) -> None:
         """Append all of it or nothing."""
+        if isinstance(content, str):
+            content = content.encode(errors='backslashreplace')
         try:
-            _append(self.path, content.encode() if isinstance(content, str) else content)
+            _append(self.path, content)
         except OSError as error:
-            if not self._is_failing:
-                _report_lost(self.path, error)
-            self._is_failing = True
+            was_failing, self._is_failing = self._is_failing, True
+            if not was_failing:
+                reason = error.strerror or error
+                text = 'log %s cannot be written (%s): its next lines are lost'
+                get_logger().error(text, self.path, reason)
         else:
             self._is_failing = False
+
+
+class PatientFileHandler(logging.Handler):
+    """Append lines to a `PatientFile`; OSError if it cannot be opened at first."""
+
+    def __init__(self, path: str | Path) -> None:
+        super().__init__()
+        self._file = PatientFile(path)
+        self._file.path.open('ab').close()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Append a line."""
+        try:
+            line = self.format(record)
+        except (TypeError, ValueError, KeyError):  # arguments that do not fit the message
+            self.handleError(record)
+        else:
+            self._file.append(f'{line}\n')
 
 
 def _append(path: Path, content: bytes) -> None:
@@ -208,8 +186,3 @@ def _append(path: Path, content: bytes) -> None:
             with contextlib.suppress(OSError):
                 file.truncate(size)
             raise
-
-
-def _report_lost(path: str | Path, error: OSError) -> None:
-    reason = error.strerror or error
-    get_logger().error('log %s cannot be written (%s): its next lines are lost', path, reason)
