@@ -1,46 +1,38 @@
-"""From foreign weights to a model's: names, biases before normalisation, and an account of each."""
+"""Conversion of foreign weights to msseg's names, with an entry for every parameter."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from msseg.convert.names import (
-    STYLES,
     LeftAside,
     check_style,
     detect_style,
+    known_styles,
     rename_layers,
     strip_wrappers,
 )
 
-KINDS = (
-    'matched',
-    'converted',
-    'folded',
-    'filled',
-    'left aside',
-    'unexpected',
-    'shape mismatch',
-    'missing',
-)
+KINDS = ('matched', 'converted', 'folded', 'filled', 'left aside', 'unexpected', 'shape mismatch',
+         'missing')  # fmt: skip
 Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What became of one parameter.
+    """The fate of one parameter.
 
     Attributes:
         kind: One of ``KINDS``: ``matched`` kept its name, ``converted`` got another, ``folded`` is
             a bias that went into a running mean, ``filled`` a bias of zeros that the model has
             and the file does not.
-        source: Its name in the file, '' for what the file does not have.
-        target: Its name in the model, '' for what the model does not have.
+        source: Name in the file; '' for a parameter that the file does not have.
+        target: Name in the model; '' for a parameter that the model does not have.
         shape: In the file, or in the model where the file does not have it.
-        note: What else is to say.
+        note: A remark, or ''.
         wanted_shape: Of a ``shape mismatch``: the shape in the model.
     """
 
@@ -57,9 +49,9 @@ class Conversion:
     """Converted weights.
 
     Attributes:
-        style: The names that the file had.
+        style: The origin of the file's names.
         weights: msseg's name to numbers; floating-point ones are float32.
-        entries: What became of every parameter of the file and, if asked, of the model.
+        entries: One for every parameter of the file and, if asked, of the model.
     """
 
     style: str
@@ -85,17 +77,25 @@ def convert(
 
     Args:
         tensors: The file's weights under its own names.
-        style: Whose names they are: ``'auto'`` or one of ``STYLES``; ``'msseg'`` takes the names
-            as they are, and keeps biases out of means.
+        style: The origin of the names: ``'auto'`` or one of `known_styles`; ``'msseg'`` takes the
+            names as they are, and keeps biases out of means.
         wanted: The model's names and shapes; None converts without a model, folding every bias.
-        part: Only names that start with this are wanted: ``'backbone.'``, whose own names without
-            it will do then.
+        part: Take only names that start with this: with ``'backbone.'``, also files that have the
+            backbone's own names without it.
 
     Returns:
-        The weights that the model takes (all that are known without a model), and the account.
+        The weights that the model takes (all that are known without a model), and the entries.
 
     Raises:
-        ValueError: An unknown style, or names of none.
+        ValueError: An unknown style, or names that no origin has.
+
+    Examples:
+        >>> file = {'module.backbone.conv1.weight': np.zeros((4, 3, 1, 1), np.float32)}
+        >>> conversion = convert(file)
+        >>> conversion.style, list(conversion.weights)
+        ('mmseg', ['backbone.conv1.weight'])
+        >>> conversion.entries[0].kind
+        'converted'
     """
     check_style(style)
     stripped = {name: name for name in tensors} if style == 'msseg' else strip_wrappers(tensors)
@@ -108,18 +108,17 @@ def convert(
     found: dict[str, str] = {}
     for source, inner in stripped.items():
         target = renamed[inner]
-        shape = tensors[source].shape
-        if isinstance(target, LeftAside):
-            conversion.entries.append(Entry('left aside', source, '', shape, str(target)))
-        elif target is None:
-            conversion.entries.append(Entry('unexpected', source, '', shape, 'a name of no rule'))
-        elif not target.startswith(part):
-            note = f'not part of {part.rstrip(".")!r}'
-            conversion.entries.append(Entry('left aside', source, '', shape, note))
-        elif target in found:
-            raise ValueError(f'{source!r} and {found[target]!r} would both become {target!r}')
-        else:
+        if isinstance(target, str) and target.startswith(part):
+            if target in found:
+                raise ValueError(f'{source!r} and {found[target]!r} would both become {target!r}')
             found[target] = source
+            continue
+        kind, note = 'left aside', f'not part of {part.rstrip(".")!r}'
+        if isinstance(target, LeftAside):
+            note = str(target)
+        elif target is None:
+            kind, note = 'unexpected', 'a name of no rule'
+        conversion.entries.append(Entry(kind, source, '', tensors[source].shape, note))
     _take(conversion, tensors, found, wanted)
     # In the order of the file, then what it does not have.
     place = {source: index for index, source in enumerate(tensors)}
@@ -136,7 +135,8 @@ def _detect(names: list[str], wanted: Mapping[str, Shape] | None) -> str:
         examples = [name[:60] for name in names[:3]]
         raise ValueError(
             f'these {len(names)} names, such as {examples}, are in none of the styles '
-            f'{list(STYLES)}: only HRNet and OCRNet weights can be converted'
+            f'{known_styles()}: add the style with msseg.convert.register_names in a file that '
+            'custom_imports lists'
         )
     return style
 
@@ -147,50 +147,42 @@ def _take(
     found: Mapping[str, str],
     wanted: Mapping[str, Shape] | None,
 ) -> None:
-    """Fill in weights and entries for the names found."""
-    folded = {
+    """Add weights and entries for the names that were found, and entries for the others."""
+    keeps_biases = conversion.style == 'msseg'
+    folded = {} if keeps_biases else {
         bias: mean
         for bias, mean in _biases_before_norms(found)
-        if conversion.style != 'msseg'
-        and (wanted is None or (bias not in wanted and mean in wanted))
-    }
+        if wanted is None or (bias not in wanted and mean in wanted)
+    }  # fmt: skip
     shifts = {mean: bias for bias, mean in folded.items()}
     for target, source in found.items():
         array = tensors[source]
+        other = None if wanted is None else wanted.get(target)
+        kind, note = 'matched' if source == target else 'converted', ''
+        wanted_shape = None
         if target in folded:
-            entry = Entry('folded', source, folded[target], array.shape, 'mean - bias')
-        elif wanted is not None and target not in wanted:
-            entry = Entry('unexpected', source, target, array.shape, 'not in the model')
-        elif wanted is not None and tuple(wanted[target]) != array.shape:
-            other = tuple(wanted[target])
-            note = f'{other} in the model'
-            entry = Entry('shape mismatch', source, target, array.shape, note, other)
+            kind, target, note = 'folded', folded[target], 'mean - bias'
+        elif wanted is not None and other is None:
+            kind, note = 'unexpected', 'not in the model'
+        elif other is not None and tuple(other) != array.shape:
+            wanted_shape = tuple(other)
+            kind, note = 'shape mismatch', f'{wanted_shape} in the model'
         else:
-            kind = 'matched' if source == target else 'converted'
-            entry = Entry(kind, source, target, array.shape)
             bias = tensors[found[shifts[target]]] if target in shifts else None
             conversion.weights[target] = _as_float32(array, bias)
-        conversion.entries.append(entry)
-    _account_for_the_rest(conversion, found, wanted or {})
-
-
-def _account_for_the_rest(
-    conversion: Conversion, found: Mapping[str, str], wanted: Mapping[str, Shape]
-) -> None:
-    fills = conversion.style != 'msseg'
-    means = dict(_biases_before_norms(wanted)) if fills else {}
-    for target, shape in wanted.items():
+        conversion.entries.append(Entry(kind, source, target, array.shape, note, wanted_shape))
+    means = {} if keeps_biases else dict(_biases_before_norms(wanted or ()))
+    for target, shape in (wanted or {}).items():
         if target in found:
             continue
+        kind, note = 'missing', ''
         if means.get(target) in conversion.weights:
             conversion.weights[target] = np.zeros(shape, np.float32)
-            entry = Entry('filled', '', target, tuple(shape), 'zeros, which change no output')
-        else:
-            entry = Entry('missing', '', target, tuple(shape))
-        conversion.entries.append(entry)
+            kind, note = 'filled', 'zeros, which change no output'
+        conversion.entries.append(Entry(kind, '', target, tuple(shape), note))
 
 
-def _biases_before_norms(names: Mapping[str, object]) -> Iterator[tuple[str, str]]:
+def _biases_before_norms(names: Iterable[str]) -> Iterator[tuple[str, str]]:
     """Yield a convolution's bias and the running mean of the norm after it."""
     for name in names:
         if name.endswith('.conv.bias'):

@@ -6,12 +6,13 @@ moving_mean, moving_variance).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 
-from msseg.utils.suggest import did_you_mean
+from msseg.utils.errors import check_one_of
 
-STYLES = ('official', 'mmseg', 'imagenet', 'timm', 'modelzoo')
+Rename = Callable[[str], str | None]
+Detect = Callable[[Collection[str]], bool]
 
 _WRAPPERS = ('module.', 'model.', 'network.', '_backbone.')
 _NORM_LEAVES = {
@@ -20,69 +21,88 @@ _NORM_LEAVES = {
     'running_mean': 'moving_mean',
     'running_var': 'moving_variance',
 }
-# What MindSpore's layers call what PyTorch's call weight and so on.
+# PyTorch's names of parameters, and those of MindSpore's layers.
 _OWN_LEAVES = {
     'weight': ('gamma', 'embedding_table', 'w'),
     'bias': ('beta',),
     'running_mean': ('moving_mean',),
     'running_var': ('moving_variance',),
 }
-_HRNET = re.compile(r'(conv[12]|bn[12]|layer1|transition[123]|stage[234])\.')
-_OCR_ROOTS = ('conv3x3_ocr.', 'ocr_distri_head.', 'aux_head.', 'cls_head.')
 _MMSEG_ROOTS = ('backbone.', 'neck.', 'decode_head.', 'auxiliary_head.')
-_CLASSIFIER = re.compile(r'(incre_modules|downsamp_modules|final_layer|classifier)\.')
-_OPTIMIZER = re.compile(
-    r'(moments|accum|stat)\.|(learning_rate|momentum|global_step|epoch_num|step_num|loss_scale|'
-    r'scale_sense|scale_value|current_iterator_step|last_overflow_iterator_step)$'
-)
-_ATTENTION = 'decode_head.1.object_context_block'
-# The reference implementation's modules. `(0\.)?`: a norm may stand in a sequence of its own.
-_OFFICIAL = [
-    (re.compile(r'conv3x3_ocr\.0\.'), 'decode_head.1.bottleneck.conv.'),
-    (re.compile(r'conv3x3_ocr\.1\.(0\.)?'), 'decode_head.1.bottleneck.bn.'),
-    (re.compile(r'cls_head\.'), 'decode_head.1.conv_seg.'),
-    (re.compile(r'aux_head\.0\.'), 'decode_head.0.convs.0.conv.'),
-    (re.compile(r'aux_head\.1\.(0\.)?'), 'decode_head.0.convs.0.bn.'),
-    (re.compile(r'aux_head\.3\.'), 'decode_head.0.conv_seg.'),
-    (re.compile(r'ocr_distri_head\.conv_bn_dropout\.0\.'), f'{_ATTENTION}.bottleneck.conv.'),
-    (re.compile(r'ocr_distri_head\.conv_bn_dropout\.1\.(0\.)?'), f'{_ATTENTION}.bottleneck.bn.'),
-    *(
-        (
-            re.compile(rf'ocr_distri_head\.object_context_block\.f_{old}\.{index}\.{inner}'),
-            f'{_ATTENTION}.{new}_project.{place}{layer}.',
-        )
-        for old, new, depth in (
-            ('pixel', 'query', 2),
-            ('object', 'key', 2),
-            ('down', 'value', 1),
-            ('up', 'out', 1),
-        )
-        for index, place, layer, inner in (
-            (0, '0.' if depth == 2 else '', 'conv', ''),
-            (1, '0.' if depth == 2 else '', 'bn', r'(0\.)?'),
-            (2, '1.', 'conv', ''),
-            (3, '1.', 'bn', r'(0\.)?'),
-        )
-        if index < 2 * depth
-    ),
-]
-# HRNet with one head instead of OCR's two.
-_OFFICIAL_FCN = [
-    (re.compile(r'last_layer\.0\.'), 'decode_head.convs.0.conv.'),
-    (re.compile(r'last_layer\.1\.(0\.)?'), 'decode_head.convs.0.bn.'),
-    (re.compile(r'last_layer\.3\.'), 'decode_head.conv_seg.'),
-]
 
 
 class LeftAside(Exception):
-    """A parameter that no segmentation model has, with the reason."""
+    """Raised by a rule for a parameter that no segmentation model has, with the reason."""
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """The names of one project."""
+
+    rename: Rename
+    detect: Detect
+
+
+_ORIGINS: dict[str, _Origin] = {}
+# styles that are not detected by the names alone
+_INNER: dict[str, Rename] = {'msseg': lambda name: name, 'backbone': 'backbone.{}'.format}
+
+
+def register_names(style: str, detect: Detect = lambda names: False) -> Callable[[Rename], Rename]:
+    """Return a decorator that registers the rule for another project's names.
+
+    The rule takes a parameter's name, norms with running statistics already in MindSpore's terms,
+    and returns msseg's name, or None for a name that it does not know. It raises `LeftAside` for
+    what no segmentation model has, such as a classifier. Styles of users are detected first.
+
+    Args:
+        style: The name of the origin, for ``--style``.
+        detect: Whether a file with these names, without wrappers, is of this origin.
+
+    Raises:
+        KeyError: The style is registered already.
+
+    Examples:
+        >>> @register_names('lab', lambda names: any(name.startswith('lab_net.') for name in names))
+        ... def rename_lab(name):
+        ...     return name.replace('lab_net.', 'backbone.')
+        >>> detect_style(['lab_net.conv1.weight'])
+        'lab'
+        >>> rename_layers(['lab_net.conv1.weight'], 'lab')
+        {'lab_net.conv1.weight': 'backbone.conv1.weight'}
+    """
+
+    def register(rename: Rename) -> Rename:
+        if style in _ORIGINS or style in _INNER:
+            raise KeyError(f'the style {style!r} is registered already; take another name')
+        _ORIGINS[style] = _Origin(rename, detect)
+        return rename
+
+    return register
+
+
+def known_styles() -> list[str]:
+    """Return the names of all styles."""
+    return list(_ORIGINS)
+
+
+def check_style(style: str) -> None:
+    """Raise ValueError unless `style` is ``'auto'`` or the name of an origin."""
+    if style not in _INNER:
+        check_one_of('style', style, ('auto', *_ORIGINS))
 
 
 def strip_wrappers(names: Iterable[str]) -> dict[str, str]:
-    """Return old to new names, without what wrappers put before the names of most.
+    """Return old to new names, without the prefixes that wrappers put before most names.
 
     ``module.`` comes from PyTorch's parallel wrappers, ``model.`` from training loops that keep
     model and loss together, the others from MindSpore's.
+
+    Examples:
+        >>> strip_wrappers(['module.conv1.weight', 'epoch'])
+        {'module.conv1.weight': 'module.conv1.weight', 'epoch': 'epoch'}
+        >>> strip_wrappers(['module.model.conv1.weight'])
+        {'module.model.conv1.weight': 'conv1.weight'}
     """
     stripped = {name: name for name in names}
     found = True
@@ -98,30 +118,11 @@ def strip_wrappers(names: Iterable[str]) -> dict[str, str]:
 
 
 def detect_style(names: Collection[str]) -> str | None:
-    """Return which of ``STYLES`` the names, without wrappers, are in; None for none of them.
-
-    timm's HRNet and the ImageNet HRNet have the same names: both are ``'imagenet'``.
-    """
-    is_mindspore = any(name.endswith('.moving_mean') for name in names)
-    if any(name.startswith(_OCR_ROOTS) for name in names):
-        return 'modelzoo' if is_mindspore else 'official'
-    if any(name.startswith(_MMSEG_ROOTS) for name in names):
-        return 'mmseg'
-    if not any(_HRNET.match(name) for name in names):
-        return None
-    if is_mindspore:
-        return 'modelzoo'
-    return 'official' if any(name.startswith('last_layer.') for name in names) else 'imagenet'
-
-
-def check_style(style: str) -> None:
-    """Raise ValueError unless `style` is known: ``'auto'``, or whose names they are."""
-    known = ('auto', *STYLES)
-    if style not in known and style not in _RULES:
-        raise ValueError(
-            f'style {style!r} is not known, expected one of {list(known)}.'
-            f'{did_you_mean(style, known)}'
-        )
+    """Return the style of names without wrappers; None when no origin has such names."""
+    users_first = sorted(
+        _ORIGINS.items(), key=lambda item: item[1].rename.__module__.startswith('msseg.')
+    )
+    return next((style for style, origin in users_first if origin.detect(names)), None)
 
 
 def rename_layers(
@@ -130,15 +131,16 @@ def rename_layers(
     """Return msseg's name for each name, without wrappers.
 
     Args:
-        names: All of a file's names.
-        style: One of ``STYLES``; ``'msseg'`` for names that are msseg's already, ``'backbone'``
-            for any backbone's own.
-        wanted: The model's names, which tell what its layers call their parameters. Without
-            them, only norms with running statistics are known as norms.
+        names: All names of a file.
+        style: The name of an origin; ``'msseg'`` for msseg's own names, ``'backbone'`` for the
+            names of any backbone.
+        wanted: The model's names, which show the names of its layers' parameters. Without them,
+            only norms with running statistics are known as norms.
 
     Returns:
         Name to name; to `LeftAside` for what no segmentation model has; to None when unknown.
     """
+    rename = _INNER.get(style) or _ORIGINS[style].rename
     norms = {
         name.rpartition('.')[0]
         for name in names
@@ -151,8 +153,8 @@ def rename_layers(
         try:
             if leaf == 'num_batches_tracked':
                 raise LeftAside('a counter that PyTorch keeps')
-            target = _RULES[style](f'{layer}.{new_leaf}' if layer else name)
-            renamed[name] = _as_in_model(target, leaf, wanted)
+            renamed[name] = _as_in_model(rename(f'{layer}.{new_leaf}' if layer else name), leaf,
+                                         wanted)  # fmt: skip
         except LeftAside as reason:
             renamed[name] = reason
     return renamed
@@ -167,51 +169,10 @@ def _as_in_model(target: str | None, leaf: str, wanted: Collection[str]) -> str 
     return next((name for name in names if name in wanted), target)
 
 
-def _rename_official(name: str) -> str | None:
-    if name.startswith('loss.'):
-        raise LeftAside('a constant of the loss')
-    for pattern, replacement in (*_OFFICIAL, *_OFFICIAL_FCN):
-        if match := pattern.match(name):
-            return replacement + name[match.end() :]
-    return _rename_imagenet(name)
-
-
+@register_names('mmseg', lambda names: any(name.startswith(_MMSEG_ROOTS) for name in names))
 def _rename_mmseg(name: str) -> str | None:
     if name.startswith('ema_'):
         raise LeftAside("a running average that MMCV's EMAHook keeps")
     if name.startswith('log_vars') or name.endswith('.class_weight'):
         raise LeftAside('a constant of the loss')
     return name if name.startswith(_MMSEG_ROOTS) else None
-
-
-def _rename_imagenet(name: str) -> str | None:
-    if _CLASSIFIER.match(name):
-        raise LeftAside('part of the ImageNet classifier')
-    return f'backbone.{name}' if _HRNET.match(name) else None
-
-
-def _rename_model_zoo(name: str) -> str | None:
-    if _OPTIMIZER.match(name):
-        raise LeftAside('state of the optimizer')
-    if name.startswith('last_layer.'):
-        raise LeftAside("the backbone's own, untrained head")
-    return _rename_official(name)
-
-
-def _prefix_backbone(name: str) -> str | None:
-    return f'backbone.{name}'
-
-
-def _keep(name: str) -> str | None:
-    return name
-
-
-_RULES: dict[str, Callable[[str], str | None]] = {
-    'official': _rename_official,
-    'mmseg': _rename_mmseg,
-    'imagenet': _rename_imagenet,
-    'timm': _rename_imagenet,
-    'modelzoo': _rename_model_zoo,
-    'backbone': _prefix_backbone,
-    'msseg': _keep,
-}

@@ -1,7 +1,9 @@
-"""Reading a file of weights that another framework wrote."""
+"""Reader of files of weights that other frameworks wrote."""
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,20 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from msseg.convert.safetensors import MAX_HEADER_BYTES, read_safetensors
-from msseg.convert.stored_tensor import StoredTensor
-from msseg.convert.torch_stream import read_torch_stream
-from msseg.convert.torch_zip import read_torch_zip
+from msseg.convert.tensors import Storage, StoredTensor, map_file
+from msseg.convert.torch_files import read_torch_stream, read_torch_zip
 
 _CONTAINERS = ('state_dict', 'model_state_dict', 'model')
 _META = ('CLASSES', 'PALETTE', 'config', 'cfg')
 # float16 doubles, tensors share storages; beyond that a small file pretends to be a large one.
 _MAX_GROWTH = 16
-_READERS = {
-    'torch zip': read_torch_zip,
-    'torch stream': read_torch_stream,
-    'safetensors': read_safetensors,
-}
+_MAX_HEADER_BYTES = 100_000_000
+_SAFETENSORS_DTYPES = {
+    'F16': 'float16', 'BF16': 'bfloat16', 'F32': 'float32', 'F64': 'float64', 'I8': 'int8',
+    'I16': 'int16', 'I32': 'int32', 'I64': 'int64', 'U8': 'uint8', 'BOOL': 'bool',
+}  # fmt: skip
 
 
 @dataclass
@@ -31,9 +31,9 @@ class ForeignFile:
 
     Attributes:
         path: The file.
-        format: A key of the known formats.
-        tensors: Name to numbers; read-only, and in the file as long as nobody looks at them.
-        meta: ``CLASSES``, ``PALETTE`` and the text of the ``config``, if the file says them.
+        format: ``'torch zip'``, ``'torch stream'`` or ``'safetensors'``.
+        tensors: Name to numbers; read-only, and in the file until they are used.
+        meta: ``CLASSES``, ``PALETTE`` and the text of the ``config``, if the file has them.
     """
 
     path: Path
@@ -54,20 +54,26 @@ def sniff_format(path: str | Path) -> str | None:
         return 'torch zip'
     if head[:1] == b'\x80' and head[1:2] in (b'\x02', b'\x03', b'\x04', b'\x05'):
         return 'torch stream'
-    if len(head) == 9 and head[8:] == b'{' and head[7] == 0:
-        return 'safetensors' if int.from_bytes(head[:8], 'little') <= MAX_HEADER_BYTES else None
+    if len(head) == 9 and head[7:] == b'\0{':
+        return 'safetensors' if int.from_bytes(head[:8], 'little') <= _MAX_HEADER_BYTES else None
     return None
 
 
 def read_foreign(path: str | Path) -> ForeignFile:
-    """Read a PyTorch checkpoint or a safetensors file. Nothing in the file is run.
+    """Read a PyTorch checkpoint or a safetensors file without running anything in it.
 
     Args:
-        path: The file; its format is told by its content.
+        path: The file; its content decides about the format.
 
     Raises:
-        FileNotFoundError: There is no such file.
+        FileNotFoundError: The file does not exist.
         ValueError: It is damaged, of another format, or asks for more than tensors.
+
+    With a file of PyTorch::
+
+        file = read_foreign('ocrnet_hr18.pth')
+        print(file.format, file.meta.get('CLASSES'))
+        weights = convert(file.tensors).weights
     """
     path = Path(path)
     if not path.is_file():
@@ -80,20 +86,20 @@ def read_foreign(path: str | Path) -> ForeignFile:
         )
     try:
         content = _READERS[kind](path)
-        tensors = find_weights(content)
-        _check_growth(tensors, path.stat().st_size)
+        tensors = _find_weights(content)
+        total = sum(tensor.size * max(tensor.storage.itemsize, 4) for tensor in tensors.values())
+        if total > _MAX_GROWTH * path.stat().st_size:
+            raise ValueError(
+                f'its tensors would take {total} bytes, the file has {path.stat().st_size}'
+            )
         arrays = {name: tensor.to_array() for name, tensor in tensors.items()}
     except (ValueError, MemoryError) as error:
         raise ValueError(f'checkpoint {str(path)!r} is refused: {error}') from error
     return ForeignFile(path, kind, arrays, _find_meta(content))
 
 
-def find_weights(content: Any) -> dict[str, StoredTensor]:
-    """Return the tensors by name, where they stand: at the top, in ``state_dict`` or ``model``.
-
-    Raises:
-        ValueError: There are none.
-    """
+def _find_weights(content: Any) -> dict[str, StoredTensor]:
+    """Return the tensors by name: those at the top, in ``state_dict`` or in ``model``."""
     node = content
     for _ in range(len(_CONTAINERS) + 1):
         if not isinstance(node, Mapping):
@@ -107,22 +113,13 @@ def find_weights(content: Any) -> dict[str, StoredTensor]:
         if inner is None and tensors:
             return tensors
         node = node.get(inner)
-    is_dict = isinstance(content, Mapping)
-    found = f'a dict of {_names(content)}' if is_dict else f'a {type(content).__name__}'
+    found = f'a {type(content).__name__}'
+    if isinstance(content, Mapping):
+        names = [key[:40] for key in content if isinstance(key, str)]
+        found = f'a dict of {names[:8]}'
     raise ValueError(
         f'it holds no weights by name, at the top or in one of {list(_CONTAINERS)}; it is {found}'
     )
-
-
-def _names(content: Mapping) -> str:
-    names = [key for key in content if isinstance(key, str)]
-    return f'{[name[:40] for name in names[:8]]}'
-
-
-def _check_growth(tensors: Mapping[str, StoredTensor], file_size: int) -> None:
-    total = sum(tensor.size * max(tensor.storage.itemsize, 4) for tensor in tensors.values())
-    if total > _MAX_GROWTH * file_size:
-        raise ValueError(f'its tensors would take {total} bytes, the file has {file_size}')
 
 
 def _find_meta(content: Any) -> dict[str, Any]:
@@ -145,3 +142,64 @@ def _is_list_of(value: Any, kind: type) -> bool:
 
 def _is_palette(value: Any) -> bool:
     return _is_list_of(value, list) and all(_is_list_of(colour, int) for colour in value)
+
+
+def _read_safetensors(path: Path) -> dict[str, StoredTensor]:
+    """Return the file's tensors; their numbers stay in the file.
+
+    The package safetensors copies the numbers, and gives no bfloat16 to numpy.
+    """
+    content = memoryview(map_file(path))
+    length = int.from_bytes(content[:8], 'little')
+    if length > min(_MAX_HEADER_BYTES, len(content) - 8):
+        raise ValueError(f'its header would have {length} bytes, more than the file has')
+    try:
+        header = json.loads(bytes(content[8 : 8 + length]), object_pairs_hook=_without_doubles)
+    except RecursionError as error:
+        raise ValueError('its header nests too deeply') from error
+    except json.JSONDecodeError as error:
+        raise ValueError('its header is no valid JSON') from error
+    if not isinstance(header, dict):
+        raise ValueError('its header is no JSON object')
+    header.pop('__metadata__', None)
+    numbers = content[8 + length :]
+    return {name: _stored_tensor(name, entry, numbers) for name, entry in header.items()}
+
+
+def _stored_tensor(name: str, entry: Any, numbers: memoryview) -> StoredTensor:
+    if not isinstance(entry, dict) or set(entry) != {'dtype', 'shape', 'data_offsets'}:
+        raise ValueError(f'its header describes {name!r} in an unknown way')
+    dtype, shape, offsets = entry['dtype'], entry['shape'], entry['data_offsets']
+    if not isinstance(dtype, str) or dtype not in _SAFETENSORS_DTYPES:
+        known = list(_SAFETENSORS_DTYPES)
+        raise ValueError(f'{name!r} has numbers of kind {dtype!r}, expected one of {known}')
+    if not _are_counts(shape) or not _are_counts(offsets) or len(offsets) != 2:
+        raise ValueError(f'{name!r} has no valid shape or place')
+    start, end = offsets
+    size, data = math.prod(shape), numbers[start:end]
+    storage = Storage(name, _SAFETENSORS_DTYPES[dtype], size, data)
+    if end - start != storage.nbytes or len(data) != storage.nbytes:
+        raise ValueError(
+            f'{name!r} of shape {shape} and kind {dtype} stands at bytes {start} to {end}, which '
+            'does not fit its shape or the file'
+        )
+    stride = [math.prod(shape[i + 1 :]) for i in range(len(shape))]
+    return StoredTensor(storage, 0, tuple(shape), tuple(stride))
+
+
+def _are_counts(values: Any) -> bool:
+    return isinstance(values, list) and all(type(v) is int and 0 <= v < 2**62 for v in values)
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    content = dict(pairs)
+    if len(content) != len(pairs):
+        raise ValueError('its header says something twice')
+    return content
+
+
+_READERS = {
+    'torch zip': read_torch_zip,
+    'torch stream': read_torch_stream,
+    'safetensors': _read_safetensors,
+}

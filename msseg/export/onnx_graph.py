@@ -57,15 +57,19 @@ class OnnxBuilder:
         return name
 
     def integers(self, values: Any) -> str:
-        """Return the name of a constant int64 vector."""
+        """Return the name of an int64 constant."""
         return self.constant(values, np.int64)
+
+    def floats(self, values: Any) -> str:
+        """Return the name of a float32 constant."""
+        return self.constant(values, np.float32)
 
     def read(self, name: str) -> str:
         """Return the ONNX name of an operand of the graph; a value becomes a constant."""
         if name not in self.names:
             value = self.graph.values[name]
-            is_plain = not isinstance(value, np.ndarray)
-            self.names[name] = self.constant(value, np.float32 if is_plain else None)
+            known = isinstance(value, np.ndarray)
+            self.names[name] = self.constant(value) if known else self.floats(value)
         return self.names[name]
 
     def inputs(self, node: Node) -> list[str]:
@@ -201,12 +205,10 @@ def _normalise(builder: OnnxBuilder, metadata: Metadata) -> str:
     x = builder.emit('Transpose', [x], perm=[0, 3, 1, 2])
     if steps.to_rgb:
         x = builder.emit('Gather', [x, builder.integers([2, 1, 0])], axis=1)
-    mean, factor = (
-        np.asarray(values, np.float32).reshape(-1, 1, 1)
-        for values in (steps.mean, [1 / value for value in steps.std])
-    )
-    x = builder.emit('Sub', [x, builder.constant(mean)])
-    return builder.emit('Mul', [x, builder.constant(factor)])
+    mean = np.reshape(steps.mean, (-1, 1, 1))
+    factor = np.reshape([1 / value for value in steps.std], (-1, 1, 1))
+    x = builder.emit('Sub', [x, builder.floats(mean)])
+    return builder.emit('Mul', [x, builder.floats(factor)])
 
 
 def _name_output(builder: OnnxBuilder, metadata: Metadata) -> None:
@@ -221,7 +223,7 @@ def _name_output(builder: OnnxBuilder, metadata: Metadata) -> None:
         labels = builder.emit('ArgMax', [last], axis=1, keepdims=0)
     else:
         limit = math.log(metadata.threshold / (1 - metadata.threshold))
-        is_more = builder.emit('Greater', [last, builder.constant(limit, np.float32)])
+        is_more = builder.emit('Greater', [last, builder.floats(limit)])
         labels = builder.emit('Squeeze', [is_more, builder.integers([1])])
     dtype = builder.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(port.dtype))
     builder.emit('Cast', [labels], port.name, to=dtype)

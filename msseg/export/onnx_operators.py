@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,11 +24,22 @@ _REDUCTIONS = {
     'ReduceMax': 'ReduceMax', 'ReduceMean': 'ReduceMean', 'MeanExt': 'ReduceMean',
     'ReduceSum': 'ReduceSum', 'SumExt': 'ReduceSum',
 }  # fmt: skip
+# The operators of several nodes, given the builder and the name of the operand.
+_COMPOSED: dict[str, Callable[[OnnxBuilder, str], str]] = {
+    'ReLU6': lambda b, x: b.emit('Clip', [x, b.floats(0), b.floats(6)]),
+    'Rsqrt': lambda b, x: b.emit('Reciprocal', [b.emit('Sqrt', [x])]),
+    'SiLU': lambda b, x: b.emit('Mul', [x, b.emit('Sigmoid', [x])]),
+    'Square': lambda b, x: b.emit('Mul', [x, x]),
+}
 _END = np.iinfo(np.int64).max
 
 
 def _same(op: str) -> Translation:
     return lambda builder, node: builder.emit(op, builder.inputs(node))
+
+
+def _composed(emit: Callable[[OnnxBuilder, str], str]) -> Translation:
+    return lambda builder, node: emit(builder, builder.read(node.inputs[0]))
 
 
 def _reduction(op: str) -> Translation:
@@ -45,10 +57,9 @@ def _reduction(op: str) -> Translation:
     return translation
 
 
-for _name, _op in _SAME.items():
-    translates(_name)(_same(_op))
-for _name, _op in _REDUCTIONS.items():
-    translates(_name)(_reduction(_op))
+for _make, _table in ((_same, _SAME), (_composed, _COMPOSED), (_reduction, _REDUCTIONS)):
+    for _name, _entry in _table.items():
+        translates(_name)(_make(_entry))
 
 
 # ------------------------------------------------------------ convolutions and pooling
@@ -167,7 +178,7 @@ def _normalise(builder: OnnxBuilder, x: str, axes: list[int], epsilon: float) ->
     centred = builder.emit('Sub', [x, builder.emit('ReduceMean', [x], axes=axes, keepdims=1)])
     square = builder.emit('Mul', [centred, centred])
     variance = builder.emit('ReduceMean', [square], axes=axes, keepdims=1)
-    shifted = builder.emit('Add', [variance, builder.constant(epsilon, np.float32)])
+    shifted = builder.emit('Add', [variance, builder.floats(epsilon)])
     return builder.emit('Div', [centred, builder.emit('Sqrt', [shifted])])
 
 
@@ -185,24 +196,11 @@ def _softmax(builder: OnnxBuilder, node: Node) -> str:
 def _gelu(builder: OnnxBuilder, node: Node) -> str:
     """MindSpore's GeLU is the one by tanh: x / 2 * (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))."""
     x = builder.read(node.inputs[0])
-    numbers = (0.044715, math.sqrt(2 / math.pi), 1.0, 0.5)
-    cubic, slope, one, half = (builder.constant(value, np.float32) for value in numbers)
+    cubic, slope, one, half = map(builder.floats, (0.044715, math.sqrt(2 / math.pi), 1.0, 0.5))
     cube = builder.emit('Mul', [builder.emit('Mul', [x, x]), x])
     inside = builder.emit('Add', [x, builder.emit('Mul', [cube, cubic])])
     bent = builder.emit('Tanh', [builder.emit('Mul', [inside, slope])])
     return builder.emit('Mul', [builder.emit('Mul', [x, half]), builder.emit('Add', [bent, one])])
-
-
-@translates('ReLU6')
-def _relu6(builder: OnnxBuilder, node: Node) -> str:
-    limits = [builder.constant(value, np.float32) for value in (0, 6)]
-    return builder.emit('Clip', [builder.read(node.inputs[0]), *limits])
-
-
-@translates('SiLU')
-def _silu(builder: OnnxBuilder, node: Node) -> str:
-    x = builder.read(node.inputs[0])
-    return builder.emit('Mul', [x, builder.emit('Sigmoid', [x])])
 
 
 @translates('PReLU')
@@ -221,16 +219,6 @@ def _elu(builder: OnnxBuilder, node: Node) -> str:
 def _leaky_relu(builder: OnnxBuilder, node: Node) -> str:
     slope = float(builder.setting(node, 1, 'negative_slope'))
     return builder.emit('LeakyRelu', [builder.read(node.inputs[0])], alpha=slope)
-
-
-@translates('Rsqrt')
-def _rsqrt(builder: OnnxBuilder, node: Node) -> str:
-    return builder.emit('Reciprocal', [builder.emit('Sqrt', builder.inputs(node))])
-
-
-@translates('Square')
-def _square(builder: OnnxBuilder, node: Node) -> str:
-    return builder.emit('Mul', 2 * builder.inputs(node))
 
 
 # ------------------------------------------------------------ sizes, shapes and axes
@@ -266,7 +254,7 @@ def _new_size(
             f'ResizeBilinearV2: resizes {old[2:]} to {size}, which is neither the size of anything '
             'before it nor a multiple: export one size, without --dynamic'
         )
-    return [builder.constant([1, 1, *factors], np.float32)]
+    return [builder.floats([1, 1, *factors])]
 
 
 @translates('Reshape')

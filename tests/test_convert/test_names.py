@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from msseg.convert import check_style, convert
+from msseg.convert import LeftAside, check_style, convert, names, register_names
 from msseg.convert.names import detect_style, strip_wrappers
 from tests.test_models.parity_names import load_names, to_msseg
 
@@ -13,7 +13,7 @@ BACKBONE = ['conv1.weight', 'layer1.0.bn1.running_mean', 'stage2.0.branches.0.0.
 
 
 @pytest.fixture(scope='module')
-def names():
+def shapes_of():
     return load_names()
 
 
@@ -46,33 +46,33 @@ def account(conversion):
 
 
 @pytest.mark.parametrize('wrapper', ['', 'module.', 'model.', 'module.model.'])
-def test_official_names_without_a_model(names, wrapper):
-    source = {wrapper + name: shape for name, shape in with_counters(names[OFFICIAL]).items()}
+def test_official_names_without_a_model(shapes_of, wrapper):
+    source = {wrapper + name: shape for name, shape in with_counters(shapes_of[OFFICIAL]).items()}
     source['module.loss.criterion.weight' if 'module' in wrapper else 'loss.weight'] = (19,)
     conversion = convert(zeros(source))
-    expected = to_msseg(names[MMSEG])
+    expected = to_msseg(shapes_of[MMSEG])
     assert conversion.style == 'official'
     assert {k: list(v.shape) for k, v in conversion.weights.items()} == expected
-    counters = len(source) - len(names[OFFICIAL]) - 1
+    counters = len(source) - len(shapes_of[OFFICIAL]) - 1
     assert account(conversion) == {'converted': 1574, 'folded': 2, 'left aside': counters + 1}
     assert {entry.source for entry in conversion.entries} == set(source)
 
 
-def test_official_names_into_a_model_with_and_without_biases(names):
-    source = zeros(names[OFFICIAL])
+def test_official_names_into_a_model_with_and_without_biases(shapes_of):
+    source = zeros(shapes_of[OFFICIAL])
     for wanted, expected in (
-        (to_msseg(names[MMSEG]), {'converted': 1574, 'folded': 2}),
-        (to_msseg(names[OFFICIAL], official=True), {'converted': 1576}),
+        (to_msseg(shapes_of[MMSEG]), {'converted': 1574, 'folded': 2}),
+        (to_msseg(shapes_of[OFFICIAL], official=True), {'converted': 1576}),
     ):
         conversion = convert(source, wanted={name: tuple(s) for name, s in wanted.items()})
         assert account(conversion) == expected
         assert set(conversion.weights) == set(wanted)
 
 
-def test_mmsegmentations_names(names):
-    source = with_counters(names[MMSEG])
+def test_mmsegmentations_names(shapes_of):
+    source = with_counters(shapes_of[MMSEG])
     conversion = convert(
-        zeros(source), wanted={n: tuple(s) for n, s in to_msseg(names[MMSEG]).items()}
+        zeros(source), wanted={n: tuple(s) for n, s in to_msseg(shapes_of[MMSEG]).items()}
     )
     norms = sum(name.endswith('.running_mean') for name in source)
     assert conversion.style == 'mmseg'
@@ -82,12 +82,12 @@ def test_mmsegmentations_names(names):
     }  # fmt: skip
 
 
-def test_model_zoos_names_fill_both_models(names):
-    source = to_model_zoo(names[OFFICIAL])
+def test_model_zoos_names_fill_both_models(shapes_of):
+    source = to_model_zoo(shapes_of[OFFICIAL])
     source |= {'learning_rate': (), 'accum.conv1.weight': (64, 3, 3, 3), 'global_step': (1,)}
     for wanted, filled in (
-        (to_msseg(names[MMSEG]), {}),
-        (to_msseg(names[OFFICIAL], official=True), {'filled': 2}),
+        (to_msseg(shapes_of[MMSEG]), {}),
+        (to_msseg(shapes_of[OFFICIAL], official=True), {'filled': 2}),
     ):
         conversion = convert(zeros(source), wanted={n: tuple(s) for n, s in wanted.items()})
         assert conversion.style == 'modelzoo'
@@ -99,13 +99,13 @@ def test_model_zoos_names_fill_both_models(names):
     }
 
 
-def test_model_zoos_backbone(names):
-    source = to_model_zoo(names[OFFICIAL])
+def test_model_zoos_backbone(shapes_of):
+    source = to_model_zoo(shapes_of[OFFICIAL])
     heads = ('aux_head', 'cls_head', 'conv3x3_ocr', 'ocr_distri')
     source = {name: shape for name, shape in source.items() if not name.startswith(heads)}
     source |= {'last_layer.0.weight': (720, 720, 1, 1), 'last_layer.1.gamma': (720,)}
     conversion = convert(zeros(source))
-    expected = {n: s for n, s in to_msseg(names[MMSEG]).items() if n.startswith('backbone.')}
+    expected = {n: s for n, s in to_msseg(shapes_of[MMSEG]).items() if n.startswith('backbone.')}
     assert conversion.style == 'modelzoo'
     assert {k: list(v.shape) for k, v in conversion.weights.items()} == expected
     assert [entry.source for entry in conversion.of_kind('left aside')] == [
@@ -207,7 +207,7 @@ def test_foreign_networks_are_refused():
 
 
 def test_unknown_style():
-    with pytest.raises(ValueError, match="style 'offical' is not known.* Did you mean 'official'"):
+    with pytest.raises(ValueError, match="style is 'offical', .*Did you mean 'official'"):
         check_style('offical')
 
 
@@ -215,3 +215,33 @@ def test_two_names_for_one_parameter():
     source = zeros({'aux_head.1.weight': (2,), 'aux_head.1.0.weight': (2,)})
     with pytest.raises(ValueError, match=r'both become .decode_head\.0\.convs\.0\.bn\.weight'):
         convert(source)
+
+
+class TestNamesOfUsers:
+    @pytest.fixture(autouse=True)
+    def restored(self, monkeypatch):
+        monkeypatch.setattr(names, '_ORIGINS', dict(names._ORIGINS))
+
+    def test_are_detected_before_others_and_account_for_every_parameter(self):
+        @register_names('lab', lambda names: any(name.startswith('lab.') for name in names))
+        def rename(name):
+            if name.startswith('classifier.'):
+                raise LeftAside('the classifier')
+            return name.replace('lab.', 'backbone.') if name.startswith('lab.') else None
+
+        file = dict.fromkeys(
+            ['lab.bn1.weight', 'lab.bn1.running_mean', 'decode_head.a', 'classifier.bias'], (2,)
+        )
+        conversion = convert(zeros(file))
+        assert conversion.style == 'lab'
+        assert list(conversion.weights) == ['backbone.bn1.gamma', 'backbone.bn1.moving_mean']
+        assert [(entry.source, entry.note) for entry in conversion.entries[2:]] == [
+            ('decode_head.a', 'a name of no rule'),
+            ('classifier.bias', 'the classifier'),
+        ]
+        check_style('lab')
+
+    @pytest.mark.parametrize('style', ['mmseg', 'msseg'])
+    def test_do_not_take_a_style_that_is_there(self, style):
+        with pytest.raises(KeyError, match='is registered already'):
+            register_names(style)(str)

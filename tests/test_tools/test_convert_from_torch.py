@@ -134,7 +134,7 @@ def test_attack_is_one_line(convert, tmp_path):
         (['absent.pth', 'a.ckpt'], "'absent.pth' is not a file"),
         ([MMSEG, 'a.pth'], "'a.pth' does not end in .ckpt"),
         ([MMSEG, 'no/a.ckpt'], "the folder of destination 'no/a.ckpt' does not exist"),
-        ([MMSEG, 'a.ckpt', '--style', 'mmsg'], "style 'mmsg' is not known"),
+        ([MMSEG, 'a.ckpt', '--style', 'mmsg'], "style is 'mmsg', expected one of"),
         ([MMSEG, 'a.ckpt', '--style', 'imagenet'], 'no parameter is known or fits the model'),
         ([MMSEG, 'a.ckpt', '--config', 'absent.py'], 'absent.py'),
     ],

@@ -1,25 +1,19 @@
-"""Tensors as files describe them: a storage of numbers and a strided view of it."""
+"""Tensors in files: a storage of numbers and a strided view of it."""
 
 from __future__ import annotations
 
 import math
+import mmap
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 # Kind of number in the file -> how numpy reads it. bfloat16 is the upper half of a float32.
 DTYPES = {
-    'float16': '<f2',
-    'bfloat16': '<u2',
-    'float32': '<f4',
-    'float64': '<f8',
-    'int8': '<i1',
-    'int16': '<i2',
-    'int32': '<i4',
-    'int64': '<i8',
-    'uint8': '<u1',
-    'bool': '<u1',
-}
+    'float16': '<f2', 'bfloat16': '<u2', 'float32': '<f4', 'float64': '<f8', 'int8': '<i1',
+    'int16': '<i2', 'int32': '<i4', 'int64': '<i8', 'uint8': '<u1', 'bool': '<u1',
+}  # fmt: skip
 _MAX_DIMENSIONS = 32
 
 
@@ -31,8 +25,8 @@ class Storage:
         key: Its name in the file.
         dtype: A key of ``DTYPES``.
         size: How many numbers.
-        data: Their bytes, None until they have been found.
-        big_endian: Whether the bytes of a number stand in the other order.
+        data: Their bytes; None until they are found.
+        big_endian: Whether the first byte of a number is its highest.
     """
 
     key: str
@@ -58,7 +52,7 @@ class StoredTensor:
 
     Attributes:
         storage: The numbers.
-        offset: Where the first one stands.
+        offset: Position of the first one.
         shape: The tensor's shape.
         stride: Distance in numbers between neighbours, per dimension.
     """
@@ -70,19 +64,18 @@ class StoredTensor:
 
     def check(self) -> None:
         """Raise ValueError unless the view lies within its storage."""
+        who = f'a tensor of storage {self.storage.key!r}'
         numbers = (self.offset, *self.shape, *self.stride)
         if any(type(number) is not int or number < 0 for number in numbers):
-            raise ValueError(f'a tensor of storage {self.storage.key!r} has no valid shape')
+            raise ValueError(f'{who} has no valid shape')
         if len(self.shape) != len(self.stride) or len(self.shape) > _MAX_DIMENSIONS:
             raise ValueError(
-                f'a tensor of storage {self.storage.key!r} has {len(self.shape)} dimensions and '
-                f'{len(self.stride)} strides, expected as many, at most {_MAX_DIMENSIONS}'
+                f'{who} has {len(self.shape)} dimensions and {len(self.stride)} strides, expected '
+                f'as many, at most {_MAX_DIMENSIONS}'
             )
-        if self.size == 0:
-            return
         steps = zip(self.shape, self.stride, strict=True)
         last = self.offset + sum((length - 1) * step for length, step in steps)
-        if last >= self.storage.size:
+        if self.size and last >= self.storage.size:
             raise ValueError(
                 f'a tensor reaches number {_short(last)} of storage {self.storage.key!r}, which '
                 f'has {_short(self.storage.size)}'
@@ -94,41 +87,37 @@ class StoredTensor:
         return math.prod(self.shape)
 
     def to_array(self) -> np.ndarray:
-        """Return the numbers; a read-only view of the file where it can be, never written to.
+        """Return the numbers; a read-only view of the file where possible.
 
         bfloat16 becomes float32, which holds it exactly.
         """
         self.check()
         storage = self.storage
+        native = np.dtype('float32' if storage.dtype == 'bfloat16' else storage.dtype)
         if self.size == 0:
-            return np.zeros(self.shape, _native(storage.dtype))
+            return np.zeros(self.shape, native)
         if storage.data is None or len(storage.data) < storage.nbytes:
             raise ValueError(f'the numbers of storage {storage.key!r} are not in the file')
-        stored = np.dtype(DTYPES[storage.dtype])
-        if storage.big_endian:
-            stored = stored.newbyteorder('>')
-        flat = np.frombuffer(storage.data, stored, storage.size)
+        dtype = np.dtype(DTYPES[storage.dtype])
+        dtype = dtype.newbyteorder('>') if storage.big_endian else dtype
+        flat = np.frombuffer(storage.data, dtype, storage.size)
         # A step along a dimension of length 1 is never taken and may be any number.
         strides = [
-            step * stored.itemsize if length > 1 else 0
+            step * dtype.itemsize if length > 1 else 0
             for length, step in zip(self.shape, self.stride, strict=True)
         ]
         view = np.lib.stride_tricks.as_strided(
             flat[self.offset :], self.shape, strides, writeable=False
         )
-        return _to_native(view, storage.dtype)
+        if storage.dtype == 'bfloat16':
+            return (view.astype(np.uint32) << 16).view(np.float32)
+        return view != 0 if storage.dtype == 'bool' else view.astype(native, copy=False)
 
 
-def _to_native(stored: np.ndarray, dtype: str) -> np.ndarray:
-    if dtype == 'bfloat16':
-        return (stored.astype(np.uint32) << 16).view(np.float32)
-    if dtype == 'bool':
-        return stored != 0
-    return stored.astype(_native(dtype), copy=False)
-
-
-def _native(dtype: str) -> np.dtype:
-    return np.dtype('float32' if dtype == 'bfloat16' else dtype)
+def map_file(path: Path) -> mmap.mmap:
+    """Return a file's bytes, which are read when they are used."""
+    with path.open('rb') as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def _short(number: int) -> str:
