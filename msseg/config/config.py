@@ -303,14 +303,10 @@ class Config:
 
 
 def required(cfg: Config, key: str) -> Any:
-    """Return a config's value of a dotted key.
-
-    Raises:
-        KeyError: The config does not have it.
-    """
+    """Return a config's value of a dotted key; KeyError if it is missing or None."""
     value: Any = cfg
     for part in key.split('.'):
-        if not isinstance(value, Mapping | Config) or value.get(part) is None:
-            raise UserKeyError(f'config {cfg.filename!r} lacks {key!r}, which is needed', key=key)
-        value = value[part]
+        value = value.get(part) if isinstance(value, Mapping | Config) else None
+    if value is None:
+        raise UserKeyError(f'config {cfg.filename!r} lacks {key!r}, which is needed', key=key)
     return value

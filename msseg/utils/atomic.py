@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 _TEMPORARY = re.compile(r'\..+\.(?P<machine>[\w-]+)-(?P<pid>\d+)\.tmp(\.\w+)?')
 # Writing changes a file's time continuously: one that is unchanged for so long is abandoned.
 _ABANDONED_AFTER_S = 3600.0
@@ -86,22 +88,12 @@ def remove_abandoned(folder: str | Path) -> list[Path]:
 
 
 def _is_abandoned(path: Path, machine: str, pid: int) -> bool:
-    if machine == _machine() and (pid == os.getpid() or not _is_alive(pid)):
+    if machine == _machine() and (pid == os.getpid() or not psutil.pid_exists(pid)):
         return True
     try:
         return time.time() - path.stat().st_mtime > _ABANDONED_AFTER_S
     except FileNotFoundError:  # its process has just finished it
         return False
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another user's
-        return True
-    return True
 
 
 def _machine() -> str:
