@@ -197,7 +197,10 @@ def _find(name: str) -> str | None:
 @functools.cache
 def _find_here(name: str) -> str | None:
     for each in _COUNTERPARTS.split():
-        module = importlib.import_module(f'msseg.{each}')
+        try:
+            module = importlib.import_module(f'msseg.{each}')
+        except ImportError:  # without MindSpore, configs can be read all the same
+            continue
         found = getattr(module, name, None)
         if getattr(found, '__module__', '').startswith('msseg.'):
             return f'{module.__name__}.{name}'

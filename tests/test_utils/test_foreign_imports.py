@@ -2,6 +2,7 @@
 
 import importlib
 import re
+import subprocess
 import sys
 import types
 from pathlib import Path
@@ -71,6 +72,18 @@ def test_all_that_the_porting_page_replaces_has_a_counterpart(tmp_path):
         (tmp_path / 'old.py').write_text('\n'.join(lines))
         found = find_foreign_imports(tmp_path / 'old.py')
         assert found and not [each for each in found if each.advice == 'nothing in msseg']
+
+
+def test_names_are_explained_where_mindspore_is_missing(tmp_path):
+    file = tmp_path / 'a.py'
+    file.write_text('from mmcv import Config\nfrom mmseg.models import HRNet')
+    code = (
+        "import sys; sys.modules['mindspore'] = None\n"
+        'from msseg.utils.foreign_imports import find_foreign_imports\n'
+        'print([each.advice for each in find_foreign_imports(sys.argv[1])])'
+    )
+    done = subprocess.run([sys.executable, '-c', code, str(file)], capture_output=True, text=True)
+    assert done.stdout == "['msseg.config.Config', 'nothing in msseg']\n", done.stderr
 
 
 def test_what_cannot_be_read_has_none(tmp_path):
