@@ -26,8 +26,8 @@ _IN_GRAPH = re.compile(r'^# \d+ In file (.+?):(\d+)', re.MULTILINE)
 _IN_PYTHON = re.compile(r'^ *File "(.+?)", line (\d+)', re.MULTILINE)
 _BELOW_MESSAGE = '\n---'
 _GRAPH_MARKERS = ('- The Traceback of Net Construct Code', '- C++ Call Stack')
-# What parts of a network, or constructors, run into with values that they do not check. Error
-# classes for users' mistakes, such as ValueError, are not among these.
+# Errors of networks and constructors that do not check their values; ValueError and the other
+# classes for users' mistakes are not among these.
 RUN_ERRORS = (
     ArithmeticError,
     AssertionError,
@@ -41,11 +41,7 @@ RUN_ERRORS = (
 
 @contextlib.contextmanager
 def running(what: str) -> Iterator[None]:
-    """Raise ValueError for what a network or a function that a config describes runs into.
-
-    Args:
-        what: Leads the message.
-    """
+    """Raise ValueError, led by `what`, for the run-time errors of a config's component."""
     try:
         yield
     except RUN_ERRORS as error:
@@ -56,9 +52,9 @@ def describe_failure(error: BaseException, filename: str | None = None) -> str:
     """Return ``, line 3: NameError: name 'x' is not defined`` for an error of a user's program.
 
     Args:
-        error: What it raised; `SystemExit` and others that are no `Exception` included.
-        filename: The program's file; the last of its lines that led to the error is named. None
-            names file and line of the user's own code, or else where the error was raised.
+        error: The error; `SystemExit` and others that are no `Exception` included.
+        filename: The program's file, whose last line in the traceback is named. None names file
+            and line of the user's own code, or else of the statement that raised.
     """
     frames = traceback.extract_tb(error.__traceback__)
     message = message_of(error)
@@ -74,7 +70,7 @@ def describe_failure(error: BaseException, filename: str | None = None) -> str:
 
 
 def message_of(error: BaseException) -> str:
-    """Return an exception's message, also when its ``__str__``, which is the user's, fails."""
+    """Return an exception's message, even if its ``__str__``, which may be the user's, fails."""
     try:
         return str(error)
     except KeyboardInterrupt:
@@ -88,8 +84,8 @@ def describe_error(error: BaseException) -> str | None:
 
     Returns:
         Such as ``"NameError: name 'x' is not defined (my_head.py, line 12)"``; None for an error
-        that arose elsewhere, or in code that this package did not call, or that a statement
-        raised whose message is to be shown as it is.
+        from elsewhere, from code that this package did not call, or whose message should be shown
+        as it is because a statement raised it.
     """
     if isinstance(error.__cause__, StopIteration):  # a generator makes it a RuntimeError
         error = error.__cause__
@@ -114,7 +110,9 @@ def describe_error(error: BaseException) -> str | None:
 
 
 def _is_meant(error: BaseException) -> bool:
-    """Whether an error class for users' mistakes was raised by a statement, not by Python."""
+    """Whether a statement raised an error for users' mistakes, rather than Python itself."""
+    if isinstance(error, UserError):
+        return True
     frames = traceback.extract_tb(error.__traceback__)
     is_class_for_users = isinstance(error, (ValueError, KeyError, TypeError, OSError, ImportError))
     return is_class_for_users and bool(frames) and (frames[-1].line or '').startswith('raise ')
