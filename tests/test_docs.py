@@ -186,7 +186,7 @@ def test_commands_take_the_options_they_are_given(page):
 @pytest.mark.parametrize('tool', ['tools/train.py', 'tools/test.py'])
 def test_every_option_of_training_and_testing_is_in_its_table(tool):
     page = (ROOT / 'docs/getting_started.md').read_text(encoding='utf-8')
-    table = page.partition(f'| option of `{tool}` | does |')[2].partition('\n\n')[0]
+    table = page.partition(f'| option of `{tool}` | effect |')[2].partition('\n\n')[0]
     assert set(re.findall(r'`(--[\w-]+)', table)) == options_of(ROOT / tool) - {'--help'}
 
 

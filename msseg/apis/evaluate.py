@@ -200,7 +200,7 @@ class ScoreCounter:
 
 
 def separate_parts(dataset: CustomDataset) -> list[CustomDataset]:
-    """Return the data sets with scores of their own: the parts of a ConcatDataset, if it asks."""
+    """Return the data sets with separate scores: a ConcatDataset's with ``separate_eval``."""
     is_separate = isinstance(dataset, ConcatDataset) and dataset.separate_eval
     return dataset.datasets if is_separate else [dataset]
 
@@ -228,10 +228,10 @@ def predict_all(
     worker_timeout: float = WORKER_TIMEOUT_S,
     is_over: Callable[[], bool] = lambda: False,
 ) -> bool:
-    """Predict every image of a data set, one after another, and hand the results on.
+    """Predict every image of a data set, one after another, and pass the results to handlers.
 
-    Of several processes each takes its share. Nothing is kept, so the memory used does not grow
-    with the number of images.
+    With several processes, each predicts a share of the images. The memory used does not grow with
+    their number.
 
     Args:
         inferencer: Predicts the labels of an image.

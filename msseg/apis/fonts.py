@@ -1,4 +1,4 @@
-"""Fonts for names in any script: which installed ones have the glyphs."""
+"""Installed fonts with the glyphs of names in any script."""
 
 from __future__ import annotations
 
@@ -31,12 +31,11 @@ def one_line(name: str) -> str:
 
 
 def drawable_names(names: Sequence[str], kind: str = 'class') -> list[str]:
-    """Return names as pictures show them.
+    """Return names as pictures show them: one that no font can draw becomes 'class 3'.
 
     Args:
-        names: In any script.
-        kind: What they name. One that no installed font can draw becomes 'class 3', and the log
-            has one line on it.
+        names: Names in any script.
+        kind: The word for such a name, which one line of the log explains.
     """
     plain = tuple(one_line(name) for name in names)
     missing = _find_fonts(frozenset().union(*plain))[1]
@@ -51,7 +50,7 @@ def drawable_names(names: Sequence[str], kind: str = 'class') -> list[str]:
 
 @contextmanager
 def fonts_for(texts: Sequence[str]) -> Iterator[None]:
-    """Have matplotlib draw these texts as they are, with fonts that have their glyphs."""
+    """Make matplotlib draw texts literally, with fonts that have their glyphs."""
     families = _find_fonts(frozenset().union(*texts))[0]
     with matplotlib.rc_context({'font.family': list(families), 'text.parse_math': False}):
         yield
@@ -70,7 +69,7 @@ def _warn(names: tuple[str, ...], kind: str) -> None:
 
 @lru_cache
 def _find_fonts(characters: frozenset[str]) -> tuple[tuple[str, ...], frozenset[str]]:
-    """Return families that have the characters together, and characters that none has."""
+    """Return families that cover the characters together, and the characters without a font."""
     missing = characters - {' '}
     families = list(matplotlib.rcParams['font.family'])
     for family in families:

@@ -49,7 +49,7 @@ def init_segmentor(
         device: ``auto``, ``CPU``, ``GPU`` or ``Ascend``, with a card's number as ``Ascend:1``;
             ``cuda:0`` and ``npu:0`` are understood.
         cfg_options: Settings by dotted key that replace the config file's.
-        device_id: Number of the card, unless `device` says it.
+        device_id: Number of the card, unless `device` contains it.
 
     Returns:
         The model, ready to predict. Its attribute ``cfg`` is the config, ``CLASSES`` and

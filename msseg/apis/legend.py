@@ -1,4 +1,4 @@
-"""Legends: class names beside their colours, below a picture."""
+"""Legends: class names with their colours, below a picture."""
 
 from __future__ import annotations
 
@@ -27,16 +27,13 @@ def draw_legend(
     is_present: tuple[bool, ...] | None,
     size: tuple[int, int],
 ) -> np.ndarray:
-    """Return a legend.
+    """Return a legend, BGR uint8 (n, w, 3), of the same height for all pictures of a size.
 
     Args:
-        names: Of the classes, in any script.
-        colours: RGB of each; boxes of those without one are crossed out.
-        is_present: Which classes are in the picture: only these are named where not all have room.
+        names: Names of the classes, in any script.
+        colours: RGB of each; the box of a class without a colour is crossed out.
+        is_present: Which classes are in the picture: without room for all, only these are named.
         size: The picture's (h, w).
-
-    Returns:
-        BGR uint8 (n, w, 3), of the same height for all pictures of a size.
     """
     names = drawable_names(names)
     text = int(np.clip(max(size) * _TEXT_SHARE, _SMALLEST_TEXT, _LARGEST_TEXT))
@@ -45,7 +42,7 @@ def draw_legend(
     entries = [_Entry(_shorten(n, text, room), c) for n, c in zip(names, colours, strict=True)]
     rows = _rows(entries, text, room)
     most = max(int(size[0] * _LEGEND_SHARE) // line, _LEGEND_LINES)
-    # the height is the same whatever the picture holds
+    # the height does not depend on the content of the picture
     count = len(rows) if len(rows) <= most else max(most // 2, _LEGEND_LINES)
     if len(rows) > most:
         is_present = is_present or (True,) * len(names)
@@ -82,7 +79,7 @@ def _shorten(name: str, text: int, room: int) -> str:
 
 
 def _rows(entries: Sequence[_Entry], text: int, room: int) -> list[list[_Entry]]:
-    """Return which entries share a line; after the last of a line need be no blank."""
+    """Divide entries into lines; the last of a line needs no blank after it."""
     rows: list[list[_Entry]] = [[]]
     used = 0
     for entry in entries:
@@ -109,7 +106,7 @@ def _draw_entry(strip: np.ndarray, x: int, top: int, entry: _Entry, text: int) -
 
 @lru_cache(maxsize=1024)
 def _text_mask(text: str, size: int) -> np.ndarray:
-    """Return how much ink each pixel of a line of text has, uint8 (1.5 size, w)."""
+    """Return the ink of each pixel of a line of text, uint8 (1.5 size, w)."""
     with fonts_for([text]):
         figure = Figure(dpi=72)
         canvas = FigureCanvasAgg(figure)

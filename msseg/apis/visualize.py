@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 _IGNORED = (255, 255, 255)
 _FIGURE_DPI = 120
 _GAP = 4
-# To show images that are no bytes: the percentiles that become black and white, of about so many
-# pixels a side; and floats up to this are taken for shares of 1.
+# For images of other types than uint8: the percentiles that become black and white, the side of the
+# grid of pixels that they are computed from, and the largest value of floats in [0, 1].
 _LIMITS_PERCENT, _LIMITS_SIDE, _LARGEST_FRACTION = (0.5, 99.5), 500, 1.5
 
 

@@ -165,7 +165,7 @@ def _newest_first(folder: Path) -> Iterator[Path]:
     note = folder / _LAST
     named = _named(note)
     paths = [path for prefix in ('iter', 'epoch') for path in numbered_checkpoints(folder, prefix)]
-    # by what they say: not every copy of a folder keeps the files' times
+    # by the iterations in them: not every copy of a folder keeps the files' times
     paths.sort(key=_iteration, reverse=True)
     if named is None:
         yield from paths
@@ -174,7 +174,7 @@ def _newest_first(folder: Path) -> Iterator[Path]:
     above = [path for path in paths if _iteration(path) > limit]
     later = [path for path in above if path.stat().st_mtime > note.stat().st_mtime]
     rest = [path for path in paths if _iteration(path) <= limit and path != named]
-    # what lies above the named one and is not later is of a run that the folder held before
+    # those of a higher iteration that are older than the note are from an earlier run
     yield from (*later, named, *rest, *(path for path in above if path not in later))
 
 

@@ -26,7 +26,7 @@ from msseg.utils.arguments import (
     Probability,
     Range,
 )
-from msseg.utils.suggest import did_you_mean
+from msseg.utils.errors import UserKeyError, expected_one_of
 
 
 def fixed(base_lr: float, progress: int, total: int) -> float:
@@ -161,10 +161,7 @@ def get_policy(name: str) -> Callable[..., float]:
     for each in (name, name[:1].upper() + name[1:], name[:1].lower() + name[1:]):
         if each in POLICIES:
             return POLICIES[each]
-    raise KeyError(
-        f'lr_config.policy {name!r} is not known, expected one of {sorted(POLICIES)}.'
-        f'{did_you_mean(name, POLICIES)}'
-    )
+    raise expected_one_of('lr_config.policy', name, POLICIES, UserKeyError)
 
 
 def _anneal_cosine(start: float, end: float, fraction: float) -> float:

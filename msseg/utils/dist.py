@@ -112,7 +112,19 @@ def sum_over_ranks(array: np.ndarray) -> np.ndarray:
 
 def any_rank(flag: bool) -> bool:
     """Whether the flag is set on any process; all must call this."""
-    return bool(_add(np.array([bool(flag)], np.float32))[0] > 0)
+    return start_any_rank(flag)()
+
+
+def start_any_rank(flag: bool) -> Callable[[], bool]:
+    """Begin `any_rank` without waiting; return a function that waits for the answer."""
+    if get_world_size() == 1:
+        return lambda: bool(flag)
+    from mindspore import Tensor, ops
+
+    note_together('exchanging values')
+    all_reduce: Callable[[Tensor], Tensor] = ops.AllReduce()
+    total = all_reduce(Tensor(np.array([bool(flag)], np.float32)))
+    return lambda: bool(total.asnumpy()[0] > 0)
 
 
 def broadcast_object(value: Any) -> Any:

@@ -81,7 +81,7 @@ def test_what_users_set_on_the_command_line_passes_and_is_there(options):
         ({'data.train.type': 'CityscapeDataset'}, KeyError, "Did you mean 'CityscapesDataset'"),
         ({'data.sample_per_gpu': 2}, KeyError, "Did you mean 'samples_per_gpu'"),
         ({'optimizer.type': 'SDG'}, KeyError, "SDG is not in the optimizer.*Did you mean 'SGD'"),
-        ({'lr_config.policy': 'pol'}, KeyError, "policy 'pol' is not known.*Did you mean 'poly'"),
+        ({'lr_config.policy': 'pol'}, KeyError, "policy is 'pol', expected.*Did you mean 'poly'"),
         (
             {'lr_config.policy': 3},
             KeyError,

@@ -88,7 +88,7 @@ def test_hook_of_a_config_brings_its_priority(make_runner):
 
 def test_wrong_hooks(make_runner):
     runner = make_runner(max_iters=1)
-    with pytest.raises(ValueError, match="priority 'NORMALL' is not known.*Did you mean 'NORMAL'"):
+    with pytest.raises(ValueError, match="priority is 'NORMALL', expected.*Did you mean 'NORMAL'"):
         runner.register_hook(Recorder(), 'NORMALL')
     with pytest.raises(TypeError, match='must be a msseg.runner.hooks.Hook'):
         runner.register_hook(print)

@@ -61,7 +61,7 @@ def test_policy_names_forgive_the_first_letters_case():
 
 
 def test_unknown_policy():
-    with pytest.raises(KeyError, match="lr_config.policy 'ploy' is not known.*Did you mean 'poly'"):
+    with pytest.raises(KeyError, match="lr_config.policy is 'ploy', expected.*Did you mean 'poly'"):
         get_policy('ploy')
 
 

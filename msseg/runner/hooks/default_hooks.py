@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from msseg.runner.builder import HOOKS
 from msseg.runner.hooks.hook import Hook
-from msseg.utils.dist import any_rank
+from msseg.utils.dist import start_any_rank
 from msseg.utils.progress_bar import progress_bar
 from msseg.utils.stop_signals import StopSignals
 
@@ -83,9 +83,11 @@ class ProgressHook(Hook):
 
 
 class StopSignalHook(Hook):
-    """End the run after the iteration in which a signal came, the same one on all devices.
+    """End the run after the iteration in which a signal came.
 
-    The hook runs after the evaluation and before the checkpoint, which saves a run that ends early.
+    Several devices end after the next one, the same on all: the answer to whether any has received
+    a signal is read an iteration later, so that no device waits for it. The hook runs after the
+    evaluation and before the checkpoint, which saves a run that ends early.
 
     Args:
         signals: The signals received so far.
@@ -93,6 +95,7 @@ class StopSignalHook(Hook):
 
     def __init__(self, signals: StopSignals) -> None:
         self.signals = signals
+        self.pending: Callable[[], bool] | None = None
 
     def before_run(self, runner: Runner) -> None:
         """Stop for a signal that came during an interrupted evaluation."""
@@ -101,5 +104,8 @@ class StopSignalHook(Hook):
     def after_train_iter(self, runner: Runner) -> None:
         """Stop for a signal."""
         received = self.signals.received
-        if any_rank(received is not None):
+        answer: Callable[[], bool] | None = start_any_rank(received is not None)
+        if runner.world_size > 1:
+            answer, self.pending = self.pending, answer
+        if answer is not None and answer():
             runner.stop('SIGTERM of another process' if received is None else received.name)

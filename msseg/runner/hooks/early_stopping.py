@@ -9,7 +9,7 @@ from msseg.runner.builder import HOOKS
 from msseg.runner.hooks.evaluation import EvalHook, Rule, ScoreRule
 from msseg.runner.hooks.hook import Hook
 from msseg.utils.arguments import Name, NonNegative, PositiveInt, checked
-from msseg.utils.suggest import did_you_mean
+from msseg.utils.errors import UserKeyError, expected_one_of
 
 if TYPE_CHECKING:
     from msseg.runner.runner import Runner
@@ -66,10 +66,8 @@ class EarlyStoppingHook(Hook):
                 'EarlyStoppingHook: this run evaluates nothing; remove the hook, or --no-validate'
             )
         if self.monitor not in reported:
-            raise KeyError(
-                f'EarlyStoppingHook: monitor is {self.monitor!r}, which is not reported; expected '
-                f'one of {reported}.{did_you_mean(self.monitor, reported)}'
-            )
+            who = type(self).__name__
+            raise expected_one_of('monitor', self.monitor, reported, UserKeyError, who=who)
         self._stop_without_patience(runner)
 
     def after_evaluation(self, runner: Runner) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from msseg.runner.builder import HOOKS
 from msseg.runner.hooks.hook import Hook
 from msseg.utils.arguments import Name, NonNegativeInt, PositiveInt, checked
-from msseg.utils.suggest import did_you_mean
+from msseg.utils.errors import UserKeyError, expected_one_of
 
 if TYPE_CHECKING:
     from msseg.runner.runner import Runner
@@ -92,10 +92,7 @@ class EvalHook(Hook):
         if save_best == 'auto':
             save_best = next((key for key in reported if _MEAN.match(key)), reported[0])
         if save_best is not None and save_best not in reported:
-            raise KeyError(
-                f'evaluation.save_best is {save_best!r}, which is not reported; expected one of '
-                f'{list(reported)}.{did_you_mean(save_best, reported)}'
-            )
+            raise expected_one_of('evaluation.save_best', save_best, reported, UserKeyError)
         self.evaluate = evaluate
         self.is_due = False  # an evaluation was interrupted
         self.interval = interval

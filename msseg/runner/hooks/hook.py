@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from msseg.utils.suggest import did_you_mean
+from msseg.utils.errors import UserValueError
+from msseg.utils.suggest import nearest
 
 if TYPE_CHECKING:
     from mindspore import Parameter
@@ -32,9 +33,11 @@ def priority_number(priority: int | str) -> int:
         return PRIORITIES[priority.upper()]
     if isinstance(priority, int) and 0 <= priority <= 100:
         return priority
-    raise ValueError(
-        f'hook priority {priority!r} is not known, expected 0 to 100 or one of '
-        f'{list(PRIORITIES)}.{did_you_mean(str(priority), PRIORITIES)}'
+    raise UserValueError(
+        key='hook priority',
+        got=priority,
+        expected=f'0 to 100 or one of {list(PRIORITIES)}',
+        suggestions=nearest(str(priority), PRIORITIES, 1),
     )
 
 

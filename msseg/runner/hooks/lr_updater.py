@@ -16,7 +16,7 @@ from msseg.utils.arguments import (
     check_value,
     checked,
 )
-from msseg.utils.suggest import did_you_mean
+from msseg.utils.errors import UserTypeError, unknown_name
 from msseg.utils.user_code import running
 
 if TYPE_CHECKING:
@@ -57,10 +57,8 @@ class LrUpdaterHook(Hook):
         for name in policy_args:
             if name not in known:
                 own = {'warmup', 'warmup_iters', 'warmup_ratio', 'warmup_by_epoch', 'by_epoch'}
-                raise TypeError(
-                    f'lr_config: policy {policy!r} takes no argument {name!r}, expected some of '
-                    f'{sorted(known)}.{did_you_mean(name, known | own)}'
-                )
+                problem = f'policy {policy!r} takes no argument {name!r}'
+                raise unknown_name(problem, name, known | own, UserTypeError, who='lr_config')
         for name, hint in argument_hints(self.schedule).items():
             if name in policy_args:
                 check_value(policy_args[name], hint, name, f'lr_config: policy {policy!r}')

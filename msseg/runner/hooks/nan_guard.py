@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from mindspore import Parameter, Tensor
+from mindspore import Parameter
 
 from msseg.runner.builder import HOOKS
 from msseg.runner.checkpoint import copy_to
@@ -28,7 +28,7 @@ _STATISTICS = ('moving_mean', 'moving_variance')
 class _Step:
     iteration: int  # from 1
     batch: Any  # img, gt, indices, filenames
-    outputs: dict[str, Tensor]
+    values: dict[str, Any]  # what the step returned by name: tensors, and numbers once checked
     lrs: list[float]
 
 
@@ -126,10 +126,11 @@ class NaNGuardHook(Hook):
         end = len(self._unchecked) - but_newest
         steps, self._unchecked = self._unchecked[:end], self._unchecked[end:]
         for step in steps:
-            values = {name: float(value.asnumpy()) for name, value in step.outputs.items()}
-            self._check_step(runner, step, values)
+            step.values = {name: float(value.asnumpy()) for name, value in step.values.items()}
+            self._check_step(runner, step)
 
-    def _check_step(self, runner: Runner, step: _Step, values: dict[str, float]) -> None:
+    def _check_step(self, runner: Runner, step: _Step) -> None:
+        values = step.values
         num_batches = runner.train_step.cumulative_iters
         is_update = step.iteration % num_batches == 0 or step.iteration == runner.max_iters
         loss_is_bad = not math.isfinite(values['loss'])
@@ -141,38 +142,38 @@ class NaNGuardHook(Hook):
         elif is_update and not norm_is_bad:
             self.consecutive = 0
         if loss_is_bad:
-            self._report(runner, step, values, 'loss')
+            self._report(runner, step, 'loss')
         # Accumulated gradients stay bad until the update: one report names the culprit.
         elif norm_is_bad and not overflows and not self._group_is_bad:
-            self._report(runner, step, values, 'grad_norm')
+            self._report(runner, step, 'grad_norm')
         elif overflows and values['skipped'] and not self._group_is_bad:
-            self._note_overflow(runner, step, values)
+            self._note_overflow(runner, step)
         was_bad = self._group_is_bad or loss_is_bad or (norm_is_bad and not overflows)
         self._group_is_bad = was_bad and not is_update
 
-    def _note_overflow(self, runner: Runner, step: _Step, values: dict[str, float]) -> None:
+    def _note_overflow(self, runner: Runner, step: _Step) -> None:
         message = (
-            f'gradients overflow with loss scale {values["loss_scale"]:g} in iteration '
+            f'gradients overflow with loss scale {step.values["loss_scale"]:g} in iteration '
             f'{step.iteration}'
         )
         if self.consecutive > self.max_consecutive:
             raise FloatingPointError(
-                f'{self._too_many()}: {message}, see {self._write(runner, step, values)}. Use '
+                f'{self._too_many()}: {message}, see {self._write(runner, step)}. Use '
                 "loss_scale='dynamic' or a smaller one, or raise NaNGuardHook's max_consecutive."
             )
         counts = (self.num_skipped, self.consecutive)
         runner.logger.info('%s: the update is left out, %d so far, %d in a row', message, *counts)
 
-    def _report(self, runner: Runner, step: _Step, values: dict[str, float], culprit: str) -> None:
+    def _report(self, runner: Runner, step: _Step, culprit: str) -> None:
         what = 'the loss' if culprit == 'loss' else 'the gradient norm'
         if runner.world_size > 1:
             what = f'{what} over all devices'
         files = ', '.join(str(name) for name in step.batch.filenames)
         message = (
-            f'{what} is {values[culprit]} in iteration {step.iteration} (learning rate '
+            f'{what} is {step.values[culprit]} in iteration {step.iteration} (learning rate '
             f'{max(step.lrs):.3g}). The batch was {files}. Lower the learning rate, add warm-up or '
             'grad_clip, and look at these files; the last checkpoint is kept. Details are in '
-            f'{self._write(runner, step, values)}.'
+            f'{self._write(runner, step)}.'
         )
         if self.policy == 'stop':
             raise FloatingPointError(message)
@@ -180,10 +181,10 @@ class NaNGuardHook(Hook):
             raise FloatingPointError(f'{self._too_many()}: {message}')
         self._restore_statistics(runner)
 
-    def _write(self, runner: Runner, step: _Step, values: dict[str, float]) -> str:
+    def _write(self, runner: Runner, step: _Step) -> str:
         """Log the report and write it; return its file's path."""
         meta = runner.meta
-        report = _make_report(step, values, meta.get('CLASSES') or (), meta.get('ignore_index'))
+        report = _make_report(step, meta.get('CLASSES') or (), meta.get('ignore_index'))
         report = {'policy': self.policy, 'rank': runner.rank, **report}
         suffix = f'_rank_{runner.rank}' if runner.rank else ''
         path = runner.work_dir / f'nonfinite_iter_{step.iteration}{suffix}.json'
@@ -216,12 +217,10 @@ class NaNGuardHook(Hook):
         )
 
 
-def _make_report(
-    step: _Step, values: dict[str, float], classes: Sequence[str], ignore_index: int | None
-) -> dict:
+def _make_report(step: _Step, classes: Sequence[str], ignore_index: int | None) -> dict:
     """Return everything about a step as JSON values; numbers that are not finite are strings."""
     batch = step.batch
-    losses: dict[str, Any] = {k: v if math.isfinite(v) else str(v) for k, v in values.items()}
+    losses: dict[str, Any] = {k: v if math.isfinite(v) else str(v) for k, v in step.values.items()}
     return {
         'iter': step.iteration,
         'lr': step.lrs,
