@@ -13,10 +13,8 @@ from typing import Any
 import numpy as np
 
 from msseg.checks.config.check import warn_of_settings
+from msseg.checks.data.check import add_findings
 from msseg.checks.data.file_scan import LARGE_BYTES, PairScan, PairTask, scan_pair
-from msseg.checks.data.images import add_image_findings, add_pairing_findings, add_repeated_images
-from msseg.checks.data.labels import add_absent_classes, add_label_findings, add_rule_differences
-from msseg.checks.data.report import Statistics
 from msseg.checks.data.rules import RULES
 from msseg.checks.data.source import Source, sources_of
 from msseg.checks.findings import Finding, Findings, count
@@ -36,29 +34,21 @@ _MOST_COMPARED = 16
 # Images whose pixels are decoded as well.
 _MOST_DECODED = 4
 _MOST_LINES = 8
-# With more classes, rare ones are usually missing in a sample.
-_MANY_CLASSES = 20
 # These need no action before training.
 _NOT_SHOWN = ('wide_label', 'grey_among_colour', 'duplicate_in_split')
 
 
 def check_before_training(cfg: Config, datasets: Mapping[str, CustomDataset | None]) -> None:
-    """Log what a few seconds show of the problems of a config and its data.
+    """Log the problems of a config and of its data sets by split, None for one that is not used.
 
-    Args:
-        cfg: The config.
-        datasets: Data sets by split; None for ``val`` when training does not evaluate.
+    This takes a few seconds.
     """
     warn_of_settings(cfg, get_logger(), datasets.get('val') is not None)
     check_at_start(datasets, get_logger())
 
 
 def check_before_testing(datasets: Mapping[str, CustomDataset]) -> None:
-    """Log what a few seconds show of the problems of data sets.
-
-    Args:
-        datasets: Data sets by split.
-    """
+    """Log the problems of data sets by split; this takes a few seconds."""
     check_at_start(datasets, get_logger())
 
 
@@ -88,8 +78,9 @@ def check_at_start(
         return []
     splits = {split: splits[split] for split in tasks}
     scans = _scan_sample(tasks, lambda: clock() - start > budget_s)
-    findings = _find(splits, tasks, scans).sorted()
-    shown = [finding for finding in findings if finding.kind not in _NOT_SHOWN]
+    findings = Findings(RULES)
+    add_findings(findings, splits, scans)
+    shown = [finding for finding in findings.sorted() if finding.kind not in _NOT_SHOWN]
     for finding in shown[:_MOST_LINES]:
         logger.warning('%s', finding.line())
         _count_as_logged(finding, splits, scans)
@@ -181,31 +172,3 @@ def _is_too_large(label: str | None) -> bool:
         return True
     header = read_header(label) if label and os.path.isfile(label) else None
     return header is not None and header.size[0] * header.size[1] > _MOST_PIXELS
-
-
-def _find(
-    splits: Mapping[str, Sequence[Source]],
-    tasks: Mapping[str, Sequence[PairTask]],
-    scans: Mapping[PairTask, PairScan],
-) -> Findings:
-    findings = Findings(RULES)
-    for split, sources in splits.items():
-        statistics = Statistics()
-        for source in sources:
-            add_pairing_findings(findings, source)
-            sample = replace(source, tasks=[task for task in source.tasks if task in scans])
-            add_image_findings(findings, sample, scans)
-            add_label_findings(findings, sample, scans)
-            for _, scan in sample.scanned(scans):
-                statistics.add_label(scan.label, source.rules)
-        rules = sources[0].rules
-        is_whole = all(
-            task in scans and (task.label is None or scans[task].label is not None)
-            for task in tasks[split]
-        )
-        if is_whole or len(rules.classes or ()) <= _MANY_CLASSES:
-            add_absent_classes(findings, split, rules, statistics, not is_whole)
-    every = [source for sources in splits.values() for source in sources]
-    add_repeated_images(findings, every, scans)
-    add_rule_differences(findings, every)
-    return findings

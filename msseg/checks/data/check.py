@@ -8,7 +8,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from msseg.checks.data.file_scan import PairScan, PairTask, scan_pair
-from msseg.checks.data.images import add_image_findings, add_pairing_findings, add_repeated_images
+from msseg.checks.data.images import (
+    Scans,
+    add_image_findings,
+    add_pairing_findings,
+    add_repeated_images,
+)
 from msseg.checks.data.labels import add_absent_classes, add_label_findings, add_rule_differences
 from msseg.checks.data.report import (
     DatasetReport,
@@ -28,6 +33,8 @@ from msseg.utils.progress_bar import progress_bar
 SPLITS = ('train', 'val', 'test')
 # A process takes half a second to start: fewer files than this each are not worth it.
 _LEAST_EACH = 32
+# With more classes, rare ones are usually missing in a sample.
+_MANY_CLASSES = 20
 
 
 def check_dataset(
@@ -73,18 +80,38 @@ def check_dataset(
     sources = {split: list_sources(cfg, split, findings) for split in splits}
     every = [source for split in splits for source in sources[split]]
     scans = scan_all(list(dict.fromkeys(task for s in every for task in s.tasks)), workers)
-    reports = []
-    for split in splits:
-        for source in sources[split]:
-            add_pairing_findings(findings, source)
-            add_image_findings(findings, source, scans)
-            add_label_findings(findings, source, scans)
-        report = _report(split, sources[split], scans, beta)
-        reports.append(report)
-        add_absent_classes(findings, split, report.rules, report.statistics)
+    counts = add_findings(findings, sources, scans)
+    reports = [_report(split, sources[split], scans, counts[split], beta) for split in splits]
+    return DatasetReport(str(cfg.filename), findings.sorted(), reports, _same_files(sources))
+
+
+def add_findings(
+    findings: Findings, sources: Mapping[str, Sequence[Source]], scans: Scans
+) -> dict[str, Statistics]:
+    """Add what is wrong with the files of all splits, as far as they were scanned.
+
+    Returns:
+        The counts of each split.
+    """
+    every = [source for parts in sources.values() for source in parts]
+    counts = {split: Statistics() for split in sources}
+    for source in every:
+        add_pairing_findings(findings, source)
+        add_image_findings(findings, source, scans)
+        add_label_findings(findings, source, scans)
+        for _, scan in source.scanned(scans):
+            counts[source.split].add(scan, source.rules)
+    for split, parts in sources.items():
+        tasks = [task for source in parts for task in source.tasks]
+        is_whole = all(task in scans for task in tasks) and all(
+            task.label is None or scans[task].label is not None for task in tasks
+        )
+        rules = parts[0].rules if parts else LabelRules(None)
+        if is_whole or len(rules.classes or ()) <= _MANY_CLASSES:
+            add_absent_classes(findings, split, rules, counts[split], not is_whole)
     add_repeated_images(findings, every, scans)
     add_rule_differences(findings, every)
-    return DatasetReport(str(cfg.filename), findings.sorted(), reports, _same_files(sources))
+    return counts
 
 
 def scan_all(tasks: Sequence[PairTask], workers: int | None = None) -> dict[PairTask, PairScan]:
@@ -115,27 +142,17 @@ def scan_all(tasks: Sequence[PairTask], workers: int | None = None) -> dict[Pair
 
 
 def _report(
-    split: str,
-    sources: Sequence[Source],
-    scans: Mapping[PairTask, PairScan],
-    beta: float | None,
+    split: str, sources: Sequence[Source], scans: Scans, counts: Statistics, beta: float | None
 ) -> SplitReport:
-    statistics = Statistics()
-    images = []
-    for source in sources:
-        for _, scan in source.scanned(scans):
-            if scan.image is not None and scan.image.problem is None:
-                statistics.add_image(scan.image)
-                images.append(scan.image)
-            statistics.add_label(scan.label, source.rules)
+    images = [scan.image for source in sources for _, scan in source.scanned(scans)]
     rules = sources[0].rules if sources else LabelRules(None)
     return SplitReport(
         name=split,
         datasets=[source.who for source in sources],
         num_images=sum(len(source.tasks) for source in sources),
         rules=rules,
-        statistics=statistics,
-        balance=balance_of(statistics, rules.classes, beta),
+        statistics=counts,
+        balance=balance_of(counts, rules.classes, beta),
         normalisation=normalisation_of(images, sources[0].to_rgb) if sources else None,
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from terminaltables import AsciiTable
 
-from msseg.checks.data.file_scan import ImageScan, LabelScan
+from msseg.checks.data.file_scan import ImageScan, PairScan
 from msseg.checks.data.source import LabelRules
 from msseg.checks.findings import Report, count
 
@@ -33,13 +33,12 @@ class Statistics:
     # Labelled pixels of the images in which a class occurs, by class index
     pixels_of_images: Counter[int] = field(default_factory=Counter)
 
-    def add_image(self, image: ImageScan) -> None:
-        """Count an image that can be loaded."""
-        self.sizes[image.size] += 1
-        self.image_forms[image.form] += 1
-
-    def add_label(self, label: LabelScan | None, rules: LabelRules) -> None:
-        """Count a label, unless it cannot be read."""
+    def add(self, scan: PairScan, rules: LabelRules) -> None:
+        """Count an image and its label, unless they cannot be read."""
+        image, label = scan
+        if image is not None and image.problem is None:
+            self.sizes[image.size] += 1
+            self.image_forms[image.form] += 1
         if label is None or label.problem is not None:
             return
         self.label_forms[label.form] += 1
@@ -161,23 +160,17 @@ class Normalisation:
     to_rgb: bool  # Whether they are in RGB order
 
 
-def normalisation_of(images: Iterable[ImageScan], to_rgb: bool) -> Normalisation | None:
-    """Return mean and standard deviation of images; None as `mean_and_std`."""
-    moments = mean_and_std(images)
-    if moments is None:
-        return None
-    to_rgb = to_rgb and len(moments[0]) == 3
-    return Normalisation(*(values[:: -1 if to_rgb else 1].tolist() for values in moments), to_rgb)
-
-
-def mean_and_std(images: Iterable[ImageScan]) -> tuple[np.ndarray, np.ndarray] | None:
+def normalisation_of(images: Iterable[ImageScan | None], to_rgb: bool) -> Normalisation | None:
     """Return mean and standard deviation of each channel over all pixels of all images.
 
+    Args:
+        images: The images; those that could not be loaded are left out.
+        to_rgb: Whether Normalize swaps BGR to RGB.
+
     Returns:
-        Two (c,) float64, in the order of the loaded channels; None without images, or if they
-        differ in their number of channels.
+        None without images, or if they differ in their number of channels.
     """
-    images = list(images)
+    images = [image for image in images if image is not None and image.problem is None]
     if len({len(image.mean) for image in images}) != 1:
         return None
     pixels = np.array([image.size[0] * image.size[1] for image in images], float)[:, None]
@@ -186,7 +179,9 @@ def mean_and_std(images: Iterable[ImageScan]) -> tuple[np.ndarray, np.ndarray] |
     mean = (share * means).sum(axis=0)
     within = np.array([image.variance for image in images])
     variance = (share * (within + (means - mean) ** 2)).sum(axis=0)
-    return mean, np.sqrt(variance)
+    to_rgb = to_rgb and len(mean) == 3
+    order = slice(None, None, -1 if to_rgb else 1)
+    return Normalisation(mean[order].tolist(), np.sqrt(variance)[order].tolist(), to_rgb)
 
 
 @dataclass(frozen=True)

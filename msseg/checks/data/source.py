@@ -82,8 +82,8 @@ class Source:
     to_rgb: bool = True  # Whether Normalize in its pipeline swaps BGR to RGB
 
     def scanned(self, scans: Mapping[PairTask, PairScan]) -> Iterator[tuple[PairTask, PairScan]]:
-        """Yield the pairs with what was found in them."""
-        return ((task, scans[task]) for task in self.tasks)
+        """Yield the pairs that were scanned, with what was found in them."""
+        return ((task, scans[task]) for task in self.tasks if task in scans)
 
 
 def list_sources(cfg: Config, split: str, findings: Findings) -> list[Source]:

@@ -11,8 +11,8 @@ from msseg.checks.data.file_scan import scan_image
 from msseg.checks.data.report import (
     default_beta,
     effective_number_weights,
-    mean_and_std,
     median_frequency_weights,
+    normalisation_of,
 )
 from msseg.config import Config
 from msseg.datasets.pipelines import Compose
@@ -176,6 +176,6 @@ def test_images_of_different_channels_have_no_mean_in_common(root):
     grey = root / 'img/train/grey.png'
     cv2.imwrite(str(grey), np.zeros((4, 5), np.uint8))
     colour = scan_image(str(root / 'img/train/0.png'), 'unchanged')
-    assert mean_and_std([colour, scan_image(str(grey), 'unchanged')]) is None
-    assert mean_and_std([]) is None
-    assert mean_and_std([colour]) is not None
+    assert normalisation_of([colour, scan_image(str(grey), 'unchanged')], True) is None
+    assert normalisation_of([None], True) is None
+    assert normalisation_of([colour], True) is not None
