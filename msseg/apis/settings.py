@@ -1,4 +1,4 @@
-"""Settings of a config, in whatever state it is: what they are, and what set them."""
+"""Settings of a config that may be wrong: their values, and what sets them."""
 
 from __future__ import annotations
 
@@ -19,32 +19,33 @@ SPLITS = ('train', 'val', 'test')
 
 @dataclass(frozen=True)
 class Setting:
-    """A setting.
+    """A setting of a config, or the default of a component."""
 
-    Attributes:
-        key: Dotted key.
-        value: Its value, or the default's.
-        origin: What set it: a file, ``--cfg-options`` or ``default``.
-    """
-
-    key: str
+    key: str  # the dotted key
     value: Any
-    origin: str
+    origin: str  # what sets it: a file, ``--cfg-options`` or ``default``
 
     def __str__(self) -> str:
         return f'{self.key} is {self.value!r} ({self.origin})'
 
 
 def setting(node: Any, name: str, registry: Registry | None = None) -> Setting | None:
-    """Return a node's setting, or the default that what it builds has for it.
+    """Return a setting of a dict of a config, or the default of its component.
 
     Args:
-        node: A dict of a config.
+        node: The dict.
         name: The key.
-        registry: Where ``type`` is looked up for the default; None for none.
+        registry: The registry of the component; None for settings without a default.
 
     Returns:
-        None when it is neither set nor has a default.
+        None if it is neither set nor has a default.
+
+    Examples:
+        >>> cfg = Config(dict(pad=dict(type='Pad', size=(4, 4))))
+        >>> print(setting(cfg.pad, 'size'))
+        pad.size is (4, 4) (set by a program)
+        >>> print(setting(cfg.pad, 'seg_pad_val', PIPELINES))
+        pad.seg_pad_val is 255 (default)
     """
     if not isinstance(node, Mapping):
         return None
@@ -58,7 +59,7 @@ def setting(node: Any, name: str, registry: Registry | None = None) -> Setting |
 
 
 def entry_of(node: Any, registry: Registry) -> Callable | None:
-    """Return what a node's ``type`` names, None when it names nothing."""
+    """Return the component that a dict's ``type`` names, None if it is unknown."""
     kind = node.get('type') if isinstance(node, Mapping) else None
     if isinstance(kind, str):
         return registry.get(kind)
@@ -66,7 +67,7 @@ def entry_of(node: Any, registry: Registry) -> Callable | None:
 
 
 def part(cfg: Config, key: str) -> Mapping[str, Any]:
-    """Return a dict of the config by its dotted key; an empty one when it is not there."""
+    """Return a dict of the config by its dotted key, an empty one if it is missing."""
     node: Any = cfg
     for name in key.split('.'):
         node = node.get(name) if isinstance(node, Mapping | Config) else None
@@ -80,7 +81,7 @@ def each(value: Any) -> list[Mapping[str, Any]]:
 
 
 def is_list_of_dicts(value: Any) -> bool:
-    """Whether a value is a list that holds dicts only."""
+    """Return whether a value is a list of dicts only."""
     return isinstance(value, (list, tuple)) and len(each(value)) == len(value)
 
 
@@ -91,7 +92,7 @@ def head_nodes(cfg: Config) -> list[Mapping[str, Any]]:
 
 
 def dataset_nodes(cfg: Config, split: str) -> list[Mapping[str, Any]]:
-    """Return a split's data sets, wrappers taken off."""
+    """Return the data sets of a split, without wrappers."""
     return list(_unwrapped(part(cfg, 'data').get(split)))
 
 
@@ -105,7 +106,7 @@ def _unwrapped(value: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def transform_nodes(dataset: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Return the transforms of a data set's pipeline in their order, also those inside others."""
+    """Return the transforms of a pipeline in their order, also those inside others."""
     return list(_flattened(dataset.get('pipeline')))
 
 
@@ -121,13 +122,13 @@ def transforms_of(dataset: Mapping[str, Any], kind: type) -> list[Mapping[str, A
 
 
 def is_a(node: Mapping[str, Any], kind: type) -> bool:
-    """Whether a transform's node names a class or one derived from it."""
+    """Return whether a transform is of a class or of one derived from it."""
     entry = entry_of(node, PIPELINES)
     return inspect.isclass(entry) and issubclass(entry, kind)
 
 
 def class_names(dataset: Mapping[str, Any]) -> list[str] | None:
-    """Return the classes of a data set's node, None when only building it can tell."""
+    """Return the class names of a data set, None if they are not known before it is built."""
     given = dataset.get('classes')
     if given is None:
         given = getattr(entry_of(dataset, DATASETS), 'CLASSES', None)

@@ -159,13 +159,7 @@ def build_datasets(cfg: Config, findings: Findings) -> dict[str, Any]:
 
 
 def find_epoch_length(cfg: Config, dataset: Any, findings: Findings) -> int | None:
-    """Build the loader of training; return the iterations of an epoch, if they are known.
-
-    Args:
-        cfg: The config.
-        dataset: The data set of training; None if it is not built.
-        findings: The collection to add to.
-    """
+    """Build the loader of training; return the iterations of an epoch, if `dataset` is built."""
     options = asdict(LoaderSettings.of(cfg, 'train')) if part(cfg, 'data') else {}
     keys = [f'{lead}.{name}' for lead in ('data', 'data.train_dataloader') for name in options]
     if not options or any(map(findings.block, ['seed', *keys])):

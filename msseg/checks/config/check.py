@@ -20,14 +20,7 @@ from msseg.checks.config.build import (
     check_custom_keys,
     find_epoch_length,
 )
-from msseg.checks.config.datasets import (
-    check_batch_norm,
-    check_classes,
-    check_ignored,
-    check_normalisation,
-    check_sizes,
-    named_classes,
-)
+from msseg.checks.config.datasets import check_classes, check_datasets, named_classes
 from msseg.checks.config.dry_run import DryRun, dry_run
 from msseg.checks.config.keys import check_keys, check_paths, read_config
 from msseg.checks.config.rules import BLOCKING, RULES
@@ -149,10 +142,7 @@ def check_config(
 def warn_of_settings(cfg: Config, logger: logging.Logger, validate: bool = True) -> None:
     """Log a warning for each finding about the settings alone, before training starts.
 
-    Args:
-        cfg: The config, without keys that mean nothing.
-        logger: The logger.
-        validate: Whether training evaluates.
+    Without `validate`, training does not evaluate.
     """
     findings = Findings(RULES, BLOCKING)
     _check_settings(cfg, named_classes(cfg), findings)
@@ -164,21 +154,15 @@ def warn_of_settings(cfg: Config, logger: logging.Logger, validate: bool = True)
 def _check_settings(cfg: Config, classes: Mapping[str, list[str]], findings: Findings) -> None:
     """Compare settings; nothing is built and no file is read."""
     check_classes(cfg, classes, findings)
-    for check in (
-        *(check_ignored, check_sizes, check_normalisation, check_batch_norm),
-        *(check_schedule, check_train_cfg),
-    ):
-        check(cfg, findings)
+    check_datasets(cfg, findings)
+    check_schedule(cfg, findings)
+    check_train_cfg(cfg, findings)
 
 
 def _build(
     cfg: Config, classes: dict[str, list[str]], with_files: bool, findings: Findings
 ) -> tuple[nn.Cell | None, dict[str, Any], int | None]:
-    """Build everything, and compare what is known only then.
-
-    Returns:
-        The model, the data sets by split, and the number of iterations.
-    """
+    """Build everything; return the model, the data sets by split, the number of iterations."""
     model = build_whole_model(cfg, findings)
     if model is not None:
         check_custom_keys(cfg, model, findings)

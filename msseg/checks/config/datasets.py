@@ -45,13 +45,7 @@ def named_classes(cfg: Config) -> dict[str, list[str]]:
 
 
 def check_classes(cfg: Config, classes: Mapping[str, Sequence[str]], findings: Findings) -> None:
-    """Compare the classes of heads and data sets.
-
-    Args:
-        cfg: The config.
-        classes: The class names of each split, as far as they are known.
-        findings: The collection to add to.
-    """
+    """Compare the classes of heads and data sets; `classes` holds the known names by split."""
     trained = next((split for split in SPLITS if split in classes), None)
     if trained is None:
         return
@@ -79,7 +73,15 @@ def _describe(cfg: Config, split: str, names: Sequence[str]) -> str:
     return f'data.{split} ({who}{origin}) has {len(names)} classes: {shown}'
 
 
-def check_ignored(cfg: Config, findings: Findings) -> None:
+def check_datasets(cfg: Config, findings: Findings) -> None:
+    """Check ignored values, sizes, normalisation and batches."""
+    _check_ignored(cfg, findings)
+    _check_sizes(cfg, findings)
+    _check_normalisation(cfg, findings)
+    _check_batch_norm(cfg, findings)
+
+
+def _check_ignored(cfg: Config, findings: Findings) -> None:
     """Compare the label values that data sets, heads, losses and transforms ignore or pad with."""
     of_heads = _of_heads(cfg)
     for split in SPLITS:
@@ -116,7 +118,7 @@ def _argument(node: Mapping[str, Any], name: str, registry: Registry) -> Setting
     return setting(node, name, registry) if accepted is None or name in accepted else None
 
 
-def check_sizes(cfg: Config, findings: Findings) -> None:
+def _check_sizes(cfg: Config, findings: Findings) -> None:
     """Compare the crops of training with the size they are padded to."""
     for dataset in dataset_nodes(cfg, 'train'):
         crop, pad = last_size(dataset, RandomCrop, 'crop_size'), last_size(dataset, Pad, 'size')
@@ -131,7 +133,7 @@ def last_size(dataset: Mapping[str, Any], kind: type, name: str) -> Setting | No
     return next((s for s in reversed(sizes) if s is not None and fits(s.value, Size)), None)
 
 
-def check_normalisation(cfg: Config, findings: Findings) -> None:
+def _check_normalisation(cfg: Config, findings: Findings) -> None:
     """Check scale, channels and equality of Normalize in all pipelines."""
     taken = setting(part(cfg, 'model').get('backbone'), 'in_channels', BACKBONES)
     trained = next(iter(dataset_nodes(cfg, 'train')), None)
@@ -208,7 +210,7 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def check_batch_norm(cfg: Config, findings: Findings) -> None:
+def _check_batch_norm(cfg: Config, findings: Findings) -> None:
     """Find batches of one image from which batch normalisation takes its statistics.
 
     SyncBN takes them from the images of all devices, whose number is not known. On one device it

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,15 +64,7 @@ class DryRun:
 def dry_run(cfg: Config, datasets: Mapping[str, Any], findings: Findings) -> DryRun | None:
     """Load a batch, and a sample of every other split; train a step and predict on parts of them.
 
-    Nothing is written outside of a temporary folder.
-
-    Args:
-        cfg: The config.
-        datasets: Its data sets by split, with ``train``.
-        findings: The collection to add to.
-
-    Returns:
-        None if it fails.
+    Nothing is written outside of a temporary folder. The result is None if the step fails.
     """
     set_seed(cfg.get('seed') or 0)
     samples = {}
@@ -112,12 +105,12 @@ def _train(runner: Runner, img: np.ndarray, gt: np.ndarray, findings: Findings) 
     step = runner.train_step
     if step.cumulative_iters > 1:
         inputs.append(ms.Tensor(True))
-    try:
+    values = None
+    with _noted(findings, 'model'):
         memory = estimate_memory(runner.model, img.shape, runner.state_parameters().values())
         step.set_train()
         values = step(*inputs)
-    except (*RUN_ERRORS, *USER_ERRORS) as error:
-        _add_failure(error, 'model', findings)
+    if values is None:
         return None
     named = dict(zip(step.value_names, (float(v.asnumpy()) for v in values), strict=True))
     result = DryRun(img.shape, small.shape, named['loss'], named['grad_norm'], memory)
@@ -135,22 +128,25 @@ def _test(
     """Predict a part of a test sample, without compiling a graph for it."""
     mode = ms.get_context('mode')
     ms.set_context(mode=ms.PYNATIVE_MODE)
+    with _noted(findings, f'data.{split}'):
+        try:
+            inferencer = LossInferencer(model) if with_loss else Inferencer(model)
+            imgs = [img[:, :_LONGEST, :_LONGEST] for img in sample.imgs[:_MOST_IMAGES]]
+            gt = None if sample.gt is None else sample.gt[:_LONGEST, :_LONGEST]
+            size = imgs[0].shape[1:] if gt is None else gt.shape
+            metas = [{**meta, 'ori_shape': size} for meta in sample.metas[:_MOST_IMAGES]]
+            inferencer.labels(imgs, metas)
+            if with_loss and gt is not None:
+                inferencer.last_losses(gt)
+        finally:
+            ms.set_context(mode=mode)
+
+
+@contextmanager
+def _noted(findings: Findings, key: str) -> Iterator[None]:
     try:
-        inferencer = LossInferencer(model) if with_loss else Inferencer(model)
-        imgs = [img[:, :_LONGEST, :_LONGEST] for img in sample.imgs[:_MOST_IMAGES]]
-        gt = None if sample.gt is None else sample.gt[:_LONGEST, :_LONGEST]
-        size = imgs[0].shape[1:] if gt is None else gt.shape
-        metas = [{**meta, 'ori_shape': size} for meta in sample.metas[:_MOST_IMAGES]]
-        inferencer.labels(imgs, metas)
-        if with_loss and gt is not None:
-            inferencer.last_losses(gt)
+        yield
     except (*RUN_ERRORS, *USER_ERRORS) as error:
-        _add_failure(error, f'data.{split}', findings)
-    finally:
-        ms.set_context(mode=mode)
-
-
-def _add_failure(error: Exception, key: str, findings: Findings) -> None:
-    if os.environ.get('MSSEG_DEBUG') == '1':
-        raise error
-    findings.add('does_not_run', key, f'{type(error).__name__}: {one_line(error)}')
+        if os.environ.get('MSSEG_DEBUG') == '1':
+            raise
+        findings.add('does_not_run', key, f'{type(error).__name__}: {one_line(error)}')

@@ -93,11 +93,7 @@ def check_scores(
 ) -> None:
     """Find unknown metrics, and keys that the evaluation does not report.
 
-    Args:
-        cfg: The config.
-        classes: Class names of the validation images.
-        loss_names: Names of the model's losses; None if they are not known.
-        findings: The collection to add to.
+    `classes` are those of the validation images; `loss_names` are None if they are not known.
     """
     evaluation = part(cfg, 'evaluation')
     metric = setting(evaluation, 'metric')

@@ -136,13 +136,7 @@ class ResolvedPaths(dict):
 
 
 def add_repeated_images(findings: Findings, sources: Sequence[Source], scans: Scans) -> None:
-    """Find files that several splits name, and images of equal pixels within and across splits.
-
-    Args:
-        findings: The collection to add to.
-        sources: All data sets.
-        scans: What was found in some or all of their files.
-    """
+    """Find files that several splits name, and images of equal pixels within and across splits."""
     resolved = ResolvedPaths()
     splits: dict[str, list[str]] = defaultdict(list)
     names: dict[str, str] = {}

@@ -213,12 +213,7 @@ def _range_advice(wrong: Mapping[str, Mapping[int, int]], labels: Labels, rules:
 
 
 def _many_values_advice(counts: Counter[int], is_lumped: bool) -> str:
-    """Return what to do about more values than two classes, '' if that does not apply.
-
-    Args:
-        counts: Pixels by value, of all labels.
-        is_lumped: Whether some values are not told apart.
-    """
+    """Return what to do about more values than two classes, '' if that does not apply."""
     values = sorted(counts)
     if sum(value > 1 for value in values) < 2:
         return ''
@@ -247,14 +242,9 @@ def add_absent_classes(
     statistics: Statistics,
     is_sample: bool = False,
 ) -> None:
-    """Find classes without a pixel in a split, unless many of its labels are read wrongly.
+    """Find classes without a pixel in a split, or in a sample of it.
 
-    Args:
-        findings: The collection to add to; it has the findings about the labels already.
-        split: The name of the split.
-        rules: The meaning of label values.
-        statistics: The counts of the split.
-        is_sample: Whether they are of a part of the split only.
+    The findings about labels come first: if many are read wrongly, nothing is added.
     """
     num_labels = statistics.label_forms.total()
     if not num_labels or len(findings.keys(_MISREAD, split)) > _FEW * num_labels:
