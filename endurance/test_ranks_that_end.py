@@ -34,7 +34,8 @@ def start_two(run, *arguments, **variables):
     process = run.start(2, '--work-dir', run.work_dir, *arguments, **variables)
     run.wait_for(lambda: len(saved(run)) > 1, process, timeout=300)
     children = psutil.Process(process.pid).children(recursive=True)
-    ranks = {p.environ()['RANK_ID']: p for p in children if 'RANK_ID' in p.environ()}
+    own = [p for p in children if str(run.config) in p.cmdline() and 'RANK_ID' in p.environ()]
+    ranks = {p.environ()['RANK_ID']: p for p in own if p.environ()['MS_ROLE'] == 'MS_WORKER'}
     return process, [ranks['0'], ranks['1']]
 
 

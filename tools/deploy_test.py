@@ -6,7 +6,7 @@ import argparse
 
 from msseg.utils.cli import CommandParser, run_main
 from msseg.utils.device_name import DEVICE_HELP
-from msseg.utils.interrupts import hear_interrupts
+from msseg.utils.stop_signals import hear_interrupts
 
 
 def parse_args() -> argparse.Namespace:

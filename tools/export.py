@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msseg.utils.cli import CommandParser, add_model_arguments, parse_model_arguments, run_main
 from msseg.utils.device_name import DEVICE_HELP
-from msseg.utils.interrupts import hear_interrupts
+from msseg.utils.stop_signals import hear_interrupts
 
 
 def parse_args() -> argparse.Namespace:

@@ -14,7 +14,7 @@ from msseg.utils.cli import (
     parse_model_arguments,
     run_main,
 )
-from msseg.utils.interrupts import ending_by_sigterm, hear_interrupts
+from msseg.utils.stop_signals import ending_by_sigterm, hear_interrupts
 
 
 def parse_args() -> argparse.Namespace:

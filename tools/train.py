@@ -6,8 +6,7 @@ import argparse
 import sys
 
 from msseg.utils.cli import CommandParser, add_device_options, add_job_options, announce, run_main
-from msseg.utils.interrupts import ending_by_sigterm, hear_interrupts
-from msseg.utils.stop_signals import exit_status
+from msseg.utils.stop_signals import ending_by_sigterm, exit_status, hear_interrupts
 
 
 def parse_args() -> argparse.Namespace:

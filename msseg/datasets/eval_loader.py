@@ -1,4 +1,4 @@
-"""Samples for evaluation, each with its augmented images, metas and label."""
+"""Samples for evaluation, with their augmented images, metas and labels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from msseg.datasets.sample_rng import get_filename, load_sample, name_sample
 from msseg.datasets.train_loader import Timeout, Workers
 from msseg.datasets.worker_pool import WORKER_TIMEOUT_S, WorkerPool, usable_workers
 from msseg.utils.arguments import checked
-from msseg.utils.stop_signals import leave_when_stuck
 
 
 class EvalSample(NamedTuple):
@@ -32,7 +31,7 @@ class EvalSample(NamedTuple):
 
 
 class EvalLoader:
-    """Loads samples in order, in this process or in workers, with the same result.
+    """Load samples in order, in this process or in workers, with the same result.
 
     Args:
         dataset: A data set in test mode.
@@ -60,7 +59,7 @@ class EvalLoader:
         self._indices = range(rank, len(dataset), world_size)
         self._pool = WorkerPool(
             functools.partial(_load, dataset, with_labels),
-            self.num_workers,
+            self.num_workers if len(self) > 1 else 0,
             lambda index, _: get_filename(dataset, index),
             worker_timeout,
         )
@@ -69,20 +68,10 @@ class EvalLoader:
         return len(self._indices)
 
     def __iter__(self) -> Iterator[EvalSample]:
-        if self.num_workers > 0 and len(self) > 1:
-            yield from self._pool.imap(self._indices)
-            return
-        for index in self._indices:
-            with leave_when_stuck():
-                sample = self.load(index)
-            yield sample
+        return self._pool.imap(self._indices)
 
     def load(self, index: int) -> EvalSample:
-        """Load a sample.
-
-        Args:
-            index: Its index in the data set.
-        """
+        """Load the sample of an index in the data set."""
         return _load(self.dataset, self.with_labels, index)
 
     def close(self) -> None:
@@ -114,7 +103,7 @@ def _load_label(dataset: Any, index: int) -> np.ndarray | None:
 def collected_views(
     data: Any, who: str, filename: str | None, ori_filename: str | None
 ) -> tuple[list[np.ndarray], list[dict]]:
-    """Return what a test pipeline gave: the image and what is known of it, for each scale and flip.
+    """Return the images and metas of a test pipeline's result, one of each for a scale and flip.
 
     Args:
         data: What the pipeline returned.
@@ -123,11 +112,8 @@ def collected_views(
         ori_filename: Its name in the data set, where the pipeline does not collect it.
 
     Returns:
-        Images, float32 (c, h, w), and dicts with at least ``ori_shape``, ``flip`` (False where it
-        is not collected), ``flip_direction`` and the names.
-
-    Raises:
-        ValueError: There is no image, or its ``ori_shape`` is not known.
+        Images, float32 (c, h, w), and dicts with at least ``ori_shape``, ``flip``,
+        ``flip_direction`` and the names.
     """
     if not isinstance(data, dict) or 'img' not in data:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Stateless randomness: what a sample draws depends on (seed, epoch, index) and nothing else."""
+"""Randomness of a sample, a function of (seed, epoch, index) alone."""
 
 from __future__ import annotations
 
@@ -28,13 +28,12 @@ def seeded_sample(seed: int, epoch: int, index: int) -> Iterator[np.random.Gener
     Python are seeded too and put back afterwards, so that a user's transform written for
     MMSegmentation, which draws from them, is as reproducible as ours.
 
-    Args:
-        seed: Seed of the run, 0 or more.
-        epoch: Number of the epoch, from 0.
-        index: Index of the sample.
-
-    Yields:
-        The sample's generator.
+    Example:
+        >>> with seeded_sample(seed=0, epoch=3, index=7) as rng:
+        ...     first = rng.random(), np.random.rand()
+        >>> with seeded_sample(seed=0, epoch=3, index=7) as rng:
+        ...     first == (rng.random(), np.random.rand())
+        True
     """
     rng = np.random.default_rng((seed, epoch, index))
     token = _current.set(rng)
@@ -52,18 +51,14 @@ def seeded_sample(seed: int, epoch: int, index: int) -> Iterator[np.random.Gener
 
 
 def load_sample(dataset: Any, index: int, seed: int, epoch: int, draw: int | None = None) -> Any:
-    """Load a sample; whatever fails names the sample's file.
+    """Return ``dataset[index]``, drawn with `seeded_sample`; errors name the sample's file.
 
     Args:
         dataset: A data set.
         index: Index of the sample.
         seed: Seed of the run.
         epoch: Number of the epoch.
-        draw: What the sample's randomness is drawn for, in place of `index` (a sample that
-            comes twice in an epoch has two).
-
-    Returns:
-        ``dataset[index]``.
+        draw: In place of `index` for randomness: a sample that comes twice in an epoch has two.
     """
     try:
         with seeded_sample(seed, epoch, index if draw is None else draw):
@@ -74,7 +69,7 @@ def load_sample(dataset: Any, index: int, seed: int, epoch: int, draw: int | Non
 
 
 def get_filename(dataset: Any, index: int) -> str:
-    """Return a sample's image file, ``sample 3`` when the data set does not tell."""
+    """Return a sample's image file, or ``sample 3`` for a data set without `get_filename`."""
     method = getattr(dataset, 'get_filename', None)
     return method(index) if method else f'sample {index}'
 

@@ -1,4 +1,4 @@
-"""Batches for training: an endless stream that depends on (seed, iteration) only."""
+"""Batches for training, each a function of (seed, iteration) alone."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 
 from msseg.datasets.sample_rng import get_filename, load_sample
-from msseg.datasets.sampler import BatchPlan, BatchSampler
 from msseg.datasets.worker_pool import WORKER_TIMEOUT_S, WorkerPool, usable_workers
 from msseg.datasets.worker_process import report_sample
 from msseg.utils.arguments import Range, Seed, checked
 from msseg.utils.logging import warn_once
-from msseg.utils.stop_signals import leave_when_stuck
 
 Workers = Annotated[int, Range(0, 1024)]
 Timeout = Annotated[float, Range(0, math.inf, above=True)]
@@ -42,8 +40,75 @@ class TrainBatch(NamedTuple):
     filenames: list[str]
 
 
+class BatchPlan(NamedTuple):
+    """The samples of one device's batch.
+
+    Attributes:
+        epoch: Number of the epoch, from 0.
+        indices: The samples.
+        draws: What each sample's randomness is drawn for: its index, plus the data set's length
+            for each time it came before in the same epoch.
+    """
+
+    epoch: int
+    indices: list[int]
+    draws: list[int]
+
+
+class BatchSampler:
+    """Cut each epoch's order of samples into batches, a pure function of (seed, iteration).
+
+    Every epoch has `iters_per_epoch` whole batches; samples left over are dropped. A data set
+    smaller than one batch is repeated within the epoch. All devices' batches of an iteration
+    together are the same samples for any number of devices.
+
+    Args:
+        num_samples: Length of the data set.
+        global_batch: Samples of all devices' batches together.
+        seed: Seed of the order.
+        shuffle: A new order each epoch, otherwise the data set's.
+        rank: This device's number.
+        world_size: Number of devices; divides `global_batch`.
+    """
+
+    def __init__(
+        self,
+        num_samples: int,
+        global_batch: int,
+        seed: int,
+        shuffle: bool = True,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        self.num_samples = num_samples
+        self.global_batch = global_batch
+        self.seed = seed
+        self.shuffle = shuffle
+        self.rank = rank
+        self.per_rank = global_batch // world_size
+        self.num_draws = max(1, -(-global_batch // num_samples)) * num_samples
+        self.iters_per_epoch = max(1, num_samples // global_batch)
+        self._latest = -1, np.empty(0, np.int64)
+
+    def plan(self, iteration: int) -> BatchPlan:
+        """Return this device's batch of an iteration, counted from 0."""
+        epoch, position = divmod(iteration, self.iters_per_epoch)
+        start = position * self.global_batch + self.rank * self.per_rank
+        draws = self._order_of(epoch)[start : start + self.per_rank].tolist()
+        return BatchPlan(epoch, [draw % self.num_samples for draw in draws], draws)
+
+    def _order_of(self, epoch: int) -> np.ndarray:
+        latest, order = self._latest
+        if epoch != latest:
+            order = np.arange(self.num_draws)
+            if self.shuffle:
+                order = np.random.default_rng((self.seed, epoch)).permutation(self.num_draws)
+            self._latest = epoch, order
+        return order
+
+
 class TrainLoader:
-    """Loads batches, in this process or in workers, with the same result.
+    """Load batches, in this process or in workers, with the same result.
 
     Args:
         dataset: A data set whose pipeline gives ``img`` and ``gt_semantic_seg`` as
@@ -58,6 +123,16 @@ class TrainLoader:
 
     Raises:
         ValueError: An empty data set or a number out of range.
+
+    Example:
+        >>> class Dataset(list):
+        ...     def __getitem__(self, index):
+        ...         img, gt = np.zeros((3, 4, 4)), np.full((1, 4, 4), index)
+        ...         return {'img': img, 'gt_semantic_seg': gt}
+        >>> loader = TrainLoader(Dataset(range(5)), samples_per_gpu=2, workers_per_gpu=0, seed=0)
+        >>> batch = next(loader.batches(start_iter=1000))
+        >>> batch.img.shape, batch.gt.shape, loader.iters_per_epoch
+        ((2, 3, 4, 4), (2, 4, 4), 2)
     """
 
     @checked
@@ -103,30 +178,12 @@ class TrainLoader:
     def batches(self, start_iter: int = 0) -> Iterator[TrainBatch]:
         """Yield the batches of iterations `start_iter`, `start_iter` + 1, … without end.
 
-        Args:
-            start_iter: First iteration, from 0. Nothing before it is read.
-
-        Yields:
-            The batches.
-
-        Raises:
-            Exception: What loading a sample raised, with the file's name.
+        Nothing before is read. Raises what loading a sample raised, with the file's name.
         """
-        for iteration in itertools.count(start_iter) if self.num_workers == 0 else ():
-            with leave_when_stuck():
-                img, gt = self.load(iteration)
-            yield self._batch(iteration, img, gt)
         results = self._pool.imap(itertools.count(start_iter))
         for iteration, (img, gt) in enumerate(results, start_iter):
-            yield self._batch(iteration, img, gt)
-
-    def load(self, iteration: int) -> tuple[np.ndarray, np.ndarray]:
-        """Load the images and labels of an iteration's batch."""
-        return _load_batch(self.dataset, self.sampler, self.seed, iteration)
-
-    def _batch(self, iteration: int, img: np.ndarray, gt: np.ndarray) -> TrainBatch:
-        plan = self.sampler.plan(iteration)
-        return TrainBatch(img, gt, plan.indices, _filenames(self.dataset, plan))
+            plan = self.sampler.plan(iteration)
+            yield TrainBatch(img, gt, plan.indices, _filenames(self.dataset, plan))
 
     def _describe(self, iteration: int, position: int) -> str:
         return get_filename(self.dataset, self.sampler.plan(iteration).indices[position])

@@ -8,16 +8,15 @@ import logging
 import multiprocessing
 import os
 import pickle
-import queue
 import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from types import CodeType
 from typing import Any
 
@@ -25,21 +24,20 @@ import cloudpickle
 
 from msseg.datasets.worker_process import (
     RESULTS_AHEAD,
-    Status,
     raise_packed,
     read_result,
     read_status,
     write_all,
 )
 from msseg.utils.logging import handle_record, warn_once
-from msseg.utils.stop_signals import STOP_SIGNALS, leave_when_stuck
+from msseg.utils.stop_signals import leave_when_stuck, stop_signals_blocked
 
 # Leaves ten seconds to notice it and to end, so that a run does not stand still for a minute.
 WORKER_TIMEOUT_S = 50.0
 # For imports, which may be those of the framework, on a busy machine.
 _START_TIMEOUT_S = 120.0
-_POLL_S = 0.5
 _END_TIMEOUT_S = 5.0
+_POLL_S = 0.5
 # A gap this long between two looks: this process was stopped, and the workers with it.
 _ASLEEP_S = 5.0
 _PROGRAM = (
@@ -79,10 +77,16 @@ class WorkerPool:
 
     Args:
         function: From a task to its result.
-        num_workers: Number of processes, 1 or more.
+        num_workers: Number of processes; 0 calls the function in this process.
         describe: From a task and a sample's place in it to the sample, for errors.
         timeout_s: Seconds after which a worker that is busy with one sample counts as hung.
         advice: What to do about a worker that was killed, for errors.
+
+    Example:
+        >>> pool = WorkerPool(lambda task: task**2, num_workers=2, describe=str)
+        >>> list(pool.imap([1, 2, 3]))
+        [1, 4, 9]
+        >>> pool.close()
     """
 
     def __init__(
@@ -98,10 +102,10 @@ class WorkerPool:
         self._describe = describe
         self._timeout_s = timeout_s
         self._advice = advice
+        self._thread = ThreadPoolExecutor(1, 'msseg-workers')
+        self._next: Future | None = None
         self._workers: list[_Worker] = []
-        weakref.finalize(self, _bury, self._workers)  # also when the program ends
-        self._results: queue.Queue[tuple[Any, BaseException | None]] = queue.Queue(1)
-        self._thread: threading.Thread | None = None
+        weakref.finalize(self, _end, self._workers)  # also when the program ends
 
     def imap(self, tasks: Iterable[Any]) -> Iterator[Any]:
         """Yield the results of tasks, which may be endless, in their order.
@@ -115,39 +119,40 @@ class WorkerPool:
             TimeoutError: A worker hangs.
             ValueError: The function cannot be sent to other processes.
         """
+        if self._num_workers == 0:
+            for task in tasks:
+                with leave_when_stuck():
+                    result = self._function(task)
+                yield result
+            return
         if not self._workers:
             self._start()
-        results = self._results = queue.Queue(1)
-        self._thread = threading.Thread(
-            target=self._receive_all, args=(iter(tasks), results), name='msseg-workers', daemon=True
-        )
-        self._thread.start()
-        is_complete = False
+        workers = list(self._workers)
+        results = self._receive_all(workers, iter(tasks))
+        result = None
         try:
-            while True:
+            self._next = self._thread.submit(next, results, _END)
+            while workers[0] in self._workers:  # otherwise the pool was closed
                 with leave_when_stuck():
-                    result, error = results.get()
+                    result = self._next.result()
                 if result is _END:
-                    is_complete = True
                     return
-                if error is not None:
-                    raise error
+                self._next = self._thread.submit(next, results, _END)
                 yield result
+        except ChildProcessError:
+            if workers[0] in self._workers:
+                raise
         finally:
-            if not is_complete:
+            if result is not _END:
                 self.close()
 
     def close(self) -> None:
         """End the workers."""
-        _kill(self._workers)
-        thread, self._thread = self._thread, None
-        while thread is not None and thread.is_alive():  # it may wait for room
-            if not self._results.empty():
-                self._results.get()
-            thread.join(0.01)
-        if self._workers and self._results.empty():
-            self._results.put((_END, None))
-        _bury(self._workers)
+        for worker in self._workers:
+            worker.process.kill()
+        if self._next is not None:
+            wait([self._next])
+        _end(self._workers)
 
     def _start(self) -> None:
         levels = {name: logging.getLogger(name).level for name in ('', 'msseg')}
@@ -157,32 +162,23 @@ class WorkerPool:
             for _ in range(self._num_workers):
                 self._workers.append(_Worker(file.fileno()))
 
-    def _receive_all(self, tasks: Iterator[Any], results: queue.Queue) -> None:
-        """Keep the workers supplied with tasks and put their results into a queue."""
-        workers = list(self._workers)
-        try:
-            order = deque(worker for worker in workers * RESULTS_AHEAD if worker.send_next(tasks))
-            while order:
-                worker = order.popleft()
-                result = self._receive(worker)
-                if worker.send_next(tasks):
-                    order.append(worker)
-                results.put((result, None))
-        except BaseException as error:
-            if not any(worker.is_ended for worker in workers):
-                results.put((None, error))
-                return
-        results.put((_END, None))
+    def _receive_all(self, workers: list[_Worker], tasks: Iterator[Any]) -> Iterator[Any]:
+        order = deque(worker for worker in workers * RESULTS_AHEAD if worker.send_next(tasks))
+        while order:
+            worker = order.popleft()
+            result = self._receive(worker)
+            if worker.send_next(tasks):
+                order.append(worker)
+            yield result
 
     def _receive(self, worker: _Worker) -> Any:
-        awake_since = last_look = time.monotonic()
+        since = last_look = time.monotonic()
         while True:
             while not worker.connection.poll(_POLL_S):
                 now = time.monotonic()
-                if now - last_look > _ASLEEP_S:
-                    awake_since = now
+                since = now if now - last_look > _ASLEEP_S else since
                 last_look = now
-                self._check_progress(worker, awake_since, now)
+                self._check_progress(worker, since, now)
             try:
                 kind, data, sizes = worker.connection.recv()
             except (EOFError, OSError):
@@ -196,42 +192,41 @@ class WorkerPool:
 
     def _check_progress(self, worker: _Worker, since: float, now: float) -> None:
         """Raise TimeoutError for a worker that has kept this process waiting for too long."""
-        status, waited_s = read_status(worker.status_fd), now - since
-        if status is None:
-            if waited_s > max(self._timeout_s, _START_TIMEOUT_S):
-                raise TimeoutError(
-                    f'a loader worker has not started in {waited_s:.0f} s; try workers_per_gpu=0'
-                )
+        status = read_status(worker.status_fd)
+        began_s = status.began_s if status else -1.0
+        elapsed_s = now - max(began_s, since)
+        limit_s = self._timeout_s if status else max(self._timeout_s, _START_TIMEOUT_S)
+        if elapsed_s <= limit_s:
             return
-        elapsed_s = now - max(status.began_s, since)
-        if elapsed_s <= self._timeout_s:
-            return
-        name = self._name(worker, status)
-        if status.began_s >= 0:
+        if began_s >= 0:
             raise TimeoutError(
-                f'a loader worker has been busy for {elapsed_s:.0f} s with {name}; look for a '
-                'transform or a disk that hangs, or allow more time with data.worker_timeout'
+                f'a loader worker has been busy for {elapsed_s:.0f} s with '
+                f'{self._sample(worker)}; look for a transform or a disk that hangs, or allow more '
+                'time with data.worker_timeout'
             )
-        loaded = f'after it loaded {name}' if name else 'before it loaded a sample'
         raise TimeoutError(
-            f'a loader worker has not done anything for {elapsed_s:.0f} s, {loaded}: it is '
-            'stopped, or a library hangs in it; try workers_per_gpu=0'
+            f'a loader worker has not done anything for {elapsed_s:.0f} s, {self._doing(worker)}: '
+            'it is stopped, or a library hangs in it; try workers_per_gpu=0'
         )
 
     def _death(self, worker: _Worker) -> ChildProcessError:
-        status = read_status(worker.status_fd)
-        name = self._name(worker, status) if status else None
-        doing = 'before it loaded a sample'
-        if name:
-            doing = f'{"while" if status.began_s >= 0 else "after"} it loaded {name}'
         return ChildProcessError(
-            f'loader worker {worker.process.pid} {worker.wait()} {doing}; a worker that is killed '
-            f'mostly lacked memory: {self._advice}'
+            f'loader worker {worker.process.pid} {worker.wait()} {self._doing(worker)}; a worker '
+            f'that is killed mostly lacked memory: {self._advice}'
         )
 
-    def _name(self, worker: _Worker, status: Status) -> str | None:
+    def _doing(self, worker: _Worker) -> str:
+        sample = self._sample(worker)
+        if sample is None:
+            return 'before it loaded a sample'
+        is_busy = read_status(worker.status_fd).began_s >= 0
+        return f'{"while" if is_busy else "after"} it loaded {sample}'
+
+    def _sample(self, worker: _Worker) -> str | None:
+        """Return the sample that a worker loads, or has loaded last."""
+        status = read_status(worker.status_fd)
         for number, task in worker.tasks:
-            if number == status.number:
+            if status and number == status.number:
                 return self._describe(task, int(status.position))
         return None
 
@@ -242,12 +237,10 @@ class _Worker:
     def __init__(self, setup_fd: int) -> None:
         self.connection, theirs = multiprocessing.Pipe()
         self.status_fd, *self.slot_fds = [_file_in_memory() for _ in range(1 + RESULTS_AHEAD)]
-        # sent, with their numbers, not yet forgotten
-        self.tasks: deque[tuple[int, Any]] = deque(maxlen=RESULTS_AHEAD + 1)
+        self.tasks: deque[tuple[int, Any]] = deque(maxlen=RESULTS_AHEAD + 1)  # the last ones sent
         self.num_sent = self.num_taken = 0
-        self.is_ended = False
         fds = [theirs.fileno(), setup_fd, self.status_fd, *self.slot_fds]
-        with theirs, _stop_signals_blocked():
+        with theirs, stop_signals_blocked():
             self.process = subprocess.Popen(
                 [sys.executable, '-u', '-c', _PROGRAM.format(path=sys.path, fds=fds)],
                 env={**os.environ, **_ONE_THREAD},
@@ -281,38 +274,17 @@ class _Worker:
             return f'was killed by {signal.Signals(-code).name}'
         return f'ended with exit status {code}'
 
-    def kill(self) -> None:
-        """End the process, as was meant."""
-        self.is_ended = True
-        self.process.kill()
 
-    def close(self) -> None:
-        """Wait for the end of the process, which was killed, and free what it had."""
-        self.process.wait()
-        self.connection.close()
-        for fd in (self.status_fd, *self.slot_fds):
-            os.close(fd)
-
-
-def _kill(workers: list[_Worker]) -> None:
+def _end(workers: list[_Worker]) -> None:
+    """Kill workers and free what they had."""
     for worker in workers:
-        worker.kill()
-
-
-def _bury(workers: list[_Worker]) -> None:
-    _kill(workers)
-    while workers:
-        workers.pop().close()
-
-
-@contextlib.contextmanager
-def _stop_signals_blocked() -> Iterator[None]:
-    """Keep stop signals from a process that starts, until it handles them itself."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        worker.process.kill()
+    for worker in workers:
+        worker.process.wait()
+        worker.connection.close()
+        for fd in (worker.status_fd, *worker.slot_fds):
+            os.close(fd)
+    workers.clear()
 
 
 def _file_in_memory() -> int:

@@ -11,7 +11,7 @@ import struct
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from logging.handlers import QueueHandler
 from multiprocessing.connection import Connection
 from typing import Any, NamedTuple
@@ -22,8 +22,7 @@ import numpy as np
 
 from msseg.utils.stop_signals import STOP_SIGNALS
 
-# Results that a worker may have ready before the first of them is fetched, each in a file in
-# memory.
+# Results that a worker may have ready; the arrays of each are in a file in memory.
 RESULTS_AHEAD = 2
 _STATUS = struct.Struct('3d')
 
@@ -58,13 +57,10 @@ class _Worker:
 
     def begin_sample(self, position: int) -> None:
         self.position = position
-        self._note(time.monotonic())
+        self.write_status(time.monotonic())
 
-    def rest(self) -> None:
-        self._note(-1.0)
-
-    def _note(self, began_s: float) -> None:
-        os.pwrite(self.status_fd, _STATUS.pack(self.number, self.position, began_s), 0)
+    def write_status(self, began_s: float) -> None:
+        write_all(self.status_fd, _STATUS.pack(self.number, self.position, began_s))
 
     def send(self, kind: str, data: bytes, sizes: Sequence[int] = ()) -> None:
         with self.lock:
@@ -81,15 +77,6 @@ class _Worker:
             offset += view.nbytes
         self.send('result', data, [view.nbytes for view in views])
 
-    def run(self, function: Callable[[Any], Any], task: Any) -> None:
-        self.begin_sample(0)
-        try:
-            self.send_result(function(task))
-        except BaseException as error:  # SystemExit too: it would end the worker without a word
-            self.send('error', pack_error(error))
-        finally:
-            self.rest()
-
 
 class _ForwardingHandler(QueueHandler):
     """Hands log records on to the main process."""
@@ -99,49 +86,6 @@ class _ForwardingHandler(QueueHandler):
 
 
 _worker: _Worker | None = None
-
-
-def report_sample(position: int) -> None:
-    """Report, in a worker, which sample of its task begins; do nothing elsewhere."""
-    if _worker is not None:
-        _worker.begin_sample(position)
-
-
-def read_status(status_fd: int) -> Status | None:
-    """Return what a worker reported last, None before it is ready."""
-    content = os.pread(status_fd, _STATUS.size, 0)
-    return Status(*_STATUS.unpack(content)) if content else None
-
-
-def raise_packed(packed: bytes) -> None:
-    """Raise an error that a worker sent, with the worker's traceback as its cause."""
-    error, text = pickle.loads(packed)
-    raise error from WorkerTraceback(f'in a loader worker:\n{text}')
-
-
-def read_result(slot_fd: int, data: bytes, sizes: Sequence[int]) -> Any:
-    """Return a result that a worker sent; its arrays are copies."""
-    buffers, offset = [], 0
-    for size in sizes:
-        buffers.append(_read_all(slot_fd, size, offset))
-        offset += size
-    return pickle.loads(data, buffers=buffers)
-
-
-def write_all(fd: int, data: bytes | memoryview, offset: int = 0) -> None:
-    """Write bytes to a file."""
-    view = memoryview(data)
-    while view.nbytes:
-        written = os.pwrite(fd, view, offset)
-        view, offset = view[written:], offset + written
-
-
-def _read_all(fd: int, size: int, offset: int = 0) -> np.ndarray:
-    buffer = np.empty(size, np.uint8)
-    filled = 0
-    while filled < size:
-        filled += os.preadv(fd, [buffer[filled:]], offset + filled)
-    return buffer
 
 
 def main(connection_fd: int, setup_fd: int, status_fd: int, *slot_fds: int) -> None:
@@ -154,14 +98,21 @@ def main(connection_fd: int, setup_fd: int, status_fd: int, *slot_fds: int) -> N
         slot_fds: Of the files for the arrays of results.
     """
     global _worker
-    _outlive_stop_signals()
+    # Ctrl-C and most schedulers signal all processes of a job; the main one then finishes its
+    # iteration, for which it needs its workers.
+    for number in STOP_SIGNALS:
+        signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     cv2.setNumThreads(0)
     _worker = worker = _Worker(Connection(connection_fd), status_fd, slot_fds)
     tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(worker.connection, tasks), daemon=True).start()
     logging.getLogger().addHandler(_ForwardingHandler(worker))
     try:
-        function = _read_setup(setup_fd)
+        levels, function = pickle.loads(_read_all(setup_fd, os.fstat(setup_fd).st_size))
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+        function = pickle.loads(function)
     except BaseException as error:  # what users' modules raise while they are imported
         failure = ChildProcessError(
             f'a loader worker cannot load the data set: {type(error).__name__}: {error}; its '
@@ -169,17 +120,15 @@ def main(connection_fd: int, setup_fd: int, status_fd: int, *slot_fds: int) -> N
         )
         worker.send('error', pack_error(failure.with_traceback(error.__traceback__)))
         threading.Event().wait()  # until the main process, which has to read this, ends it
-    worker.rest()
+    worker.write_status(-1.0)
     while True:
         worker.number, task = tasks.get()
-        worker.run(function, task)
-
-
-def _read_setup(setup_fd: int) -> Callable[[Any], Any]:
-    levels, function = pickle.loads(_read_all(setup_fd, os.fstat(setup_fd).st_size))
-    for name, level in levels.items():
-        logging.getLogger(name).setLevel(level)
-    return pickle.loads(function)
+        worker.begin_sample(0)
+        try:
+            worker.send_result(function(task))
+        except BaseException as error:  # SystemExit too: it would end the worker without a word
+            worker.send('error', pack_error(error))
+        worker.write_status(-1.0)
 
 
 def _receive(connection: Connection, tasks: queue.SimpleQueue[Any]) -> None:
@@ -190,15 +139,10 @@ def _receive(connection: Connection, tasks: queue.SimpleQueue[Any]) -> None:
             os._exit(0)
 
 
-def _outlive_stop_signals() -> None:
-    """Leave it to the main process to end this one.
-
-    Ctrl-C and most schedulers signal all processes of a job. The main one then finishes its
-    iteration, for which it needs its workers.
-    """
-    for number in STOP_SIGNALS:
-        signal.signal(number, lambda *_: None)  # unlike SIG_IGN, programs started here get it
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+def report_sample(position: int) -> None:
+    """Report, in a worker, which sample of its task begins; do nothing elsewhere."""
+    if _worker is not None:
+        _worker.begin_sample(position)
 
 
 def pack_error(error: BaseException) -> bytes:
@@ -216,3 +160,38 @@ def pack_error(error: BaseException) -> bytes:
         except (pickle.PickleError, AttributeError, TypeError, ValueError, LookupError):
             pass
     return pickle.dumps((RuntimeError(f'{type(error).__name__}: {error}'), text))
+
+
+def raise_packed(packed: bytes) -> None:
+    """Raise an error that a worker sent, with the worker's traceback as its cause."""
+    error, text = pickle.loads(packed)
+    raise error from WorkerTraceback(f'in a loader worker:\n{text}')
+
+
+def read_status(status_fd: int) -> Status | None:
+    """Return what a worker reported last, None before it is ready."""
+    content = os.pread(status_fd, _STATUS.size, 0)
+    return Status(*_STATUS.unpack(content)) if content else None
+
+
+def read_result(slot_fd: int, data: bytes, sizes: Sequence[int]) -> Any:
+    """Return a result that a worker sent; its arrays are copies."""
+    offsets = np.cumsum([0, *sizes])
+    buffers = [_read_all(slot_fd, *part) for part in zip(sizes, offsets, strict=False)]
+    return pickle.loads(data, buffers=buffers)
+
+
+def write_all(fd: int, data: bytes | memoryview, offset: int = 0) -> None:
+    """Write bytes to a file."""
+    view = memoryview(data)
+    while view.nbytes:
+        written = os.pwrite(fd, view, offset)
+        view, offset = view[written:], offset + written
+
+
+def _read_all(fd: int, size: int, offset: int = 0) -> np.ndarray:
+    buffer = np.empty(size, np.uint8)
+    filled = 0
+    while filled < size:
+        filled += os.preadv(fd, [buffer[filled:]], offset + filled)
+    return buffer

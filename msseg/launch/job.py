@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import signal
@@ -13,8 +12,8 @@ from pathlib import Path
 import psutil
 
 from msseg.launch.rank_report import RankEnd, Report, describe_failure, last_lines
-from msseg.launch.spawn import JobPlan, Processes, start_processes
-from msseg.utils.rank_status import Status, read_status
+from msseg.launch.spawn import JobPlan, Processes, kill_group, start_processes
+from msseg.utils.rank_status import Status, heard_file, read_status
 from msseg.utils.say import STDERR, say
 from msseg.utils.stop_signals import STOP_SIGNALS
 
@@ -64,7 +63,6 @@ class Job:
             when the job was stopped by SIGTERM or Ctrl-C.
         """
         before = {number: signal.signal(number, self._forward) for number in STOP_SIGNALS}
-        self._foreign = {child.pid for child in psutil.Process().children()}
         try:
             return self._run()
         finally:
@@ -87,8 +85,7 @@ class Job:
             self._reap()
             self._show_log()
             self._hand_on()
-            ranks = set(self._processes.ranks.values())
-            if ranks <= self._codes.keys():
+            if set(self._pids.values()) <= self._codes.keys():
                 return None
             if self._is_time_over():
                 return None
@@ -100,8 +97,7 @@ class Job:
     def _is_time_over(self) -> bool:
         """Whether the ranks that remain have had their time to end by themselves."""
         now = time.monotonic()
-        watched = [*self._processes.ranks.values(), self._processes.scheduler]
-        bad = [code for pid in watched if (code := self._codes.get(pid, 0)) != 0]
+        bad = [code for code in self._codes.values() if code != 0]
         if self._failed_at is None and (len(self._signals) > 1 or any(map(self._is_failure, bad))):
             self._failed_at = now
         if self._stopped_at is None and bad:
@@ -111,20 +107,21 @@ class Job:
         return self._stopped_at is not None and now - self._stopped_at > _STOP_GRACE_S
 
     def _is_failure(self, code: int) -> bool:
-        """Whether a process ended otherwise than well, or because it was told to stop."""
+        """Whether a process ended otherwise than well, or because of signals to the job."""
         was_told = {-number for number in self._signals}
+        if len(self._signals) > 1:
+            was_told.add(-signal.SIGKILL)
         return code != 0 and code not in _STOP_CODES and code not in was_told
 
     def _reap(self) -> None:
-        """Note the ends of processes, those of loader workers that lost their rank among them."""
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
-            self._codes[pid] = os.waitstatus_to_exitcode(status)
+        """Note the ends of processes; end what they started, loader workers for instance."""
+        for process in self._processes.all():
+            if process.pid in self._codes:
+                continue
+            options = os.WEXITED | os.WNOHANG | os.WNOWAIT
+            if os.waitid(os.P_PID, process.pid, options) is not None:
+                kill_group(process)
+                self._codes[process.pid] = process.wait()
 
     def _find_stuck(self) -> Report | None:
         """Return what to say when a rank keeps the others waiting for too long."""
@@ -138,7 +135,7 @@ class Job:
         if farthest is None:
             return None
         for rank, note in notes.items():
-            pid = self._processes.ranks[rank]
+            pid = self._pids[rank]
             waited_s = now - (note or farthest).since_s
             if _is_stopped(pid) and waited_s > self.stuck_after_s:
                 return self._stuck(rank, 'it is stopped (SIGSTOP)', note)
@@ -151,14 +148,14 @@ class Job:
     def _stuck(self, rank: int, why: str, note: Status | None) -> Report:
         doing = f' while {note.doing}' if note else ' before it joined the others'
         return Report(
-            f'rank {rank} (process {self._processes.ranks[rank]}) is stuck{doing}: {why}; all '
+            f'rank {rank} (process {self._pids[rank]}) is stuck{doing}: {why}; all '
             f'ranks were ended; its log is {self.plan.log_file(rank)}'
         )
 
     def _conclude(self, report: Report | None) -> int:
         report = report or self._failure()
         if report is None:
-            codes = [self._codes.get(pid, 0) for pid in self._processes.ranks.values()]
+            codes = [self._codes.get(pid, 0) for pid in self._pids.values()]
             stopped = [code for code in codes if code != 0]
             if stopped and self._signals:
                 return 128 + self._signals[0]
@@ -169,7 +166,7 @@ class Job:
         return 1
 
     def _failure(self) -> Report | None:
-        by_pid = {pid: rank for rank, pid in self._processes.ranks.items()}
+        by_pid = {pid: rank for rank, pid in self._pids.items()}
         # Those that were ended here, when another had failed, count nothing.
         bad = [
             self._end_of(by_pid[pid], pid, code)
@@ -179,10 +176,11 @@ class Job:
         if bad:
             return describe_failure(bad)
         scheduler = self._processes.scheduler
-        if self._is_failure(self._codes.get(scheduler, 0)) and scheduler not in self._killed:
+        code = self._codes.get(scheduler.pid, 0) if scheduler else 0
+        if self._is_failure(code) and scheduler.pid not in self._killed:
             log = self.plan.scheduler_log
             return Report(
-                f"msrun's scheduler ended: {last_lines(log, 1)}; its log is {log}",
+                f"MindSpore's scheduler ended: {last_lines(log, 1)}; its log is {log}",
                 last_lines(log, 20),
             )
         return None
@@ -205,47 +203,21 @@ class Job:
             return
         self._hand_on_at = None
         number, is_first = self._signals[-1], len(self._signals) == 1
-        for rank, pid in self._processes.ranks.items():
-            if pid not in self._codes and not (is_first and self._has_heard(rank, number)):
-                os.kill(pid, number)
+        for rank, process in self._processes.ranks.items():
+            # the first one must not reach a rank twice
+            if not (is_first and heard_file(self._folder, rank).exists()):
+                process.send_signal(number)
 
-    def _has_heard(self, rank: int, number: int) -> bool:
-        """Whether a rank has received a stop signal already."""
-        caught = _caught_signals(self._processes.ranks[rank])
-        if number in caught:
-            return False
-        # The first signal takes its handler away at once; Python's part, which may have to wait
-        # until a graph is compiled, takes away the others and notes it.
-        if caught & (set(STOP_SIGNALS) - {signal.SIGINT}):
-            return True
-        note = read_status(self._folder, rank)
-        return note is not None and note.is_stopping
+    @property
+    def _pids(self) -> dict[int, int]:
+        return {rank: process.pid for rank, process in self._processes.ranks.items()}
 
     def _kill_all(self) -> None:
         """End what is left: ranks, their loader workers, the scheduler."""
         self._reap()
-        self._killed = {
-            pid
-            for pid in [*self._processes.ranks.values(), self._processes.scheduler]
-            if pid is not None and pid not in self._codes
-        }
-        deadline = time.monotonic() + _GRACE_S
-        while own := self._children():
-            for process in own:
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    process.kill()
-            self._reap()
-            if time.monotonic() > deadline:
-                break
-            time.sleep(0.02)
-
-    def _children(self) -> list[psutil.Process]:
-        """Return what descends from this job, loader workers that lost their rank too."""
-        own = [p for p in psutil.Process().children() if p.pid not in self._foreign]
-        for process in list(own):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                own += process.children(recursive=True)
-        return own
+        self._killed = {process.pid for process in self._processes.all()} - self._codes.keys()
+        self._processes.end()
+        self._codes |= {process.pid: process.returncode for process in self._processes.all()}
 
     def _show_log(self) -> None:
         """Print what rank 0 has logged since the last time, whole lines."""
@@ -261,16 +233,6 @@ class Job:
         shown = [line for line in lines if not _NOISE.match(line)]
         if shown:
             say('\n'.join(shown))
-
-
-def _caught_signals(pid: int) -> set[int]:
-    """Return the signals for which a process has handlers."""
-    try:
-        lines = Path(f'/proc/{pid}/status').read_text().splitlines()
-    except (FileNotFoundError, ProcessLookupError):
-        return set()
-    mask = next((int(line.split()[1], 16) for line in lines if line.startswith('SigCgt')), 0)
-    return {number for number in STOP_SIGNALS if mask >> (number - 1) & 1}
 
 
 def _is_stopped(pid: int) -> bool:

@@ -1,27 +1,25 @@
-"""Starting the processes of a job on this machine, with msrun or from a rank table."""
+"""The processes of a job on this machine: started as msrun does, or from a rank table."""
 
 from __future__ import annotations
 
-import ctypes
+import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
-
 from msseg.utils.launchers import read_rank_table
-from msseg.utils.orphan_guard import LAUNCHER_VARIABLE
-from msseg.utils.rank_status import FOLDER_VARIABLE
+from msseg.utils.rank_status import FOLDER_VARIABLE, LAUNCHER_VARIABLE
 
-_SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER
 _DEFAULT_PORT = 29500  # as MMSegmentation's scripts have it
 # MindSpore's own patience (2.8: 30 s and a little) is short for a rank that saves a large file or
 # shares a busy machine; who watches over the job looks for stuck ranks itself.
 _NODE_TIMEOUT_S = 900
+_START_TIMEOUT_S = 600
 
 
 @dataclass(frozen=True)
@@ -67,23 +65,35 @@ class JobPlan:
 
 @dataclass
 class Processes:
-    """Process numbers of a started job.
+    """The processes of a started job, each the leader of a process group.
 
     Attributes:
-        ranks: Rank to process number.
-        scheduler: msrun's scheduler, where there is one.
-        handles: Kept, so that nothing but the watch over the job waits for these processes.
+        ranks: By rank.
+        scheduler: The process that brings them together, where one is started here.
+        lifeline: End of a pipe; the ranks stop when it closes, as it does with this process.
     """
 
-    ranks: dict[int, int] = field(default_factory=dict)
-    scheduler: int | None = None
-    handles: list[subprocess.Popen] = field(default_factory=list)
+    ranks: dict[int, subprocess.Popen] = field(default_factory=dict)
+    scheduler: subprocess.Popen | None = None
+    lifeline: int | None = None
+
+    def all(self) -> list[subprocess.Popen]:
+        """Return ranks and scheduler."""
+        return [*self.ranks.values(), *([self.scheduler] if self.scheduler else [])]
+
+    def end(self) -> None:
+        """Kill what is left of the job."""
+        for process in self.all():
+            kill_group(process)
+        for process in self.all():
+            process.wait()
+        if self.lifeline is not None:
+            os.close(self.lifeline)
+            self.lifeline = None
 
 
 def start_processes(plan: JobPlan, status_folder: str) -> Processes:
     """Start the processes of a job that this machine is to run.
-
-    They become children of this process, so their ends can be waited for.
 
     Args:
         plan: What to start.
@@ -91,13 +101,35 @@ def start_processes(plan: JobPlan, status_folder: str) -> Processes:
 
     Raises:
         OSError: They cannot be started here.
-        ValueError: The rank table does not have so many ranks.
+        ValueError: The rank table lists fewer ranks.
     """
-    _adopt_orphans()
-    environment = _environment(plan, status_folder)
-    if plan.launcher == 'ranktable':
-        return _start_from_rank_table(plan, environment)
-    return _start_with_msrun(plan, environment)
+    if not sys.platform.startswith('linux'):
+        raise OSError(f'several processes are started on Linux only, this is {sys.platform}')
+    variables_of = _rank_table_variables if plan.launcher == 'ranktable' else _cluster_variables
+    variables = variables_of(plan)
+    theirs, ours = os.pipe()
+    shared = {FOLDER_VARIABLE: status_folder, LAUNCHER_VARIABLE: str(theirs)}
+    started = Processes(lifeline=ours)
+    try:
+        if plan.launcher == 'msrun' and plan.node == 0:
+            role = {**variables[0], 'MS_ROLE': 'MS_SCHED', 'RANK_ID': '0'}
+            started.scheduler = _start(plan, role, plan.scheduler_log)
+        for rank in plan.ranks:
+            role = {**variables[rank], 'RANK_ID': str(rank), **shared}
+            started.ranks[rank] = _start(plan, role, plan.log_file(rank), (theirs,))
+    except OSError:
+        started.end()
+        raise
+    finally:
+        os.close(theirs)
+    return started
+
+
+def kill_group(process: subprocess.Popen) -> None:
+    """Kill a process and what it started, unless it ended and was waited for."""
+    if process.returncode is None:  # otherwise its number may be another's
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def find_free_port() -> int:
@@ -107,62 +139,46 @@ def find_free_port() -> int:
         return probe.getsockname()[1]
 
 
-def _environment(plan: JobPlan, status_folder: str) -> dict[str, str]:
-    environment = dict(os.environ)
-    # msrun starts the first `python` on the path.
-    environment['PATH'] = os.pathsep.join([str(_python().parent), os.environ.get('PATH', '')])
-    environment[FOLDER_VARIABLE] = status_folder
-    environment[LAUNCHER_VARIABLE] = str(os.getpid())
-    environment['PYTHONUNBUFFERED'] = '1'
-    environment.setdefault('MS_NODE_TIMEOUT', str(_NODE_TIMEOUT_S))
+def _start(
+    plan: JobPlan, variables: Mapping[str, str], log: Path, fds: Sequence[int] = ()
+) -> subprocess.Popen:
     # Without this every process on the CPU would compute with as many threads as there are cores.
     threads = max(1, (os.cpu_count() or 1) // plan.num_local)
-    environment.setdefault('OMP_NUM_THREADS', str(threads))
-    return environment
-
-
-def _python() -> Path:
-    """Return this Python under a name that msrun takes."""
-    folder = Path(sys.executable).parent
-    for name in ('python', 'python3'):
-        if (folder / name).exists():
-            return folder / name
-    raise OSError(f'there is neither python nor python3 in {str(folder)!r}, which msrun starts')
-
-
-def _start_with_msrun(plan: JobPlan, environment: dict[str, str]) -> Processes:
-    port = plan.port or (find_free_port() if plan.num_nodes == 1 else _DEFAULT_PORT)
-    # --join=False: msrun ends when all are started. Joining, it would kill ranks that still save
-    # when another has ended after a signal, and take Ctrl-C for itself.
-    command = [
-        sys.executable,
-        *('-m', 'mindspore.parallel.cluster.run', '--join=False'),
-        f'--worker_num={plan.num_nodes * plan.num_local}',
-        f'--local_worker_num={plan.num_local}',
-        *(f'--node_rank={plan.node}', f'--master_addr={plan.address}', f'--master_port={port}'),
-        *(f'--log_dir={plan.log_dir}', _python().name, str(plan.script), *plan.arguments),
-        '--launcher=msrun',
-    ]
-    log = plan.log_dir / 'msrun.log'
-    before = {child.pid for child in psutil.Process().children()}
+    defaults = {'MS_NODE_TIMEOUT': str(_NODE_TIMEOUT_S), 'OMP_NUM_THREADS': str(threads)}
     with log.open('w') as file:
-        done = subprocess.run(
-            command, env=environment, stdout=file, stderr=file, start_new_session=True, check=False
+        return subprocess.Popen(
+            [sys.executable, str(plan.script), *plan.arguments, f'--launcher={plan.launcher}'],
+            env={**defaults, **os.environ, 'PYTHONUNBUFFERED': '1', **variables},
+            stdout=file,
+            stderr=subprocess.STDOUT,
+            pass_fds=fds,
+            start_new_session=True,
         )
-    started = [child for child in psutil.Process().children() if child.pid not in before]
-    started.sort(key=lambda process: (process.create_time(), process.pid))
-    pids = [process.pid for process in started]
-    if done.returncode != 0 or len(pids) < plan.num_local:
-        for process in started:
-            process.kill()
-        lines = [line for line in log.read_text().splitlines() if line.strip()]
-        raise OSError(f'msrun did not start the processes: {lines[-1] if lines else "no output"}')
-    # The scheduler comes first, on the machine that has the address.
-    scheduler = pids[0] if len(pids) > plan.num_local else None
-    return Processes(dict(zip(plan.ranks, pids[-plan.num_local :], strict=True)), scheduler)
 
 
-def _start_from_rank_table(plan: JobPlan, environment: dict[str, str]) -> Processes:
+def _cluster_variables(plan: JobPlan) -> dict[int, dict[str, str]]:
+    """Return what each rank reads to join the others, as MindSpore's msrun sets it."""
+    port = plan.port or (find_free_port() if plan.num_nodes == 1 else _DEFAULT_PORT)
+    num_ranks = str(plan.num_nodes * plan.num_local)
+    try:
+        host = socket.gethostbyname(plan.address)
+    except OSError as error:
+        raise OSError(f'MASTER_ADDR {plan.address!r} is not known: {error.strerror}') from error
+    shared = {
+        'MS_ROLE': 'MS_WORKER',
+        'MS_SCHED_HOST': host,
+        'MS_SCHED_PORT': str(port),
+        'MS_WORKER_NUM': num_ranks,
+        'MS_TOPO_TIMEOUT': str(_START_TIMEOUT_S),
+        'RANK_SIZE': num_ranks,
+    }
+    return {
+        rank: {**shared, 'MS_NODE_ID': str(rank), 'DEVICE_ID': str(device)}
+        for device, rank in enumerate(plan.ranks)
+    }
+
+
+def _rank_table_variables(plan: JobPlan) -> dict[int, dict[str, str]]:
     path = os.environ.get('RANK_TABLE_FILE')
     if not path:
         raise ValueError(
@@ -176,29 +192,5 @@ def _start_from_rank_table(plan: JobPlan, environment: dict[str, str]) -> Proces
             f'{plan.num_local} processes were asked for on each of {plan.num_nodes} machines, but '
             f'RANK_TABLE_FILE {path!r} has no rank {missing[0]}; it lists {sorted(devices)}'
         )
-    processes = Processes()
-    for rank in plan.ranks:
-        own = {
-            'RANK_TABLE_FILE': str(Path(path).resolve()),
-            'RANK_ID': str(rank),
-            'RANK_SIZE': str(len(devices)),
-            'DEVICE_ID': str(devices[rank]),
-        }
-        with plan.log_file(rank).open('w') as log:
-            process = subprocess.Popen(
-                [sys.executable, str(plan.script), *plan.arguments, '--launcher=ranktable'],
-                env={**environment, **own},
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        processes.ranks[rank] = process.pid
-        processes.handles.append(process)
-    return processes
-
-
-def _adopt_orphans() -> None:
-    """Become the parent of what children of this process leave behind."""
-    if not sys.platform.startswith('linux'):
-        raise OSError(f'several processes are started on Linux only, this is {sys.platform}')
-    ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
+    shared = {'RANK_TABLE_FILE': str(Path(path).resolve()), 'RANK_SIZE': str(len(devices))}
+    return {rank: {**shared, 'DEVICE_ID': str(devices[rank])} for rank in plan.ranks}

@@ -11,8 +11,7 @@ import numpy as np
 
 from msseg.utils.errors import UserValueError
 from msseg.utils.launchers import find_place
-from msseg.utils.orphan_guard import end_with_launcher
-from msseg.utils.rank_status import note_together
+from msseg.utils.rank_status import end_with_launcher, note_together
 from msseg.utils.stop_signals import STOP_SIGNALS
 
 if TYPE_CHECKING:

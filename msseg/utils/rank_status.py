@@ -1,19 +1,23 @@
-"""What each process of a job is doing, for whoever watches over them.
+"""Notes between the processes of a job and the one that started them.
 
-`tools/dist_run.py` gives its processes a folder of the machine; each keeps one small file there in
-memory, so a note costs no disk access. Without such a folder nothing is noted.
+`tools/dist_run.py` gives its processes a folder; each maps one small file there into memory, so
+that a note costs no disk access. Without such a folder nothing is noted.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import mmap
 import os
+import signal
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER_VARIABLE = 'MSSEG_RANK_STATUS'
+LAUNCHER_VARIABLE = 'MSSEG_LAUNCHER_FD'
 _SIZE = 512
 
 
@@ -25,64 +29,59 @@ class Status:
         step: How many things that all processes do together it has begun.
         doing: What it does, for messages.
         since_s: When it began that, on the machine's monotonic clock.
-        is_stopping: Whether a signal has asked it to end.
     """
 
     step: int
     doing: str
     since_s: float
-    is_stopping: bool = False
-
-
-class _Writer:
-    def __init__(self, folder: str) -> None:
-        self.folder = folder
-        self.map: mmap.mmap | None = None
-        self.step = 0
-        self.doing = ''
-        self.is_stopping = False
-
-    def write(self, doing: str) -> None:
-        if self.map is None:
-            path = status_file(self.folder, int(os.environ.get('RANK_ID') or 0))
-            with path.open('w+b') as file:
-                file.truncate(_SIZE)
-                self.map = mmap.mmap(file.fileno(), _SIZE)
-        self.doing = doing[:64]
-        values = [self.step, self.doing, time.monotonic(), self.is_stopping]
-        note = json.dumps(values).encode()
-        self.map[:] = note[:_SIZE].ljust(_SIZE)
-
-
-_writer: _Writer | None = None
 
 
 def note(doing: str) -> None:
     """Note what this process does by itself from now on, such as ``'loading a batch'``."""
-    writer = _get_writer()
-    if writer is not None:
-        writer.write(doing)
+    _write(doing, steps=0)
 
 
 def note_together(doing: str) -> None:
     """Note that this process has come to what it does together with all others."""
-    writer = _get_writer()
-    if writer is not None:
-        writer.step += 1
-        writer.write(doing)
+    _write(doing, steps=1)
 
 
-def note_stopping() -> None:
-    """Note that a signal has asked this process to end."""
-    writer = _get_writer()
-    if writer is not None:
-        writer.is_stopping = True
-        writer.write(writer.doing)
+_written: tuple[str, mmap.mmap, int] | None = None  # folder, file and step
+
+
+def _write(doing: str, steps: int) -> None:
+    global _written
+    folder = os.environ.get(FOLDER_VARIABLE)
+    if folder is None:
+        return
+    if _written is None or _written[0] != folder:
+        with status_file(folder, int(os.environ.get('RANK_ID') or 0)).open('w+b') as file:
+            file.truncate(_SIZE)
+            _written = folder, mmap.mmap(file.fileno(), _SIZE), 0
+    _, content, step = _written
+    _written = folder, content, step + steps
+    status = json.dumps([step + steps, doing[:64], time.monotonic()]).encode()
+    content[:] = status[:_SIZE].ljust(_SIZE)
 
 
 def status_file(folder: str | Path, rank: int) -> Path:
     """Return the file of a rank's notes."""
     return Path(folder) / f'rank_{rank}'
+
+
+def heard_file(folder: str | Path | None = None, rank: int | None = None) -> Path | None:
+    """Return the file that is there once a stop signal has reached a rank, by default this one."""
+    folder = folder or os.environ.get(FOLDER_VARIABLE)
+    rank = os.environ.get('RANK_ID') or 0 if rank is None else rank
+    return Path(folder) / f'heard_{rank}' if folder else None
+
+
+def note_heard() -> None:
+    """Note that a stop signal has reached this process."""
+    file = heard_file()
+    if file is not None:
+        with contextlib.suppress(OSError):  # the launcher and its folder are gone
+            file.touch()
 
 
 def read_status(folder: str | Path, rank: int) -> Status | None:
@@ -93,11 +92,16 @@ def read_status(folder: str | Path, rank: int) -> Status | None:
         return None
 
 
-def _get_writer() -> _Writer | None:
-    global _writer
-    folder = os.environ.get(FOLDER_VARIABLE)
-    if folder is None:
-        return None
-    if _writer is None or _writer.folder != folder:
-        _writer = _Writer(folder)
-    return _writer
+def end_with_launcher() -> None:
+    """Let this process stop, as after SIGTERM, when the one that started the job was killed.
+
+    Otherwise the ranks of a job would go on unseen. Without a launcher nothing is done.
+    """
+    lifeline = os.environ.pop(LAUNCHER_VARIABLE, None)
+    if lifeline is not None:
+        threading.Thread(target=_wait_for_launcher, args=(int(lifeline),), daemon=True).start()
+
+
+def _wait_for_launcher(lifeline: int) -> None:
+    os.read(lifeline, 1)  # the launcher holds the other end of this pipe and writes nothing
+    os.kill(os.getpid(), signal.SIGTERM)

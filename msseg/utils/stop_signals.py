@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import ctypes
+import _thread
+import contextlib
 import functools
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import FrameType
 
-from msseg.utils.rank_status import note_stopping
+from msseg.utils.rank_status import heard_file, note_heard
 from msseg.utils.say import STDERR, say
 
 # SIGUSR1: what schedulers are told to send some time before they end a job
@@ -21,6 +23,18 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 # Seconds that loading may go on after a signal.
 _PATIENCE_S = 3.0
 _POLL_S = 0.2
+# Reads the numbers of signals as they come, until the process handles them or ends.
+_SENTINEL = """
+import os, sys
+pid, heard, *stops = sys.argv[1:]
+came = 0
+while number := os.read(0, 1):
+    came += str(number[0]) in stops
+    if came == 1 and heard:
+        open(heard, 'w').close()
+    if came == 2:
+        os.kill(int(pid), 9)
+"""
 
 
 class LeftLoading(BaseException):
@@ -30,28 +44,18 @@ class LeftLoading(BaseException):
     """
 
 
-@dataclass
-class _Block:
-    """A block of `leave_when_stuck`: since when, what ends its wait, and why it was left."""
-
-    since_s: float
-    unblock: Callable[[], None] | None
-    reason: str | None = None
-
-
 class StopSignals:
-    """Notes the first signal that asks this process to end; a second one ends it at once.
+    """Note the first signal that asks this process to end; a second one ends it at once.
 
-    To be entered as a context. A signal that comes while a sample is loaded lets this go on for
-    some seconds only, see `leave_when_stuck`. In a thread that is not the main one it changes
-    nothing, for Python hands signals to the main thread.
+    Use it as a context manager, in the main thread, to which Python hands signals; in another one
+    it does nothing.
 
     Attributes:
-        received: The first signal, None when there was none.
+        received: The first signal, None before it.
 
     Args:
-        leaves_loading: Whether to leave loading that goes on for long after a signal. Of several
-            processes each has to load its part, or the others would wait for it.
+        leaves_loading: Whether to leave loading that goes on for seconds after a signal, see
+            `leave_when_stuck`. Of several processes each must load its part, or the others wait.
     """
 
     def __init__(self, leaves_loading: bool = True) -> None:
@@ -59,119 +63,126 @@ class StopSignals:
         self.received: signal.Signals | None = None
         self._before: dict[signal.Signals, object] = {}
         self._pid = os.getpid()
-        self.block: _Block | None = None
-        self._ended = threading.Event()
+        self._loading_since: float | None = None
+        self._sentinel: _Sentinel | None = None
 
     def __enter__(self) -> StopSignals:
+        global _entered
         if threading.current_thread() is threading.main_thread():
-            self._watch_for_signals()
+            self._entered_before, _entered = _entered, self
+            self._sentinel = _Sentinel()
             for number in STOP_SIGNALS:
                 self._before[number] = signal.signal(number, self._note)
-                _reset_when_received(number)
+            self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._leave)
         return self
 
     def __exit__(self, *error: object) -> None:
         global _entered
         if not self._before:
             return
-        self._ended.set()
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in self._before.items():
             # None: a handler that was not set from Python
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
         self._before.clear()
+        self._sentinel.close()
         _entered = self._entered_before
-        os.close(signal.set_wakeup_fd(self._wakeup_before))
 
     def came(self) -> bool:
         """Return whether there was a signal."""
         return self.received is not None
+
+    @contextmanager
+    def loading(self) -> Iterator[None]:
+        """Let a block be left, see `leave_when_stuck`."""
+        self._loading_since = time.monotonic()
+        try:
+            yield
+        finally:
+            self._loading_since = None
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._pid:  # a process that was forked and has its own ways to end
             return
         for stop in STOP_SIGNALS:
             signal.signal(stop, signal.SIG_DFL)
+        self._sentinel.close()
         if self.received is not None:
             os.kill(self._pid, number)
         self.received = signal.Signals(number)
-        note_stopping()
-        # not by logging: the signal may have come in the midst of it
+        note_heard()
+        if self._leaves_loading:
+            signal.setitimer(signal.ITIMER_REAL, _PATIENCE_S, _POLL_S)
+        # not by logging, which the signal may have interrupted
         start = '\n' if os.isatty(STDERR) else ''  # a progress bar has no line's end
         say(f'{start}{self.received.name}: ending soon, at once with a second one', STDERR)
 
-    def _watch_for_signals(self) -> None:
-        """Let a thread hear of signals at once: handlers of Python's wait for the main thread."""
-        global _entered
-        _forget_in_children()
-        self._entered_before, _entered = _entered, self
-        self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._leave)
-        heard, written = os.pipe()
-        os.set_blocking(written, False)
-        self._wakeup_before = signal.set_wakeup_fd(written, warn_on_full_buffer=False)
-        threading.Thread(
-            target=self._watch, args=(heard,), name='msseg-stop-signals', daemon=True
-        ).start()
-
-    def _watch(self, heard: int) -> None:
-        # open until the end: SIGALRM is written there, too
-        with open(heard, 'rb', buffering=0) as numbers:
-            number = 0
-            while number not in STOP_SIGNALS:
-                byte = numbers.read(1)
-                if not byte:
-                    return
-                number = byte[0]
-            self._leave_when_stuck(signal.Signals(number).name, time.monotonic())
-
-    def _leave_when_stuck(self, name: str, came_s: float) -> None:
-        while self._leaves_loading and not self._ended.wait(_POLL_S):
-            block = self.block
-            if block is None or time.monotonic() - max(block.since_s, came_s) < _PATIENCE_S:
-                continue
-            is_first, block.reason = block.reason is None, f'{name} (loading did not end)'
-            if block.unblock is None:
-                signal.pthread_kill(threading.main_thread().ident, signal.SIGALRM)
-            elif is_first:
-                block.unblock()
-        self._ended.wait()
-
     def _leave(self, number: int, frame: FrameType | None) -> None:
-        if self.block is not None and self.block.reason is not None:
-            raise LeftLoading(self.block.reason)
+        since = self._loading_since
+        if since is not None and time.monotonic() - since >= _PATIENCE_S:
+            raise LeftLoading(f'{self.received.name} (loading did not end)')
+
+
+class _Sentinel:
+    """A process that ends this one for a second signal while Python cannot.
+
+    Python's handlers wait for the main thread, which compiles a graph for minutes and holds the
+    interpreter meanwhile. But the numbers of signals are written to a pipe at once.
+    """
+
+    def __init__(self) -> None:
+        _forget_in_children()
+        theirs, ours = os.pipe()
+        os.set_blocking(ours, False)
+        arguments = [
+            str(os.getpid()),
+            str(heard_file() or ''),
+            *(str(int(n)) for n in STOP_SIGNALS),
+        ]
+        with open(theirs, 'rb') as numbers, stop_signals_blocked():
+            self._process = subprocess.Popen(
+                [sys.executable, '-I', '-S', '-c', _SENTINEL, *arguments], stdin=numbers
+            )
+        self._before = signal.set_wakeup_fd(ours, warn_on_full_buffer=False)
+
+    def close(self) -> None:
+        """Let Python's handlers, or the system, do without it."""
+        if self._process is not None:
+            os.close(signal.set_wakeup_fd(self._before))
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+@functools.cache
+def _forget_in_children() -> None:
+    """Keep signals to processes that are forked from this one out of its pipe."""
+    os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
 
 
 _entered: StopSignals | None = None
 
 
 @contextmanager
-def leave_when_stuck(unblock: Callable[[], None] | None = None) -> Iterator[None]:
-    """Let the block load a sample, which ends when a stop signal came some seconds ago.
-
-    Args:
-        unblock: Makes a wait in C++ fail, where no signal reaches Python; called in a thread.
+def leave_when_stuck() -> Iterator[None]:
+    """Let the block load a sample; leave it when it still runs some seconds after a stop signal.
 
     Raises:
         LeftLoading: The block was left.
     """
-    signals = _entered
-    if signals is None or threading.current_thread() is not threading.main_thread():
+    is_main = threading.current_thread() is threading.main_thread()
+    with _entered.loading() if _entered and is_main else contextlib.nullcontext():
         yield
-        return
-    signals.block = block = _Block(time.monotonic(), unblock)
+
+
+@contextmanager
+def stop_signals_blocked() -> Iterator[None]:
+    """Keep stop signals from processes that the block starts, until they unblock them."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
         yield
-    except Exception:
-        if block.reason is None:
-            raise
-        raise LeftLoading(block.reason) from None
     finally:
-        signals.block = None
-
-
-@functools.cache
-def _forget_in_children() -> None:
-    """Keep signals to processes that are forked from this one from being heard here."""
-    os.register_at_fork(after_in_child=lambda: signal.set_wakeup_fd(-1))
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def exit_status(stop_reason: str | None) -> int:
@@ -180,15 +191,45 @@ def exit_status(stop_reason: str | None) -> int:
     return 128 + signal.Signals[name] if name in signal.Signals.__members__ else 0
 
 
-def _reset_when_received(number: int) -> None:
-    """Make the kernel undo a signal's handler when it calls it.
+def hear_interrupts() -> None:
+    """Have SIGINT reach Python's handler; call this before MindSpore is imported.
 
-    A handler of Python's runs when the main thread is back in Python, which takes minutes while a
-    graph is compiled. So a second signal would come to nothing until then.
+    While a graph runs, and ever after, MindSpore 2.8 answers SIGINT by sending SIGTERM to its own
+    process. So the signal is blocked in all threads (those to come inherit this) and one waits for
+    it. A second one is no longer blocked and ends the process.
     """
-    libc = ctypes.CDLL(None)
-    if not hasattr(libc, 'sysv_signal'):  # only in glibc
-        return
-    for function in (libc.signal, libc.sysv_signal):
-        function.argtypes, function.restype = (ctypes.c_int, ctypes.c_void_p), ctypes.c_void_p
-    libc.sysv_signal(number, libc.signal(number, signal.SIG_DFL))
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    threading.Thread(target=_wait_for_interrupt, name='msseg-interrupts', daemon=True).start()
+
+
+def _wait_for_interrupt() -> None:
+    handler = signal.SIG_IGN
+    while handler is signal.SIG_IGN:
+        signal.sigwait({signal.SIGINT})
+        handler = signal.getsignal(signal.SIGINT)
+    if handler is not signal.SIG_DFL:
+        _thread.interrupt_main()
+        time.sleep(_POLL_S)  # until the handler has run, or waits for the main thread
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    if handler is signal.SIG_DFL:
+        os.kill(os.getpid(), signal.SIGINT)
+    threading.Event().wait()  # or no thread would be left to take the second one
+
+
+@contextmanager
+def ending_by_sigterm() -> Iterator[None]:
+    """Let SIGTERM end the process with a line and status 143, during imports at its start.
+
+    Later, while the framework computes, a handler of Python's would run late: there the system
+    ends the process, or see `StopSignals`.
+    """
+    before = signal.signal(signal.SIGTERM, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    say('SIGTERM: ended before anything was begun', STDERR)
+    os._exit(128 + number)

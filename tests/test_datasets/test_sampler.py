@@ -2,7 +2,7 @@
 
 from itertools import chain
 
-from msseg.datasets.sampler import BatchSampler
+from msseg.datasets.train_loader import BatchSampler
 
 
 def test_epoch_is_a_permutation_without_the_rest():

@@ -24,8 +24,7 @@ sys.exit(Job(JobPlan(Path(sys.argv[1]), [], 2, Path(sys.argv[2]), 'ranktable')).
 RANK = """
 import os, signal, subprocess, sys, time
 from pathlib import Path
-from msseg.utils.orphan_guard import end_with_launcher
-from msseg.utils.rank_status import note, note_together
+from msseg.utils.rank_status import end_with_launcher, note, note_together
 
 rank = int(os.environ['RANK_ID'])
 Path(f'pid_{rank}').write_text(str(os.getpid()))

@@ -19,7 +19,7 @@ def run(monkeypatch, capfd):
 
     def run_tool(tool, *arguments):
         # It keeps the signal from the whole process, which lives on after a tool here.
-        monkeypatch.setattr('msseg.utils.interrupts.hear_interrupts', lambda: None)
+        monkeypatch.setattr('msseg.utils.stop_signals.hear_interrupts', lambda: None)
         monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments)])
         with pytest.raises(SystemExit) as end:
             runpy.run_path(str(TOOLS / tool), run_name='__main__')

@@ -33,7 +33,7 @@ def run(world, monkeypatch, capfd):
         line = line.replace('CONFIG', str(world.config)).replace('CKPT', f'{world}/a.ckpt')
         tool, *arguments = line.replace('{folder}', str(world)).split()
         # It keeps the signal from the whole process, which lives on after a tool here.
-        monkeypatch.setattr('msseg.utils.interrupts.hear_interrupts', lambda: None)
+        monkeypatch.setattr('msseg.utils.stop_signals.hear_interrupts', lambda: None)
         monkeypatch.setattr(sys, 'argv', [tool, *arguments])
         status = 0
         try:

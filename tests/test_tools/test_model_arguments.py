@@ -63,7 +63,7 @@ def test_a_work_dir_is_tested_with_its_own_config_by_miou(tmp_path, monkeypatch,
     config = "model = dict(type='EncoderDecoder')\n"
     save_checkpoint(path, Line(), meta={'config': config, 'iter': 4})
     calls = []
-    monkeypatch.setattr('msseg.utils.interrupts.hear_interrupts', lambda: None)
+    monkeypatch.setattr('msseg.utils.stop_signals.hear_interrupts', lambda: None)
     monkeypatch.setattr(
         'msseg.apis.test_from_config', lambda cfg, file, **more: calls.append((cfg, file, more))
     )

@@ -8,11 +8,13 @@ import threading
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
+from msseg.utils.rank_status import heard_file
 from msseg.utils.stop_signals import STOP_SIGNALS, StopSignals, exit_status
 
-WAIT_IN_C = 'ctypes.PyDLL(None).usleep(1_000_000)'  # holds the interpreter, as compiling does
+WAIT_IN_C = 'sum(range({}))'  # holds the interpreter, as compiling does
 PROGRAM = """
 import ctypes, sys, time
 from msseg.utils.stop_signals import StopSignals
@@ -30,7 +32,7 @@ HEARD = (
     """
 import ctypes, signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background ignore it
-from msseg.utils.interrupts import hear_interrupts
+from msseg.utils.stop_signals import hear_interrupts
 hear_interrupts()
 libc = ctypes.CDLL(None)
 steal = ctypes.CFUNCTYPE(None, ctypes.c_int)(lambda number: libc.kill(libc.getpid(), 15))
@@ -86,7 +88,7 @@ def test_second_one_ends_the_process(start, number):
 
 
 def test_one_that_comes_while_python_does_not_run_is_not_lost(start):
-    process = start(WAIT_IN_C, 'sys.exit(7)')
+    process = start(WAIT_IN_C.format(3 * 10**7), 'sys.exit(7)')
     process.send_signal(signal.SIGTERM)
     assert process.communicate(timeout=20)[0] == 'noted SIGTERM\n'
     assert process.returncode == 7
@@ -94,12 +96,13 @@ def test_one_that_comes_while_python_does_not_run_is_not_lost(start):
 
 @pytest.mark.parametrize('number', [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
 def test_second_one_ends_the_process_also_while_python_does_not_run(start, number):
-    process = start('ctypes.PyDLL(None).usleep(30_000_000)', 'pass')
+    process = start(WAIT_IN_C.format(10**11), 'pass')
+    time.sleep(0.5)  # until it computes
     started = time.monotonic()
     process.send_signal(number)
     time.sleep(0.2)
     process.send_signal(number)
-    assert process.wait(timeout=20) == -number
+    assert process.wait(timeout=20) == -signal.SIGKILL  # no handler of Python's could run
     assert time.monotonic() - started < 10
 
 
@@ -160,12 +163,37 @@ def test_loading_that_does_not_end_is_left_seconds_after_the_first_one(start, tm
 def test_sigterm_at_the_start_ends_the_process_with_a_line(start):
     program = PROGRAM.replace(
         'with StopSignals() as signals:',
-        'from msseg.utils.interrupts import ending_by_sigterm\nwith ending_by_sigterm():',
+        'from msseg.utils.stop_signals import ending_by_sigterm\nwith ending_by_sigterm():',
     )
     process = start('time.sleep(60)', 'pass', program)
     process.send_signal(signal.SIGTERM)
     _, err = process.communicate(timeout=20)
     assert (process.returncode, err) == (143, 'SIGTERM: ended before anything was begun\n')
+
+
+def test_rank_reports_a_signal_while_python_does_not_run(start, tmp_path, monkeypatch):
+    monkeypatch.setenv('MSSEG_RANK_STATUS', str(tmp_path))
+    monkeypatch.setenv('RANK_ID', '3')
+    process = start(WAIT_IN_C.format(10**11), 'pass')
+    time.sleep(0.5)  # until it computes
+    assert not heard_file(tmp_path, 3).exists()
+    process.send_signal(signal.SIGUSR1)
+    deadline = time.monotonic() + 20
+    while not heard_file(tmp_path, 3).exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert process.poll() is None
+
+
+def test_nothing_is_left_of_it():
+    before = set(psutil.Process().children()), threading.active_count(), os.listdir('/dev/fd')
+    with StopSignals():
+        os.kill(os.getpid(), signal.SIGWINCH)
+    with StopSignals() as signals:
+        os.kill(os.getpid(), signal.SIGTERM)
+    assert signals.received is signal.SIGTERM
+    after = set(psutil.Process().children()), threading.active_count(), os.listdir('/dev/fd')
+    assert after == before
 
 
 def test_handlers_are_restored():
