@@ -19,7 +19,7 @@ def parse_args() -> argparse.Namespace:
     )
     add_model_arguments(parser)
     parser.add_argument('--format', help="mindir, onnx or air (default: by --out's ending)")
-    parser.add_argument('--out', required=True, help='the file; FILE.json comes beside it')
+    parser.add_argument('--out', required=True, help='the file; its metadata go to FILE.json')
     parser.add_argument(
         '--size', nargs=2, type=int, required=True, metavar=('H', 'W'), help="the images' size"
     )

@@ -15,7 +15,7 @@ _OPTIMIZER = re.compile(
     r'scale_sense|scale_value|current_iterator_step|last_overflow_iterator_step)$'
 )
 _ATTENTION = 'decode_head.1.object_context_block'
-_NORM = r'\.(0\.)?'  # a norm may stand in a sequence of its own
+_NORM = r'\.(0\.)?'  # a norm may be alone in a sequence
 
 
 def _projection(old: str, new: str, depth: int) -> dict[str, str]:

@@ -194,7 +194,7 @@ def _are_counts(values: Any) -> bool:
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     content = dict(pairs)
     if len(content) != len(pairs):
-        raise ValueError('its header says something twice')
+        raise ValueError('its header has a name twice')
     return content
 
 

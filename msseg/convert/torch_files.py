@@ -78,7 +78,7 @@ class _Archive:
         start = info.header_offset + _LOCAL_HEADER.size
         header = self._content[info.header_offset : start]
         if len(header) < _LOCAL_HEADER.size or header[:4] != b'PK\x03\x04':
-            raise ValueError(f'its member {name!r} is not where the archive says')
+            raise ValueError(f'its member {name!r} is not where the archive lists it')
         start += sum(_LOCAL_HEADER.unpack(header)[1:])
         data = self._content[start : start + info.file_size]
         if len(data) != info.file_size:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from msseg.deploy.metadata import Metadata
+from msseg.utils.errors import UserTypeError, UserValueError
 from msseg.utils.image_bytes import read_bytes
 from msseg.utils.image_file import decode_image, warn_of_unused
 from msseg.utils.image_header import read_header
@@ -55,10 +56,8 @@ class ImageInput:
                 is_scaled = self._scale is not None
                 warn_of_unused(header, image, color_type, is_scaled, self.who, data)
             if _channels(decoded) != channels:
-                raise ValueError(
-                    f'{image}: is loaded as {decoded.shape}, but {self.who} takes {channels} '
-                    'channels'
-                )
+                problem = f'is loaded as {decoded.shape}, but {self.who} takes {channels} channels'
+                raise UserValueError(problem, file=str(image))
             return decoded
         is_image = isinstance(image, np.ndarray) and image.ndim in (2, 3) and 0 not in image.shape
         any_type = self._scale is not None or color_type == 'unchanged'
@@ -66,9 +65,10 @@ class ImageInput:
             return image if self._scale is None else self._scale(image)
         got = f'{image.dtype} of shape {image.shape}' if isinstance(image, np.ndarray) else image
         colours = ' in BGR order' if channels == 3 else ''
-        raise TypeError(
-            f'an image is {got} ({type(image).__name__}), expected the path of a file, or a uint8 '
-            f'array (h, w, {channels}){colours}, as cv2.imread gives it'
+        raise UserTypeError(
+            f'an image is {got} ({type(image).__name__})',
+            expected=f'the path of a file, or a uint8 array (h, w, {channels}){colours}, as '
+            'cv2.imread gives it',
         )
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
@@ -80,17 +80,14 @@ class ImageInput:
         image = self.resize(image)
         wanted, size = self.metadata.input.size, image.shape[:2]
         if any(limit not in (None, got) for limit, got in zip(wanted, size, strict=True)):
-            raise ValueError(
-                f'{self.who}: takes images of {wanted[0]}x{wanted[1]} (height x width), got '
-                f'{size[0]}x{size[1]}; resize the image, or export with --dynamic for any size'
-            )
+            names = f'{wanted[0]}x{wanted[1]} (height x width), got {size[0]}x{size[1]}'
+            advice = 'resize the image, or export with --dynamic for any size'
+            raise UserValueError(f'takes images of {names}', who=self.who, advice=advice)
         if not self._steps.included:
             return self._normalization(image)
         if image.dtype != np.uint8:
-            raise ValueError(
-                f'{self.who}: takes bytes, got {image.dtype}; export without '
-                '--include-preprocessing for images of more bits'
-            )
+            advice = 'export without --include-preprocessing for images of more bits'
+            raise UserValueError(f'takes bytes, got {image.dtype}', who=self.who, advice=advice)
         return np.ascontiguousarray(image.reshape(*size, -1))
 
     def resize(self, image: np.ndarray) -> np.ndarray:

@@ -8,12 +8,14 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from msseg.utils.errors import UserFileNotFoundError, UserValueError
 from msseg.utils.text_file import read_user_text
 
 FORMAT_VERSION = 1
 # The version of files whose images are not loaded as three bytes a pixel: older programs, which
 # know no other way, must refuse them.
 OTHER_IMAGES_VERSION = 2
+_AGAIN = 'export the model again'
 _OTHER_IMAGES = {'color_type': 'color', 'max_value': None, 'percentiles': None}  # and defaults
 
 
@@ -145,7 +147,7 @@ class Metadata:
         try:
             content = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise ValueError(f'{who}: is no JSON ({error}); export the model again') from None
+            raise UserValueError(f'is no JSON ({error})', file=who, advice=_AGAIN) from None
         return cls._from_content(content, who)
 
     @classmethod
@@ -170,14 +172,17 @@ class Metadata:
     def _from_content(cls, content: Any, who: str) -> Metadata:
         version = content.get('format_version') if isinstance(content, dict) else None
         if version is None:
-            raise ValueError(
-                f'{who}: does not say what its input and output mean; a file for Predictor is '
-                'made by tools/export.py'
+            raise UserValueError(
+                'does not say what its input and output mean',
+                file=who,
+                advice='export the model with tools/export.py',
             )
         if version not in (FORMAT_VERSION, OTHER_IMAGES_VERSION):
-            raise ValueError(
-                f'{who}: its metadata are of version {version!r}, this msseg reads versions '
-                f'{FORMAT_VERSION} and {OTHER_IMAGES_VERSION}; export the model again'
+            raise UserValueError(
+                f'its metadata are of version {version!r}, this msseg reads versions '
+                f'{FORMAT_VERSION} and {OTHER_IMAGES_VERSION}',
+                file=who,
+                advice=_AGAIN,
             )
         try:
             optional = {'file_bytes': None, 'origin': {}}
@@ -190,9 +195,8 @@ class Metadata:
                 values[name] = _tuples(values[name])
             return cls(**values)
         except (KeyError, TypeError) as error:
-            raise ValueError(
-                f'{who}: its metadata are not whole ({error}); export the model again'
-            ) from None
+            problem = f'its metadata are not whole ({error})'
+            raise UserValueError(problem, file=who, advice=_AGAIN) from None
 
 
 def sidecar(path: str | Path) -> Path:
@@ -211,16 +215,19 @@ def read_sidecar(path: str | Path) -> Metadata:
     try:
         text = read_user_text(beside, str(beside))
     except FileNotFoundError:
-        raise FileNotFoundError(
-            f'{path}: its metadata {beside.name} are not beside it; keep the two files that '
-            'tools/export.py writes together'
+        raise UserFileNotFoundError(
+            f'its metadata {beside.name} are not in the same folder',
+            file=str(path),
+            advice='keep the two files that tools/export.py writes together',
         ) from None
     metadata = Metadata.from_json(text, str(beside))
     length = path.stat().st_size
     if metadata.file_bytes is not None and length != metadata.file_bytes:
-        raise ValueError(
-            f'{path}: has {length} bytes, but {beside.name} says {metadata.file_bytes}: it was cut '
-            'short or belongs to another export; copy both files again'
+        raise UserValueError(
+            f'has {length} bytes, not the {metadata.file_bytes} of {beside.name}: it was cut short '
+            'or belongs to another export',
+            file=str(path),
+            advice='copy both files again',
         )
     return metadata
 

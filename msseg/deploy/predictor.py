@@ -12,6 +12,7 @@ from msseg.deploy.image_input import Image, ImageInput
 from msseg.deploy.logits import labels_of, probabilities_of, resize_logits
 from msseg.deploy.metadata import Metadata
 from msseg.deploy.runners import open_file
+from msseg.utils.errors import UserValueError
 
 
 class Predictor:
@@ -80,10 +81,8 @@ class Predictor:
             ValueError: The file gives labels only.
         """
         if self.metadata.output.meaning != 'logits':
-            raise ValueError(
-                f'{self.path}: gives labels only; for logits or probabilities export without '
-                '--argmax'
-            )
+            advice = 'for logits or probabilities export without --argmax'
+            raise UserValueError('gives labels only', file=str(self.path), advice=advice)
         ((output, size),) = self._outputs([image])
         return resize_logits(output, size, self.metadata.align_corners)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from msseg.deploy.metadata import Metadata, read_sidecar
 from msseg.utils.device_name import parse_device
-from msseg.utils.errors import check_one_of
+from msseg.utils.errors import UserFileNotFoundError, UserValueError, check_one_of
 from msseg.utils.extras import import_extra
 
 RUNTIMES = ('auto', 'mindspore', 'onnxruntime', 'lite')
@@ -21,6 +21,7 @@ _PROVIDERS = {'CPU': 'CPUExecutionProvider', 'GPU': 'CUDAExecutionProvider',
               'Ascend': 'CANNExecutionProvider'}  # fmt: skip
 _LITE_TARGETS = {'auto': 'cpu', 'CPU': 'cpu', 'GPU': 'gpu', 'Ascend': 'ascend'}
 _MINDIR_PRODUCER = b'MindSpore'  # in the first bytes of every MindIR file
+_AGAIN = 'copy or export it again'
 
 
 class Runner(Protocol):
@@ -54,16 +55,18 @@ def open_file(path: str | Path, runtime: str, device: str) -> Runner:
     check_one_of('runtime', runtime, RUNTIMES)
     able = _BY_SUFFIX.get(path.suffix.lower())
     if able is None:
-        raise ValueError(
-            f'{path}: an exported file ends in one of {list(_BY_SUFFIX)}, this one in '
-            f'{path.suffix!r}; make one with tools/export.py'
+        raise UserValueError(
+            f'an exported file ends in one of {list(_BY_SUFFIX)}, this one in {path.suffix!r}',
+            file=str(path),
+            advice='make one with tools/export.py',
         )
     if not path.is_file():
-        raise FileNotFoundError(f'{path}: there is no such file')
+        raise UserFileNotFoundError('there is no such file', file=str(path))
     if runtime == 'auto':
         runtime = next((name for name in able if find_spec(name) is not None), able[-1])
     if runtime not in able:
-        raise ValueError(f'{path}: {runtime} does not run {path.suffix} files, but {able[0]} does')
+        problem = f'{runtime} does not run {path.suffix} files, but {able[0]} does'
+        raise UserValueError(problem, file=str(path))
     return _RUNNERS[runtime](path, device)
 
 
@@ -86,9 +89,8 @@ class OnnxRunner:
             self._session = runtime.InferenceSession(str(path), options, providers=providers)
         except _onnx_errors() as error:
             line = (str(error).splitlines() or [type(error).__name__])[0]
-            raise ValueError(
-                f'{path}: is no ONNX model, or was cut short ({line}); copy or export it again'
-            ) from None
+            problem = f'is no ONNX model, or was cut short ({line})'
+            raise UserValueError(problem, file=str(path), advice=_AGAIN) from None
         properties = self._session.get_modelmeta().custom_metadata_map
         self.metadata = Metadata.from_properties(properties, str(path))
 
@@ -105,7 +107,8 @@ def _providers(device: str, available: list[str]) -> list[str | tuple[str, dict]
     provider = _PROVIDERS[chosen]
     if provider not in available:
         there = [name for name, each in _PROVIDERS.items() if each in available]
-        raise ValueError(f'device is {device!r}, but this ONNX Runtime has {there}')
+        problem = f'device is {device!r}, but this ONNX Runtime has {there}'
+        raise UserValueError(problem, key='device', got=device)
     return [provider if number is None or chosen == 'CPU' else (provider, {'device_id': number})]
 
 
@@ -126,7 +129,7 @@ class MindIRRunner:
         self.metadata = read_sidecar(path)
         with path.open('rb') as file:
             if _MINDIR_PRODUCER not in file.read(64):
-                raise ValueError(f'{path}: is no MindIR file; copy or export it again')
+                raise UserValueError('is no MindIR file', file=str(path), advice=_AGAIN)
         # imported here, so that other files are run without MindSpore
         import mindspore as ms
 
@@ -146,11 +149,10 @@ class MindIRRunner:
         except RuntimeError as error:
             raise self._refusal('run', error) from None
 
-    def _refusal(self, what: str, error: RuntimeError) -> ValueError:
-        return ValueError(
-            f'{self._path}: MindSpore {self._ms.__version__} cannot {what} it '
-            f'({str(error).splitlines()[0]}); copy or export it again'
-        )
+    def _refusal(self, what: str, error: RuntimeError) -> UserValueError:
+        cause = str(error).splitlines()[0]
+        problem = f'MindSpore {self._ms.__version__} cannot {what} it ({cause})'
+        return UserValueError(problem, file=str(self._path), advice=_AGAIN)
 
 
 class LiteRunner:
@@ -175,9 +177,10 @@ class LiteRunner:
         try:
             self._model.build_from_file(str(path), kind, context)
         except RuntimeError as error:
-            raise ValueError(
-                f'{path}: MindSpore Lite cannot load it ({str(error).splitlines()[0]}); convert it '
-                'with the converter of the same version'
+            raise UserValueError(
+                f'MindSpore Lite cannot load it ({str(error).splitlines()[0]})',
+                file=str(path),
+                advice='convert it with the converter of the same version',
             ) from None
 
     def __call__(self, batch: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 from msseg.apis.build import eval_pipeline
 from msseg.config import Config
 from msseg.deploy.metadata import Preprocessing
+from msseg.utils.errors import UserTypeError, UserValueError
 from msseg.utils.image_size import scaled_wh
 
 # They do nothing to an image that is tested once, or only change how it is stored.
@@ -31,76 +32,71 @@ def describe_preprocessing(cfg: Config, included: bool) -> Preprocessing:
         KeyError: The config has no test pipeline.
         ValueError: The pipeline has a step that `msseg.deploy` does not do.
     """
-    who = f'config {cfg.filename!r}: '
     found: dict[str, Any] = {}
     sizes: dict[str, Any] = {}
     keep_ratio = None
-    for step in _steps(eval_pipeline(cfg), who, sizes):
+    for step in _steps(eval_pipeline(cfg), cfg, sizes):
         kind = step['type']
         for key, value in _FIXED.get(kind, {}).items():
             if step.get(key, value) != value:
-                raise ValueError(
-                    f'{who}{kind} of data.test.pipeline has {key}={step[key]!r}; programs that run '
-                    f'exported files know {value!r} only'
-                )
+                problem = f'{kind} has {key}={step[key]!r}, but an exported file takes {value!r}'
+                raise _refusal(cfg, f'{problem} only')
         if kind == 'LoadImageFromFile':
             values = {key: step[key] for key in _LOADING if step.get(key) is not None}
             found |= {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         elif kind == 'Resize':
             if step.get('img_scale') is not None:
-                sizes['scale'] = _scale(step['img_scale'], who)
+                sizes['scale'] = _scale(step['img_scale'], cfg)
             keep_ratio = step.get('keep_ratio', True)
         elif kind == 'Normalize':
             found['mean'], found['std'] = tuple(step['mean']), tuple(step['std'])
             found['to_rgb'] = step.get('to_rgb', True)
         elif kind not in _NEUTRAL:
-            raise ValueError(
-                f'{who}data.test.pipeline has {kind}, which programs that run exported files do '
-                'not do: leave it away for exporting, as with --cfg-options'
-            )
+            problem = f'has {kind}, which programs that run exported files do not do'
+            raise _refusal(cfg, problem, 'leave it out, for instance with --cfg-options')
     if included and ('max_value' in found or 'percentiles' in found):
-        raise ValueError(
-            f'{who}LoadImageFromFile of data.test.pipeline scales images of more than 8 bits; a '
-            'file that takes bytes cannot: leave --include-preprocessing away'
-        )
+        problem = 'scales images of more than 8 bits, but the file would take bytes'
+        raise _refusal(cfg, problem, 'leave --include-preprocessing out')
     if 'mean' not in found:
-        raise ValueError(
-            f'{who}data.test.pipeline has no Normalize, so what the network expects is not known'
-        )
+        raise _refusal(cfg, "has no Normalize, so the network's input is not known")
     if keep_ratio is not None:  # sizes alone resize nothing
         found |= {**sizes, 'keep_ratio': keep_ratio}
     return Preprocessing(included=included, **found)
 
 
+def _refusal(cfg: Config, problem: str, advice: str = '') -> UserValueError:
+    return UserValueError(
+        problem, config_path='data.test.pipeline', file=cfg.filename, advice=advice
+    )
+
+
 def _steps(
-    pipeline: Sequence[Mapping[str, Any]], who: str, sizes: dict[str, Any]
+    pipeline: Sequence[Mapping[str, Any]], cfg: Config, sizes: dict[str, Any]
 ) -> Iterator[Mapping[str, Any]]:
     """Yield the transforms, also those in MultiScaleFlipAug, whose scale goes to `sizes`."""
     for step in pipeline:
         if not isinstance(step, Mapping) or 'type' not in step:
-            raise TypeError(f'{who}data.test.pipeline holds {step!r}, expected a dict with a type')
+            problem, place = f'holds {step!r}', 'data.test.pipeline'
+            expected = 'a dict with a type'
+            raise UserTypeError(problem, expected=expected, config_path=place, file=cfg.filename)
         if step['type'] != 'MultiScaleFlipAug':
             yield step
             continue
         ratios = step.get('img_ratios') or [1.0]
         ratios = [ratios] if isinstance(ratios, (int, float)) else ratios
         if step.get('flip') or len(ratios) > 1:
-            raise ValueError(
-                f'{who}data.test.pipeline averages over scales or flips; an exported file runs '
-                'once: leave one scale and no flip'
-            )
+            problem = 'averages over scales or flips, but an exported file runs once'
+            raise _refusal(cfg, problem, 'leave one scale and no flip')
         if step.get('img_scale') is not None:
-            sizes['scale'] = scaled_wh(_scale(step['img_scale'], who), ratios[0])
+            sizes['scale'] = scaled_wh(_scale(step['img_scale'], cfg), ratios[0])
         else:
             sizes['ratio'] = float(ratios[0])
         yield from step['transforms']
 
 
-def _scale(value: Any, who: str) -> tuple[int, int]:
+def _scale(value: Any, cfg: Config) -> tuple[int, int]:
     """Return the only (w, h) of an ``img_scale``."""
     scales = value if isinstance(value[0], (list, tuple)) else [value]
     if len(scales) > 1:
-        raise ValueError(
-            f'{who}img_scale of data.test.pipeline is {value!r}; an exported file runs at one scale'
-        )
+        raise _refusal(cfg, f'img_scale is {value!r}, but an exported file runs at one scale')
     return int(scales[0][0]), int(scales[0][1])

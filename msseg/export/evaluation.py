@@ -186,7 +186,7 @@ def _read_array(folder: Path, entry: dict[str, Any]) -> np.ndarray:
     array = np.fromfile(path, entry['dtype'])
     if array.size != np.prod(entry['shape']):
         raise ValueError(
-            f'{path}: has {array.size} numbers, but {OUTPUTS} says {entry["shape"]}: it was cut '
+            f'{path}: has {array.size} numbers, not the {entry["shape"]} of {OUTPUTS}: it was cut '
             'short; run the network again'
         )
     return array.reshape(entry['shape'])

@@ -22,6 +22,7 @@ from msseg.models import build_segmentor
 from msseg.runner import load_checkpoint, load_weights
 from msseg.utils.atomic import atomic_path
 from msseg.utils.device import setup_device, switch_off_compile_cache
+from msseg.utils.errors import UserValueError
 from msseg.utils.logging import get_logger
 from msseg.utils.outputs import Outputs
 from msseg.version import __version__
@@ -69,15 +70,11 @@ def export_model(
     model, meta = _load(cfg, checkpoint)
     spec, channels = model.output_spec, len(preprocessing.mean)
     if model.in_channels != channels:
-        raise ValueError(
-            f'config {cfg.filename!r}: Normalize of data.test.pipeline is for {channels} channels, '
-            f'but the network takes {model.in_channels}'
-        )
+        problem = f'Normalize has {channels} channels, but the network takes {model.in_channels}'
+        raise UserValueError(problem, config_path='data.test.pipeline', file=cfg.filename)
     if spec.kind != 'logits':
-        raise ValueError(
-            f'the decode head of {cfg.filename!r} gives {spec.kind}: only networks that give '
-            'logits can be exported'
-        )
+        problem = f'gives {spec.kind}, but only networks that give logits can be exported'
+        raise UserValueError(problem, config_path='model.decode_head', file=cfg.filename)
     classes, palette = find_classes(model, meta, cfg)
     origin = {'config': cfg.filename, 'checkpoint': checkpoint, 'mindspore': ms.__version__}
     metadata = Metadata(

@@ -151,7 +151,7 @@ def make_onnx(graph: Graph, metadata: Metadata) -> Any:
 
     Args:
         graph: From the normalised image to the logits at its size, batch norms folded. Where the
-            metadata leave the size open, `OnnxBuilder` says what the graph's size must be.
+            metadata leave the size open, see `OnnxBuilder` for the graph's size.
         metadata: The model's description, stored in it.
 
     Returns:

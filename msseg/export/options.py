@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from msseg.deploy.metadata import Port
-from msseg.utils.errors import check_one_of
+from msseg.utils.errors import UserValueError, check_one_of
 from msseg.utils.extras import import_extra
 
 FORMATS = ('mindir', 'onnx', 'air')
@@ -49,32 +49,22 @@ class ExportOptions:
             OSError: The file cannot be written there.
             ValueError: Everything else.
         """
-        out = Path(out)
+        out, ending = Path(out), f'.{self.file_format}'
         check_one_of('--format', self.file_format, FORMATS)
-        is_air = self.file_format == 'air'
-        for is_wrong, problem in (
-            (
-                out.suffix != f'.{self.file_format}',
-                f'--out is {str(out)!r}, but --format {self.file_format} needs a name that ends in '
-                f'.{self.file_format}',
-            ),
-            (
-                min(*self.size, self.batch) < 1,
-                f'--size is {self.size}, --batch is {self.batch}: expected numbers from 1',
-            ),
-            (
-                self.dynamic and self.batch != 1,
-                '--dynamic takes any number of images at once: leave --batch away',
-            ),
-            (
-                is_air and device != 'Ascend',
-                "--format air is made by Ascend's compiler, and this process computes on "
-                f'{device}: export on a machine with an Ascend card, or take mindir or onnx',
-            ),
-            (is_air and self.dynamic, '--format air has fixed sizes: leave --dynamic away'),
+        if out.suffix != ending:
+            expected = f'a name that ends in {ending} for --format {self.file_format}'
+            raise UserValueError(key='--out', got=str(out), expected=expected)
+        for key, got, numbers in (
+            ('--size', self.size, self.size),
+            ('--batch', self.batch, [self.batch]),
         ):
-            if is_wrong:
-                raise ValueError(problem)
+            if min(numbers) < 1:
+                raise UserValueError(key=key, got=got, expected='numbers from 1')
+        if self.dynamic and self.batch != 1:
+            problem = '--dynamic takes any number of images at once'
+            raise UserValueError(problem, key='--batch', got=self.batch, advice='leave --batch out')
+        if self.file_format == 'air':
+            self._check_air(device)
         if self.file_format == 'onnx':
             import_extra('onnx', 'onnx', '--format onnx')
             import_extra('onnxruntime', 'onnx', '--format onnx, to compare what it writes,')
@@ -82,13 +72,25 @@ class ExportOptions:
             raise IsADirectoryError(f'--out is {str(out)!r}, which is a folder; give a file name')
         out.parent.mkdir(parents=True, exist_ok=True)
 
+    def _check_air(self, device: str) -> None:
+        if device != 'Ascend':
+            raise UserValueError(
+                f"Ascend's compiler makes AIR files, and this process computes on {device}",
+                key='--format',
+                got='air',
+                advice='export on a machine with an Ascend card, or take mindir or onnx',
+            )
+        if self.dynamic:
+            problem = 'an AIR file has a fixed size'
+            raise UserValueError(problem, key='--dynamic', got=True, advice='leave --dynamic out')
+
     def input_port(self, channels: int) -> Port:
         """Return the file's input for images of some channels."""
         n, h, w = self._shape
         if self.include_preprocessing:
             meaning = 'the image as cv2.imread gives it, in BGR order'
             return Port('image', 'uint8', 'NHWC', (n, h, w, channels), meaning)
-        meaning = 'the image, its channels in the order that preprocessing says, normalised'
+        meaning = 'the image, normalised, its channels in the order of preprocessing'
         return Port('image', 'float32', 'NCHW', (n, channels, h, w), meaning)
 
     def output_port(self, channels: int) -> Port:

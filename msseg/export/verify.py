@@ -19,6 +19,7 @@ from msseg.deploy.image_input import ImageInput
 from msseg.deploy.logits import labels_of
 from msseg.deploy.metadata import Metadata
 from msseg.models import InferenceSegmentor
+from msseg.utils.errors import UserFileNotFoundError
 from msseg.utils.normalization import Normalization
 
 LEAST_EQUAL = 0.9999
@@ -144,9 +145,10 @@ def find_images(cfg: Config, size: tuple[int, int]) -> list[str]:
     dataset = build_split(cfg, 'test')
     count = min(_MOST_IMAGES, max(1, _NUM_PIXELS // (size[0] * size[1])), len(dataset))
     if not count:
-        raise FileNotFoundError(
-            f'config {cfg.filename!r}: data.test has no images to compare the exported file on; '
-            'name some with --images'
+        problem = 'has no images to compare the exported file on'
+        advice = 'name some with --images'
+        raise UserFileNotFoundError(
+            problem, config_path='data.test', file=cfg.filename, advice=advice
         )
     indices = np.linspace(0, len(dataset) - 1, count).round().astype(int)
     return [get_filename(dataset, int(index)) for index in indices]

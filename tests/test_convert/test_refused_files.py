@@ -359,7 +359,7 @@ def entry(dtype='F32', shape=(6,), offsets=(0, 24), **more):
         (safetensors_bytes({'a': entry(offsets=(0,))}), 'no valid shape or place'),
         (safetensors_bytes({'a': entry(code='x')}), 'in an unknown way'),
         (safetensors_bytes({'a': 3}), 'in an unknown way'),
-        (safetensors_bytes(b'{"a": 1, "a": 2}'), 'says something twice'),
+        (safetensors_bytes(b'{"a": 1, "a": 2}'), 'has a name twice'),
         (safetensors_bytes({}), 'holds no weights'),
     ],
     ids=lambda value: value if isinstance(value, str) else '',

@@ -72,5 +72,5 @@ def test_how_images_are_loaded_is_described(options):
 
 def test_a_file_of_bytes_takes_no_scaled_values():
     steps = [dict(LOAD, max_value=4095), NORMALIZE]
-    with pytest.raises(ValueError, match='leave --include-preprocessing away'):
+    with pytest.raises(ValueError, match='leave --include-preprocessing out'):
         describe_preprocessing(Config({'data': {'test': {'pipeline': steps}}}), True)

@@ -149,7 +149,7 @@ def test_what_does_not_belong_together_is_refused(cfg, config, inputs, tmp_path)
         score_outputs(cfg, inputs, out)
     write_outputs(out, arrays)
     np.zeros(5, np.float32).tofile(out / '000001_disc_1.bin')
-    with pytest.raises(ValueError, match='has 5 numbers, but outputs.json says .1, 2, 48, 64.'):
+    with pytest.raises(ValueError, match='has 5 numbers, not the .1, 2, 48, 64. of outputs.json'):
         score_outputs(cfg, inputs, out)
     write_outputs(out, [np.zeros((1, 8, 8), np.int32)] * 3)
     with pytest.raises(ValueError, match='export logits, without --argmax'):

@@ -68,19 +68,19 @@ MISTAKES = {
     ),
     'another ending': (
         f'export.py CONFIG CKPT {SIZE} --format onnx --out {{folder}}/a.mindir',
-        'needs a name that ends in .onnx',
+        'expected a name that ends in .onnx for --format onnx',
     ),
     'AIR without Ascend': (
         f'export.py CONFIG CKPT {SIZE} --out {{folder}}/a.air --device CPU',
-        "--format air is made by Ascend's compiler, and this process computes on CPU",
+        "Ascend's compiler makes AIR files, and this process computes on CPU",
     ),
     'no size': (
         'export.py CONFIG CKPT --size 0 64 --out {folder}/a.onnx',
-        '--size is (0, 64), --batch is 1: expected numbers from 1',
+        '--size is (0, 64), expected numbers from 1',
     ),
     'any batch and a batch': (
         f'export.py CONFIG CKPT {SIZE} --dynamic --batch 2 --out {{folder}}/a.onnx',
-        'leave --batch away',
+        '--dynamic takes any number of images at once; leave --batch out',
     ),
     'no checkpoint': (
         f'export.py CONFIG {{folder}}/b.ckpt {SIZE} --out {{folder}}/a.onnx',
