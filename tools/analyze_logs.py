@@ -1,4 +1,4 @@
-"""Draw runs and tell their time: ``python tools/analyze_logs.py LOG… --out curve.png``."""
+"""Draw curves and print times of runs: ``python tools/analyze_logs.py LOG… --out curve.png``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msseg.utils.cli import CommandParser, run_main
 
 
 def parse_args() -> argparse.Namespace:
-    """Returns the command line's arguments."""
+    """Return the command line's arguments."""
     parser = CommandParser(
         description='Draw loss and score of one or several runs; print where their time went.',
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -26,7 +26,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Draws, prints and says where."""
+    """Draw and print."""
     args = parse_args()
     logs = find_logs(args.logs)
     if len(logs) == 1 and args.keys == ['loss']:

@@ -1,4 +1,4 @@
-"""A page of training samples as the network gets them."""
+"""A page of training samples as the network receives them."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def browse_dataset(
 
     Args:
         cfg: With ``data.train``.
-        out: The folder to write ``samples.html`` to.
-        count: So many samples, evenly spread over the data set.
-        draws: How often each is augmented; as in the first epochs of training with `seed`.
-        seed: Of the augmentation.
-        opacity: Of the labels, in (0, 1].
+        out: Output folder of ``samples.html``.
+        count: Number of samples, evenly spread over the data set.
+        draws: Number of augmentations of each, those of the first epochs with `seed`.
+        seed: Seed of the augmentation.
+        opacity: Opacity of the labels, in (0, 1].
         tint_background: See `OverlayStyle`.
 
     Returns:
@@ -74,7 +74,7 @@ def browse_dataset(
 
 
 class _Browser:
-    """Draws samples and counts what is in them."""
+    """Draw samples and count their classes."""
 
     def __init__(self, dataset: Any, draws: int, seed: int, style: OverlayStyle) -> None:
         self.dataset, self.draws, self.seed, self.style = dataset, draws, seed, style

@@ -1,4 +1,4 @@
-"""A confusion matrix as a picture, from the label maps that a test has left."""
+"""Draw the confusion matrix of saved label maps."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def count_confusions(dataset: CustomDataset, archive: str | Path) -> np.ndarray:
 
     Raises:
         FileNotFoundError: There is no such file, or an image has no label.
-        ValueError: It is no such file, or does not have all images.
+        ValueError: It is not such a file, or lacks images.
     """
     check_labels(dataset)
     count = len(dataset.CLASSES)

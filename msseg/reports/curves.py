@@ -104,7 +104,7 @@ def log_coverage(val: Sequence[dict], score: str) -> str:
 def run_places(entries: list[dict]) -> tuple[list[float], str]:
     """Return each entry's place on the horizontal axis, and the unit of the axis.
 
-    Runs that count epochs log the iteration within the epoch, so it alone does not say where.
+    Runs that count epochs log the iteration within the epoch.
     """
     longest = max(entry['iter'] for entry in entries)
     restarts = any(
@@ -284,7 +284,7 @@ def time_table(logs: dict[str, Path]) -> str:
 
 def _times(train: Sequence[dict]) -> list[str]:
     times, data = _values(train, 'time'), _values(train, 'data_time')
-    # the first iteration compiles the network: its interval says little of the others
+    # the first iteration compiles the network: its interval is not typical
     rest = slice(1, None) if len(train) > 1 else slice(None)
     last_loss = next((f'{e["loss"]:.4f}' for e in reversed(train) if e.get('loss') is not None), '')
     memory = _values(train, 'memory')
@@ -316,7 +316,7 @@ def _floats(values: Sequence[float | None]) -> np.ndarray:
 @contextmanager
 def _drawing(names: Sequence[str], kind: str, texts: Sequence[str] = ()) -> Iterator[Sequence[str]]:
     """Have matplotlib draw texts in any script; give the names as they can be drawn."""
-    # they load matplotlib, for which no other tool need wait
+    # imports matplotlib, which takes half a second
     from msseg.apis.fonts import drawable_names, fonts_for
 
     shown = drawable_names(names, kind) if names else []

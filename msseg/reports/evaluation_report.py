@@ -1,4 +1,4 @@
-"""The page on a test: scores, confusions, curves, the worst and the best images."""
+"""The HTML report of a test: scores, confusions, curves, the worst and the best images."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ _RIGHT, _IGNORED = (222, 232, 222), (150, 150, 150)
 
 
 class EvaluationReport:
-    """Writes ``report.html`` and ``images.csv`` on a test; a handler for `predict_all`.
+    """Write ``report.html`` and ``images.csv`` on a test; a handler for `predict_all`.
 
     Args:
-        folder: Where to.
+        folder: Output folder.
         dataset: A data set with labels.
         cfg: The config.
-        checkpoint: What was tested; the curves are drawn from the log beside it.
-        work_dir: Where a log is looked for when there is none beside the checkpoint.
-        outputs: Checks where they go; by default against this test's inputs.
+        checkpoint: The tested checkpoint; the curves come from the log in its folder.
+        work_dir: Folder to search for a log when the checkpoint's has none.
+        outputs: Checks the output files; by default against this test's inputs.
         tint_background: See `OverlayStyle`.
 
     Raises:
@@ -97,10 +97,7 @@ class EvaluationReport:
         """Write the page and the table; once, after `gather`.
 
         Args:
-            inferencer: Predicts the images that are shown once more.
-
-        Raises:
-            OSError: They cannot be written.
+            inferencer: Predicts again the images that are shown.
         """
         self.images.write_csv(self.table)
         scores = self.scores()
@@ -245,7 +242,7 @@ def choose_shown(ranking: Sequence[int], each: int = _SHOWN_EACH) -> list[tuple[
 
     Args:
         ranking: All images, the worst first.
-        each: So many of each kind, fewer when there are not enough images.
+        each: Images of each kind, fewer when there are not enough.
     """
     each = min(each, max(len(ranking) // 3, 1))
     worst = list(ranking[:each])

@@ -1,4 +1,4 @@
-"""Scores of every single image of a data set."""
+"""Scores of each image of a data set."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from msseg.utils.outputs import CSV_HEAD
 
 
 class ImageScores:
-    """Counts each image for itself and all together; a handler for `predict_all`.
+    """Count pixels of each image; a handler for `predict_all`.
 
-    Of several processes each counts its share; `gather` adds up.
+    Each process counts its images; `gather` adds up.
 
     Args:
         dataset: A data set with labels.
