@@ -43,11 +43,7 @@ class ForeignFile:
 
 
 def sniff_format(path: str | Path) -> str | None:
-    """Return the format of a file of weights by its first bytes.
-
-    Returns:
-        ``'torch zip'``, ``'torch stream'`` (before PyTorch 1.6), ``'safetensors'``, or None.
-    """
+    """Return the format of a file, see `ForeignFile`, by its first bytes; None for others."""
     with Path(path).open('rb') as file:
         head = file.read(9)
     if head.startswith(b'PK'):

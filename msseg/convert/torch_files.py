@@ -21,11 +21,7 @@ _STREAM_PROTOCOL = 1001
 
 
 def read_torch_zip(path: Path) -> Any:
-    """Return what the archive's pickle builds; its tensors' numbers stay in the file.
-
-    Raises:
-        ValueError: The archive is damaged, or no PyTorch checkpoint.
-    """
+    """Return what the archive's pickle builds; its tensors' numbers stay in the file."""
     return _Archive(path).unpickle()
 
 
@@ -48,7 +44,6 @@ class _Archive:
         self._storages: dict[str, Storage] = {}
 
     def unpickle(self) -> Any:
-        """Return what the archive's pickle builds."""
         pickle = self._read(f'{self._root}data.pkl')
         if len(pickle) > _MAX_PICKLE_BYTES:
             raise ValueError(f'its pickle has {len(pickle)} bytes, more than any weights need')
@@ -102,11 +97,7 @@ def _list_members(path: Path) -> dict[str, zipfile.ZipInfo]:
 
 
 def read_torch_stream(path: Path) -> Any:
-    """Return what the main pickle builds; its tensors' numbers stay in the file.
-
-    Raises:
-        ValueError: The file is damaged, or no PyTorch checkpoint.
-    """
+    """Return what the main pickle builds; its tensors' numbers stay in the file."""
     content = map_file(path)
     storages: dict[str, Storage] = {}
 

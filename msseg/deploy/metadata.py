@@ -135,15 +135,7 @@ class Metadata:
 
     @classmethod
     def from_json(cls, text: str, who: str) -> Metadata:
-        """Read the text of `to_json`.
-
-        Args:
-            text: The JSON text.
-            who: The file, for errors.
-
-        Raises:
-            ValueError: The text is not JSON, or not the metadata of an exported file.
-        """
+        """Read the text of `to_json`; errors call the file `who`."""
         try:
             content = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -152,15 +144,7 @@ class Metadata:
 
     @classmethod
     def from_properties(cls, properties: Mapping[str, str], who: str) -> Metadata:
-        """Read the texts of `to_properties`; names that are unknown are ignored.
-
-        Args:
-            properties: The texts by name.
-            who: The file, for errors.
-
-        Raises:
-            ValueError: The texts are not the metadata of an exported file.
-        """
+        """Read the texts of `to_properties`, among others; errors call the file `who`."""
         names = {each.name for each in fields(cls)}
         try:
             content = {name: json.loads(text) for name, text in properties.items() if name in names}

@@ -38,17 +38,7 @@ class ExportOptions:
     dynamic: bool = False
 
     def check(self, out: str | Path, device: str) -> None:
-        """Raise an error if the options do not fit each other, the file or this machine.
-
-        Args:
-            out: The file to write; its folder is made.
-            device: The device of this process.
-
-        Raises:
-            ImportError: A package is missing.
-            OSError: The file cannot be written there.
-            ValueError: Everything else.
-        """
+        """Make the file's folder; raise if the options do not fit each other, file or device."""
         out, ending = Path(out), f'.{self.file_format}'
         check_one_of('--format', self.file_format, FORMATS)
         if out.suffix != ending:

@@ -133,22 +133,15 @@ def _decide(logits: np.ndarray, threshold: float | None) -> tuple[np.ndarray, np
 
 
 def find_images(cfg: Config, size: tuple[int, int]) -> list[str]:
-    """Return some images of a config's test data, from its beginning to its end.
-
-    Args:
-        cfg: The config.
-        size: The (h, w) of the comparison.
-
-    Raises:
-        FileNotFoundError: The data have no images.
-    """
+    """Return images from all of a config's test data, few for a large (h, w) of the comparison."""
     dataset = build_split(cfg, 'test')
     count = min(_MOST_IMAGES, max(1, _NUM_PIXELS // (size[0] * size[1])), len(dataset))
     if not count:
-        problem = 'has no images to compare the exported file on'
-        advice = 'name some with --images'
         raise UserFileNotFoundError(
-            problem, config_path='data.test', file=cfg.filename, advice=advice
+            'has no images to compare the exported file on',
+            config_path='data.test',
+            file=cfg.filename,
+            advice='name some with --images',
         )
     indices = np.linspace(0, len(dataset) - 1, count).round().astype(int)
     return [get_filename(dataset, int(index)) for index in indices]
