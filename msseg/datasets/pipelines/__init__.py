@@ -24,7 +24,7 @@ from msseg.datasets.pipelines.resize import Resize
 from msseg.datasets.pipelines.resize_to_multiple import ResizeToMultiple
 from msseg.datasets.pipelines.rgb2gray import RGB2Gray
 from msseg.datasets.pipelines.seg_rescale import SegRescale
-from msseg.datasets.pipelines.transform import get_rng
+from msseg.datasets.pipelines.transform import get_rng, register_transform
 
 __all__ = [
     'CLAHE',
@@ -51,4 +51,5 @@ __all__ = [
     'ToTensor',
     'Transpose',
     'get_rng',
+    'register_transform',
 ]
