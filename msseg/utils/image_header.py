@@ -54,7 +54,7 @@ _TIFF_MODES = {(2, 3): 'RGB', (2, 4): 'RGBA', (3, 1): 'P', (5, 4): 'CMYK', (6, 3
 _TIFF_MODES |= {(8, 3): 'LAB', (0, 2): 'LA', (1, 2): 'LA'}
 _GREY_MODES = {'uint8': 'L', 'uint16': 'I;16', 'int32': 'I', 'float32': 'F'}
 _ARRAY_MAGIC, _HDR_MAGIC = b'\x93NUMPY', (b'#?RADIANCE', b'#?RGBE')
-_pillow_limit = threading.Lock()
+_pillow_lock = threading.RLock()
 
 
 class ImageHeader(NamedTuple):
@@ -116,16 +116,17 @@ def read_header(source: bytes | str | Path) -> ImageHeader | None:
 
 @contextmanager
 def opened_by_pillow(source: BinaryIO) -> Iterator[Image.Image]:
-    """Open an image with Pillow, without its own limit on pixels and without its warnings."""
-    with warnings.catch_warnings():
+    """Open an image with Pillow, and decode it in the block, without its limit and its warnings.
+
+    Both belong to the process, so other threads wait.
+    """
+    with _pillow_lock, warnings.catch_warnings():
         warnings.simplefilter('ignore')
-        with _pillow_limit:
-            before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-            try:
-                img = Image.open(source)
-            finally:
-                Image.MAX_IMAGE_PIXELS = before
-        yield img
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield Image.open(source)
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
 
 
 def _read(file: BinaryIO) -> ImageHeader | None:
@@ -278,7 +279,13 @@ def _orientation(img: Image.Image) -> int:
 
 
 def _palette(img: Image.Image) -> tuple[tuple[int, int, int], ...]:
-    if img.mode != 'P':
+    if img.mode != 'P' or img.palette is None:
         return ()
-    flat = (img.getpalette('RGB') or [])[: 3 * 256]
-    return tuple(zip(flat[0::3], flat[1::3], flat[2::3], strict=True))
+    order, data = img.palette.getdata()  # Image.getpalette would decode all pixels
+    if order == 'RGB;L':  # TIFF's: all red values, then all green ones
+        planes = [data[i * len(data) // 3 : (i + 1) * len(data) // 3] for i in range(3)]
+    elif set('RGB') <= set(order):
+        planes = [data[order.index(channel) :: len(order)] for channel in 'RGB']
+    else:
+        return ()
+    return tuple(zip(*planes, strict=False))[:256]

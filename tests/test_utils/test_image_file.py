@@ -8,11 +8,11 @@ import zlib
 import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from msseg.checks.data.file_scan import scan_image, scan_label
 from msseg.datasets.pipelines import Compose, LoadImageFromFile
-from msseg.datasets.pipelines.label_file import read_label
+from msseg.datasets.pipelines.label_file import decode_label, read_label
 from msseg.utils.image_bytes import is_whole, read_bytes
 from msseg.utils.image_file import decode_image, pixel_limit
 from msseg.utils.image_header import read_header
@@ -94,24 +94,27 @@ def test_only_regular_files_are_opened(tmp_path, monkeypatch):
     check_regular(tmp_path / 'link')
 
 
+@pytest.mark.parametrize('suffix', ['png', 'tif'])
 @pytest.mark.parametrize('mode', ['1', 'L', 'P'])
-def test_files_beyond_pillows_limit_load_and_beyond_the_own_do_not(tmp_path, monkeypatch, mode):
+def test_files_beyond_pillows_limit_load_and_beyond_the_own_do_not(
+    tmp_path, monkeypatch, mode, suffix
+):
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 1000)  # a "bomb" for Pillow from 2000
     image = Image.new(mode, (64, 48), 1)
-    image.save(tmp_path / 'a.png')
-    label = read_label(tmp_path / 'a.png')
+    image.save(tmp_path / f'a.{suffix}')
+    label = read_label(tmp_path / f'a.{suffix}')
     assert label.shape == (48, 64) and (label == 1).all()
     for backend in ('cv2', 'pillow'):
-        data = read_bytes(tmp_path / 'a.png')
-        assert decode_image(data, 'a.png', 'color', backend).shape == (48, 64, 3)
+        data = read_bytes(tmp_path / f'a.{suffix}')
+        assert decode_image(data, f'a.{suffix}', 'color', backend).shape == (48, 64, 3)
     assert Image.MAX_IMAGE_PIXELS == 1000
     monkeypatch.setenv('MSSEG_MAX_IMAGE_PIXELS', '3071')
     words = r'48x64 pixels, 3072 in all, more than the limit of 3071; .*MSSEG_MAX_IMAGE_PIXELS=3072'
-    with pytest.raises(ValueError, match=rf'a\.png: the image is of {words}'):
-        read_label(tmp_path / 'a.png')
+    with pytest.raises(ValueError, match=rf'a\.{suffix}: the image is of {words}'):
+        read_label(tmp_path / f'a.{suffix}')
     for backend in ('cv2', 'pillow'):
         with pytest.raises(ValueError, match=words):
-            decode_image(data, 'a.png', 'color', backend)
+            decode_image(data, f'a.{suffix}', 'color', backend)
 
 
 def test_the_limit_of_pixels_is_a_number(monkeypatch):
@@ -238,3 +241,28 @@ def test_a_tiff_whose_tags_are_no_whole_numbers_has_no_header(tmp_path, tag, kin
     write_tiled_tiff(tmp_path / 'a.tif', PICTURE, tags=[(tag, kind, 3)])
     assert read_header(tmp_path / 'a.tif') is None
     scan_image(str(tmp_path / 'a.tif'))
+
+
+@pytest.mark.parametrize('kind', ['PNG', 'GIF', 'BMP', 'TIFF', 'PCX', 'TGA'])
+def test_a_palette_is_read_without_decoding_pixels(monkeypatch, kind):
+    buffer = io.BytesIO()
+    image = Image.fromarray(PICTURE).convert('P', palette=Image.Palette.ADAPTIVE, colors=7)
+    image.save(buffer, kind)
+    expected = Image.open(buffer).getpalette('RGB')[:21]
+    monkeypatch.setattr(Image.Image, 'load', lambda self: pytest.fail('pixels are decoded'))
+    monkeypatch.setattr(ImageFile.ImageFile, 'load', Image.Image.load)
+    assert sum(read_header(buffer.getvalue()).palette[:7], ()) == tuple(expected)
+
+
+def test_a_palette_file_of_absurd_size_is_refused_before_it_is_decoded():
+    image = Image.fromarray(PICTURE).convert('P')
+    buffer = io.BytesIO()
+    image.save(buffer, 'PNG')
+    data = buffer.getvalue()
+    size = (100_000).to_bytes(4, 'big') * 2
+    header = chunk(b'IHDR', size + data[24:29])
+    data = data[:8] + header + data[33:]
+    with pytest.raises(ValueError, match='100000x100000 pixels, .* more than the limit'):
+        decode_image(data, 'a.png', 'color', 'cv2')
+    with pytest.raises(ValueError, match='100000x100000 pixels, .* more than the limit'):
+        decode_label(data, 'a.png')
