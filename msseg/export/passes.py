@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,8 +105,7 @@ def fold_cells(network: nn.Cell, foldings: list[Folding]) -> None:
         network: Changed: a bias replaces each folded norm.
         foldings: What `fold_graph` found in it.
     """
-    counts = {name: sum(name in (each.conv, each.norm) for each in foldings)
-              for each in foldings for name in (each.conv, each.norm)}  # fmt: skip
+    counts = Counter(name for each in foldings for name in (each.conv, each.norm))
     by_norm = {each.norm: each for each in foldings if counts[each.conv] == counts[each.norm] == 1}
     by_conv = {each.conv: each for each in by_norm.values()}
     for _, cell in list(network.cells_and_names()):
