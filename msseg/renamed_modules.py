@@ -94,6 +94,7 @@ _RENAMED = {
     'models.losses.class_weight': 'models.losses.common',
     'models.losses.one_hot': 'models.losses.common',
     'models.losses.reduce': 'models.losses.common',
+    'evaluation.confusion': 'evaluation.metrics',
     'apis.prediction': 'prediction',
     'apis.complexity': 'models.analysis.complexity',
     'apis.modelarts': 'launch.modelarts',

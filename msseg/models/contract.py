@@ -60,38 +60,33 @@ def check_members(head: nn.Cell, is_last: bool) -> None:
 
 
 def check_head_inputs(head: nn.Cell, feature_channels: Any) -> None:
-    """Raise ValueError when a head's ``in_index`` or ``in_channels``, if any, does not fit.
-
-    Args:
-        head: A decode head.
-        feature_channels: ``out_channels`` of the backbone or neck; checked if it is a list.
-    """
-    index = getattr(head, 'in_index', None)
+    """Raise ValueError when a head's ``in_index`` or ``in_channels``, if any, does not fit."""
     channels = getattr(head, 'input_channels', getattr(head, 'in_channels', None))
-    if not isinstance(feature_channels, (list, tuple)) or not match(index, channels):
-        return
-    for mismatch in find_input_mismatches(index, channels, feature_channels):
+    in_index = getattr(head, 'in_index', None)
+    for mismatch in find_input_mismatches(in_index, channels, feature_channels):
         raise ValueError(mismatch.text)
 
 
-def match(in_index: Any, in_channels: Any) -> bool:
-    """Whether both are whole numbers, or lists of equally many."""
-    if isinstance(in_index, int) and isinstance(in_channels, int):
-        return True
-    return all(fits(each, Sequence[int]) for each in (in_index, in_channels)) and len(
-        in_index
-    ) == len(in_channels)
-
-
 def find_input_mismatches(
-    in_index: int | Sequence[int], in_channels: int | Sequence[int], feature_channels: Sequence[int]
+    in_index: Any, in_channels: Any, feature_channels: Any
 ) -> Iterator[InputMismatch]:
-    """Yield the arguments of a head that do not fit feature maps of these channels."""
-    several = isinstance(in_index, (list, tuple))
-    indices = list(in_index) if several else [in_index]
-    channels = list(in_channels) if several else [in_channels]
-    count = len(feature_channels)
-    for index, given in zip(indices, channels, strict=True):
+    """Yield the arguments of a head that do not fit the feature maps.
+
+    Args:
+        in_index: Index of a feature map, or a list. Other values are for the head to refuse.
+        in_channels: Its channels, or a list of the same length.
+        feature_channels: ``out_channels`` of the backbone or neck: one number for each map. Nothing
+            is known of the maps, and nothing checked, if it is no list.
+    """
+    values = (in_index, in_channels)
+    if all(fits(value, int) for value in values):
+        pairs = [values]
+    elif all(fits(value, Sequence[int]) for value in values) and len(in_index) == len(in_channels):
+        pairs = list(zip(*values, strict=True))
+    else:
+        return
+    count = len(feature_channels) if isinstance(feature_channels, (list, tuple)) else 0
+    for index, given in pairs if count else ():
         if not -count <= index < count:
             yield InputMismatch(
                 'in_index',

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -44,7 +44,6 @@ from msseg.registry import build_from_cfg, config_file, config_path
 from msseg.runner import RUNNERS, Runner, TrainStep, build_optimizer
 from msseg.runner.hooks import LrUpdaterHook
 from msseg.runner.optimizer import unused_custom_keys
-from msseg.utils.arguments import fits
 from msseg.utils.cli import USER_ERRORS
 from msseg.utils.dist import get_rank, get_world_size
 from msseg.utils.logging import check_level, get_logger
@@ -118,20 +117,16 @@ def _build_parts(cfg: Config, findings: Findings) -> None:
             built = collect_error(findings, f'model.{name}', lambda b=build, n=node: b(n))
             channels = getattr(built, 'out_channels', None)
     for head in head_nodes(cfg):
-        if isinstance(channels, (list, tuple)):
-            _check_inputs(head, channels, findings)
+        _check_inputs(head, channels, findings)
         collect_error(findings, config_path(head), lambda h=head: build_head(h))
 
 
-def _check_inputs(head: Mapping[str, Any], channels: Sequence[int], findings: Findings) -> None:
+def _check_inputs(head: Mapping[str, Any], channels: Any, findings: Findings) -> None:
     given = [setting(head, name, HEADS) for name in ('in_index', 'in_channels')]
-    values = [each.value for each in given if each is not None]
-    are_counts = all(fits(value, int) for value in values)
-    are_lists = all(fits(value, Sequence[int]) for value in values)
-    if len(values) == 2 and (are_counts or are_lists and len(values[0]) == len(values[1])):
-        for mismatch in find_input_mismatches(*values, channels):
-            wrong = setting(head, mismatch.argument, HEADS)
-            findings.add_setting(mismatch.argument, wrong, mismatch.text)
+    values = [each.value if each is not None else None for each in given]
+    for mismatch in find_input_mismatches(*values, channels):
+        wrong = setting(head, mismatch.argument, HEADS)
+        findings.add_setting(mismatch.argument, wrong, mismatch.text)
 
 
 def build_transforms(cfg: Config, findings: Findings) -> None:
