@@ -20,8 +20,7 @@ from msseg.config.merge import merge_dicts
 from msseg.config.reader import load_file, load_text
 from msseg.config.writer import to_python, to_text
 from msseg.utils.atomic import atomic_write_text
-from msseg.utils.errors import UserKeyError, UserTypeError
-from msseg.utils.suggest import nearest
+from msseg.utils.errors import UserKeyError, UserTypeError, unknown_name
 
 RESERVED_KEYS = ('filename', 'text', 'pretty_text')
 OPTIONS = '--cfg-options'
@@ -243,8 +242,8 @@ class Config:
             if isinstance(value, ConfigDict):
                 names = {str(name): name for name in value}
                 if part not in names:
-                    near = nearest(part, names, 1)
-                    raise UserKeyError(f'{where} has no key {part!r}', key=key, suggestions=near)
+                    problem = f'{where} has no key {part!r}'
+                    raise unknown_name(problem, part, names, key=key)
                 file = value.config_file(names[part])
                 value = value[names[part]]
             elif isinstance(value, (list, tuple)):
