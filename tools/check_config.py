@@ -15,15 +15,15 @@ def parse_args() -> argparse.Namespace:
     from msseg.config import add_cfg_options
 
     parser = CommandParser(
-        description='Say what is wrong with a config and what to do about it: compare its settings '
-        'with each other, build model, data sets, optimizer, schedule and hooks, and train one '
-        'step on a part of a batch. Exit status 1 when there are errors, 0 with warnings only.'
+        description='Report what is wrong with a config and what to do: compare its settings with '
+        'each other, build model, data sets, optimizer, schedule and hooks, and train one step on '
+        'a part of a batch. Exit status 1 with errors, 0 with warnings only.'
     )
     parser.add_argument('config', help='config file')
     parser.add_argument(
-        '--no-files', action='store_true', help='look for neither data nor weights, and do no step'
+        '--no-files', action='store_true', help='look for neither data nor weights, compute no step'
     )
-    parser.add_argument('--no-step', action='store_true', help='build everything, but do no step')
+    parser.add_argument('--no-step', action='store_true', help='build all, but compute no step')
     parser.add_argument('--json', metavar='FILE', help='write all findings to this file')
     add_device_options(parser)
     add_cfg_options(parser)
@@ -31,7 +31,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Check, print, and say by the exit status whether there are errors."""
+    """Check and print; the exit status is 1 with errors."""
     args = parse_args()
     if args.json and not Path(args.json).absolute().parent.is_dir():
         raise FileNotFoundError(f'--json {args.json}: there is no such folder')

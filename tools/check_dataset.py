@@ -15,16 +15,16 @@ def parse_args() -> argparse.Namespace:
     from msseg.config import add_cfg_options
 
     parser = CommandParser(
-        description='Look at every file of the data sets of a config: say what is wrong and what '
-        'to do about it, count classes, and give class weights, mean and standard deviation. '
-        'Exit status 1 when there are errors, 0 with warnings only.'
+        description='Read every file of the data sets of a config: report what is wrong and what '
+        'to do, count classes, and compute class weights, mean and standard deviation. Exit status '
+        '1 with errors, 0 with warnings only.'
     )
     parser.add_argument('config', help='config file')
     parser.add_argument(
         '--split',
         nargs='+',
         choices=('train', 'val', 'test'),
-        help='which splits to look at (default: all that the config has)',
+        help='the splits to check (default: all that the config has)',
     )
     parser.add_argument(
         '--workers', type=int, help='number of processes (default: one for each core)'
@@ -38,7 +38,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Check, print, and say by the exit status whether there are errors."""
+    """Check and print; the exit status is 1 with errors."""
     args = parse_args()
     if args.json and not Path(args.json).absolute().parent.is_dir():
         raise FileNotFoundError(f'--json {args.json}: there is no such folder')

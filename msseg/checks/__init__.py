@@ -1,1 +1,1 @@
-"""What can be wrong with a config or a data set: the two doctors, and the check before a run."""
+"""Checks of configs and data sets, and the quick checks before a run."""

@@ -26,9 +26,9 @@ class Rule(NamedTuple):
     """A kind of problem."""
 
     severity: Literal['error', 'warning']
-    title: str  # Its name in reports
-    why: str  # The consequence
-    todo: str  # What to do
+    title: str  # its name in reports
+    why: str  # the consequence
+    todo: str  # what to do
 
 
 def error(title: str, why: str, todo: str) -> Rule:
@@ -44,9 +44,9 @@ def warning(title: str, why: str, todo: str) -> Rule:
 class Place(NamedTuple):
     """A place with a problem."""
 
-    key: str  # The dotted key, or the path of a file
-    origin: str  # What sets the key: a file, ``--cfg-options``, ``default``; '' if unknown
-    note: str  # What is wrong there; may be empty for a file
+    key: str  # the dotted key, or the path of a file
+    origin: str  # what sets the key: a file, ``--cfg-options``, ``default``; '' if unknown
+    note: str  # what is wrong there; may be empty for a file
 
     def __str__(self) -> str:
         origin = f' ({self.origin})' if self.origin else ''
@@ -57,13 +57,13 @@ class Place(NamedTuple):
 class Finding:
     """A problem and all the places that have it."""
 
-    kind: str  # The name of the rule
+    kind: str  # the name of the rule
     severity: Literal['error', 'warning']
     title: str
     why: str
     todo: str
-    splits: list[str] = field(default_factory=list)  # Of the files; empty for settings
-    places: dict[str, Place] = field(default_factory=dict)  # By key or path
+    splits: list[str] = field(default_factory=list)  # of the files; empty for settings
+    places: dict[str, Place] = field(default_factory=dict)  # by key or path
 
     @property
     def files(self) -> dict[str, str]:
@@ -169,8 +169,8 @@ class Findings:
 class Report(ABC):
     """Base of the reports."""
 
-    config: str  # The config file
-    findings: Sequence[Finding]  # Errors first
+    config: str  # the config file
+    findings: Sequence[Finding]  # errors first
 
     @property
     def num_errors(self) -> int:

@@ -34,19 +34,19 @@ from msseg.config.checking import drop_meaningless
 class ModelSummary:
     """The model that was built."""
 
-    segmentor: str  # Name of its class
-    backbone: str  # Likewise
-    heads: dict[str, str]  # Names of the heads' classes, by their prefix in the log
-    num_parameters: int  # Number of values that are trained
+    segmentor: str  # name of its class
+    backbone: str  # likewise
+    heads: dict[str, str]  # names of the heads' classes, by their prefix in the log
+    num_parameters: int  # number of values that are trained
 
 
 @dataclass(frozen=True)
 class SplitSummary:
     """A data set that was built."""
 
-    dataset: str  # Name of its class
-    num_images: int  # Number of images
-    num_classes: int  # Number of classes
+    dataset: str  # name of its class
+    num_images: int  # number of images
+    num_classes: int  # number of classes
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ class ConfigReport(Report):
     """All findings, and what was built and computed."""
 
     model: ModelSummary | None = None  # None if it could not be built
-    splits: dict[str, SplitSummary] = field(default_factory=dict)  # Those that were built
-    num_iters: int | None = None  # Length of the run; None if it is not known
-    dry_run: DryRun | None = None  # The result of one step; None without a step
+    splits: dict[str, SplitSummary] = field(default_factory=dict)  # those that were built
+    num_iters: int | None = None  # length of the run; None if it is not known
+    dry_run: DryRun | None = None  # the result of one step; None without a step
 
     def as_dict(self) -> dict[str, Any]:
         return {

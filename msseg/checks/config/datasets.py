@@ -160,9 +160,9 @@ def _check_scale(dataset: Mapping[str, Any], findings: Findings) -> None:
             ends = [setting(node, name, PIPELINES).value for name in ('min_value', 'max_value')]
             width = ends[1] - ends[0] if fits(ends, Sequence[float]) else None
         elif is_a(node, Normalize):
-            for said in _off_scale(node, width) if width is not None else ():
-                note = f'{list(said.value)!r}, but images have values from 0 to {width:g} there'
-                findings.add_setting('norm_scale', said, note)
+            for wrong in _off_scale(node, width) if width is not None else ():
+                note = f'{list(wrong.value)!r}, but images have values from 0 to {width:g} there'
+                findings.add_setting('norm_scale', wrong, note)
             return
         elif not _is_own(node):
             width = None

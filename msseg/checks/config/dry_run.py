@@ -42,9 +42,9 @@ class DryRun:
 
     batch: tuple[int, ...]  # (n, c, h, w) of the batch that was loaded
     computed: tuple[int, ...]  # (n, c, h, w) of the part that was computed
-    loss: float  # The loss
-    grad_norm: float  # Norm of all gradients
-    memory: MemoryEstimate  # Estimate of what a step of the whole batch needs
+    loss: float  # the loss
+    grad_norm: float  # norm of all gradients
+    memory: MemoryEstimate  # estimate of what a step of the whole batch needs
 
     def text(self) -> str:
         """Return the result as two lines."""

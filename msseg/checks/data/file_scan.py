@@ -48,36 +48,36 @@ Problem = Literal['missing', 'empty', 'truncated', 'unreadable', 'setting', 'jpe
 class ImageScan:
     """An image as training loads it."""
 
-    # Why it cannot be loaded; if it is not None, only `detail` is set as well
+    # why it cannot be loaded; if it is not None, only `detail` is set as well
     problem: Problem | None = None
-    detail: str = ''  # More about the problem
+    detail: str = ''  # more about the problem
     size: tuple[int, int] = (0, 0)  # (h, w) as loaded
     stored_size: tuple[int, int] = (0, 0)  # (h, w) in the file, which an EXIF orientation turns
-    form: str = ''  # Kind of file, mode and bits
+    form: str = ''  # kind of file, mode and bits
     orientation: int = 1  # EXIF's number, 1 for upright
-    is_grey: bool = False  # The file has one channel, or all its channels are equal
-    digest: bytes = b''  # Of the loaded pixels; of the file's content when no pixels were decoded
-    # Of each loaded channel (colours in BGR order); empty when no pixels were decoded
+    is_grey: bool = False  # the file has one channel, or all its channels are equal
+    digest: bytes = b''  # of the loaded pixels; of the file's content when no pixels were decoded
+    # of each loaded channel (colours in BGR order); empty when no pixels were decoded
     mean: tuple[float, ...] = ()
-    variance: tuple[float, ...] = ()  # Likewise
-    unused: tuple[Unused, ...] = ()  # What the file holds and loading leaves out
-    largest: str = ''  # The largest value, in words, of a file whose bits are cut
+    variance: tuple[float, ...] = ()  # likewise
+    unused: tuple[Unused, ...] = ()  # what the file holds and loading leaves out
+    largest: str = ''  # the largest value, in words, of a file whose bits are cut
 
 
 @dataclass(frozen=True, slots=True)
 class LabelScan:
     """A label as its file holds it, before label_map and the like."""
 
-    # Why it cannot be read; if it is not None, only `detail` is set as well
+    # why it cannot be read; if it is not None, only `detail` is set as well
     problem: Problem | None = None
-    detail: str = ''  # More about the problem
+    detail: str = ''  # more about the problem
     size: tuple[int, int] = (0, 0)  # (h, w)
-    form: str = ''  # Kind of file, mode and bits
-    bits: int = 8  # Bits per channel
-    is_colour: bool = False  # It holds colours instead of indices
-    # Pixels by value; by ``r << 16 | g << 8 | b`` if it holds colours
+    form: str = ''  # kind of file, mode and bits
+    bits: int = 8  # bits per channel
+    is_colour: bool = False  # it holds colours instead of indices
+    # pixels by value; by ``r << 16 | g << 8 | b`` if it holds colours
     values: dict[int, int] = field(default_factory=dict)
-    num_lumped: int = 0  # Pixels of values beyond those
+    num_lumped: int = 0  # pixels of values beyond those
     # RGB colour of each of the values, in palette files
     palette: dict[int, tuple[int, int, int]] = field(default_factory=dict)
 
@@ -85,14 +85,14 @@ class LabelScan:
 class PairTask(NamedTuple):
     """The files of a sample, and how training decodes the image."""
 
-    image: str  # Path of the image
-    label: str | None  # Path of the label, None without one
-    # See `LoadImageFromFile`; None for an image that a user's transform loads, which is not
+    image: str  # path of the image
+    label: str | None  # path of the label, None without one
+    # see `LoadImageFromFile`; None for an image that a user's transform loads, which is not
     # scanned
     color_type: str | None = 'color'
-    backend: str = 'cv2'  # See `LoadImageFromFile`
-    max_value: float | None = None  # See `LoadImageFromFile`
-    percentiles: tuple[float, float] | None = None  # See `LoadImageFromFile`
+    backend: str = 'cv2'  # see `LoadImageFromFile`
+    max_value: float | None = None  # see `LoadImageFromFile`
+    percentiles: tuple[float, float] | None = None  # see `LoadImageFromFile`
 
 
 class PairScan(NamedTuple):
@@ -246,10 +246,10 @@ def count_values(label: np.ndarray, most: int = MOST_VALUES) -> tuple[dict[int, 
 
     Args:
         label: Whole numbers of any shape.
-        most: How many values to tell apart; the rarest beyond them are lumped together.
+        most: The largest number of values; the rarest beyond it are counted together.
 
     Returns:
-        Pixels by value, in order of values; and the pixels of values that are not told apart.
+        Pixels by value, in order of values; and the pixels of values beyond `most`.
     """
     flat = label.reshape(-1)
     counts: Counter[int] = Counter()

@@ -21,7 +21,7 @@ _NORMAL_BITS = 8
 _MOST_CLASSES_IN_A_BYTE = 256
 _MOST_NAMED = 6
 _MANY_COLOURS = 64
-_PICTURE = 'it has so many colours that it is a picture, or was resized or stored as JPEG'
+_PICTURE = 'it has too many colours: it is a picture, or was resized or stored as JPEG'
 _BLACK_AND_WHITE = {(0, 0, 0), (255, 255, 255)}
 _MASK_ADVICE = 'If white marks class 1, set label_map={(0, 0, 0): 0, (255, 255, 255): 1}.'
 _WHITE = 255
@@ -257,7 +257,7 @@ def add_absent_classes(
     note = f'the labels hold {_values(found)} only' if len(found) <= _MOST_NAMED else ''
     why = None
     if is_sample:
-        why = f'It is in none of the {num_labels} labels looked at: it is rare, or is misread.'
+        why = f'It is in none of the {num_labels} labels scanned: it is rare, or is misread.'
     for index in absent:
         todo = None
         if index == len(classes) - 1 and rules.reduce_zero_label and 0 in found:

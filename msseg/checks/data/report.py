@@ -21,16 +21,16 @@ _MOST_SIZES = 5
 class Statistics:
     """Counts over a split, without files that cannot be read."""
 
-    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)  # Number of images by (h, w)
-    # Number of images by kind of file, mode and bits
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)  # number of images by (h, w)
+    # number of images by kind of file, mode and bits
     image_forms: Counter[str] = field(default_factory=Counter)
-    label_forms: Counter[str] = field(default_factory=Counter)  # Number of labels likewise
-    # Pixels by label value as in the files, without colours
+    label_forms: Counter[str] = field(default_factory=Counter)  # number of labels likewise
+    # pixels by label value as in the files, without colours
     values: Counter[int] = field(default_factory=Counter)
-    # Pixels by class index, ignore_index and wrong values
+    # pixels by class index, ignore_index and wrong values
     pixels: Counter[int] = field(default_factory=Counter)
-    num_images: Counter[int] = field(default_factory=Counter)  # Number of images by the same
-    # Labelled pixels of the images in which a class occurs, by class index
+    num_images: Counter[int] = field(default_factory=Counter)  # number of images by the same
+    # labelled pixels of the images in which a class occurs, by class index
     pixels_of_images: Counter[int] = field(default_factory=Counter)
 
     def add(self, scan: PairScan, rules: LabelRules) -> None:
@@ -55,9 +55,9 @@ class Statistics:
 class Balance:
     """Weights of the classes, for losses."""
 
-    median_frequency: list[float]  # By median frequency balancing
-    effective_number: list[float]  # By the effective number of samples
-    beta: float  # The parameter of the latter
+    median_frequency: list[float]  # by median frequency balancing
+    effective_number: list[float]  # by the effective number of samples
+    beta: float  # the parameter of the latter
 
 
 def balance_of(
@@ -155,9 +155,9 @@ def effective_number_weights(pixels: np.ndarray, beta: float) -> np.ndarray:
 class Normalisation:
     """Mean and standard deviation of images, in the order of channels that Normalize takes."""
 
-    mean: list[float]  # Of each channel
-    std: list[float]  # Likewise
-    to_rgb: bool  # Whether they are in RGB order
+    mean: list[float]  # of each channel
+    std: list[float]  # likewise
+    to_rgb: bool  # whether they are in RGB order
 
 
 def normalisation_of(images: Iterable[ImageScan | None], to_rgb: bool) -> Normalisation | None:
@@ -189,10 +189,10 @@ class SplitReport:
     """The counts of a split."""
 
     name: str  # ``train``, ``val`` or ``test``
-    datasets: Sequence[str]  # Names of the classes of its data sets
-    num_images: int  # Number of images listed
-    rules: LabelRules  # The meaning of label values in its first data set
-    statistics: Statistics  # The counts
+    datasets: Sequence[str]  # names of the classes of its data sets
+    num_images: int  # number of images listed
+    rules: LabelRules  # the meaning of label values in its first data set
+    statistics: Statistics  # the counts
     balance: Balance | None = None  # None without labels or classes
     # None without images, or if they differ in their channels
     normalisation: Normalisation | None = None
@@ -277,8 +277,8 @@ class SplitReport:
 class DatasetReport(Report):
     """All findings, and the counts of all splits."""
 
-    splits: Sequence[SplitReport]  # In the order asked for
-    # From a split to an earlier one with the same files
+    splits: Sequence[SplitReport]  # in the order asked for
+    # from a split to an earlier one with the same files
     same_files: dict[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:

@@ -22,13 +22,13 @@ _IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 class LabelRules:
     """The way from a value in a label file to a class, in the steps of `LoadAnnotations`."""
 
-    classes: Sequence[str] | None  # Names of the classes in use, None if unknown
-    ignore_index: int = 255  # The value of pixels that do not count
+    classes: Sequence[str] | None  # names of the classes in use, None if unknown
+    ignore_index: int = 255  # the value of pixels that do not count
     # RGB colour of each class, None if neither class nor config gives one
     palette: Sequence[Sequence[int]] | None = None
-    label_map: dict[Any, int] | None = None  # From file values or (r, g, b) colours
-    class_map: dict[int, int] | None = None  # From the data set's own classes to those in use
-    reduce_zero_label: bool = False  # Files hold class i as i + 1
+    label_map: dict[Any, int] | None = None  # from file values or (r, g, b) colours
+    class_map: dict[int, int] | None = None  # from the data set's own classes to those in use
+    reduce_zero_label: bool = False  # files hold class i as i + 1
 
     def maps(self, kind: type) -> bool:
         """Return whether label_map has a key of a type: tuple for colours, range for ranges."""
@@ -75,11 +75,11 @@ class Source:
     """A data set without wrappers."""
 
     split: str  # ``train``, ``val`` or ``test``
-    who: str  # The name of its class
-    tasks: list[PairTask]  # Its images and their labels
-    rules: LabelRules  # The meaning of label values
-    img_dir: str | None = None  # The folder of its images, None if it has none
-    to_rgb: bool = True  # Whether Normalize in its pipeline swaps BGR to RGB
+    who: str  # the name of its class
+    tasks: list[PairTask]  # its images and their labels
+    rules: LabelRules  # the meaning of label values
+    img_dir: str | None = None  # the folder of its images, None if it has none
+    to_rgb: bool = True  # whether Normalize in its pipeline swaps BGR to RGB
 
     def scanned(self, scans: Mapping[PairTask, PairScan]) -> Iterator[tuple[PairTask, PairScan]]:
         """Yield the pairs that were scanned, with what was found in them."""

@@ -171,7 +171,7 @@ def rgb_label_of_indices(root, pair):
 @fault
 def picture_as_a_label(root, pair):
     Image.open(pair.image).save(pair.label)
-    return 'rgb_label', pair.label, 'so many colours that it is a picture'
+    return 'rgb_label', pair.label, 'too many colours: it is a picture'
 
 
 @fault

@@ -292,7 +292,7 @@ def test_rare_classes_of_many_are_not_asked_of_a_sample(tmp_path, caplog):
     names = [f'class {i}' for i in range(21)]
     assert not check(caplog, discs(tmp_path, classes=names))[0]
     (warning,), _ = check(caplog, discs(tmp_path, classes=names[:20]))
-    assert 'in none of the 128 labels looked at' in warning and 'and 17 more' in warning
+    assert 'in none of the 128 labels scanned' in warning and 'and 17 more' in warning
     (warning,), _ = check(caplog, discs(tmp_path, classes=names, num_samples=100))
     assert 'and 18 more' in warning, 'of the whole set'
 
