@@ -185,6 +185,10 @@ class TrainLoader:
             plan = self.sampler.plan(iteration)
             yield TrainBatch(img, gt, plan.indices, _filenames(self.dataset, plan))
 
+    def load(self, iteration: int) -> tuple[np.ndarray, np.ndarray]:
+        """Load one batch in this process, for any number of workers: images and labels."""
+        return _load_batch(self.dataset, self.sampler, self.seed, iteration)
+
     def _describe(self, iteration: int, position: int) -> str:
         return get_filename(self.dataset, self.sampler.plan(iteration).indices[position])
 

@@ -46,6 +46,15 @@ def test_batch(root):
     assert batch.filenames == [dataset.get_filename(i) for i in batch.indices]
 
 
+def test_one_batch_is_loaded_in_this_process(root):
+    dataset = build_dataset(config(root))
+    loader = TrainLoader(dataset, 2, 2, seed=4)
+    img, gt = loader.load(3)
+    (batch,) = first_batches(dataset, 1, start=3)
+    np.testing.assert_array_equal(img, batch.img)
+    np.testing.assert_array_equal(gt, batch.gt)
+
+
 def test_number_of_workers_is_at_most_that_of_cores(monkeypatch, caplog):
     for cores, wish, used in ((8, 0, 0), (8, 1, 1), (8, 5, 5), (4, 6, 4), (1, 0, 0), (1, 3, 1)):
         monkeypatch.setattr(worker_pool, 'num_cores', lambda cores=cores: cores)
