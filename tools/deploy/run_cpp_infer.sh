@@ -5,7 +5,7 @@
 #   tools/deploy/run_cpp_infer.sh MODEL DATA DEVICE_TYPE DEVICE_ID [CONFIG [key=value ...]]
 #
 # MODEL is a .mindir, .ms or .onnx of tools/export.py, DATA the data set's folder, DEVICE_TYPE CPU,
-# GPU or Ascend. CONFIG says what the data set is, by default the config that MODEL.json names, which
+# GPU or Ascend. CONFIG has the data set; its default is the config that MODEL.json names, which
 # MODEL was exported from; key=value replaces its settings. MSSEG_INFER names the program (default:
 # build/cpp/msseg_infer).
 set -euo pipefail
@@ -27,7 +27,7 @@ fi
 options=("data.test.data_root=$data" "${@:6}")
 program=${MSSEG_INFER:-$root/build/cpp/msseg_infer}
 if [ ! -x "$program" ]; then
-    echo "error: there is no $program: build it as docs/cpp.md says, or set MSSEG_INFER" >&2
+    echo "error: there is no $program: build it (see docs/cpp.md), or set MSSEG_INFER" >&2
     exit 1
 fi
 
