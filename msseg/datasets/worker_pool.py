@@ -22,13 +22,7 @@ from typing import Any
 
 import cloudpickle
 
-from msseg.datasets.worker_process import (
-    RESULTS_AHEAD,
-    raise_packed,
-    read_result,
-    read_status,
-    write_all,
-)
+from msseg.datasets.worker_process import RESULTS_AHEAD, Slot, raise_packed, read_status
 from msseg.utils.logging import handle_record, warn_once
 from msseg.utils.stop_signals import leave_when_stuck, stop_signals_blocked
 
@@ -157,8 +151,9 @@ class WorkerPool:
     def _start(self) -> None:
         levels = {name: logging.getLogger(name).level for name in ('', 'msseg')}
         setup = pickle.dumps((levels, _pickle(self._function)))
-        with open(_file_in_memory(), 'wb', buffering=0) as file:
-            write_all(file.fileno(), setup)
+        with open(_file_in_memory(), 'wb') as file:
+            file.write(setup)
+            file.flush()
             for _ in range(self._num_workers):
                 self._workers.append(_Worker(file.fileno()))
 
@@ -236,10 +231,11 @@ class _Worker:
 
     def __init__(self, setup_fd: int) -> None:
         self.connection, theirs = multiprocessing.Pipe()
-        self.status_fd, *self.slot_fds = [_file_in_memory() for _ in range(1 + RESULTS_AHEAD)]
+        self.status_fd = _file_in_memory()
+        self.slots = [Slot(_file_in_memory()) for _ in range(RESULTS_AHEAD)]
         self.tasks: deque[tuple[int, Any]] = deque(maxlen=RESULTS_AHEAD + 1)  # the last ones sent
         self.num_sent = self.num_taken = 0
-        fds = [theirs.fileno(), setup_fd, self.status_fd, *self.slot_fds]
+        fds = [theirs.fileno(), setup_fd, self.status_fd, *(slot.fd for slot in self.slots)]
         with theirs, stop_signals_blocked():
             self.process = subprocess.Popen(
                 [sys.executable, '-u', '-c', _PROGRAM.format(path=sys.path, fds=fds)],
@@ -260,9 +256,9 @@ class _Worker:
 
     def take(self, data: bytes, sizes: Sequence[int]) -> Any:
         """Return the result that this worker sent."""
-        slot_fd = self.slot_fds[self.num_taken % RESULTS_AHEAD]
+        slot = self.slots[self.num_taken % RESULTS_AHEAD]
         self.num_taken += 1
-        return read_result(slot_fd, data, sizes)
+        return slot.read(data, sizes)
 
     def wait(self) -> str:
         """Wait for the end of the process and return how it ended."""
@@ -282,7 +278,7 @@ def _end(workers: list[_Worker]) -> None:
     for worker in workers:
         worker.process.wait()
         worker.connection.close()
-        for fd in (worker.status_fd, *worker.slot_fds):
+        for fd in (worker.status_fd, *(slot.fd for slot in worker.slots)):
             os.close(fd)
     workers.clear()
 

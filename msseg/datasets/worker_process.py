@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import mmap
 import os
 import pickle
 import queue
@@ -45,13 +47,39 @@ class Status(NamedTuple):
     began_s: float
 
 
+class Slot:
+    """A file in memory for the arrays of a result, which both processes map.
+
+    Args:
+        fd: The file's descriptor.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self._map: mmap.mmap | None = None
+
+    def bytes(self, size: int) -> np.ndarray:
+        """Return the first bytes of the file, which grows to hold them."""
+        if self._map is None or len(self._map) < size:
+            os.truncate(self.fd, max(size, 1, os.fstat(self.fd).st_size))
+            self._map = mmap.mmap(self.fd, 0)
+        return np.frombuffer(self._map, np.uint8, size)
+
+    def read(self, data: bytes, sizes: Sequence[int]) -> Any:
+        """Return a result, whose pickle and sizes of arrays the worker sent, with copied arrays."""
+        content = self.bytes(sum(sizes)) if sizes else b''
+        ends = list(itertools.accumulate(sizes))
+        parts = [content[end - size : end].copy() for size, end in zip(sizes, ends, strict=True)]
+        return pickle.loads(data, buffers=parts)
+
+
 class _Worker:
     """The worker's side of the connection and of the files in memory."""
 
-    def __init__(self, connection: Connection, status_fd: int, slot_fds: Sequence[int]) -> None:
+    def __init__(self, connection: Connection, status_fd: int, slots: Sequence[Slot]) -> None:
         self.connection = connection
         self.status_fd = status_fd
-        self.slot_fds = slot_fds
+        self.slots = slots
         self.number = self.position = -1
         self.lock = threading.Lock()
 
@@ -60,7 +88,7 @@ class _Worker:
         self.write_status(time.monotonic())
 
     def write_status(self, began_s: float) -> None:
-        write_all(self.status_fd, _STATUS.pack(self.number, self.position, began_s))
+        os.pwrite(self.status_fd, _STATUS.pack(self.number, self.position, began_s), 0)
 
     def send(self, kind: str, data: bytes, sizes: Sequence[int] = ()) -> None:
         with self.lock:
@@ -70,12 +98,11 @@ class _Worker:
         """Send a result: its arrays through a file in memory, the rest as a pickle."""
         buffers: list[pickle.PickleBuffer] = []
         data = cloudpickle.dumps(result, protocol=5, buffer_callback=buffers.append)
-        views = [buffer.raw() for buffer in buffers]
-        slot_fd, offset = self.slot_fds[self.number % RESULTS_AHEAD], 0
-        for view in views:
-            write_all(slot_fd, view, offset)
-            offset += view.nbytes
-        self.send('result', data, [view.nbytes for view in views])
+        parts = [np.asarray(buffer.raw()) for buffer in buffers]
+        if parts:
+            slot = self.slots[self.number % RESULTS_AHEAD]
+            np.concatenate(parts, out=slot.bytes(sum(part.size for part in parts)))
+        self.send('result', data, [part.size for part in parts])
 
 
 class _ForwardingHandler(QueueHandler):
@@ -104,12 +131,12 @@ def main(connection_fd: int, setup_fd: int, status_fd: int, *slot_fds: int) -> N
         signal.signal(number, lambda *_: None)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
     cv2.setNumThreads(0)
-    _worker = worker = _Worker(Connection(connection_fd), status_fd, slot_fds)
+    _worker = worker = _Worker(Connection(connection_fd), status_fd, [*map(Slot, slot_fds)])
     tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_receive, args=(worker.connection, tasks), daemon=True).start()
     logging.getLogger().addHandler(_ForwardingHandler(worker))
     try:
-        levels, function = pickle.loads(_read_all(setup_fd, os.fstat(setup_fd).st_size))
+        levels, function = pickle.loads(mmap.mmap(setup_fd, 0, access=mmap.ACCESS_READ))
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)
         function = pickle.loads(function)
@@ -172,26 +199,3 @@ def read_status(status_fd: int) -> Status | None:
     """Return what a worker reported last, None before it is ready."""
     content = os.pread(status_fd, _STATUS.size, 0)
     return Status(*_STATUS.unpack(content)) if content else None
-
-
-def read_result(slot_fd: int, data: bytes, sizes: Sequence[int]) -> Any:
-    """Return a result that a worker sent; its arrays are copies."""
-    offsets = np.cumsum([0, *sizes])
-    buffers = [_read_all(slot_fd, *part) for part in zip(sizes, offsets, strict=False)]
-    return pickle.loads(data, buffers=buffers)
-
-
-def write_all(fd: int, data: bytes | memoryview, offset: int = 0) -> None:
-    """Write bytes to a file."""
-    view = memoryview(data)
-    while view.nbytes:
-        written = os.pwrite(fd, view, offset)
-        view, offset = view[written:], offset + written
-
-
-def _read_all(fd: int, size: int, offset: int = 0) -> np.ndarray:
-    buffer = np.empty(size, np.uint8)
-    filled = 0
-    while filled < size:
-        filled += os.preadv(fd, [buffer[filled:]], offset + filled)
-    return buffer

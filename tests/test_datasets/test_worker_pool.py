@@ -114,6 +114,7 @@ def test_results_are_any_objects_and_arrays_can_be_written():
         first, second = result['views']
         first += 1
         np.testing.assert_array_equal(second, np.arange(12.0).reshape(3, 4).T)
+    assert [array.size for array in take(make_pool(lambda task: np.zeros(0)), 3)] == [0, 0, 0]
     assert result['meta'][0]['size'] == (4, 2) and result['meta'][0]['empty'].shape == (0,)
 
 
@@ -379,6 +380,28 @@ def test_workers_end_with_their_process_also_when_one_hangs(tmp_path):
         process.communicate()
     _, alive = psutil.wait_procs(started, timeout=20)
     assert len(started) >= 2 and not alive
+
+
+def test_error_of_a_scripts_own_function_names_its_file_and_line(tmp_path):
+    script = tmp_path / 'script.py'
+    script.write_text(
+        'from msseg.datasets.worker_pool import WorkerPool\n'
+        'def load(task):\n'
+        '    return 1 / task\n'
+        'try:\n'
+        '    list(WorkerPool(load, 1, print).imap([0]))\n'
+        'except ZeroDivisionError as error:\n'
+        '    print(error.__cause__)\n'
+    )
+    finished = subprocess.run(
+        [sys.executable, str(script)],
+        env={**os.environ, 'PYTHONPATH': str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert f'File "{script}", line 3, in load' in finished.stdout
 
 
 def test_program_that_forgets_to_close_ends(tmp_path):
