@@ -99,6 +99,7 @@ def without_disc(root, folder):
 
 
 def test_classes_without_labels_are_warned_of(root, tmp_path, caplog):
+    caplog.set_level('WARNING', 'msseg')
     evaluate(Brightness(), discs(root, ann_dir='labels'), 0)
     assert not caplog.records
     half = without_disc(root, tmp_path / 'half')
