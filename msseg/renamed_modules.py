@@ -54,7 +54,7 @@ _RENAMED = {
     'apis.memory_estimate': 'models.analysis.memory_estimate',
     'apis.validation_loss': 'inference.validation_loss',
     'apis.check_dataset.class_weights': 'checks.data.report',
-    'apis.check_dataset.start_check': 'checks.start',
+    'apis.check_dataset.start_check': 'checks.data.sample',
     'apis.check_dataset.kinds': 'checks.data.rules',
     'apis.check_dataset': 'checks.data',
     'datasets.pipelines.random_source': 'datasets.pipelines.transform',

@@ -1,41 +1,14 @@
-"""Quick checks at the start of a run: the settings, and a sample of the files."""
+"""Quick checks before a run, which the tools hand to training and testing."""
 
 from __future__ import annotations
 
-import logging
-import os
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
-from itertools import chain, zip_longest
-from typing import Any
-
-import numpy as np
+from collections.abc import Mapping
 
 from msseg.checks.config.check import warn_of_settings
-from msseg.checks.data.check import add_findings
-from msseg.checks.data.file_scan import LARGE_BYTES, PairScan, PairTask, scan_pair
-from msseg.checks.data.rules import RULES
-from msseg.checks.data.source import Source, sources_of
-from msseg.checks.findings import Finding, Findings, count
+from msseg.checks.data.sample import check_at_start
 from msseg.config import Config
 from msseg.datasets import CustomDataset
-from msseg.utils.image_file import subject_of_unused
-from msseg.utils.image_header import read_header
-from msseg.utils.logging import get_logger, is_first
-
-_NAMES = {'train': 'training', 'val': 'validation', 'test': 'test'}
-_MOST_SAMPLES = {'train': 128, 'val': 64, 'test': 64}
-# No file is begun after this time, and labels that would take longer than a second are left out.
-_BUDGET_S = 3.5
-_MOST_PIXELS = 1 << 26
-# Validation images of as many bytes as a training image are read to compare their content.
-_MOST_COMPARED = 16
-# Images whose pixels are decoded as well.
-_MOST_DECODED = 4
-_MOST_LINES = 8
-# These need no action before training.
-_NOT_SHOWN = ('wide_label', 'grey_among_colour', 'duplicate_in_split')
+from msseg.utils.logging import get_logger
 
 
 def check_before_training(cfg: Config, datasets: Mapping[str, CustomDataset | None]) -> None:
@@ -50,125 +23,3 @@ def check_before_training(cfg: Config, datasets: Mapping[str, CustomDataset | No
 def check_before_testing(datasets: Mapping[str, CustomDataset]) -> None:
     """Log the problems of data sets by split; this takes a few seconds."""
     check_at_start(datasets, get_logger())
-
-
-def check_at_start(
-    datasets: Mapping[str, Any],
-    logger: logging.Logger,
-    budget_s: float = _BUDGET_S,
-    clock: Callable[[], float] = time.monotonic,
-) -> list[Finding]:
-    """Scan a sample of the files of data sets, and log a warning for each finding.
-
-    The global random number generators are not used.
-
-    Args:
-        datasets: Data sets by split; None for a split that is not used.
-        logger: The logger.
-        budget_s: No file is begun after this number of seconds.
-        clock: Returns the time in seconds.
-
-    Returns:
-        The findings.
-    """
-    start = clock()
-    splits = {split: sources_of(d, split) for split, d in datasets.items() if d is not None}
-    tasks = {split: _tasks(sources) for split, sources in splits.items() if _tasks(sources)}
-    if not tasks:
-        return []
-    splits = {split: splits[split] for split in tasks}
-    scans = _scan_sample(tasks, lambda: clock() - start > budget_s)
-    findings = Findings(RULES)
-    add_findings(findings, splits, scans)
-    shown = [finding for finding in findings.sorted() if finding.kind not in _NOT_SHOWN]
-    for finding in shown[:_MOST_LINES]:
-        logger.warning('%s', finding.line())
-        _count_as_logged(finding, splits, scans)
-    scanned = ' and '.join(
-        f'{sum(task in scans for task in tasks[split])} of {len(tasks[split])} {_NAMES[split]}'
-        for split in tasks
-    )
-    result = count(len(shown), 'warning') if shown else 'nothing found'
-    logger.info('checked %s samples: %s (tools/check_dataset.py checks all)', scanned, result)
-    return shown
-
-
-def _tasks(sources: Sequence[Source]) -> list[PairTask]:
-    return list(dict.fromkeys(task for source in sources for task in source.tasks))
-
-
-def _count_as_logged(
-    finding: Finding, splits: Mapping[str, Sequence[Source]], scans: Mapping[PairTask, PairScan]
-) -> None:
-    """Keep loading from logging again what image files hold and loading leaves out."""
-    for source in chain.from_iterable(splits[split] for split in finding.splits):
-        for task in source.tasks:
-            image = scans[task].image if task in scans else None
-            for unused in image.unused if image is not None else ():
-                if finding.kind == f'unused_{unused.kind}':
-                    is_first(subject_of_unused(unused.kind, str(source.img_dir), task.color_type))
-
-
-def _scan_sample(
-    tasks: Mapping[str, Sequence[PairTask]], is_over: Callable[[], bool]
-) -> dict[PairTask, PairScan]:
-    """Scan files of all splits in turn, then validation images that may be those of training."""
-    chosen = [choose(tasks[split], _MOST_SAMPLES[split]) for split in tasks]
-    in_turn = [task for task in chain.from_iterable(zip_longest(*chosen)) if task is not None]
-    scans: dict[PairTask, PairScan] = {}
-    for task in chain(in_turn, _likely_copies(tasks, in_turn, is_over)):
-        if is_over():
-            break
-        if task not in scans:
-            scans[task] = _scan(task, len(scans) < _MOST_DECODED)
-    return scans
-
-
-def _scan(task: PairTask, decode: bool) -> PairScan:
-    """Scan a label, and the header of an image; its pixels if asked to."""
-    label = None if _is_too_large(task.label) else task.label
-    scan = scan_pair(task._replace(label=label), decode_image=False)
-    image = scan.image
-    if not decode or image is None or image.problem or np.prod(image.size) > _MOST_PIXELS:
-        return scan
-    whole = scan_pair(task._replace(label=None)).image
-    if whole.problem is None:  # the digest stays that of the content, as that of the others
-        whole = replace(image, mean=whole.mean, variance=whole.variance)
-    return scan._replace(image=whole)
-
-
-def choose(tasks: Sequence[PairTask], most: int) -> list[PairTask]:
-    """Return at most `most` tasks from all parts of the list, in an order without pattern."""
-    rng = np.random.default_rng(0)
-    number = min(most, len(tasks))
-    edges = np.arange(number + 1) * len(tasks) // max(number, 1)
-    return [tasks[index] for index in rng.permutation(rng.integers(edges[:-1], edges[1:]))]
-
-
-def _likely_copies(
-    tasks: Mapping[str, Sequence[PairTask]], chosen: Sequence[PairTask], is_over: Callable[[], bool]
-) -> Iterator[PairTask]:
-    """Yield validation images that have as many bytes as a chosen image of training."""
-    of_train = set(tasks.get('train', ()))
-    sizes = {_num_bytes(task.image) for task in chosen if task in of_train}
-    found = 0
-    for task in tasks.get('val', ()):
-        if is_over() or found == _MOST_COMPARED:
-            return
-        if task not in of_train and _num_bytes(task.image) in sizes:
-            found += 1
-            yield task
-
-
-def _num_bytes(path: str | None) -> int:
-    try:
-        return os.stat(path).st_size if path else 0
-    except OSError:  # scanning it gives the reason
-        return 0
-
-
-def _is_too_large(label: str | None) -> bool:
-    if _num_bytes(label) > LARGE_BYTES:
-        return True
-    header = read_header(label) if label and os.path.isfile(label) else None
-    return header is not None and header.size[0] * header.size[1] > _MOST_PIXELS

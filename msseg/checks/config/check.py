@@ -25,6 +25,7 @@ from msseg.checks.config.dry_run import DryRun, dry_run
 from msseg.checks.config.keys import check_keys, check_paths, read_config
 from msseg.checks.config.rules import BLOCKING, RULES
 from msseg.checks.config.training import check_schedule, check_scores, check_train_cfg, run_length
+from msseg.checks.data.sample import check_sample
 from msseg.checks.findings import Findings, Report, count
 from msseg.config import Config
 from msseg.config.checking import drop_meaningless
@@ -96,7 +97,7 @@ def check_config(
     Args:
         filename: The config file.
         cfg_options: Values by dotted key.
-        with_files: Look for data and weights, and build the data sets.
+        with_files: Look for data and weights, build the data sets and scan some of their files.
         with_step: Train one step on a part of a batch, if nothing is wrong until then.
 
     Raises:
@@ -123,12 +124,13 @@ def check_config(
     if with_files:
         check_paths(cfg, findings)
     model, datasets, num_iters = _build(cfg, classes, with_files, findings)
+    files = check_sample(datasets).findings
     result = None
     if with_step and 'train' in datasets and all(f.severity != 'error' for f in findings.sorted()):
         result = dry_run(cfg, datasets, findings)
     return ConfigReport(
         config=str(filename),
-        findings=findings.sorted(),
+        findings=sorted([*findings.sorted(), *files], key=lambda finding: finding.severity),
         model=_summarise_model(model) if model is not None else None,
         splits={
             split: SplitSummary(type(data).__name__, len(data), len(data.CLASSES or ()))

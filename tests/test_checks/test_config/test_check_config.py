@@ -6,14 +6,17 @@ import json
 import logging
 from pathlib import Path
 
+import numpy as np
 import pytest
 from mindspore import Tensor, nn
+from PIL import Image
 
 from msseg.apis import build_model, load_config
 from msseg.checks.config import check_config, format_report
 from msseg.checks.config.check import warn_of_settings
 from msseg.models.builder import BACKBONES
 from tests.test_checks.test_config.nuclei_config import ROOT, write_configs
+from tests.tiny import write_config, write_discs
 
 CONFIGS = sorted(
     file.relative_to(ROOT).as_posix()
@@ -162,8 +165,9 @@ def test_a_sample_that_does_not_load_is_found(tmp_path, monkeypatch):
     (tmp_path / 'labels' / f'{image.stem}.png').write_bytes(b'no label')
     text = f"data = dict(train=dict(data_root=r'{tmp_path}', img_dir='images', ann_dir='labels'))"
     report = check_config(write_configs(tmp_path, text))
-    assert kinds(report) == ['does_not_load']
+    assert kinds(report)[:2] == ['does_not_load', 'unreadable_file']
     assert list(report.findings[0].places) == ['data.train']
+    assert [Path(path).suffix for path in report.findings[1].files] == ['.png']
     assert Path(f'{image.stem}.png').name in format_report(report)
 
 
@@ -204,3 +208,13 @@ model = dict(_delete_=True, type='EncoderDecoder', backbone=dict(type='Eighth'),
     note = report.findings[0].places['model'].note
     assert phrase in note and '--' not in note
     assert (report.dry_run is None) == (kind == 'does_not_run')
+
+
+def test_a_sample_of_the_files_is_checked(tmp_path):
+    root = write_discs(tmp_path, count=6)
+    for path in (tmp_path / 'labels').iterdir():
+        label = np.array(Image.open(path))
+        Image.fromarray(np.where(label == 1, 200, label).astype(np.uint8)).save(path)
+    report = check_config(write_config(tmp_path, root), with_step=False)
+    finding = next(f for f in report.findings if f.kind == 'value_out_of_range')
+    assert 'label_map' in finding.todo and finding.splits == ['train', 'val', 'test']

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from msseg.checks.data.file_scan import PairTask
-from msseg.checks.start import check_at_start, choose
+from msseg.checks.data.sample import check_at_start, choose
 from msseg.datasets import ConcatDataset, CustomDataset, RepeatDataset, build_dataset
 from tests.small_run import make_run  # noqa: F401
 from tests.tiny import write_discs
