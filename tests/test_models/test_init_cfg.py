@@ -48,6 +48,16 @@ def test_truncated_normal_and_uniform_kaiming_stay_within_bounds():
     assert 0.9 * bound < abs(cell.first.weight.asnumpy()).max() <= bound * 1.001
 
 
+def test_xavier_counts_the_fans_of_input_and_output():
+    cell = Pair()
+    apply_init_cfg(cell, dict(type='Xavier', gain=2, distribution='uniform', layer='Conv2d'))
+    bound = 2 * np.sqrt(6 / (16 * 9 + 32 * 9))
+    assert 0.9 * bound < abs(cell.first.weight.asnumpy()).max() <= bound * 1.001
+    apply_init_cfg(cell, dict(type='Xavier', layer='Conv2d'))
+    deviation = np.sqrt(2 / (16 * 9 + 32 * 9))
+    assert cell.first.weight.asnumpy().std() == pytest.approx(deviation, rel=0.05)
+
+
 def test_pytorchs_default_is_uniform_within_one_over_the_root_of_fan_in():
     cell = Pair()
     apply_init_cfg(cell, dict(type='Normal', std=5, bias=5, layer=['Conv2d', '_BatchNorm']))

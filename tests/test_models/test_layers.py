@@ -10,6 +10,7 @@ from msseg.models.layers import (
     Bottleneck,
     Conv2d,
     ConvModule,
+    DepthwiseSeparableConvModule,
     Dropout2d,
     build_activation_layer,
     build_conv_layer,
@@ -196,6 +197,39 @@ class TestConvModule:
     def test_bad_act_cfg_is_explained(self, act_cfg, error, message):
         with pytest.raises(error, match=message):
             build_activation_layer(act_cfg)
+
+
+class TestDepthwiseSeparableConvModule:
+    def test_channels_are_convolved_one_by_one_then_mixed(self):
+        module = DepthwiseSeparableConvModule(4, 6, 3, padding=2, dilation=2, act_cfg=None)
+        x = tensor(1, 4, 7, 7)
+        apart = [
+            ms.ops.conv2d(
+                x[:, i : i + 1],
+                module.depthwise_conv.conv.weight[i : i + 1],
+                pad_mode='pad',
+                padding=2,
+                dilation=2,
+            )
+            for i in range(4)
+        ]
+        weight = module.pointwise_conv.conv.weight.asnumpy()[:, :, 0, 0]
+        expected = np.einsum('oi,nihw->nohw', weight, ms.ops.concat(apart, axis=1).asnumpy())
+        np.testing.assert_allclose(module(x).asnumpy(), expected, atol=1e-5)
+
+    def test_each_part_may_have_its_own_layers(self):
+        module = DepthwiseSeparableConvModule(
+            4, 6, 3, norm_cfg=dict(type='BN'), dw_act_cfg=None, pw_norm_cfg=None
+        )
+        assert module.depthwise_conv.activate is None
+        assert isinstance(module.pointwise_conv.activate, nn.ReLU)
+        assert {p.name for p in module.trainable_params()} == {
+            'depthwise_conv.conv.weight',
+            'depthwise_conv.bn.gamma',
+            'depthwise_conv.bn.beta',
+            'pointwise_conv.conv.weight',
+            'pointwise_conv.conv.bias',
+        }
 
 
 class TestResBlock:

@@ -1,7 +1,13 @@
 """Layers shared by all models; the only place with workarounds for the framework."""
 
 from msseg.models.layers.activation import ACTIVATION_LAYERS, build_activation_layer
-from msseg.models.layers.conv import CONV_LAYERS, Conv2d, ConvModule, build_conv_layer
+from msseg.models.layers.conv import (
+    CONV_LAYERS,
+    Conv2d,
+    ConvModule,
+    DepthwiseSeparableConvModule,
+    build_conv_layer,
+)
 from msseg.models.layers.dropout import DROP_LAYERS, Dropout, Dropout2d, DropPath, build_dropout
 from msseg.models.layers.host_ops import DescendingOrder, GramMatrix
 from msseg.models.layers.init_cfg import apply_init_cfg
@@ -12,6 +18,7 @@ from msseg.models.layers.norm import (
     freeze_statistics,
 )
 from msseg.models.layers.pixelwise import ChannelSoftmax, LabelLogProb, Softplus
+from msseg.models.layers.pooling import AdaptiveAvgPool2d
 from msseg.models.layers.precision import BatchProduct, use_low_precision
 from msseg.models.layers.res_block import (
     BasicBlock,

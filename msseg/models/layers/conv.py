@@ -174,3 +174,72 @@ class ConvModule(nn.Cell):
         if self.activate is not None:
             x = self.activate(x)
         return x
+
+
+class DepthwiseSeparableConvModule(nn.Cell):
+    """A convolution of each channel, ``depthwise_conv``, then one of pixels, ``pointwise_conv``.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: Height and width of the depthwise kernel.
+        stride: Its step in pixels.
+        padding: Zero pixels added on each side before it.
+        dilation: Distance between its taps.
+        norm_cfg: The norm of both; see `ConvModule`.
+        act_cfg: The activation of both; see `ConvModule`.
+        dw_norm_cfg: The norm of the depthwise part; ``'default'`` takes `norm_cfg`.
+        dw_act_cfg: Its activation; ``'default'`` takes `act_cfg`.
+        pw_norm_cfg: The norm of the pointwise part; ``'default'`` takes `norm_cfg`.
+        pw_act_cfg: Its activation; ``'default'`` takes `act_cfg`.
+        **options: Other arguments of `ConvModule`, for both parts; ``groups`` is not among them.
+
+    Source: Chollet, Xception (2017); MMCV 1.7 ``DepthwiseSeparableConvModule``.
+
+    Examples:
+        >>> module = DepthwiseSeparableConvModule(4, 8, 3, padding=1)
+        >>> module.depthwise_conv.conv.weight.shape, module.pointwise_conv.conv.weight.shape
+        ((4, 1, 3, 3), (8, 4, 1, 1))
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int = 0,
+        dilation: int = 1,
+        norm_cfg: Mapping | None = None,
+        act_cfg: Mapping | None = RELU,
+        dw_norm_cfg: Mapping | str | None = 'default',
+        dw_act_cfg: Mapping | str | None = 'default',
+        pw_norm_cfg: Mapping | str | None = 'default',
+        pw_act_cfg: Mapping | str | None = 'default',
+        **options: Any,
+    ) -> None:
+        super().__init__()
+        self.depthwise_conv = ConvModule(
+            in_channels,
+            in_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups=in_channels,
+            norm_cfg=norm_cfg if dw_norm_cfg == 'default' else dw_norm_cfg,
+            act_cfg=act_cfg if dw_act_cfg == 'default' else dw_act_cfg,
+            **options,
+        )
+        self.pointwise_conv = ConvModule(
+            in_channels,
+            out_channels,
+            1,
+            norm_cfg=norm_cfg if pw_norm_cfg == 'default' else pw_norm_cfg,
+            act_cfg=act_cfg if pw_act_cfg == 'default' else pw_act_cfg,
+            **options,
+        )
+
+    def construct(self, x: ms.Tensor) -> ms.Tensor:
+        """Apply both to (n, c, h, w)."""
+        return self.pointwise_conv(self.depthwise_conv(x))

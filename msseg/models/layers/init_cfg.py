@@ -15,6 +15,8 @@ from mindspore.common.initializer import (
     Normal,
     TruncatedNormal,
     Uniform,
+    XavierNormal,
+    XavierUniform,
     initializer,
 )
 
@@ -32,6 +34,7 @@ _ARGUMENTS = {
         'distribution': Literal['normal', 'uniform'],
         'bias': float,
     },
+    'Xavier': {'gain': NonNegative, 'distribution': Literal['normal', 'uniform'], 'bias': float},
     'Constant': {'val': float, 'bias': float},
     'PyTorchDefault': {},
 }
@@ -43,8 +46,9 @@ def apply_init_cfg(cell: nn.Cell, init_cfg: Mapping | Sequence[Mapping] | None) 
     Args:
         cell: The cell, changed in place.
         init_cfg: None, one rule or a list. A rule has ``type`` (``Normal``, ``TruncNormal``,
-            ``Kaiming``, ``Constant``, ``PyTorchDefault``) with the type's arguments, and chooses
-            layers by ``layer`` (class name or names) or, in ``override``, by ``name`` of a child.
+            ``Kaiming``, ``Xavier``, ``Constant``, ``PyTorchDefault``) with the type's arguments,
+            and chooses layers by ``layer`` (class name or names) or, in ``override``, by ``name``
+            of a child.
             ``Pretrained`` changes nothing here.
 
     Returns:
@@ -151,6 +155,9 @@ def _initializer(kind: str, options: dict) -> Initializer:
             mode=options.get('mode', 'fan_out'),
             nonlinearity=options.get('nonlinearity', 'relu'),
         )
+    if kind == 'Xavier':
+        law = XavierUniform if options.get('distribution') == 'uniform' else XavierNormal
+        return law(gain=options.get('gain', 1))
     mean, std = options.get('mean', 0.0), options.get('std', 1.0)
     if kind == 'Normal':
         return Normal(sigma=std, mean=mean)
