@@ -21,9 +21,15 @@ FCN = dict(type='FCNHead', in_channels=4, in_index=0, channels=4, num_classes=7,
 CONCAT = dict(
     FCN, in_channels=(4, 8, 16, 32), in_index=(0, 1, 2, 3), input_transform='resize_concat'
 )
+RESNET = dict(depth=18, stem_channels=4, base_channels=4, zero_init_residual=False)
 # A new entry needs one line here.
 EXAMPLES = {
-    BACKBONES: {'HRNet': tiny_hrnet()},
+    BACKBONES: {
+        'HRNet': tiny_hrnet(),
+        'ResNet': RESNET,
+        'ResNetV1c': RESNET,
+        'ResNetV1d': RESNET,
+    },
     NECKS: {},
     HEADS: {
         'FCNHead': dict(HEAD, channels=5, norm_cfg=dict(type='BN')),

@@ -1,3 +1,4 @@
 """Backbones: image to feature maps."""
 
 from msseg.models.backbones.hrnet import HRNet
+from msseg.models.backbones.resnet import ResNet, ResNetV1c, ResNetV1d

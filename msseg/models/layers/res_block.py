@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import mindspore as ms
@@ -19,14 +19,19 @@ class ResidualBlock(nn.Cell):
 
     Args:
         in_channels: Channels of the input.
-        channels: Channels inside; the output has `expansion` times as many.
-        stride: Step of the first 3x3 convolution.
+        channels: Base of the channels: the output has `expansion` times as many.
+        stride: Step of the first 3x3 convolution, or with style ``'caffe'`` of the first one.
         downsample: The shortcut; None keeps the input as it is.
         with_cp: Recompute the block in the backward pass, to save memory.
         conv_cfg: See `build_conv_layer`.
         norm_cfg: See `build_norm_layer`.
+        dilation: Distance between the taps of the first 3x3 convolution.
+        style: ``'pytorch'`` or ``'caffe'``.
+        width: Channels inside; by default `channels`.
+        groups: Groups of channels of the first 3x3 convolution.
 
-    Source: He et al., Deep Residual Learning (2015), section 3; names of MMSegmentation's ResNet.
+    Source: He et al., Deep Residual Learning (2015), section 3; MMSegmentation 0.30 ``ResNet``,
+    whose parameter names it keeps.
     """
 
     expansion: int
@@ -41,33 +46,47 @@ class ResidualBlock(nn.Cell):
         with_cp: bool = False,
         conv_cfg: dict | None = None,
         norm_cfg: Mapping = BN,
+        dilation: int = 1,
+        style: str = 'pytorch',
+        width: int | None = None,
+        groups: int = 1,
     ) -> None:
         super().__init__()
-        strided = self.kernel_sizes.index(3)
+        self.conv_cfg, self.norm_cfg = conv_cfg, norm_cfg
+        self.num_layers = len(self.kernel_sizes)
+        width = channels if width is None else width
+        spatial = self.kernel_sizes.index(3)
+        strided = 0 if style == 'caffe' else spatial
         for i, kernel_size in enumerate(self.kernel_sizes):
-            is_last = i == len(self.kernel_sizes) - 1
-            width = channels * self.expansion if is_last else channels
-            conv = build_conv_layer(
-                conv_cfg,
-                in_channels,
-                width,
-                kernel_size,
-                stride=stride if i == strided else 1,
-                padding=kernel_size // 2,
-                bias=False,
-            )
-            setattr(self, f'conv{i + 1}', conv)
-            setattr(self, f'bn{i + 1}', build_norm_layer(norm_cfg, width)[1])
-            in_channels = width
+            out_channels = channels * self.expansion if i == self.num_layers - 1 else width
+            options = {'stride': stride if i == strided else 1, 'padding': kernel_size // 2}
+            if i == spatial:
+                options |= {'padding': dilation, 'dilation': dilation, 'groups': groups}
+            self._add_layer(i + 1, in_channels, out_channels, kernel_size, **options)
+            in_channels = out_channels
         self.relu = nn.ReLU()
         self.downsample = downsample
         if with_cp:
             recompute_without_norms(self)
 
+    def _add_layer(
+        self, number: int, in_channels: int, out_channels: int, kernel_size: int, **options: Any
+    ) -> None:
+        conv = build_conv_layer(
+            self.conv_cfg, in_channels, out_channels, kernel_size, bias=False, **options
+        )
+        setattr(self, f'conv{number}', conv)
+        self._add_norm(number, out_channels)
+
+    def _add_norm(self, number: int, channels: int) -> None:
+        name, norm = build_norm_layer(self.norm_cfg, channels, number)
+        setattr(self, f'norm{number}_name', name)
+        setattr(self, name, norm)
+
     @property
     def last_norm(self) -> nn.Cell:
         """The normalisation before the sum."""
-        return getattr(self, f'bn{len(self.kernel_sizes)}')
+        return getattr(self, getattr(self, f'norm{self.num_layers}_name'))
 
 
 class BasicBlock(ResidualBlock):
@@ -79,8 +98,8 @@ class BasicBlock(ResidualBlock):
     def construct(self, x: ms.Tensor) -> ms.Tensor:
         """Apply the block to (n, c, h, w)."""
         shortcut = x if self.downsample is None else self.downsample(x)
-        y = self.relu(self.bn1(self.conv1(x)))
-        y = self.bn2(self.conv2(y))
+        y = self.relu(getattr(self, self.norm1_name)(self.conv1(x)))
+        y = getattr(self, self.norm2_name)(self.conv2(y))
         return self.relu(y + shortcut)
 
 
@@ -93,9 +112,9 @@ class Bottleneck(ResidualBlock):
     def construct(self, x: ms.Tensor) -> ms.Tensor:
         """Apply the block to (n, c, h, w)."""
         shortcut = x if self.downsample is None else self.downsample(x)
-        y = self.relu(self.bn1(self.conv1(x)))
-        y = self.relu(self.bn2(self.conv2(y)))
-        y = self.bn3(self.conv3(y))
+        y = self.relu(getattr(self, self.norm1_name)(self.conv1(x)))
+        y = self.relu(getattr(self, self.norm2_name)(self.conv2(y)))
+        y = getattr(self, self.norm3_name)(self.conv3(y))
         return self.relu(y + shortcut)
 
 
@@ -105,6 +124,8 @@ def make_res_layer(
     channels: int,
     num_blocks: int,
     stride: int = 1,
+    dilations: Sequence[int] | None = None,
+    avg_down: bool = False,
     **options: Any,
 ) -> nn.SequentialCell:
     """Chain residual blocks; the first changes size and channels where needed.
@@ -115,19 +136,36 @@ def make_res_layer(
         channels: The blocks' channels; the output has ``block.expansion`` times as many.
         num_blocks: Number of blocks.
         stride: Step of the first block.
+        dilations: Dilation of each block; by default 1.
+        avg_down: Whether the shortcut averages pixels, rather than leaving out some.
         **options: See `ResidualBlock`.
     """
     out_channels = channels * block.expansion
     downsample = None
     if stride != 1 or in_channels != out_channels:
         conv_cfg, norm_cfg = options.get('conv_cfg'), options.get('norm_cfg', BN)
-        downsample = nn.SequentialCell(
-            build_conv_layer(conv_cfg, in_channels, out_channels, 1, stride=stride, bias=False),
+        step = 1 if avg_down else stride
+        layers = [
+            build_conv_layer(conv_cfg, in_channels, out_channels, 1, stride=step, bias=False),
             build_norm_layer(norm_cfg, out_channels)[1],
-        )
-    blocks = [block(in_channels, channels, stride, downsample, **options)]
-    blocks.extend(block(out_channels, channels, **options) for _ in range(num_blocks - 1))
+        ]
+        if avg_down:
+            layers.insert(0, _average_pool(stride))
+        downsample = nn.SequentialCell(*layers)
+    dilations = [1] * num_blocks if dilations is None else dilations
+    blocks = [block(in_channels, channels, stride, downsample, dilation=dilations[0], **options)]
+    blocks.extend(
+        block(out_channels, channels, dilation=dilations[i], **options)
+        for i in range(1, num_blocks)
+    )
     return nn.SequentialCell(*blocks)
+
+
+def _average_pool(stride: int) -> nn.Cell:
+    """Average windows of `stride` pixels, those at the border over fewer."""
+    if stride == 1:
+        return nn.Identity()
+    return nn.AvgPool2d(stride, stride, 'pad', ceil_mode=True, count_include_pad=False)
 
 
 def recompute_without_norms(cell: nn.Cell) -> None:
