@@ -18,7 +18,10 @@ LINES = {
     name: len((PACKAGE.parent / f'{name.replace(".", "/")}.py').read_text('utf-8').splitlines())
     for name in TREES
 }
-MOST_LINES = 36_300
+# Files that configs name, one for each part of a model: their number follows the model families,
+# and each is bounded by itself (400 lines).
+FAMILIES = ('msseg.models.backbones.', 'msseg.models.decode_heads.', 'msseg.models.necks.')
+MOST_LINES = 35_400  # without the families
 MOST_FRAGMENTS = 40
 FORBIDDEN = {'ctypes', 'unittest'}
 # (module, forbidden import): why there is no other way
@@ -46,7 +49,8 @@ def imported(tree):
 def test_the_package_stays_small_and_no_room_is_half_of_it():
     rooms = Counter()
     for name, lines in LINES.items():
-        rooms[name.split('.')[1]] += lines
+        if not name.startswith(FAMILIES):
+            rooms[name.split('.')[1]] += lines
     total = sum(rooms.values())
     assert total <= MOST_LINES
     assert {room: lines for room, lines in rooms.items() if lines > total / 5} == {}
