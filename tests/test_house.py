@@ -24,12 +24,6 @@ FAMILIES = ('msseg.models.backbones.', 'msseg.models.decode_heads.', 'msseg.mode
 MOST_LINES = 35_400  # without the families
 MOST_FRAGMENTS = 40
 FORBIDDEN = {'ctypes', 'unittest'}
-# (module, forbidden import): why there is no other way
-EXCEPTIONS = {
-    ('msseg.launch.spawn', 'ctypes'): 'only the kernel makes a process adopt orphans',
-    ('msseg.utils.interrupts', 'ctypes'): 'a second Ctrl-C must end a process inside a compilation',
-    ('msseg.utils.stop_signals', 'ctypes'): 'likewise, for every stop signal',
-}
 # of the standard library, with a leading underscore for other reasons than privacy; and Config's
 DOCUMENTED = {'_exit', '_asdict', '_replace', '_fields', '_make', '_cfg_dict', '_filename'}
 # (module, private member of another package): why there is no public way
@@ -82,7 +76,7 @@ def test_no_framework_is_patched_and_no_c_library_is_called():
         for target in imported(tree)
         if target.split('.')[0] in FORBIDDEN
     }
-    assert found <= set(EXCEPTIONS)
+    assert found == set()
 
 
 def own_private_names():
