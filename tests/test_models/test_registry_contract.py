@@ -29,6 +29,13 @@ EXAMPLES = {
         'ResNet': RESNET,
         'ResNetV1c': RESNET,
         'ResNetV1d': RESNET,
+        'BiSeNetV2': dict(
+            detail_channels=(4, 8),
+            semantic_channels=(4, 4, 8),
+            bga_channels=8,
+            semantic_expansion_ratio=2,
+            out_indices=(0, 1, 2, 3),
+        ),
     },
     NECKS: {},
     HEADS: {
