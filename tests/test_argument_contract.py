@@ -95,6 +95,7 @@ def needed(tmp_path_factory):
     parts = {
         **sets,
         **dict.fromkeys(('deconv', 'deconv2d'), deconv),
+        **dict.fromkeys(('InterpConv', 'DeconvModule'), dict(in_channels=2, out_channels=2)),
         **CONFIGS,
         **{name: dict(num_features=4) for name in names(NORM_LAYERS)},
         **dict.fromkeys(names(OPTIMIZERS), weight),

@@ -171,6 +171,9 @@ def make_cases(
     else:
         batches = [(fitted * count)[start : start + count]
                    for start in range(0, len(fitted), count)]  # fmt: skip
+    if hasattr(model, 'check_image_size'):
+        for batch in batches:
+            model.check_image_size(batch[0].shape[:2])
     network = InferenceSegmentor(model, 'logits')
     steps = metadata.preprocessing
     normalize = Normalization(steps.mean, steps.std, steps.to_rgb)

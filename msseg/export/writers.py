@@ -24,6 +24,7 @@ Run = Callable[[np.ndarray], np.ndarray]
 # 3 * 32 + 1 differs from its halves, rounded up, and from their doubles; 5 * 32 - 1 does so with
 # halves rounded down. So a size in the graph belongs to one resolution, whichever way it is halved.
 DISTINCT_SIZE = (97, 159)
+_DISTINCT_FACTORS = (7, 11)  # the same for networks that take multiples of a power of 2 only
 
 
 class ExportedNetwork(nn.Cell):
@@ -110,10 +111,19 @@ def _folded_graph(model: nn.Cell, metadata: Metadata, is_sized: bool) -> tuple[G
         for _, cell in model.cells_and_names():
             if hasattr(cell, 'always_resizes'):  # compute the same operations for all sizes
                 cell.always_resizes = True
-    batch, size = (metadata.input.batch, metadata.input.size) if is_sized else (1, DISTINCT_SIZE)
+    batch, size = 1, distinct_size(getattr(model, 'size_divisor', 1))
+    if is_sized:
+        batch, size = metadata.input.batch, metadata.input.size
     shape = (batch, len(metadata.preprocessing.mean), *size)
     graph = read_graph(InferenceSegmentor(model, dynamic=False), shape)
     return graph, fold_graph(graph)
+
+
+def distinct_size(divisor: int) -> tuple[int, int]:
+    """Return the size at which the graph of a network for any multiple of `divisor` is read."""
+    if divisor == 1:
+        return DISTINCT_SIZE
+    return _DISTINCT_FACTORS[0] * divisor, _DISTINCT_FACTORS[1] * divisor
 
 
 def _folded_network(model: nn.Cell, metadata: Metadata) -> ExportedNetwork:

@@ -189,6 +189,8 @@ class Inferencer:
         if output not in self._networks:
             self._networks[output] = self._make_network(output)
         network = self._networks[output].set_train(False)
+        if hasattr(self._segmentor, 'check_image_size'):
+            self._segmentor.check_image_size(batch.shape[2:])
         try:
             with running('the network failed on an image'):
                 return network(Tensor(np.ascontiguousarray(batch)))

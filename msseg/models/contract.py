@@ -11,7 +11,7 @@ from mindspore import nn
 from msseg.models.output_spec import ScoreKind
 from msseg.registry import add_config_path, config_path
 from msseg.utils.arguments import fits
-from msseg.utils.errors import check_one_of
+from msseg.utils.errors import UserValueError, check_one_of
 
 _CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 OF_OUTPUT = ('align_corners', 'num_classes', 'out_channels', 'threshold')
@@ -99,6 +99,19 @@ def find_input_mismatches(
                 f'in_channels is {given!r} for in_index {index}, but that feature map '
                 f'has {feature_channels[index]} channels (all: {list(feature_channels)})',
             )
+
+
+def check_image_size(divisor: int, size: Sequence[int], who: str) -> None:
+    """Raise ValueError unless a size (h, w) is a multiple of `divisor`."""
+    if any(length % divisor for length in size):
+        raise UserValueError(
+            key='the size of the image (h, w)',
+            got=tuple(size),
+            expected=f'multiples of {divisor}',
+            advice=f'put ResizeToMultiple(size_divisor={divisor}) after Resize, or choose another '
+            'size of RandomCrop, Pad or the windows (crop_size of test_cfg)',
+            who=who,
+        )
 
 
 def image_channels(backbone: nn.Cell) -> int:

@@ -330,6 +330,8 @@ class Runner:
         if not self.model.training:
             # An evaluation shares the model and leaves it in evaluation mode.
             self.train_step.set_train()
+        if hasattr(self.model, 'check_image_size'):
+            self.model.check_image_size(self.data_batch.img.shape[2:])
         inputs = [Tensor(self.data_batch.img), Tensor(self.data_batch.gt)]
         if self.train_step.cumulative_iters > 1:
             inputs.append(Tensor(self._is_update()))

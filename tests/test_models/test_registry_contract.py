@@ -29,6 +29,7 @@ EXAMPLES = {
         'ResNet': RESNET,
         'ResNetV1c': RESNET,
         'ResNetV1d': RESNET,
+        'UNet': dict(base_channels=2),
         'BiSeNetV2': dict(
             detail_channels=(4, 8),
             semantic_channels=(4, 4, 8),

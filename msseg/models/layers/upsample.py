@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import mindspore as ms
 from mindspore import nn
@@ -105,13 +106,16 @@ class ConvTranspose2d(nn.Conv2dTranspose):
         )
 
 
-def build_upsample_layer(cfg: Mapping, in_channels: int, out_channels: int) -> nn.Cell:
+def build_upsample_layer(
+    cfg: Mapping, in_channels: int, out_channels: int, **options: Any
+) -> nn.Cell:
     """Build the upsampling that an ``upsample_cfg`` names.
 
     Args:
         cfg: ``type`` is a name in `UPSAMPLE_LAYERS`, with its arguments.
         in_channels: Channels of the input, for layers that take it.
         out_channels: Channels of the output, for layers that take it.
+        **options: Defaults of further arguments, each for layers that take it.
 
     Raises:
         KeyError: ``type`` is missing or unknown.
@@ -123,6 +127,6 @@ def build_upsample_layer(cfg: Mapping, in_channels: int, out_channels: int) -> n
     """
     layer = UPSAMPLE_LAYERS.get(cfg.get('type'))
     takes = accepted_arguments(layer) if layer is not None else None
-    channels = {'in_channels': in_channels, 'out_channels': out_channels}
+    channels = {'in_channels': in_channels, 'out_channels': out_channels, **options}
     given = {name: value for name, value in channels.items() if takes is None or name in takes}
-    return UPSAMPLE_LAYERS.build(cfg, **given)
+    return UPSAMPLE_LAYERS.build(cfg.copy(), **given)

@@ -11,6 +11,7 @@ from msseg.models.builder import SEGMENTORS, build_backbone, build_head, build_n
 from msseg.models.contract import (
     OF_OUTPUT,
     check_head_inputs,
+    check_image_size,
     check_members,
     image_channels,
     named_by,
@@ -96,9 +97,18 @@ class EncoderDecoder(nn.Cell):
         return image_channels(self.backbone)
 
     @property
+    def size_divisor(self) -> int:
+        """What heights and widths of images must be multiples of; 1 for any size."""
+        return getattr(self.backbone, 'size_divisor', 1)
+
+    @property
     def loss_names(self) -> list[str]:
         """Names of the values that `losses` gives."""
         return [f'{prefix}.{name}' for prefix, head in self.heads for name in head.loss_names]
+
+    def check_image_size(self, size: Sequence[int]) -> None:
+        """Raise ValueError when the backbone does not take images of a size (h, w)."""
+        check_image_size(self.size_divisor, size, type(self.backbone).__name__)
 
     def init_weights(self) -> None:
         """Called once when the model is built, after its parts' own: override it to do more."""
