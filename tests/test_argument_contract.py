@@ -45,7 +45,7 @@ FRACTIONS = {
     'lr', 'weight_decay', 'clip_limit', 'pad_val', 'fill_in', 'min_value', 'max_value', 'degree',
     'brightness_delta', 'scale_factor', 'img_ratios', 'min_delta', 'worker_timeout', 'power',
     'min_lr', 'loss_scale', 'init_scale', 'growth_factor', 'max_norm', 'norm_type',
-    'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult',
+    'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'widen_factor',
 }  # fmt: skip
 OF_ACTIVATIONS = {
     'ELU.alpha', 'HSigmoid.bias', 'HSigmoid.divisor', 'HSigmoid.max_value', 'HSigmoid.min_value',
@@ -105,6 +105,13 @@ def needed(tmp_path_factory):
         'HRNet': {k: v for k, v in tiny_hrnet().items() if k != 'type'},
         'FCNHead': head,
         'OCRHead': dict(head, ocr_channels=4),
+        'LRASPPHead': dict(
+            head,
+            in_channels=(4, 4),
+            in_index=(0, 1),
+            branch_channels=(4,),
+            input_transform='multiple_select',
+        ),  # fmt: skip
         'LovaszLoss': dict(per_image=True),
         'EncoderDecoder': dict(
             backbone=tiny_hrnet(), decode_head=dict(head, type='FCNHead', concat_input=False)

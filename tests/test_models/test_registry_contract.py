@@ -25,7 +25,6 @@ RESNET = dict(depth=18, stem_channels=4, base_channels=4, zero_init_residual=Fal
 # A new entry needs one line here.
 EXAMPLES = {
     BACKBONES: {
-        'HRNet': tiny_hrnet(),
         'ResNet': RESNET,
         'ResNetV1c': RESNET,
         'ResNetV1d': RESNET,
@@ -37,10 +36,16 @@ EXAMPLES = {
             semantic_expansion_ratio=2,
             out_indices=(0, 1, 2, 3),
         ),
+        'HRNet': tiny_hrnet(),
+        'MobileNetV2': dict(widen_factor=0.25),
+        'MobileNetV3': {},
     },
     NECKS: {},
     HEADS: {
         'FCNHead': dict(HEAD, channels=5, norm_cfg=dict(type='BN')),
+        'LRASPPHead': dict(
+            HEAD, channels=5, branch_channels=[4], input_transform='multiple_select'
+        ),
         'OCRHead': dict(HEAD, channels=8, ocr_channels=4, norm_cfg=dict(type='BN')),
     },
     LOSSES: {
@@ -59,6 +64,9 @@ EXAMPLES = {
         'CascadeEncoderDecoder': dict(tiny_ocrnet(), auxiliary_head=FCN),
     },
 }
+
+# Heads that need large feature maps: the larger side.
+SIZES = {'LRASPPHead': 98}
 
 
 def entries(registry):
@@ -116,10 +124,11 @@ def test_backbone(name):
 @pytest.mark.parametrize('name', entries(HEADS))
 def test_head(name):
     cell = build(HEADS, name).set_train()
-    inputs = (tensor(2, 6, 8, 8), tensor(2, 8, 4, 4))
-    arguments = (inputs, tensor(2, 3, 8, 8, seed=1)) if cell.is_cascade else (inputs,)
+    size = SIZES.get(name, 8)
+    inputs = (tensor(2, 6, size, size), tensor(2, 8, size // 2, size // 2))
+    arguments = (inputs, tensor(2, 3, size, size, seed=1)) if cell.is_cascade else (inputs,)
     logits = cell(*arguments)
-    assert logits.shape == (2, 3, 8, 8)
+    assert logits.shape == (2, 3, size, size)
     target = labels(2, 32, 32)
     values = cell.losses(logits, target)
     assert len(values) == len(cell.loss_names)
