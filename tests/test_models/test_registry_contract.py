@@ -36,6 +36,13 @@ EXAMPLES = {
             semantic_expansion_ratio=2,
             out_indices=(0, 1, 2, 3),
         ),
+        'CGNet': dict(num_channels=(4, 8, 16), num_blocks=(2, 2), reductions=(4, 4)),
+        'ERFNet': dict(
+            enc_downsample_channels=(4, 8, 16),
+            enc_stage_non_bottlenecks=(1, 2),
+            enc_non_bottleneck_dilations=(2, 4),
+            enc_non_bottleneck_channels=(8, 16),
+        ),
         'HRNet': tiny_hrnet(),
         'MobileNetV2': dict(widen_factor=0.25),
         'MobileNetV3': {},

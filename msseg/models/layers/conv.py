@@ -26,7 +26,7 @@ class Conv2d(nn.Conv2d):
         out_channels: Channels of the output.
         kernel_size: Height and width of the kernel.
         stride: Step in pixels.
-        padding: Zero pixels added on each side.
+        padding: Zero pixels added on each side; two numbers: above and below, left and right.
         dilation: Distance between the kernel's taps.
         groups: Number of groups of channels.
         bias: Whether to add a bias.
@@ -39,7 +39,7 @@ class Conv2d(nn.Conv2d):
         out_channels: int,
         kernel_size: int | tuple[int, int],
         stride: int | tuple[int, int] = 1,
-        padding: int = 0,
+        padding: int | tuple[int, int] = 0,
         dilation: int | tuple[int, int] = 1,
         groups: int = 1,
         bias: bool = True,
@@ -51,7 +51,7 @@ class Conv2d(nn.Conv2d):
             kernel_size,
             stride=stride,
             pad_mode=pad_mode,
-            padding=padding,
+            padding=padding if isinstance(padding, int) else (padding[0],) * 2 + (padding[1],) * 2,
             dilation=dilation,
             group=groups,
             has_bias=bias,

@@ -123,7 +123,8 @@ def _initialise(layer: nn.Cell, kind: str, options: dict) -> None:
     if kind == 'PyTorchDefault':
         _initialise_as_pytorch(layer)
         return
-    weight = getattr(layer, 'weight', getattr(layer, 'gamma', None))
+    names = ('weight', 'gamma', 'w')  # convolutions', norms', PReLU's
+    weight = next((getattr(layer, name) for name in names if hasattr(layer, name)), None)
     bias = getattr(layer, 'bias', getattr(layer, 'beta', None))
     if weight is not None:
         weight.set_data(initializer(_initializer(kind, options), weight.shape, weight.dtype))
