@@ -82,8 +82,9 @@ def needed(tmp_path_factory):
     sets = {
         name: dict(folder, img_suffix='.jpg', seg_map_suffix='.png') for name in names(DATASETS)
     }
-    for name in ('PascalContextDataset', 'PascalContextDataset59', 'PascalVOCDataset'):
-        sets[name]['split'] = 'names.txt'
+    for name in sorted(sets):
+        if getattr(DATASETS.get(name), 'needs_split', False):
+            sets[name]['split'] = 'names.txt'
     sets['CustomDataset']['classes'] = CLASSES
     part = DATASETS.build(dict(sets['CustomDataset'], type='CustomDataset'))
     sets['ConcatDataset'] = dict(datasets=[part])

@@ -8,15 +8,18 @@ from msseg.datasets.coco_stuff import COCOStuffDataset
 from msseg.datasets.custom import CustomDataset, check_labels
 from msseg.datasets.dataset_wrappers import ConcatDataset, RepeatDataset
 from msseg.datasets.eval_loader import EvalLoader, EvalSample
+from msseg.datasets.face import FaceOccludedDataset
 from msseg.datasets.isaid import iSAIDDataset
 from msseg.datasets.isprs import ISPRSDataset
 from msseg.datasets.lip import LIPDataset
 from msseg.datasets.loveda import LoveDADataset
+from msseg.datasets.night_streets import DarkZurichDataset, NightDrivingDataset
 from msseg.datasets.nuclei import NucleiDataset
 from msseg.datasets.pascal_context import PascalContextDataset, PascalContextDataset59
 from msseg.datasets.pascal_voc import PascalVOCDataset
 from msseg.datasets.pipelines import Compose
 from msseg.datasets.potsdam import PotsdamDataset
+from msseg.datasets.retina import ChaseDB1Dataset, DRIVEDataset, HRFDataset, STAREDataset
 from msseg.datasets.train_loader import TrainBatch, TrainLoader
 
 __all__ = [
@@ -35,14 +38,21 @@ __all__ = [
     'TrainLoader',
     'ADE20KDataset',
     'COCOStuffDataset',
+    'ChaseDB1Dataset',
+    'DRIVEDataset',
+    'DarkZurichDataset',
+    'FaceOccludedDataset',
+    'HRFDataset',
     'iSAIDDataset',
     'ISPRSDataset',
     'LIPDataset',
     'LoveDADataset',
+    'NightDrivingDataset',
     'PascalContextDataset',
     'PascalContextDataset59',
     'PascalVOCDataset',
     'PotsdamDataset',
+    'STAREDataset',
     'build_dataloader',
     'build_dataset',
     'check_labels',
