@@ -102,6 +102,7 @@ def needed(tmp_path_factory):
         **dict.fromkeys(names(OPTIMIZERS), weight),
         **dict.fromkeys(names(RUNNERS), run),
         **dict.fromkeys(('ResNet', 'ResNetV1c', 'ResNetV1d'), dict(depth=18)),
+        **dict.fromkeys(('ResNeXt', 'ResNeSt'), dict(depth=50)),
         'GN': dict(num_features=4, num_groups=2),
         'HRNet': {k: v for k, v in tiny_hrnet().items() if k != 'type'},
         'FCNHead': head,

@@ -28,6 +28,8 @@ EXAMPLES = {
         'ResNet': RESNET,
         'ResNetV1c': RESNET,
         'ResNetV1d': RESNET,
+        'ResNeXt': dict(RESNET, depth=50, groups=2),
+        'ResNeSt': dict(RESNET, depth=50),
         'UNet': dict(base_channels=2),
         'BiSeNetV2': dict(
             detail_channels=(4, 8),

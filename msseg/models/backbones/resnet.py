@@ -183,9 +183,9 @@ class ResNet(nn.Cell):
 
     def _zero_residuals(self) -> None:
         for _, cell in self.cells_and_names():
-            # as upstream, not in the blocks of ResNeXt and ResNeSt
-            if type(cell) in (BasicBlock, Bottleneck):
-                apply_init_cfg(cell, _zero_rule(cell))
+            if isinstance(cell, ResidualBlock):
+                name = getattr(cell, f'norm{cell.num_layers}_name')
+                apply_init_cfg(cell, {'type': 'Constant', 'val': 0, 'override': {'name': name}})
 
     def _freeze(self, frozen_stages: int, norm_eval: bool) -> None:
         stem = [self.stem] if self.deep_stem else [self.conv1, getattr(self, self.norm1_name)]
@@ -221,12 +221,6 @@ class ResNet(nn.Cell):
 
     def _error(self, key: str, got: Any, expected: str) -> ArgumentError:
         return ArgumentError(key=key, got=got, expected=expected, who=type(self).__name__)
-
-
-def _zero_rule(block: ResidualBlock) -> dict:
-    """Return the rule that sets scale and shift of a block's last norm to 0."""
-    name = getattr(block, f'norm{block.num_layers}_name')
-    return {'type': 'Constant', 'val': 0, 'override': {'name': name}}
 
 
 @BACKBONES.register_module()

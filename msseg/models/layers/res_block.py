@@ -28,7 +28,7 @@ class ResidualBlock(nn.Cell):
         dilation: Distance between the taps of the first 3x3 convolution.
         style: ``'pytorch'`` or ``'caffe'``.
         width: Channels inside; by default `channels`.
-        groups: Groups of channels of the first 3x3 convolution.
+        **spatial: Further arguments of the first 3x3 convolution, such as ``groups``.
 
     Source: He et al., Deep Residual Learning (2015), section 3; MMSegmentation 0.30 ``ResNet``,
     whose parameter names it keeps.
@@ -49,19 +49,19 @@ class ResidualBlock(nn.Cell):
         dilation: int = 1,
         style: str = 'pytorch',
         width: int | None = None,
-        groups: int = 1,
+        **spatial: Any,
     ) -> None:
         super().__init__()
         self.conv_cfg, self.norm_cfg = conv_cfg, norm_cfg
         self.num_layers = len(self.kernel_sizes)
         width = channels if width is None else width
-        spatial = self.kernel_sizes.index(3)
-        strided = 0 if style == 'caffe' else spatial
+        middle = self.kernel_sizes.index(3)
+        strided = 0 if style == 'caffe' else middle
         for i, kernel_size in enumerate(self.kernel_sizes):
             out_channels = channels * self.expansion if i == self.num_layers - 1 else width
             options = {'stride': stride if i == strided else 1, 'padding': kernel_size // 2}
-            if i == spatial:
-                options |= {'padding': dilation, 'dilation': dilation, 'groups': groups}
+            if i == middle:
+                options |= {'padding': dilation, 'dilation': dilation, **spatial}
             self._add_layer(i + 1, in_channels, out_channels, kernel_size, **options)
             in_channels = out_channels
         self.relu = nn.ReLU()
