@@ -19,20 +19,40 @@ from msseg.config.writer import read_literals
 from msseg.runner import load_checkpoint, load_weights
 from msseg.runner.checkpoint import load_meta
 from msseg.runner.find_checkpoint import resolve_checkpoint
-from msseg.utils.errors import expected_one_of
+from msseg.utils.errors import check_one_of
 from msseg.utils.logging import get_logger
 from msseg.utils.shown import shown
 from msseg.utils.upstream import refuse_1x
 
 # MMCV's names of ImageNet backbones and their files, which carry their hash.
-_OPEN_MMLAB = 'open-mmlab://'
-_ADDRESS = 'https://download.openmmlab.com/pretrain/third_party/'
+_FOLDERS = {
+    'open-mmlab://': 'https://download.openmmlab.com/pretrain/third_party/',
+    'torchvision://': 'https://download.pytorch.org/models/',
+    'mmcls://': 'https://download.openmmlab.com/mmclassification/v0/',
+}
 _FILES = {
-    'msra/hrnetv2_w18_small': 'hrnetv2_w18_small-b5a04e21.pth',
-    'msra/hrnetv2_w18': 'hrnetv2_w18-00eb2006.pth',
-    'msra/hrnetv2_w32': 'hrnetv2_w32-dc9eeb4f.pth',
-    'msra/hrnetv2_w40': 'hrnetv2_w40-ed0b031c.pth',
-    'msra/hrnetv2_w48': 'hrnetv2_w48-d2186c55.pth',
+    'open-mmlab://msra/hrnetv2_w18_small': 'hrnetv2_w18_small-b5a04e21.pth',
+    'open-mmlab://msra/hrnetv2_w18': 'hrnetv2_w18-00eb2006.pth',
+    'open-mmlab://msra/hrnetv2_w32': 'hrnetv2_w32-dc9eeb4f.pth',
+    'open-mmlab://msra/hrnetv2_w40': 'hrnetv2_w40-ed0b031c.pth',
+    'open-mmlab://msra/hrnetv2_w48': 'hrnetv2_w48-d2186c55.pth',
+    'open-mmlab://resnet18_v1c': 'resnet18_v1c-b5776b93.pth',
+    'open-mmlab://resnet50_v1c': 'resnet50_v1c-2cccc1ad.pth',
+    'open-mmlab://resnet101_v1c': 'resnet101_v1c-e67eebb6.pth',
+    'open-mmlab://resnext50_32x4d': 'resnext50-32x4d-0ab1a123.pth',
+    'open-mmlab://resnext101_32x4d': 'resnext101_32x4d-a5af3160.pth',
+    'open-mmlab://resnext101_64x4d': 'resnext101_64x4d-ee2c6f71.pth',
+    'open-mmlab://resnest50': 'resnest50_d2-7497a55b.pth',
+    'open-mmlab://resnest101': 'resnest101_d2-f3b931b2.pth',
+    'open-mmlab://resnest200': 'resnest200_d2-ca88e41f.pth',
+    'open-mmlab://contrib/mobilenet_v3_large': 'mobilenet_v3_large-bc2c3fd3.pth',
+    'open-mmlab://contrib/mobilenet_v3_small': 'mobilenet_v3_small-47085aa1.pth',
+    'torchvision://resnet18': 'resnet18-f37072fd.pth',
+    'torchvision://resnet34': 'resnet34-b627a593.pth',
+    'torchvision://resnet50': 'resnet50-0676ba61.pth',
+    'torchvision://resnet101': 'resnet101-63fe2227.pth',
+    'torchvision://resnet152': 'resnet152-394f9c45.pth',
+    'mmcls://mobilenet_v2': 'mobilenet_v2/mobilenet_v2_batch256_imagenet_20200708-3b2dc3af.pth',
 }
 
 
@@ -184,11 +204,10 @@ def find_weights(source: str, key: str, folders: Sequence[str | Path] = ()) -> P
 def _address_of(source: str, key: str) -> str | None:
     if source.startswith(('http://', 'https://')):
         return source.partition('?')[0]
-    if source.startswith(_OPEN_MMLAB):
-        name = source.removeprefix(_OPEN_MMLAB)
-        if name not in _FILES:
-            raise expected_one_of(key, source, [_OPEN_MMLAB + each for each in _FILES])
-        return _ADDRESS + _FILES[name]
+    for scheme, folder in _FOLDERS.items():
+        if source.startswith(scheme):
+            check_one_of(key, source, [name for name in _FILES if name.startswith(scheme)])
+            return folder + _FILES[source]
     if '://' in source:
         raise ValueError(
             f'{key} is {source!r}: names that start with {source.partition("://")[0]!r} are not '

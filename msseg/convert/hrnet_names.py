@@ -8,6 +8,7 @@ from collections.abc import Collection
 from msseg.convert.names import LeftAside, register_names
 
 _HRNET = re.compile(r'(conv[12]|bn[12]|layer1|transition[123]|stage[234])\.')
+_HRNET_ALONE = re.compile(r'(transition[123]|stage[234])\.')
 _OCR_ROOTS = ('conv3x3_ocr.', 'ocr_distri_head.', 'aux_head.', 'cls_head.')
 _CLASSIFIER = re.compile(r'(incre_modules|downsamp_modules|final_layer|classifier)\.')
 _OPTIMIZER = re.compile(
@@ -50,8 +51,8 @@ _OFFICIAL = {
 _OFFICIAL_RULES = [(re.compile(pattern), target) for pattern, target in _OFFICIAL.items()]
 
 
-def _is_hrnet(names: Collection[str], roots: str | tuple[str, ...] = ()) -> bool:
-    return any(_HRNET.match(name) or name.startswith(roots) for name in names)
+def _is_hrnet(names: Collection[str]) -> bool:
+    return any(_HRNET_ALONE.match(name) for name in names)
 
 
 def _is_of_mindspore(names: Collection[str]) -> bool:
@@ -70,7 +71,8 @@ def _is_classifier(names: Collection[str]) -> bool:
 
 
 def _is_of_model_zoo(names: Collection[str]) -> bool:
-    return _is_of_mindspore(names) and _is_hrnet(names, _OCR_ROOTS)
+    found = any(_HRNET.match(name) or name.startswith(_OCR_ROOTS) for name in names)
+    return found and _is_of_mindspore(names)
 
 
 @register_names('official', _is_official)

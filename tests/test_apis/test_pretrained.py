@@ -10,6 +10,7 @@ from msseg.apis.train_settings import StartSettings
 from msseg.config import Config
 from msseg.models import build_segmentor
 from msseg.runner.checkpoint import load_checkpoint
+from tests.test_convert.torch_files import save_torch
 from tests.test_models.model_configs import tiny_ocrnet
 
 DATA = Path(__file__).parents[1] / 'data' / 'parity'
@@ -55,6 +56,26 @@ def test_names_of_mmcvs_model_zoo_stand_for_files_in_the_home_folder(home, name,
     assert find_weights(source, 'model.pretrained') == home / file
 
 
+@pytest.mark.parametrize(
+    ('source', 'address'),
+    [
+        (
+            'open-mmlab://resnet50_v1c',
+            'https://download.openmmlab.com/pretrain/third_party/resnet50_v1c-2cccc1ad.pth',
+        ),
+        ('torchvision://resnet18', 'https://download.pytorch.org/models/resnet18-f37072fd.pth'),
+        (
+            'mmcls://mobilenet_v2',
+            'https://download.openmmlab.com/mmclassification/v0/mobilenet_v2/'
+            'mobilenet_v2_batch256_imagenet_20200708-3b2dc3af.pth',
+        ),
+    ],
+)
+def test_each_origin_of_names_has_an_address(home, source, address):
+    with pytest.raises(FileNotFoundError, match=f'get it from {address} and'):
+        find_weights(source, 'model.pretrained')
+
+
 def test_converted_file_in_the_home_folder_will_do(home):
     (home / 'hrnetv2_w18-00eb2006.ckpt').touch()
     assert find_weights(W18, 'model.pretrained') == home / 'hrnetv2_w18-00eb2006.ckpt'
@@ -83,7 +104,8 @@ def test_address_stands_for_its_file(home):
             ValueError,
             "Did you mean 'open-mmlab://msra/hrnetv2_w18'",
         ),
-        ('torchvision://resnet50', ValueError, "names that start with 'torchvision' are not known"),
+        ('torchvision://resnet5', ValueError, "Did you mean 'torchvision://resnet50'"),
+        ('timm://resnet50', ValueError, "names that start with 'timm' are not known"),
         (
             'no/such.pth',
             FileNotFoundError,
@@ -106,6 +128,33 @@ def test_pretrained_fills_the_backbone_alone(home):
     expected = backbone_in('official-hrnet-ocr-tiny')
     np.testing.assert_array_equal(after['backbone.conv1.weight'], expected)
     np.testing.assert_array_equal(after['decode_head.1.conv_seg.weight'], before)
+
+
+def test_another_familys_classifier_fills_the_backbone(home):
+    """A file of torchvision has the names of the backbone alone, and a classifier."""
+    head = dict(type='FCNHead', in_channels=32, channels=4, num_classes=3)
+    backbone = dict(type='ResNet', depth=18, stem_channels=4, base_channels=4)
+    model = build_segmentor(
+        dict(
+            type='EncoderDecoder',
+            pretrained=str(home / 'resnet18.pth'),
+            backbone=backbone,
+            decode_head=head,
+        )
+    )
+    leaves = dict(gamma='weight', beta='bias', moving_mean='running_mean')
+    leaves['moving_variance'] = 'running_var'
+    rng = np.random.default_rng(0)
+    weights = {'fc.weight': rng.normal(size=(10, 32)).astype(np.float32)}
+    for p in model.backbone.get_parameters():
+        layer, _, leaf = p.name.removeprefix('backbone.').rpartition('.')
+        values = rng.normal(size=p.shape).astype(np.float32)
+        weights[f'{layer}.{leaves.get(leaf, leaf)}'] = values
+    save_torch(home / 'resnet18.pth', weights)
+    after = start_from(model)
+    np.testing.assert_array_equal(after['backbone.bn1.gamma'], weights['bn1.weight'])
+    name = 'layer4.1.bn2.running_var'
+    np.testing.assert_array_equal(after['backbone.layer4.1.bn2.moving_variance'], weights[name])
 
 
 def test_load_from_fills_everything_and_comes_first(home):
