@@ -37,7 +37,8 @@ WORDS = {
 }  # fmt: skip
 # A number below 0 is a colour, an angle, an offset, a label, or stands for "none" or "all".
 NEGATIVE = {
-    'ignore_index', 'in_index', 'frozen_stages', 'dropout_ratio', 'seg_pad_val', 'pad_val',
+    'ignore_index', 'in_index', 'end_level', 'frozen_stages', 'dropout_ratio', 'seg_pad_val',
+    'pad_val',
     'interval', 'max_keep_ckpts', 'min_value', 'fill_in', 'seg_fill_in', 'log_level', 'priority',
 }  # fmt: skip
 FRACTIONS = {
@@ -79,6 +80,7 @@ def needed(tmp_path_factory):
     folder = dict(data_root=str(root), img_dir='img/train', ann_dir='ann/train', pipeline=[])
     (root / 'names.txt').write_text('image0\n')
     head = dict(in_channels=4, channels=4, num_classes=3, in_index=0)
+    lists = dict(head, in_channels=[4], in_index=[0])
     sets = {
         name: dict(folder, img_suffix='.jpg', seg_map_suffix='.png') for name in names(DATASETS)
     }
@@ -105,7 +107,13 @@ def needed(tmp_path_factory):
         **dict.fromkeys(('ResNeXt', 'ResNeSt'), dict(depth=50)),
         'GN': dict(num_features=4, num_groups=2),
         'HRNet': {k: v for k, v in tiny_hrnet().items() if k != 'type'},
+        'ASPPHead': head,
+        'DepthwiseSeparableASPPHead': dict(head, c1_in_channels=4, c1_channels=2),
         'FCNHead': head,
+        'FPN': dict(in_channels=[4, 8], out_channels=4, num_outs=2),
+        'FPNHead': dict(lists, feature_strides=[4]),
+        'PSPHead': head,
+        'UPerHead': lists,
         'OCRHead': dict(head, ocr_channels=4),
         'LRASPPHead': dict(
             head,

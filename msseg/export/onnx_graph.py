@@ -169,7 +169,7 @@ def make_onnx(graph: Graph, metadata: Metadata) -> Any:
     for node in graph.nodes:
         _translate(builder, node)
     _name_output(builder, metadata)
-    arrays = [onnx.numpy_helper.from_array(np.ascontiguousarray(array), name)
+    arrays = [onnx.numpy_helper.from_array(np.asarray(array, order='C'), name)
               for name, array in builder.initializers.items()]  # fmt: skip
     inputs, outputs = ([_value_info(onnx, port)] for port in (metadata.input, metadata.output))
     model = onnx.helper.make_model(

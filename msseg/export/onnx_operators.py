@@ -110,6 +110,31 @@ def _max_pool(builder: OnnxBuilder, node: Node) -> str:
     return builder.emit('MaxPool', builder.inputs(node), kernel_shape=kernel, strides=strides)
 
 
+@translates('AdaptiveAvgPool2D')
+def _adaptive_average(builder: OnnxBuilder, node: Node) -> str:
+    """Average by two products with matrices that depend on the size; see `pool_matrix`."""
+    x, bins = builder.read(node.inputs[0]), node.attributes['output_size']
+    if set(bins) == {1}:
+        return builder.emit('ReduceMean', [x], axes=[2, 3], keepdims=1)
+    shape = builder.emit('Shape', [x])
+    rows, columns = (_pool_weights(builder, shape, 2 + i, bins[i]) for i in (0, 1))
+    columns = builder.emit('Transpose', [columns], perm=[1, 0])
+    return builder.emit('MatMul', [builder.emit('MatMul', [rows, x]), columns])
+
+
+def _pool_weights(builder: OnnxBuilder, shape: str, axis: int, bins: int) -> str:
+    length = builder.emit('Gather', [shape, builder.integers(axis)])
+    count, part = builder.integers(bins), np.arange(bins).reshape(-1, 1)
+    begin, end = (builder.emit('Mul', [builder.integers(part + i), length]) for i in (0, 1))
+    limit = builder.emit('Mul', [length, count])
+    place = builder.emit('Range', [builder.integers(0), limit, count])
+    is_after = builder.emit('Less', [begin, builder.emit('Add', [place, count])])
+    inside = builder.emit('And', [is_after, builder.emit('Less', [place, end])])
+    inside = builder.emit('Cast', [inside], to=builder.onnx.TensorProto.FLOAT)
+    total = builder.emit('ReduceSum', [inside, builder.integers([1])], keepdims=1)
+    return builder.emit('Div', [inside, total])
+
+
 # ------------------------------------------------------------ products, biases and norms
 
 
@@ -224,16 +249,23 @@ def _leaky_relu(builder: OnnxBuilder, node: Node) -> str:
 # ------------------------------------------------------------ sizes, shapes and axes
 
 
-@translates('ResizeBilinearV2')
+@translates('ResizeBilinearV2', 'ResizeNearestNeighborV2')
 def _resize(builder: OnnxBuilder, node: Node) -> str:
     size = tuple(builder.setting(node, 1, 'size'))
-    keeps_corners = builder.setting(node, 2, 'align_corners')
-    if not keeps_corners and not builder.setting(node, 3, 'half_pixel_centers'):
-        raise ValueError('ResizeBilinearV2: without align_corners it must have half_pixel_centers')
+    corners = builder.setting(node, 2, 'align_corners')
+    centres = builder.setting(node, 3, 'half_pixel_centers')
+    is_nearest = node.op == 'ResizeNearestNeighborV2'
+    if is_nearest and (corners or centres):
+        raise ValueError(f'{node.op}: must have neither align_corners nor half_pixel_centers')
+    if not (is_nearest or corners or centres):
+        raise ValueError(f'{node.op}: without align_corners it must have half_pixel_centers')
     x = builder.read(node.inputs[0])
     inputs = [x, '', *_new_size(builder, x, builder.shape_in(node), size)]
+    if is_nearest:
+        settings = {'coordinate_transformation_mode': 'asymmetric', 'nearest_mode': 'floor'}
+        return builder.emit('Resize', inputs, mode='nearest', **settings)
     # They differ at a size of 1 only, but OpenCV 4.6 computes 'half_pixel' wrongly.
-    mode = 'align_corners' if keeps_corners else 'pytorch_half_pixel'
+    mode = 'align_corners' if corners else 'pytorch_half_pixel'
     return builder.emit('Resize', inputs, mode='linear', coordinate_transformation_mode=mode)
 
 

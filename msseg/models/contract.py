@@ -60,11 +60,29 @@ def check_members(head: nn.Cell, is_last: bool) -> None:
 
 
 def check_head_inputs(head: nn.Cell, feature_channels: Any) -> None:
-    """Raise ValueError when a head's ``in_index`` or ``in_channels``, if any, does not fit."""
+    """Raise ValueError when a head's ``in_index`` or ``in_channels``, if any, does not fit.
+
+    A head that reads more maps has ``further_inputs``: by the argument's name the map's index.
+    """
     channels = getattr(head, 'input_channels', getattr(head, 'in_channels', None))
     in_index = getattr(head, 'in_index', None)
     for mismatch in find_input_mismatches(in_index, channels, feature_channels):
         raise ValueError(mismatch.text)
+    for argument, index in getattr(head, 'further_inputs', {}).items():
+        value = getattr(head, argument)
+        for mismatch in find_input_mismatches(index, value, feature_channels):
+            raise ValueError(mismatch.text.replace('in_channels', argument, 1))
+
+
+def check_neck_inputs(neck: nn.Cell | None, feature_channels: Any) -> None:
+    """Raise ValueError when a neck's ``in_channels``, if it is a list, are not the backbone's."""
+    given = getattr(neck, 'in_channels', None)
+    are_lists = all(isinstance(each, (list, tuple)) for each in (given, feature_channels))
+    if are_lists and list(given) != list(feature_channels):
+        raise ValueError(
+            f'{type(neck).__name__}: in_channels is {list(given)}, but the backbone gives feature '
+            f'maps of {list(feature_channels)} channels'
+        )
 
 
 def find_input_mismatches(

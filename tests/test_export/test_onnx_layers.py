@@ -6,8 +6,10 @@ import pytest
 from mindspore import nn, ops
 
 from msseg.export.passes import fold_graph
+from msseg.export.writers import DISTINCT_SIZE
 from msseg.models.analysis.read_graph import read_graph
-from msseg.models.layers import BatchProduct, Conv2d, build_dropout
+from msseg.models.layers import AdaptiveAvgPool2d, BatchProduct, Conv2d, build_dropout
+from msseg.models.layers.resize import resize_nearest
 from tests.test_export.graphs import run
 from tests.test_models.test_layer_registries import ENTRIES
 
@@ -90,3 +92,31 @@ class Parts(nn.Cell):
 @pytest.mark.parametrize('make', [Attention, Parts])
 def test_functional_code(make):
     check(make())
+
+
+class Enlarged(nn.Cell):
+    """Half of the map, enlarged to the whole by repeating its pixels."""
+
+    def __init__(self):
+        super().__init__()
+        self.always_resizes = False
+        self.halve = Conv2d(6, 6, 3, stride=2, padding=1)
+
+    def construct(self, x):
+        return resize_nearest(self.halve(x), x.shape[2:], self.always_resizes)
+
+
+@pytest.mark.parametrize(
+    'make', [lambda: AdaptiveAvgPool2d(1), lambda: AdaptiveAvgPool2d(3), Enlarged]
+)
+def test_layers_whose_pixels_depend_on_the_size(make):
+    check(Wrapped(make()))
+    network = Wrapped(make()).set_train(False)
+    network.layer.always_resizes = True
+    check(network)
+    graph = read_graph(network, (1, 6, *DISTINCT_SIZE))
+    fold_graph(graph)
+    for size in ((5, 7), (8, 3)):
+        x = RNG.normal(size=(2, 6, *size)).astype(np.float32)
+        expected = network(ms.Tensor(x)).asnumpy()
+        np.testing.assert_allclose(run(graph, x, dynamic=True), expected, rtol=1e-4, atol=1e-5)

@@ -17,6 +17,7 @@ from msseg.models import (
 from tests.test_models.model_configs import tiny_hrnet, tiny_ocrnet
 
 HEAD = dict(in_channels=(6, 8), in_index=(0, 1), input_transform='resize_concat', num_classes=3)
+SELECT = dict(in_channels=(6, 8), in_index=(0, 1), num_classes=3)
 FCN = dict(type='FCNHead', in_channels=4, in_index=0, channels=4, num_classes=7, num_convs=1)
 CONCAT = dict(
     FCN, in_channels=(4, 8, 16, 32), in_index=(0, 1, 2, 3), input_transform='resize_concat'
@@ -49,13 +50,20 @@ EXAMPLES = {
         'MobileNetV2': dict(widen_factor=0.25),
         'MobileNetV3': {},
     },
-    NECKS: {},
+    NECKS: {'FPN': dict(in_channels=(6, 8, 5), out_channels=4, num_outs=4)},
     HEADS: {
+        'ASPPHead': dict(HEAD, channels=4, dilations=(1, 2)),
+        'DepthwiseSeparableASPPHead': dict(
+            HEAD, channels=4, dilations=(1, 2), c1_in_channels=6, c1_channels=3
+        ),
         'FCNHead': dict(HEAD, channels=5, norm_cfg=dict(type='BN')),
         'LRASPPHead': dict(
             HEAD, channels=5, branch_channels=[4], input_transform='multiple_select'
         ),
+        'FPNHead': dict(SELECT, channels=4, feature_strides=(4, 8)),
         'OCRHead': dict(HEAD, channels=8, ocr_channels=4, norm_cfg=dict(type='BN')),
+        'PSPHead': dict(HEAD, channels=4, pool_scales=(1, 3)),
+        'UPerHead': dict(SELECT, channels=4, pool_scales=(1, 3)),
     },
     LOSSES: {
         'CrossEntropyLoss': {},
@@ -127,6 +135,18 @@ def test_backbone(name):
     targets = [tensor(*m.shape, seed=i) for i, m in enumerate(maps)]
     assert_trains(
         cell, lambda: sum((m * t).sum() for m, t in zip(cell(image), targets, strict=True))
+    )
+
+
+@pytest.mark.parametrize('name', entries(NECKS))
+def test_neck(name):
+    cell = build(NECKS, name).set_train()
+    inputs = tuple(tensor(2, c, 16 // 2**i, 16 // 2**i) for i, c in enumerate(cell.in_channels))
+    maps = cell(inputs)
+    assert [each.shape[1] for each in maps] == list(cell.out_channels)
+    targets = [tensor(*m.shape, seed=i) for i, m in enumerate(maps)]
+    assert_trains(
+        cell, lambda: sum((m * t).sum() for m, t in zip(cell(inputs), targets, strict=True))
     )
 
 

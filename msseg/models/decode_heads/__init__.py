@@ -1,6 +1,11 @@
 """Decode heads: feature maps to logits, and logits to losses."""
 
+from msseg.models.decode_heads.aspp_head import ASPPHead
 from msseg.models.decode_heads.base_decode_head import BaseCascadeDecodeHead, BaseDecodeHead
 from msseg.models.decode_heads.fcn_head import FCNHead
+from msseg.models.decode_heads.fpn_head import FPNHead
 from msseg.models.decode_heads.lraspp_head import LRASPPHead
 from msseg.models.decode_heads.ocr_head import OCRHead
+from msseg.models.decode_heads.psp_head import PSPHead
+from msseg.models.decode_heads.sep_aspp_head import DepthwiseSeparableASPPHead
+from msseg.models.decode_heads.uper_head import UPerHead

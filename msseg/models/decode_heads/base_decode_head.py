@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import mindspore as ms
 from mindspore import nn, ops
@@ -114,6 +114,12 @@ class BaseDecodeHead(nn.Cell):
         self.dropout = Dropout2d(dropout_ratio) if dropout_ratio > 0 else None
         self.init_cfg = init_cfg
         apply_init_cfg(self, _INIT)
+
+    @property
+    def conv_options(self) -> dict[str, Any]:
+        """The layers of the head's own convolutions, as arguments of `ConvModule`."""
+        names = ('conv_cfg', 'norm_cfg', 'act_cfg')
+        return {'bias': self.conv_bias, **{name: getattr(self, name) for name in names}}
 
     def cls_seg(self, features: ms.Tensor) -> ms.Tensor:
         """Classify each pixel of (n, channels, h, w)."""

@@ -45,12 +45,7 @@ class FCNHead(BaseDecodeHead):
                 f'FCNHead: without convolutions, channels ({self.channels}) must equal '
                 f'in_channels ({self.in_channels})'
             )
-        options = {
-            'bias': self.conv_bias,
-            'conv_cfg': self.conv_cfg,
-            'norm_cfg': self.norm_cfg,
-            'act_cfg': self.act_cfg,
-        }
+        options = self.conv_options
         widths = [self.in_channels] + [self.channels] * num_convs
         padding = kernel_size // 2 * dilation
         convs = [

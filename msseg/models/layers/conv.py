@@ -179,27 +179,18 @@ class ConvModule(nn.Cell):
 class DepthwiseSeparableConvModule(nn.Cell):
     """A convolution of each channel, ``depthwise_conv``, then one of pixels, ``pointwise_conv``.
 
+    Arguments before `norm_cfg` are those of `Conv2d`, for the first.
+
     Args:
-        in_channels: Channels of the input.
-        out_channels: Channels of the output.
-        kernel_size: Height and width of the depthwise kernel.
-        stride: Its step in pixels.
-        padding: Zero pixels added on each side before it.
-        dilation: Distance between its taps.
-        norm_cfg: The norm of both; see `ConvModule`.
-        act_cfg: The activation of both; see `ConvModule`.
-        dw_norm_cfg: The norm of the depthwise part; ``'default'`` takes `norm_cfg`.
-        dw_act_cfg: Its activation; ``'default'`` takes `act_cfg`.
-        pw_norm_cfg: The norm of the pointwise part; ``'default'`` takes `norm_cfg`.
-        pw_act_cfg: Its activation; ``'default'`` takes `act_cfg`.
-        **options: Other arguments of `ConvModule`, for both parts; ``groups`` is not among them.
+        norm_cfg: See `ConvModule`.
+        act_cfg: See `ConvModule`.
+        dw_norm_cfg: That of ``depthwise_conv``; ``'default'`` means `norm_cfg`.
+        dw_act_cfg: That of ``depthwise_conv``; ``'default'`` means `act_cfg`.
+        pw_norm_cfg: That of ``pointwise_conv``; ``'default'`` means `norm_cfg`.
+        pw_act_cfg: That of ``pointwise_conv``; ``'default'`` means `act_cfg`.
+        **options: Other arguments of `ConvModule`, for both.
 
     Source: Chollet, Xception (2017); MMCV 1.7 ``DepthwiseSeparableConvModule``.
-
-    Examples:
-        >>> module = DepthwiseSeparableConvModule(4, 8, 3, padding=1)
-        >>> module.depthwise_conv.conv.weight.shape, module.pointwise_conv.conv.weight.shape
-        ((4, 1, 3, 3), (8, 4, 1, 1))
     """
 
     def __init__(
@@ -219,25 +210,16 @@ class DepthwiseSeparableConvModule(nn.Cell):
         **options: Any,
     ) -> None:
         super().__init__()
-        self.depthwise_conv = ConvModule(
-            in_channels,
-            in_channels,
-            kernel_size,
-            stride,
-            padding,
-            dilation,
-            groups=in_channels,
-            norm_cfg=norm_cfg if dw_norm_cfg == 'default' else dw_norm_cfg,
-            act_cfg=act_cfg if dw_act_cfg == 'default' else dw_act_cfg,
-            **options,
-        )
+
+        def layers(norm: Mapping | str | None, act: Mapping | str | None) -> dict[str, Any]:
+            norm = norm_cfg if norm == 'default' else norm
+            act = act_cfg if act == 'default' else act
+            return {'norm_cfg': norm, 'act_cfg': act, **options}
+
+        first = (in_channels, in_channels, kernel_size, stride, padding, dilation, in_channels)
+        self.depthwise_conv = ConvModule(*first, **layers(dw_norm_cfg, dw_act_cfg))
         self.pointwise_conv = ConvModule(
-            in_channels,
-            out_channels,
-            1,
-            norm_cfg=norm_cfg if pw_norm_cfg == 'default' else pw_norm_cfg,
-            act_cfg=act_cfg if pw_act_cfg == 'default' else pw_act_cfg,
-            **options,
+            in_channels, out_channels, 1, **layers(pw_norm_cfg, pw_act_cfg)
         )
 
     def construct(self, x: ms.Tensor) -> ms.Tensor:

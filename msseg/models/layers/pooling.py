@@ -20,10 +20,8 @@ class AdaptiveAvgPool2d(nn.Cell):
     Source: PyTorch ``nn.AdaptiveAvgPool2d``.
 
     Examples:
-        >>> AdaptiveAvgPool2d(2)(ms.Tensor([[[[1.0, 2.0, 6.0]]]]))
-        Tensor(shape=[1, 1, 2, 2], dtype=Float32, value=
-        [[[[ 1.50000000e+00,  4.00000000e+00],
-           [ 1.50000000e+00,  4.00000000e+00]]]])
+        >>> AdaptiveAvgPool2d(2)(ms.Tensor([[[[1.0, 2.0, 6.0]]]]))[0, 0, 0].asnumpy().tolist()
+        [1.5, 4.0]
     """
 
     @checked
@@ -39,24 +37,18 @@ class AdaptiveAvgPool2d(nn.Cell):
         if self.always_resizes or not (ops.isconstant(h) and ops.isconstant(w)):
             return self.operator(x)
         # Five to ten times as fast backward as the operator (MindSpore 2.8, CPU).
-        rows, columns = _rows(h, self.bins), _columns(w, self.bins)
+        rows, columns = _matrix(h, self.bins, False), _matrix(w, self.bins, True)
         return ops.matmul(ops.matmul(rows, x.astype(ms.float32)), columns).astype(x.dtype)
 
 
 def pool_matrix(old: int, new: int) -> np.ndarray:
     """Return the float32 (new, old) matrix that averages a vector over `new` parts."""
-    matrix = np.zeros((new, old), np.float32)
-    for i in range(new):
-        begin, end = i * old // new, -(-(i + 1) * old // new)
-        matrix[i, begin:end] = 1 / (end - begin)
-    return matrix
+    part, place = np.arange(new).reshape(-1, 1) * old, np.arange(old) * new
+    inside = (part < place + new) & (place < part + old)
+    return (inside / inside.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 @ops.constexpr
-def _rows(height: int, bins: int) -> ms.Tensor:
-    return ms.Tensor(pool_matrix(height, bins))
-
-
-@ops.constexpr
-def _columns(width: int, bins: int) -> ms.Tensor:
-    return ms.Tensor(np.ascontiguousarray(pool_matrix(width, bins).T))
+def _matrix(old: int, new: int, transpose: bool) -> ms.Tensor:
+    matrix = pool_matrix(old, new)
+    return ms.Tensor(np.ascontiguousarray(matrix.T) if transpose else matrix)

@@ -24,6 +24,18 @@ def resize(x: ms.Tensor, size: tuple[int, int], align_corners: bool = False) -> 
     return _CORNERS(x, size) if align_corners else _CENTRES(x, size)
 
 
+def resize_nearest(x: ms.Tensor, size: tuple[int, int], always_resizes: bool = False) -> ms.Tensor:
+    """Resize (n, c, h, w) as PyTorch's nearest: pixel i of a length is floor(i * old / new).
+
+    Where `always_resizes`, the operation is the same for all sizes.
+    """
+    h, w = x.shape[2:]
+    is_known = not always_resizes and ops.isconstant(h * w * size[0] * size[1])
+    if is_known and (h, w) == ((size[0] + 1) // 2, (size[1] + 1) // 2):
+        return repeat_pixels(x, 2, size)
+    return _NEAREST(x, size)
+
+
 def repeat_pixels(x: ms.Tensor, factor: int, size: tuple[int, int]) -> ms.Tensor:
     """Repeat each pixel as PyTorch's nearest upsampling by a whole factor does, and crop.
 
@@ -98,5 +110,6 @@ def _on_cpu() -> bool:
 # differently from PyTorch (MindSpore 2.7 to 2.10).
 _CENTRES = ops.ResizeBilinearV2(align_corners=False, half_pixel_centers=True)
 _CORNERS = ops.ResizeBilinearV2(align_corners=True, half_pixel_centers=False)
+_NEAREST = ops.ResizeNearestNeighborV2(align_corners=False, half_pixel_centers=False)
 _CENTRES_ON_CPU = _ResizeOnCpu(align_corners=False)
 _CORNERS_ON_CPU = _ResizeOnCpu(align_corners=True)

@@ -1,1 +1,3 @@
-"""Necks: feature maps to feature maps. None is built in; register your own in ``NECKS``."""
+"""Necks: feature maps to feature maps."""
+
+from msseg.models.necks.fpn import FPN

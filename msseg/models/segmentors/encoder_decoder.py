@@ -13,6 +13,7 @@ from msseg.models.contract import (
     check_head_inputs,
     check_image_size,
     check_members,
+    check_neck_inputs,
     image_channels,
     named_by,
 )
@@ -69,6 +70,8 @@ class EncoderDecoder(nn.Cell):
             self.backbone.pretrained = pretrained
         self.pretrained = getattr(self.backbone, 'pretrained', None)
         self.neck = build_neck(neck) if neck is not None else None
+        with named_by(neck or {}, 'neck'):
+            check_neck_inputs(self.neck, getattr(self.backbone, 'out_channels', None))
         self._make_decode_head(decode_head)
         self._make_auxiliary_head(auxiliary_head)
         self._check_heads('decode_head', decode_head)
