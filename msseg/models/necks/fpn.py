@@ -55,7 +55,7 @@ class FPN(nn.Cell):
 
     Examples:
         >>> neck = FPN([4, 8, 16], out_channels=6, num_outs=3)
-        >>> maps = [ops.ones((1, 4 * 2**i, 16 // 2**i, 16 // 2**i)) for i in range(3)]
+        >>> maps = [ms.ops.ones((1, 4 * 2**i, 16 // 2**i, 16 // 2**i)) for i in range(3)]
         >>> [each.shape for each in neck(tuple(maps))]
         [(1, 6, 16, 16), (1, 6, 8, 8), (1, 6, 4, 4)]
     """
