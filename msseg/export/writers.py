@@ -111,7 +111,8 @@ def _folded_graph(model: nn.Cell, metadata: Metadata, is_sized: bool) -> tuple[G
         for _, cell in model.cells_and_names():
             if hasattr(cell, 'always_resizes'):  # compute the same operations for all sizes
                 cell.always_resizes = True
-    batch, size = 1, distinct_size(getattr(model, 'size_divisor', 1))
+    batch = 1
+    size = distinct_size(getattr(model, 'size_divisor', 1), getattr(model, 'smallest_image', 1))
     if is_sized:
         batch, size = metadata.input.batch, metadata.input.size
     shape = (batch, len(metadata.preprocessing.mean), *size)
@@ -119,11 +120,18 @@ def _folded_graph(model: nn.Cell, metadata: Metadata, is_sized: bool) -> tuple[G
     return graph, fold_graph(graph)
 
 
-def distinct_size(divisor: int) -> tuple[int, int]:
-    """Return the size at which the graph of a network for any multiple of `divisor` is read."""
-    if divisor == 1:
-        return DISTINCT_SIZE
-    return _DISTINCT_FACTORS[0] * divisor, _DISTINCT_FACTORS[1] * divisor
+def distinct_size(divisor: int, smallest: int = 1) -> tuple[int, int]:
+    """Return the size at which the graph of a network for any size is read.
+
+    Args:
+        divisor: The network takes multiples of it only.
+        smallest: The smallest height and width that it takes.
+    """
+    sizes = DISTINCT_SIZE
+    if divisor > 1:
+        sizes = (_DISTINCT_FACTORS[0] * divisor, _DISTINCT_FACTORS[1] * divisor)
+    more = -(-max(smallest - min(sizes), 0) // divisor) * divisor
+    return sizes[0] + more, sizes[1] + more
 
 
 def _folded_network(model: nn.Cell, metadata: Metadata) -> ExportedNetwork:

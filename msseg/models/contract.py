@@ -132,6 +132,31 @@ def check_image_size(divisor: int, size: Sequence[int], who: str) -> None:
         )
 
 
+def smallest_image(head: nn.Cell, out_strides: Sequence[int] | None) -> int:
+    """Return the smallest height and width of images that a head takes.
+
+    Args:
+        head: Its ``min_map_sizes``, if any, gives by the feature map's index the smallest size.
+        out_strides: The backbone's ``out_strides``: of each feature map, how many pixels of the
+            image there are to one of its own, sizes rounded up. None: nothing is known.
+    """
+    sizes = getattr(head, 'min_map_sizes', {}) if out_strides is not None else {}
+    return max([1, *((size - 1) * out_strides[index] + 1 for index, size in sizes.items())])
+
+
+def check_smallest_image(smallest: int, size: Sequence[int], who: str) -> None:
+    """Raise ValueError unless both sides of a size (h, w) are at least `smallest`."""
+    if min(size) < smallest:
+        raise UserValueError(
+            key='the size of the image (h, w)',
+            got=tuple(size),
+            expected=f'at least ({smallest}, {smallest})',
+            advice='choose a larger size of Resize, RandomCrop, Pad or the windows (crop_size of '
+            'test_cfg)',
+            who=who,
+        )
+
+
 def image_channels(backbone: nn.Cell) -> int:
     """Return a backbone's ``in_channels``, or that of its first convolution."""
     convs = (cell for _, cell in backbone.cells_and_names() if isinstance(cell, _CONVS))

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from mindspore import nn
 
-from msseg.models import build_backbone, build_head
+from msseg.export.writers import distinct_size
+from msseg.models import build_backbone, build_head, build_segmentor
 from tests.test_models.family_checks import (
     assert_frozen,
     assert_norm_eval_keeps_statistics_and_trains_scales,
@@ -149,3 +150,15 @@ def test_the_head_starts_as_pytorchs_plain_convolutions():
 def test_the_head_needs_a_branch_for_each_map_but_the_last(options, message):
     with pytest.raises(ValueError, match=message):
         build_head(dict(HEAD, **options))
+
+
+def test_images_whose_maps_are_smaller_than_the_pooling_are_refused_before_they_run():
+    head = dict(HEAD, in_channels=(16, 16, 576))
+    model = build_segmentor(dict(type='EncoderDecoder', backbone=V3, decode_head=head))
+    assert model.backbone.out_strides == [2, 4, 8]
+    assert model.smallest_image == 8 * 48 + 1
+    model.check_image_size((385, 400))
+    message = r'LRASPPHead: .*\(400, 384\), expected at least \(385, 385\)'
+    with pytest.raises(ValueError, match=message):
+        model.check_image_size((400, 384))
+    assert distinct_size(model.size_divisor, model.smallest_image) == (385, 447)

@@ -112,7 +112,7 @@ class MobileNetV3(nn.Cell):
         stem = {'stride': 2, 'padding': 1, 'conv_cfg': _ADAPTIVE, 'norm_cfg': norm_cfg}
         hswish = {'type': 'HSwish'}
         self.layer0 = ConvModule(self.in_channels, 16, 3, act_cfg=hswish, **stem)
-        widths = [16]
+        widths, strides = [16], [2]
         doubled, quadrupled, reduced = _STARTS[arch]
         for i, (kernel, inside, channels, with_se, act, stride) in enumerate(_BLOCKS[arch], 1):
             factor = reduction_factor if i >= reduced else 1
@@ -131,10 +131,13 @@ class MobileNetV3(nn.Cell):
             )
             setattr(self, f'layer{i}', block)
             widths.append(channels // factor)
+            strides.append(strides[-1] * (stride if i < doubled else 1))
         options = {'conv_cfg': conv_cfg, 'norm_cfg': norm_cfg, 'act_cfg': hswish}
         setattr(self, f'layer{last}', ConvModule(widths[-1], _LAST_CHANNELS[arch], 1, **options))
         widths.append(_LAST_CHANNELS[arch])
+        strides.append(strides[-1])
         self.out_channels = [widths[i] for i in self.out_indices]
+        self.out_strides = [strides[i] for i in self.out_indices]
         self.pretrained = pretrained
         self.init_cfg = init_cfg
         for i in range(frozen_stages + 1):

@@ -39,6 +39,7 @@ class LRASPPHead(BaseDecodeHead):
     def __init__(self, branch_channels: NonEmpty[Channels] = (32, 64), **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self._check(len(branch_channels))
+        self.min_map_sizes = {self.in_index[-1]: _POOL}
         *widths, last = self.in_channels
         bias = False if self.conv_bias == 'auto' else self.conv_bias
         layers = {'conv_cfg': self.conv_cfg, 'bias': bias}

@@ -14,8 +14,10 @@ from msseg.models.contract import (
     check_image_size,
     check_members,
     check_neck_inputs,
+    check_smallest_image,
     image_channels,
     named_by,
+    smallest_image,
 )
 from msseg.models.output_spec import OutputSpec
 from msseg.models.segmentors import inference_options as options
@@ -105,13 +107,26 @@ class EncoderDecoder(nn.Cell):
         return getattr(self.backbone, 'size_divisor', 1)
 
     @property
+    def smallest_image(self) -> int:
+        """The smallest height and width of images that all heads take."""
+        return max(smallest_image(head, self._out_strides) for _, head in self.heads)
+
+    @property
+    def _out_strides(self) -> Sequence[int] | None:
+        """The strides of the maps that heads read, if known."""
+        return getattr(self.backbone, 'out_strides', None) if self.neck is None else None
+
+    @property
     def loss_names(self) -> list[str]:
         """Names of the values that `losses` gives."""
         return [f'{prefix}.{name}' for prefix, head in self.heads for name in head.loss_names]
 
     def check_image_size(self, size: Sequence[int]) -> None:
-        """Raise ValueError when the backbone does not take images of a size (h, w)."""
+        """Raise ValueError when the backbone or a head does not take images of a size (h, w)."""
         check_image_size(self.size_divisor, size, type(self.backbone).__name__)
+        for _, head in self.heads:
+            smallest = smallest_image(head, self._out_strides)
+            check_smallest_image(smallest, size, type(head).__name__)
 
     def init_weights(self) -> None:
         """Called once when the model is built, after its parts' own: override it to do more."""
