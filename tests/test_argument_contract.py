@@ -109,11 +109,11 @@ def needed(tmp_path_factory):
         'HRNet': {k: v for k, v in tiny_hrnet().items() if k != 'type'},
         'ASPPHead': head,
         'DepthwiseSeparableASPPHead': dict(head, c1_in_channels=4, c1_channels=2),
-        'FCNHead': head,
         'FPN': dict(in_channels=[4, 8], out_channels=4, num_outs=2),
         'FPNHead': dict(lists, feature_strides=[4]),
         'PSPHead': head,
         'UPerHead': lists,
+        **dict.fromkeys(('FCNHead', 'DepthwiseSeparableFCNHead'), head),
         'OCRHead': dict(head, ocr_channels=4),
         'LRASPPHead': dict(
             head,

@@ -46,6 +46,13 @@ EXAMPLES = {
             enc_non_bottleneck_dilations=(2, 4),
             enc_non_bottleneck_channels=(8, 16),
         ),
+        'FastSCNN': dict(
+            downsample_dw_channels=(4, 4),
+            global_block_channels=(4, 8, 8),
+            global_out_channels=8,
+            lower_in_channels=8,
+            fusion_out_channels=8,
+        ),
         'HRNet': tiny_hrnet(),
         'MobileNetV2': dict(widen_factor=0.25),
         'MobileNetV3': {},
@@ -56,6 +63,7 @@ EXAMPLES = {
         'DepthwiseSeparableASPPHead': dict(
             HEAD, channels=4, dilations=(1, 2), c1_in_channels=6, c1_channels=3
         ),
+        'DepthwiseSeparableFCNHead': dict(HEAD, channels=5, norm_cfg=dict(type='BN')),
         'FCNHead': dict(HEAD, channels=5, norm_cfg=dict(type='BN')),
         'LRASPPHead': dict(
             HEAD, channels=5, branch_channels=[4], input_transform='multiple_select'

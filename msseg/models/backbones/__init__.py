@@ -3,6 +3,7 @@
 from msseg.models.backbones.bisenetv2 import BiSeNetV2
 from msseg.models.backbones.cgnet import CGNet
 from msseg.models.backbones.erfnet import ERFNet
+from msseg.models.backbones.fast_scnn import FastSCNN
 from msseg.models.backbones.hrnet import HRNet
 from msseg.models.backbones.mobilenet_v2 import MobileNetV2
 from msseg.models.backbones.mobilenet_v3 import MobileNetV3
