@@ -16,7 +16,7 @@ from msseg.utils.extras import import_extra
 # ONNX Runtime from 1.4, OpenCV from 4.6 and MindSpore Lite's converter read these.
 OPSET, IR_VERSION = 13, 7
 
-_FIRST_RESULT_ONLY = ('BatchNorm', 'LayerNorm', 'GroupNorm', 'MaxPool')
+_FIRST_RESULT_ONLY = ('BatchNorm', 'LayerNorm', 'GroupNorm', 'MaxPool', 'MaxPool3DWithArgmax')
 _SMALL = 16  # constants with fewer numbers are shared
 
 

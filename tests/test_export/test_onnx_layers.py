@@ -120,3 +120,18 @@ def test_layers_whose_pixels_depend_on_the_size(make):
         x = RNG.normal(size=(2, 6, *size)).astype(np.float32)
         expected = network(ms.Tensor(x)).asnumpy()
         np.testing.assert_allclose(run(graph, x, dynamic=True), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    'pool',
+    [
+        nn.MaxPool2d(3, 2, pad_mode='pad', padding=1),
+        nn.MaxPool2d(2, 2, pad_mode='pad', ceil_mode=True),
+        nn.AvgPool2d(2, 2, pad_mode='pad', ceil_mode=True, count_include_pad=False),
+        nn.AvgPool2d(3, 2, pad_mode='pad', padding=1),
+        nn.AvgPool2d(3, 2),
+    ],
+    ids=['max', 'max ceil', 'average ceil', 'average with zeros', 'average'],
+)
+def test_pooling(pool):
+    check(Wrapped(pool))
