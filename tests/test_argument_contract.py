@@ -91,6 +91,7 @@ def needed(tmp_path_factory):
     part = DATASETS.build(dict(sets['CustomDataset'], type='CustomDataset'))
     sets['ConcatDataset'] = dict(datasets=[part])
     sets['RepeatDataset'] = dict(dataset=part, times=2)
+    sets['MultiImageMixDataset'] = dict(dataset=part, pipeline=[])
     weight = dict(params=[dict(params=[Parameter(Tensor(np.ones(1, np.float32)), 'w')])], lr=0.1)
     run = dict(train_step=Step(), model=nn.Cell(), loader=Lengths(), work_dir=root,
                logger=logging.getLogger('x'), max_iters=3)  # fmt: skip

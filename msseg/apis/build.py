@@ -102,9 +102,10 @@ def check_channels(model: nn.Cell, dataset: Any) -> None:
     The channels are unknown before an image is loaded when the pipeline has no Normalize, or a
     user's transform or RGB2Gray after it.
     """
+    steps = _steps_of(dataset)
     while hasattr(dataset, 'datasets') or hasattr(dataset, 'dataset'):
         dataset = dataset.datasets[0] if hasattr(dataset, 'datasets') else dataset.dataset
-    steps = list(getattr(getattr(dataset, 'pipeline', None), 'transforms', ()))
+        steps = _steps_of(dataset) + steps
     while steps and not isinstance(steps[0], Normalize):
         del steps[0]
     own = type(steps[0]).__module__.rpartition('.')[0] if steps else ''
@@ -117,6 +118,10 @@ def check_channels(model: nn.Cell, dataset: Any) -> None:
             f'takes {model.in_channels} (in_channels of the backbone): let color_type of '
             'LoadImageFromFile, mean and std of Normalize and in_channels agree'
         )
+
+
+def _steps_of(dataset: Any) -> list:
+    return list(getattr(getattr(dataset, 'pipeline', None), 'transforms', ()))
 
 
 def check_ignore_index(model: nn.Cell, dataset: CustomDataset) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from msseg.config import Config
-from msseg.datasets import ConcatDataset, RepeatDataset
+from msseg.datasets import ConcatDataset, MultiImageMixDataset, RepeatDataset
 from msseg.datasets.builder import DATASETS, PIPELINES
 from msseg.registry import Registry, config_file, config_path
 from msseg.utils.arguments import argument_default
@@ -101,6 +102,11 @@ def _unwrapped(value: Any) -> Iterator[Mapping[str, Any]]:
         entry = entry_of(node, DATASETS)
         if entry in (ConcatDataset, RepeatDataset):
             yield from _unwrapped(node.get('datasets', node.get('dataset')))
+        elif entry is MultiImageMixDataset:
+            for inner in _unwrapped(node.get('dataset')):
+                inner = copy.copy(inner)  # which knows its place in the config file
+                inner['pipeline'] = [*each(inner.get('pipeline')), *each(node.get('pipeline'))]
+                yield inner
         else:
             yield node
 

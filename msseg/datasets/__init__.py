@@ -6,7 +6,11 @@ from msseg.datasets.camvid import CamVidDataset
 from msseg.datasets.cityscapes import CityscapesDataset
 from msseg.datasets.coco_stuff import COCOStuffDataset
 from msseg.datasets.custom import CustomDataset, check_labels
-from msseg.datasets.dataset_wrappers import ConcatDataset, RepeatDataset
+from msseg.datasets.dataset_wrappers import (
+    ConcatDataset,
+    MultiImageMixDataset,
+    RepeatDataset,
+)
 from msseg.datasets.eval_loader import EvalLoader, EvalSample
 from msseg.datasets.face import FaceOccludedDataset
 from msseg.datasets.isaid import iSAIDDataset
@@ -30,6 +34,7 @@ __all__ = [
     'Compose',
     'ConcatDataset',
     'CustomDataset',
+    'MultiImageMixDataset',
     'NucleiDataset',
     'RepeatDataset',
     'EvalLoader',

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,10 @@ import numpy as np
 
 from msseg.datasets.builder import DATASETS
 from msseg.datasets.custom import check_labels
+from msseg.datasets.pipelines import Compose
 from msseg.datasets.sample_rng import get_filename
 from msseg.utils.arguments import PositiveInt, checked
+from msseg.utils.errors import UserValueError
 
 
 class _Wrapper:
@@ -174,6 +176,86 @@ class RepeatDataset(_Wrapper):
         indices = range(len(self)) if indices is None else indices
         inner = [self._locate(index)[1] for index in indices]
         return self.dataset.format_results(results, imgfile_prefix, inner, **kwargs)
+
+
+@DATASETS.register_module()
+class MultiImageMixDataset(_Wrapper):
+    """A data set for training whose samples are mixed with others, such as by `RandomMosaic`.
+
+    Args:
+        dataset: A data set (or, in a config, its config). Its pipeline loads images and labels, and
+            gives them as arrays.
+        pipeline: Configs of the transforms that follow. One with ``get_indexes(dataset)`` finds
+            the samples of these indices in ``results['mix_results']``.
+        skip_type_keys: Types of transforms to leave out.
+
+    Raises:
+        ValueError: A data set for evaluation.
+
+    Source: MMSegmentation 0.30 ``MultiImageMixDataset``.
+    """
+
+    @checked
+    def __init__(
+        self,
+        dataset: Any,
+        pipeline: Sequence[Mapping | Callable],
+        skip_type_keys: Sequence[str] | None = None,
+    ) -> None:
+        super().__init__(dataset)
+        if self.test_mode:
+            raise UserValueError(
+                'it mixes images, which is for training only',
+                advice='give the data set itself to data.val and data.test',
+                who='MultiImageMixDataset',
+            )
+        self.dataset = dataset
+        self.pipeline = Compose(pipeline)
+        self.update_skip_type_keys(skip_type_keys)
+
+    def update_skip_type_keys(self, skip_type_keys: Sequence[str] | None) -> None:
+        """Leave out transforms of other types from now on."""
+        skipped = set(skip_type_keys or ())
+        self._steps: list[tuple[Any, Compose]] = []  # what chooses samples to mix, and transforms
+        parts: list[list] = [[]]
+        for transform in self.pipeline.transforms:
+            if type(transform).__name__ in skipped:
+                continue
+            if hasattr(transform, 'get_indexes'):
+                parts += [[transform], []]
+            else:
+                parts[-1].append(transform)
+        for i, part in enumerate(parts):
+            self._steps.append((part[0] if i % 2 else None, Compose(part)))
+
+    @property
+    def img_infos(self) -> list[dict]:
+        """The image infos of the data set."""
+        return self.dataset.img_infos
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Any:
+        results = self.dataset[index]
+        for mixing, transforms in self._steps:
+            if results is None:
+                return None
+            if mixing is not None:
+                indices = mixing.get_indexes(self.dataset)
+                indices = indices if isinstance(indices, Sequence) else [indices]
+                results['mix_results'] = [self.dataset[i] for i in indices]
+            results = transforms(results)
+            if mixing is not None and results is not None:
+                results.pop('mix_results', None)
+        return results
+
+    def _locate(self, index: int) -> tuple[Any, int]:
+        return self.dataset, self._position(index)
+
+    def check_labels(self) -> None:
+        """Raise FileNotFoundError unless every image has its label file."""
+        check_labels(self.dataset)
 
 
 def _same(ours: Any, theirs: Any) -> bool:

@@ -81,7 +81,7 @@ def _leaves(dataset: Any) -> list[Any]:
     if hasattr(dataset, 'datasets'):
         return [leaf for part in dataset.datasets for leaf in _leaves(part)]
     if hasattr(dataset, 'dataset'):
-        return _leaves(dataset.dataset) * dataset.times
+        return _leaves(dataset.dataset) * getattr(dataset, 'times', 1)
     return [dataset]
 
 

@@ -106,3 +106,56 @@ def test_mistakes(root):
         RepeatDataset(part, 2)[4]
     with pytest.raises(TypeError, match=r"img_dir is \['a', 'b'\], expected a path"):
         type(part)(pipeline=[], img_dir=['a', 'b'])
+
+
+LOADING = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]
+
+
+def mixed(root, pipeline, **changes):
+    inner = config(root, img_dir='img/b', ann_dir='ann/b', pipeline=LOADING)
+    return dict(type='MultiImageMixDataset', dataset=inner, pipeline=pipeline, **changes)
+
+
+class Twice:
+    """Remembers what it is mixed with."""
+
+    def __init__(self):
+        self.seen = []
+
+    def get_indexes(self, dataset):
+        return len(dataset) - 1
+
+    def __call__(self, results):
+        self.seen.append([other['img_info']['filename'] for other in results['mix_results']])
+        return results
+
+
+def test_samples_are_mixed_with_those_that_transforms_choose(root):
+    transform = Twice()
+    dataset = build_dataset(mixed(root, [transform, dict(type='RandomFlip', prob=1.0), transform]))
+    sample = dataset[0]
+    assert transform.seen == [['image7.jpg'], ['image7.jpg']]
+    assert 'mix_results' not in sample and sample['flip']
+    assert len(dataset) == 3 and files(dataset)[0] == ['b', 'image5.jpg']
+    dataset.update_skip_type_keys(['Twice'])
+    assert dataset[0]['flip'] and len(transform.seen) == 2
+    dataset.update_skip_type_keys(None)
+    dataset.check_labels()
+
+
+def test_mosaics_are_a_function_of_seed_epoch_and_index(root):
+    mosaic = dict(type='RandomMosaic', prob=1.0, img_scale=(6, 8))
+    dataset = build_dataset(mixed(root, [mosaic]))
+    first, again, later = (load_sample(dataset, 1, 5, epoch)['img'] for epoch in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert first.shape == later.shape == (12, 16, 3)
+    assert (first != later).any()
+
+
+def test_mixing_is_for_training_and_its_inner_data_set_may_be_wrapped(root):
+    inner = dict(type='RepeatDataset', times=2, dataset=mixed(root, [])['dataset'])
+    assert len(build_dataset({**mixed(root, []), 'dataset': inner})) == 6
+    outer = dict(type='RepeatDataset', times=2, dataset=mixed(root, []))
+    assert len(build_dataset(outer)) == 6
+    with pytest.raises(ValueError, match='MultiImageMixDataset: it mixes images.*training only'):
+        build_dataset(mixed(root, []), dict(test_mode=True))

@@ -12,7 +12,13 @@ from typing import Any
 from msseg.checks.data.file_scan import LabelScan, PairScan, PairTask, unpack_colour
 from msseg.checks.findings import Findings
 from msseg.config import Config, required
-from msseg.datasets import ConcatDataset, CustomDataset, RepeatDataset, build_dataset
+from msseg.datasets import (
+    ConcatDataset,
+    CustomDataset,
+    MultiImageMixDataset,
+    RepeatDataset,
+    build_dataset,
+)
 from msseg.datasets.file_lists import Problem, as_suffixes, collect_problems, files_below
 
 _IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
@@ -128,7 +134,7 @@ def _parts(dataset: Any) -> Iterator[Any]:
     if isinstance(dataset, ConcatDataset):
         for part in dataset.datasets:
             yield from _parts(part)
-    elif isinstance(dataset, RepeatDataset):
+    elif isinstance(dataset, (RepeatDataset, MultiImageMixDataset)):
         yield from _parts(dataset.dataset)
     else:
         yield dataset

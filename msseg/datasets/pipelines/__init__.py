@@ -18,6 +18,7 @@ from msseg.datasets.pipelines.photometric_distortion import PhotoMetricDistortio
 from msseg.datasets.pipelines.random_crop import RandomCrop
 from msseg.datasets.pipelines.random_cutout import RandomCutOut
 from msseg.datasets.pipelines.random_flip import RandomFlip
+from msseg.datasets.pipelines.random_mosaic import RandomMosaic
 from msseg.datasets.pipelines.random_rotate import RandomRotate
 from msseg.datasets.pipelines.rerange import Rerange
 from msseg.datasets.pipelines.resize import Resize
@@ -43,6 +44,7 @@ __all__ = [
     'RandomCrop',
     'RandomCutOut',
     'RandomFlip',
+    'RandomMosaic',
     'RandomRotate',
     'Rerange',
     'Resize',

@@ -36,6 +36,7 @@ CONFIGS = {
     'RandomCrop': dict(crop_size=[12, 16], cat_max_ratio=0.75),
     'RandomCutOut': dict(prob=0.9, n_holes=[1, 3], cutout_shape=[[4, 9], [8, 3]], seg_fill_in=255),
     'RandomFlip': dict(prob=0.5),
+    'RandomMosaic': dict(prob=0.9, img_scale=[20, 30]),
     'RandomRotate': dict(prob=0.9, degree=20.0),
     'Rerange': {},
     'Resize': dict(img_scale=[60, 40], ratio_range=[0.5, 2.0]),
@@ -49,7 +50,7 @@ KEYS = {
     'ori_shape', 'scale_factor', 'keep_ratio', 'flip', 'flip_direction', 'pad_fixed_size',
     'pad_size_divisor', 'img_norm_cfg', 'img_prefix', 'img_info', 'seg_prefix', 'ann_info',
     'filename', 'ori_filename', 'label_map', 'class_map', 'num_classes', 'ignore_index',
-    'reduce_zero_label',
+    'reduce_zero_label', 'mix_results',
 }  # fmt: skip
 OF_OTHERS = {'Collect', 'Compose', 'MultiScaleFlipAug', 'ImageToTensor', 'ToTensor', 'Transpose'}
 
@@ -102,7 +103,8 @@ def sample(tmp_path):
         img_info=dict(filename='a.png'),
         ann_info=dict(seg_map='a_label.png'),
     )
-    return {**made, **files, 'num_classes': 4, 'ignore_index': 255}
+    mixed = {'mix_results': [make_sample() for _ in range(3)]}
+    return {**made, **files, **mixed, 'num_classes': 4, 'ignore_index': 255}
 
 
 def build(name):
