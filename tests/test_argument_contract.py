@@ -42,7 +42,8 @@ NEGATIVE = {
     'interval', 'max_keep_ckpts', 'min_value', 'fill_in', 'seg_fill_in', 'log_level', 'priority',
 }  # fmt: skip
 FRACTIONS = {
-    'dropout_ratio', 'loss_weight', 'gamma', 'exponent', 'smooth', 'jitter', 'eps', 'momentum',
+    'boundary_threshold', 'dropout_ratio', 'loss_weight', 'gamma', 'exponent', 'smooth', 'jitter',
+    'eps', 'momentum',
     'lr', 'weight_decay', 'clip_limit', 'pad_val', 'fill_in', 'min_value', 'max_value', 'degree',
     'brightness_delta', 'scale_factor', 'img_ratios', 'min_delta', 'worker_timeout', 'power',
     'min_lr', 'loss_scale', 'init_scale', 'growth_factor', 'max_norm', 'norm_type',
@@ -96,6 +97,8 @@ def needed(tmp_path_factory):
     run = dict(train_step=Step(), model=nn.Cell(), loader=Lengths(), work_dir=root,
                logger=logging.getLogger('x'), max_iters=3)  # fmt: skip
     deconv = dict(in_channels=2, out_channels=2, kernel_size=2)
+    stdc = dict(stdc_type='STDCNet1', in_channels=3, channels=(8, 8, 256, 512, 1024),
+                bottleneck_type='cat', norm_cfg=dict(type='BN'), act_cfg=None)  # fmt: skip
     parts = {
         **sets,
         **dict.fromkeys(('deconv', 'deconv2d'), deconv),
@@ -115,6 +118,12 @@ def needed(tmp_path_factory):
         'PSPHead': head,
         'UPerHead': lists,
         **dict.fromkeys(('FCNHead', 'DepthwiseSeparableFCNHead'), head),
+        'BiSeNetV1': dict(backbone_cfg=dict(type='ResNet', depth=18)),
+        'STDCNet': stdc,
+        'STDCContextPathNet': dict(
+            backbone_cfg=dict(stdc, type='STDCNet'), ffm_cfg=dict(in_channels=384, out_channels=8)
+        ),
+        'STDCHead': dict(head, num_classes=2),
         'OCRHead': dict(head, ocr_channels=4),
         'LRASPPHead': dict(
             head,

@@ -148,13 +148,21 @@ def load_initial_weights(model: nn.Cell, start: StartSettings) -> None:
         path = find_weights(start.load_from, 'load_from', start.folders)
         part = ''
     else:
-        source = getattr(model, 'pretrained', None) or getattr(model.backbone, 'pretrained', None)
+        source, part = _find_pretrained(model)
         if source is None:
             get_logger().info('training starts from random weights')
             return
-        path, part = find_weights(source, 'model.pretrained'), 'backbone.'
+        path = find_weights(source, 'model.pretrained')
     checkpoint = load_checkpoint(path).as_evaluated()
     load_weights(model, checkpoint, False, part, start.allow_partial_backbone)
+
+
+def _find_pretrained(model: nn.Cell) -> tuple[str | None, str]:
+    """Return the first ``pretrained`` of a model's cells, and the prefix of the names it is for."""
+    for name, cell in model.cells_and_names():
+        if source := getattr(cell, 'pretrained', None):
+            return source, f'{name or "backbone"}.'
+    return None, ''
 
 
 def use_local_weights(cfg: Config, find: Callable[[str], str | None]) -> None:

@@ -80,8 +80,8 @@ def convert(
         style: The origin of the names: ``'auto'`` or one of `known_styles`; ``'msseg'`` takes the
             names as they are, and keeps biases out of means.
         wanted: The model's names and shapes; None converts without a model, folding every bias.
-        part: Take only names that start with this: with ``'backbone.'``, also files that have the
-            backbone's own names without it.
+        part: Take only names that start with this: with that of a backbone, also files that have
+            the backbone's own names without it.
 
     Returns:
         The weights that the model takes (all that are known without a model), and the entries.
@@ -100,10 +100,10 @@ def convert(
     check_style(style)
     stripped = {name: name for name in tensors} if style == 'msseg' else strip_wrappers(tensors)
     if style == 'auto':
-        style = _detect(list(stripped.values()), wanted if part else None)
+        style = _detect(list(stripped.values()), wanted if part else None, part)
     if wanted is not None:
         wanted = {name: shape for name, shape in wanted.items() if name.startswith(part)}
-    renamed = rename_layers(list(stripped.values()), style, wanted or ())
+    renamed = rename_layers(list(stripped.values()), style, wanted or (), part or 'backbone.')
     conversion = Conversion(style)
     found: dict[str, str] = {}
     for source, inner in stripped.items():
@@ -126,11 +126,17 @@ def convert(
     return conversion
 
 
-def _detect(names: list[str], wanted: Mapping[str, Shape] | None) -> str:
+def _detect(names: list[str], wanted: Mapping[str, Shape] | None, part: str) -> str:
     style = detect_style(names)
-    if style is None and wanted is not None:
-        prefixed = rename_layers(names, 'backbone', wanted).values()
-        style = 'backbone' if any(name in wanted for name in prefixed) else None
+    if wanted is not None:
+        # other networks share their names' beginnings, such as layer1.0.conv1
+        counts = {
+            each: sum(name in wanted for name in rename_layers(names, each, wanted, part).values())
+            for each in ('backbone', style)
+            if each is not None
+        }
+        if counts['backbone'] > counts.get(style, 0):
+            style = 'backbone'
     if style is None:
         examples = [name[:60] for name in names[:3]]
         raise ValueError(

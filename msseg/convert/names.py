@@ -45,7 +45,7 @@ class _Origin:
 
 _ORIGINS: dict[str, _Origin] = {}
 # styles that are not detected by the names alone
-_INNER: dict[str, Rename] = {'msseg': lambda name: name, 'backbone': 'backbone.{}'.format}
+_INNER = ('msseg', 'backbone')
 
 
 def register_names(style: str, detect: Detect = lambda names: False) -> Callable[[Rename], Rename]:
@@ -126,7 +126,7 @@ def detect_style(names: Collection[str]) -> str | None:
 
 
 def rename_layers(
-    names: Collection[str], style: str, wanted: Collection[str] = ()
+    names: Collection[str], style: str, wanted: Collection[str] = (), part: str = 'backbone.'
 ) -> dict[str, str | LeftAside | None]:
     """Return msseg's name for each name, without wrappers.
 
@@ -136,11 +136,15 @@ def rename_layers(
             names of any backbone.
         wanted: The model's names, which show the names of its layers' parameters. Without them,
             only norms with running statistics are known as norms.
+        part: The prefix of the names of the backbone, for style ``'backbone'``.
 
     Returns:
         Name to name; to `LeftAside` for what no segmentation model has; to None when unknown.
     """
-    rename = _INNER.get(style) or _ORIGINS[style].rename
+    if style in _INNER:
+        rename: Rename = f'{part if style == "backbone" else ""}{{}}'.format
+    else:
+        rename = _ORIGINS[style].rename
     norms = {
         name.rpartition('.')[0]
         for name in names

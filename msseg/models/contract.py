@@ -157,6 +157,36 @@ def check_smallest_image(smallest: int, size: Sequence[int], who: str) -> None:
         )
 
 
+def check_inner_backbone(
+    backbone: nn.Cell, in_channels: int | None, maps: Sequence[int | None], who: str
+) -> None:
+    """Raise ValueError unless a backbone inside of another one fits it.
+
+    Args:
+        backbone: The inner one. Its maps are not checked if it has no list ``out_channels``.
+        in_channels: Channels of its images; None for any.
+        maps: Channels of its maps; None for any.
+        who: The class of the outer one.
+    """
+    channels = image_channels(backbone)
+    if in_channels not in (None, channels):
+        raise ValueError(
+            f'{who}: in_channels is {in_channels}, but backbone_cfg has {channels}: give both the '
+            "channels of the data's images"
+        )
+    given = getattr(backbone, 'out_channels', None)
+    if not isinstance(given, (list, tuple)):
+        return
+    fits_all = len(given) == len(maps) and all(
+        wanted in (None, width) for wanted, width in zip(maps, given, strict=True)
+    )
+    if not fits_all:
+        wanted = ', '.join('any' if width is None else str(width) for width in maps)
+        raise ValueError(
+            f'{who}: the maps of backbone_cfg have {list(given)} channels, expected [{wanted}]'
+        )
+
+
 def image_channels(backbone: nn.Cell) -> int:
     """Return a backbone's ``in_channels``, or that of its first convolution."""
     convs = (cell for _, cell in backbone.cells_and_names() if isinstance(cell, _CONVS))

@@ -23,6 +23,10 @@ CONCAT = dict(
     FCN, in_channels=(4, 8, 16, 32), in_index=(0, 1, 2, 3), input_transform='resize_concat'
 )
 RESNET = dict(depth=18, stem_channels=4, base_channels=4, zero_init_residual=False)
+STDC = dict(
+    stdc_type='STDCNet1', in_channels=3, channels=(4, 4, 16, 16, 32), bottleneck_type='cat',
+    norm_cfg=dict(type='BN'), act_cfg=dict(type='ReLU'),
+)  # fmt: skip
 # A new entry needs one line here.
 EXAMPLES = {
     BACKBONES: {
@@ -32,6 +36,18 @@ EXAMPLES = {
         'ResNeXt': dict(RESNET, depth=50, groups=2),
         'ResNeSt': dict(RESNET, depth=50),
         'UNet': dict(base_channels=2),
+        'BiSeNetV1': dict(
+            backbone_cfg=dict(RESNET, type='ResNet'),
+            spatial_channels=(4, 4, 4, 8),
+            context_channels=(8, 16, 32),
+        ),
+        'STDCNet': STDC,
+        'STDCContextPathNet': dict(
+            backbone_cfg=dict(STDC, type='STDCNet'),
+            last_in_channels=(32, 16),
+            out_channels=8,
+            ffm_cfg=dict(in_channels=24, out_channels=16),
+        ),
         'BiSeNetV2': dict(
             detail_channels=(4, 8),
             semantic_channels=(4, 4, 8),
@@ -69,6 +85,7 @@ EXAMPLES = {
             HEAD, channels=5, branch_channels=[4], input_transform='multiple_select'
         ),
         'FPNHead': dict(SELECT, channels=4, feature_strides=(4, 8)),
+        'STDCHead': dict(HEAD, channels=5, num_classes=2, norm_cfg=dict(type='BN')),
         'OCRHead': dict(HEAD, channels=8, ocr_channels=4, norm_cfg=dict(type='BN')),
         'PSPHead': dict(HEAD, channels=4, pool_scales=(1, 3)),
         'UPerHead': dict(SELECT, channels=4, pool_scales=(1, 3)),
@@ -165,7 +182,7 @@ def test_head(name):
     inputs = (tensor(2, 6, size, size), tensor(2, 8, size // 2, size // 2))
     arguments = (inputs, tensor(2, 3, size, size, seed=1)) if cell.is_cascade else (inputs,)
     logits = cell(*arguments)
-    assert logits.shape == (2, 3, size, size)
+    assert logits.shape == (2, cell.out_channels, size, size)
     target = labels(2, 32, 32)
     values = cell.losses(logits, target)
     assert len(values) == len(cell.loss_names)

@@ -1,5 +1,6 @@
 """Backbones: image to feature maps."""
 
+from msseg.models.backbones.bisenetv1 import BiSeNetV1
 from msseg.models.backbones.bisenetv2 import BiSeNetV2
 from msseg.models.backbones.cgnet import CGNet
 from msseg.models.backbones.erfnet import ERFNet
@@ -10,4 +11,5 @@ from msseg.models.backbones.mobilenet_v3 import MobileNetV3
 from msseg.models.backbones.resnest import ResNeSt
 from msseg.models.backbones.resnet import ResNet, ResNetV1c, ResNetV1d
 from msseg.models.backbones.resnext import ResNeXt
+from msseg.models.backbones.stdc import STDCContextPathNet, STDCNet
 from msseg.models.backbones.unet import UNet

@@ -9,4 +9,5 @@ from msseg.models.decode_heads.ocr_head import OCRHead
 from msseg.models.decode_heads.psp_head import PSPHead
 from msseg.models.decode_heads.sep_aspp_head import DepthwiseSeparableASPPHead
 from msseg.models.decode_heads.sep_fcn_head import DepthwiseSeparableFCNHead
+from msseg.models.decode_heads.stdc_head import STDCHead
 from msseg.models.decode_heads.uper_head import UPerHead

@@ -1,4 +1,4 @@
-"""Bilinear resize for training, testing and export, and the repetition of pixels."""
+"""Bilinear and nearest resize, and the repetition of pixels."""
 
 from __future__ import annotations
 
