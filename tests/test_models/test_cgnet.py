@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from mindspore import nn
 
+from msseg.export.passes import fold_graph
 from msseg.models import build_backbone
+from msseg.models.analysis.read_graph import read_graph
 from msseg.models.backbones.cgnet import InputInjection
+from tests.test_export.graphs import run
 from tests.test_models.family_checks import (
     assert_norm_eval_keeps_statistics_and_trains_scales,
     assert_recomputing_in_a_graph_changes_nothing,
@@ -61,6 +64,23 @@ def test_names_stay_when_the_network_has_run():
     assert [p.name for p in backbone.get_parameters()] == names
     assert {'level1.0.f_glo.fc.2.bias', 'level2.0.bottleneck.weight'} < set(names)
     assert 'level2.1.bottleneck.weight' not in names
+
+
+class LastMap(nn.Cell):
+    def __init__(self):
+        super().__init__()
+        self.backbone = build_backbone(SMALL)
+
+    def construct(self, x):
+        return self.backbone(x)[-1]
+
+
+def test_onnx_runtime_gives_the_same_map():
+    network, x = LastMap().set_train(False), image(33, 41)
+    expected = network(x).asnumpy()
+    graph = read_graph(network, x.shape)
+    fold_graph(graph)
+    np.testing.assert_allclose(run(graph, x.asnumpy()), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_norm_eval():

@@ -215,13 +215,12 @@ class InputInjection(nn.Cell):
     def __init__(self, num_downsampling: int) -> None:
         super().__init__()
         self.num_downsampling = num_downsampling
-        self.pad = nn.ZeroPad2d((1, 1, 1, 1))
-        self.pool = nn.AvgPool2d(kernel_size=3, stride=2)
+        self.pool = nn.AvgPool2d(3, 2, pad_mode='pad', padding=1)
 
     def construct(self, x: ms.Tensor) -> ms.Tensor:
         """Halve (n, c, h, w) some times, rounding up."""
         for _ in range(self.num_downsampling):
-            x = self.pool(self.pad(x))
+            x = self.pool(x)
         return x
 
 
