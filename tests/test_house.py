@@ -21,7 +21,8 @@ LINES = {
 # Files that configs name, one for each part of a model: their number follows the model families,
 # and each is bounded by itself (400 lines).
 FAMILIES = ('msseg.models.backbones.', 'msseg.models.decode_heads.', 'msseg.models.necks.')
-MOST_LINES = 36_000  # without the families; raised for data sets of retinas and for mosaics
+# without the families; raised for data sets of retinas, mosaics, and layers that families share
+MOST_LINES = 36_400
 MOST_FRAGMENTS = 40
 FORBIDDEN = {'ctypes', 'unittest'}
 # of the standard library, with a leading underscore for other reasons than privacy; and Config's

@@ -147,6 +147,12 @@ def find_images(cfg: Config, size: tuple[int, int]) -> list[str]:
     return [get_filename(dataset, int(index)) for index in indices]
 
 
+def cropped(image: np.ndarray, divisor: int) -> np.ndarray:
+    """Return the largest upper left part whose sides are multiples of `divisor`."""
+    h, w = image.shape[:2]
+    return image[: h - h % divisor, : w - w % divisor]
+
+
 def make_cases(
     model: nn.Cell, metadata: Metadata, images: Sequence[str | Path], size: tuple[int, int]
 ) -> list[Case]:
@@ -167,7 +173,9 @@ def make_cases(
     fitted = [each if each.shape[:2] == size else cv2.resize(each, size[::-1]) for each in loaded]
     count = metadata.input.batch
     if count is None:
-        batches = [[prepare.resize(image)] for image in loaded] + [fitted[:1]]
+        divisor = getattr(model, 'size_divisor', 1)
+        free = [cropped(prepare.resize(image), divisor) for image in loaded]
+        batches = [[image] for image in free if image.size] + [fitted[:1]]
     else:
         batches = [(fitted * count)[start : start + count]
                    for start in range(0, len(fitted), count)]  # fmt: skip

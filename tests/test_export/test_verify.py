@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from msseg.export.verify import Agreement, Case, compare
+from msseg.export.verify import Agreement, Case, compare, cropped
 
 LOGITS = np.random.default_rng(0).normal(size=(2, 3, 50, 100)).astype(np.float32)
 CASE = Case(np.zeros((2, 1), np.uint8), LOGITS)
@@ -72,3 +72,10 @@ def test_where_everything_is_undecided_nothing_disagrees():
     zeros = np.zeros((1, 2, 3, 3), np.float32)
     found = agreement(np.ones((1, 3, 3)), Case(CASE.batch, zeros))
     assert found == Agreement(2, 0.0, None, 0.0, 1.0, 1e-3)
+
+
+def test_images_are_cropped_to_the_multiple_that_a_network_takes():
+    image = np.arange(35 * 50).reshape(35, 50)
+    np.testing.assert_array_equal(cropped(image, 16), image[:32, :48])
+    assert cropped(image, 1).shape == (35, 50)
+    assert cropped(image, 64).size == 0

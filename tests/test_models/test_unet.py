@@ -8,6 +8,8 @@ from mindspore import nn
 from msseg.export import writers
 from msseg.inference.inferencer import Inferencer
 from msseg.models import build_backbone, build_segmentor
+from msseg.models.analysis.complexity import count_complexity
+from msseg.models.analysis.memory_estimate import estimate_memory
 from msseg.models.layers import build_upsample_layer
 from msseg.models.layers.resize import resize_matrix
 
@@ -240,6 +242,16 @@ def test_images_of_other_sizes_are_refused_before_the_network_runs():
     assert '\n' not in str(caught.value)
     inferencer = Inferencer(model(dict(mode='slide', crop_size=(32, 32), stride=(24, 24))))
     assert inferencer.labels([np.zeros((3, 40, 64), np.float32)], [meta]).shape == (40, 64)
+
+
+@pytest.mark.parametrize('size', [(40, 64), (64, 100)])
+def test_training_and_analysis_refuse_such_sizes_too(size):
+    for use in (
+        lambda: estimate_memory(model(), (2, 3, *size)),
+        lambda: count_complexity(model(), size),
+    ):
+        with pytest.raises(ValueError, match='expected multiples of 16; put ResizeToMultiple'):
+            use()
 
 
 def test_graphs_for_any_size_are_read_at_one_that_fits():

@@ -71,6 +71,8 @@ def count_complexity(model: nn.Cell, size: tuple[int, int], depth: int = 2) -> l
         The parts in the model's order. Heads that only train have parameters and no
         multiplications.
     """
+    if hasattr(model, 'check_image_size'):
+        model.check_image_size(size)
     parts: dict[str, Part] = {}
     for parameter in model.trainable_params():
         name = _part_of(parameter.name, depth)

@@ -85,6 +85,8 @@ def estimate_memory(
         device: ``'CPU'``, ``'GPU'`` or ``'Ascend'``; by default MindSpore's ``device_target``.
     """
     n, c, h, w = shape
+    if hasattr(model, 'check_image_size'):
+        model.check_image_size((h, w))
     walk, scores, kept = _probe(model, c, (h, w))
     pixels = n * h * w
     channels = sum(each.shape[1] for each in scores)
