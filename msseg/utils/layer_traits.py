@@ -23,6 +23,8 @@ class LayerTraits:
             float32; None computes in the type of its inputs.
         keeps: What it keeps in training for the backward pass: ``'inputs'``, ``'output'`` or
             ``'nothing'``.
+        temporaries: Memory of a training step that it takes for temporary tensors, as a multiple of
+            its output.
         names: PyTorch's names of the class, by which ``init_cfg`` chooses layers. The names of
             the class and of its base classes count too.
     """
@@ -31,6 +33,7 @@ class LayerTraits:
     keeps_statistics: bool = False
     precision: Literal['low', 'full'] | None = None
     keeps: Literal['inputs', 'output', 'nothing'] = 'inputs'
+    temporaries: float = 0.0
     names: tuple[str, ...] = ()
 
 

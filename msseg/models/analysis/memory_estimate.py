@@ -16,9 +16,9 @@ from msseg.utils.user_code import running
 
 # Longest side of the image on which the layers are observed.
 _LONGEST = 128
-# MindSpore 2.8's graph of a train step takes on the CPU for each convolution: measured 4.6 MB
-# with HRNet-W18-small (155 convolutions) and 4.0 MB with HRNet-W48 (316).
-_GRAPH_PER_CONV = 4.3 * 2**20
+# Memory of MindSpore 2.8's graph of a train step on the CPU: at all, and for each convolution or
+# matrix product; 713 MB with HRNet-W18-small (155 of them), 1264 MB with HRNet-W48 (316).
+_GRAPH, _GRAPH_PER_PRODUCT = 170 * 2**20, 3.5 * 2**20
 # MindSpore's CPU kernels unfold the input of a convolution, once forward and once backward, and
 # keep both until the step is over.
 _UNFOLDED = 2
@@ -94,7 +94,7 @@ def estimate_memory(
     on_cpu = (device or ms.get_context('device_target')) == 'CPU'
     process = 0
     if on_cpu:
-        process = int(walk.convolutions * _GRAPH_PER_CONV)
+        process = _GRAPH + int(walk.products * _GRAPH_PER_PRODUCT)
         process += max(0, resident_memory() - weights - state)
     unfolded = _UNFOLDED * walk.unfolded if on_cpu else walk.most_unfolded
     return MemoryEstimate(
@@ -139,7 +139,7 @@ class _Walk:
         self.kept: list[int] = []  # bytes of each tensor, in the order of the layers
         self.unfolded = 0
         self.most_unfolded = 0
-        self.convolutions = 0
+        self.products = 0
         # by identity, and held, so that no other tensor takes the place of one in memory
         self._seen: dict[int, ms.Tensor] = {}
         self._recomputed = {
@@ -177,14 +177,16 @@ class _Walk:
 
     def _observe(self, cell: nn.Cell, inputs: tuple[ms.Tensor, ...], output: ms.Tensor) -> None:
         traits = traits_of(cell)
+        self.products += traits.precision == 'low'
         if isinstance(cell, nn.Conv2d):
-            self.convolutions += 1
             unfolded = inputs[0].shape[1] * output.shape[2] * output.shape[3] * 4
             unfolded *= cell.kernel_size[0] * cell.kernel_size[1]
             self.unfolded += unfolded
             self.most_unfolded = max(self.most_unfolded, unfolded)
         if id(cell) in self._recomputed and not traits.is_norm:
             return  # of a recomputed block the norms are what is kept
+        if traits.temporaries and getattr(cell, 'ratio', 1.0) > 0:  # a dropout may be switched off
+            self.kept.append(int(output.size * 4 * traits.temporaries))
         for tensor in {'inputs': inputs, 'output': (output,), 'nothing': ()}[traits.keeps]:
             if isinstance(tensor, ms.Tensor) and id(tensor) not in self._seen:
                 self._seen[id(tensor)] = tensor
