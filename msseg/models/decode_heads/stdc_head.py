@@ -13,6 +13,8 @@ from msseg.models.decode_heads.fcn_head import FCNHead
 from msseg.models.layers import resize_nearest
 from msseg.utils.arguments import NonNegative, checked
 
+_ROUNDING = 1e-6
+
 
 @HEADS.register_module()
 class STDCHead(FCNHead):
@@ -73,4 +75,5 @@ class STDCHead(FCNHead):
         return ops.stop_gradient(self._exceeds(fused)).squeeze(1).astype(ms.int32)
 
     def _exceeds(self, x: ms.Tensor) -> ms.Tensor:
-        return ops.greater(x, self.boundary_threshold).astype(ms.float32)
+        # Sums of the weights may equal the threshold; how they are rounded must not matter.
+        return ops.greater(x, self.boundary_threshold + _ROUNDING).astype(ms.float32)
