@@ -63,13 +63,13 @@ def register_names(style: str, detect: Detect = lambda names: False) -> Callable
         KeyError: The style is registered already.
 
     Examples:
-        >>> @register_names('studio', lambda names: any(name.startswith('studio_net.') for name in names))
+        >>> @register_names('own', lambda names: any(name.startswith('own_net.') for name in names))
         ... def rename_lab(name):
-        ...     return name.replace('studio_net.', 'backbone.')
-        >>> detect_style(['studio_net.conv1.weight'])
-        'studio'
-        >>> rename_layers(['studio_net.conv1.weight'], 'studio')
-        {'studio_net.conv1.weight': 'backbone.conv1.weight'}
+        ...     return name.replace('own_net.', 'backbone.')
+        >>> detect_style(['own_net.conv1.weight'])
+        'own'
+        >>> rename_layers(['own_net.conv1.weight'], 'own')
+        {'own_net.conv1.weight': 'backbone.conv1.weight'}
     """
 
     def register(rename: Rename) -> Rename:
