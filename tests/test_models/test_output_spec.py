@@ -24,6 +24,7 @@ ALLOWED = {
     'models/losses': 'formulas of losses, on logits',
     'models/samplers': 'probabilities of the labelled class',
     'models/layers': 'layers of networks',
+    'models/backbones': 'gates and attention, where no class is decided',
     'models/decode_heads/ocr_head.py': 'attention over pixels',
     'utils/layer_traits.py': 'layers',
     'export/': 'operators of ONNX',
