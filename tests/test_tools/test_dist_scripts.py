@@ -90,7 +90,7 @@ def test_one_of_two_processes_writes(trained):
     assert sum(name.endswith('.log') for name in names) == 1
     assert sum(name.endswith('.log.json') for name in names) == 1
     (logs,) = (trained.folder / 'two' / 'rank_logs').iterdir()
-    assert {'worker_0.log', 'worker_1.log', 'scheduler.log', 'msrun.log'} == set(os.listdir(logs))
+    assert {'worker_0.log', 'worker_1.log', 'scheduler.log'} == set(os.listdir(logs))
     shown = trained.output
     assert 'ranks 0 to 1 log to two/rank_logs/' in shown
     assert 'Iter [6/6]' in shown and 'mIoU' in shown

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from mmcv.cnn import ConvModule as Block, build_norm_layer
 from mmseg.models.builder import HEADS
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
-from mmseg.models.decode_heads import ASPPHead
+from mmseg.models.decode_heads import SetCriterionHead
 from torch import nn
 
 
@@ -48,7 +48,7 @@ def test_each_name_has_its_line_and_counterpart(tmp_path):
         'mmcv.cnn.build_norm_layer': 6,
         'mmseg.models.builder.HEADS': 7,
         'mmseg.models.decode_heads.decode_head.BaseDecodeHead': 8,
-        'mmseg.models.decode_heads.ASPPHead': 9,
+        'mmseg.models.decode_heads.SetCriterionHead': 9,
         'torch.nn': 10,
         'torch.nn.Sequential': 17,
         'torch.nn.ModuleList': 17,
@@ -60,7 +60,7 @@ def test_each_name_has_its_line_and_counterpart(tmp_path):
     advice = {name: text for name, (_, text) in found.items()}
     assert advice['mmcv.cnn.ConvModule'] == 'msseg.models.layers.ConvModule'
     assert advice['torch.nn.Sequential'] == 'mindspore.nn.SequentialCell'
-    assert advice['mmseg.models.decode_heads.ASPPHead'] == 'nothing in msseg'
+    assert advice['mmseg.models.decode_heads.SetCriterionHead'] == 'nothing in msseg'
     assert advice['mmcv.imread'] == 'cv2.imread'
 
 
