@@ -17,6 +17,7 @@ from PIL import Image, ImageOps
 
 from msseg.utils.extras import import_extra
 from msseg.utils.image_bytes import PNG_MAGIC, without_profile
+from msseg.utils.image_bytes import is_whole as is_whole  # its place until the next version
 from msseg.utils.image_header import (
     ImageHeader,
     opened_by_pillow,
