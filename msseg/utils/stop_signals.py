@@ -68,6 +68,8 @@ class StopSignals:
 
     def __enter__(self) -> StopSignals:
         global _entered
+        if _was_interrupted:  # Python drops a KeyboardInterrupt that is raised in a finaliser
+            raise KeyboardInterrupt
         if threading.current_thread() is threading.main_thread():
             self._entered_before, _entered = _entered, self
             self._sentinel = _Sentinel()
@@ -161,6 +163,7 @@ def _forget_in_children() -> None:
 
 
 _entered: StopSignals | None = None
+_was_interrupted = False  # by a SIGINT that came before the first `StopSignals` was entered
 
 
 @contextmanager
@@ -203,11 +206,13 @@ def hear_interrupts() -> None:
 
 
 def _wait_for_interrupt() -> None:
+    global _was_interrupted
     handler = signal.SIG_IGN
     while handler is signal.SIG_IGN:
         signal.sigwait({signal.SIGINT})
         handler = signal.getsignal(signal.SIGINT)
     if handler is not signal.SIG_DFL:
+        _was_interrupted = handler is signal.default_int_handler
         _thread.interrupt_main()
         time.sleep(_POLL_S)  # until the handler has run, or waits for the main thread
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})

@@ -227,3 +227,9 @@ def test_signal_is_noted_when_the_disk_of_the_output_is_full(start):
     process = start('time.sleep(0.01)', 'sys.exit(7)', FULL_DISK + PROGRAM)
     process.send_signal(signal.SIGTERM)
     assert process.wait(20) == 7
+
+
+def test_an_interrupt_that_python_dropped_ends_the_run_before_it_begins(monkeypatch):
+    monkeypatch.setattr('msseg.utils.stop_signals._was_interrupted', True)
+    with pytest.raises(KeyboardInterrupt), StopSignals():
+        raise AssertionError('the run began')
