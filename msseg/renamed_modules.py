@@ -43,7 +43,7 @@ _RENAMED = {
     'config.variables': 'config.python_reader',
     'config.literals': 'config.writer',
     'config.limits': 'config.config_dict',
-    'apis.check_config.settings': 'apis.settings',
+    'apis.settings': 'checks.config.settings',
     'apis.check_config.kinds': 'checks.config.rules',
     'apis.check_config.trial': 'checks.config.dry_run',
     'apis.evaluation_report': 'reports.evaluation_report',

@@ -16,7 +16,7 @@ from msseg.utils.errors import UserError
 from msseg.utils.outputs import Outputs
 
 if TYPE_CHECKING:  # worker processes that scan files do not need msseg.apis
-    from msseg.apis.settings import Setting
+    from msseg.checks.config.settings import Setting
 
 _MOST_FILES = 5
 _MOST_PLACES = 8

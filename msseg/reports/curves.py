@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from jinja2.utils import markupsafe
+from markupsafe import Markup, escape
 from terminaltables import AsciiTable
 
 from msseg.apis.visualize import write_figure
@@ -336,7 +336,7 @@ def _figure(width: float, height: float, ink: str = 'black') -> Figure:
     return Figure(figsize=(width, height), layout='constrained')
 
 
-def _svg(figure: Figure, notes: Mapping[Artist, str]) -> markupsafe.Markup:
+def _svg(figure: Figure, notes: Mapping[Artist, str]) -> Markup:
     """Return a figure as an ``svg`` element; pointing at an artist shows its note."""
     import matplotlib
 
@@ -348,8 +348,8 @@ def _svg(figure: Figure, notes: Mapping[Artist, str]) -> markupsafe.Markup:
     text = content.getvalue()
     for number, note in enumerate(notes.values()):
         group = f'<g id="note-{number}">'
-        text = text.replace(group, f'<g><title>{markupsafe.escape(note)}</title>')
-    return markupsafe.Markup(text[text.index('<svg') :])
+        text = text.replace(group, f'<g><title>{escape(note)}</title>')
+    return Markup(text[text.index('<svg') :])
 
 
 def _check_keys(

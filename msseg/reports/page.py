@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import cv2
 import jinja2
 import numpy as np
+from markupsafe import Markup
 
 from msseg.utils.atomic import atomic_write_text
 from msseg.utils.outputs import HTML_MARK
@@ -61,7 +62,7 @@ class Page:
         """Return the whole page."""
         return _environment().get_template('page.html').render(
             title=self.title, subtitle=self.subtitle, sections=self._sections,
-            mark=jinja2.utils.markupsafe.Markup(HTML_MARK), version=__version__,
+            mark=Markup(HTML_MARK), version=__version__,
         )  # fmt: skip
 
     def write(self, path: str | Path) -> None:

@@ -12,16 +12,6 @@ from mindspore import nn
 from mindspore.nn.utils import no_init_parameters
 
 from msseg.apis.build import build_model, build_split, build_train_step
-from msseg.apis.settings import (
-    SPLITS,
-    dataset_nodes,
-    each,
-    head_nodes,
-    is_list_of_dicts,
-    part,
-    setting,
-    transform_nodes,
-)
 from msseg.apis.train import register_hooks
 from msseg.apis.train_settings import (
     HookSettings,
@@ -31,6 +21,16 @@ from msseg.apis.train_settings import (
     scale_lr,
 )
 from msseg.checks.config.rules import BLOCKING
+from msseg.checks.config.settings import (
+    SPLITS,
+    dataset_nodes,
+    each,
+    head_nodes,
+    is_list_of_dicts,
+    part,
+    setting,
+    transform_nodes,
+)
 from msseg.checks.findings import Findings, note_of
 from msseg.config import Config, required
 from msseg.datasets import TrainLoader

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from msseg.apis.settings import (
+from msseg.checks.config.settings import (
     DEFAULT,
     SPLITS,
     Setting,

@@ -11,8 +11,8 @@ from typing import Any
 
 from msseg.apis.config_schema import get_schema, lay_options
 from msseg.apis.model_source import find_weights
-from msseg.apis.settings import SPLITS, Setting, dataset_nodes, part, setting
 from msseg.apis.train_settings import checkpoint_folders
+from msseg.checks.config.settings import SPLITS, Setting, dataset_nodes, part, setting
 from msseg.checks.findings import Findings, note_of
 from msseg.config import Config
 from msseg.config.checking import find_problems

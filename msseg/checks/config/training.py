@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from msseg.apis.cityscapes_scores import CITYSCAPES, cityscapes_keys
-from msseg.apis.settings import Setting, dataset_nodes, each, entry_of, part, setting
+from msseg.checks.config.settings import Setting, dataset_nodes, each, entry_of, part, setting
 from msseg.checks.findings import Findings
 from msseg.config import Config
 from msseg.evaluation import check_metrics, reported_keys
