@@ -70,8 +70,8 @@ def check_head_inputs(head: nn.Cell, feature_channels: Any) -> None:
         raise ValueError(mismatch.text)
     for argument, index in getattr(head, 'further_inputs', {}).items():
         value = getattr(head, argument)
-        for mismatch in find_input_mismatches(index, value, feature_channels):
-            raise ValueError(mismatch.text.replace('in_channels', argument, 1))
+        for mismatch in find_input_mismatches(index, value, feature_channels, argument):
+            raise ValueError(mismatch.text)
 
 
 def check_neck_inputs(neck: nn.Cell | None, feature_channels: Any) -> None:
@@ -86,7 +86,7 @@ def check_neck_inputs(neck: nn.Cell | None, feature_channels: Any) -> None:
 
 
 def find_input_mismatches(
-    in_index: Any, in_channels: Any, feature_channels: Any
+    in_index: Any, in_channels: Any, feature_channels: Any, name: str = 'in_channels'
 ) -> Iterator[InputMismatch]:
     """Yield the arguments of a head that do not fit the feature maps.
 
@@ -95,6 +95,7 @@ def find_input_mismatches(
         in_channels: Its channels, or a list of the same length.
         feature_channels: ``out_channels`` of the backbone or neck: one number for each map. Nothing
             is known of the maps, and nothing checked, if it is no list.
+        name: The argument that `in_channels` is.
     """
     values = (in_index, in_channels)
     if all(fits(value, int) for value in values):
@@ -113,8 +114,8 @@ def find_input_mismatches(
             )
         elif feature_channels[index] != given:
             yield InputMismatch(
-                'in_channels',
-                f'in_channels is {given!r} for in_index {index}, but that feature map '
+                name,
+                f'{name} is {given!r} for in_index {index}, but that feature map '
                 f'has {feature_channels[index]} channels (all: {list(feature_channels)})',
             )
 
