@@ -190,3 +190,12 @@ def test_a_layer_without_traits_is_named_in_mixed_precision(caplog):
         use_low_precision(nn.SequentialCell(Mixture(), nn.Dense(4, 4)), ms.float16)
     assert "register_traits(Mixture, precision='low')" in caplog.text
     assert 'Dense' not in caplog.text
+
+
+def test_the_further_input_of_a_head_is_named():
+    head = dict(
+        type='DepthwiseSeparableASPPHead', in_channels=32, in_index=3, channels=4, num_classes=7,
+        dilations=(1, 2), c1_in_channels=5, c1_channels=2,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match='c1_in_channels is 5 for in_index 0, but that .* has 4 c'):
+        build_segmentor(dict(type='EncoderDecoder', backbone=tiny_hrnet(), decode_head=head))
