@@ -46,7 +46,7 @@ def test_a_configs_docstring_says_where_it_comes_from_and_what_to_expect(file):
     headings = re.findall(r'^([A-Z]\w+):', docstring, re.MULTILINE)
     assert headings == ['Paper', 'Command', 'Hardware', 'Expected']
     assert f'python tools/train.py {file}' in docstring
-    assert 'https://arxiv.org/abs/' in docstring
+    assert re.search(r'^Paper: .+?https?://\S+$', docstring, re.MULTILINE | re.DOTALL)
 
 
 @pytest.mark.parametrize('file', BASES)

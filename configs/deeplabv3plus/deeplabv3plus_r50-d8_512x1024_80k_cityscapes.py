@@ -1,0 +1,17 @@
+"""DeepLabV3+ on ResNetV1c-50, Cityscapes, crops of 512x1024, 80,000 iterations.
+
+Paper: Encoder-Decoder with Atrous Separable Convolution for Semantic Image Segmentation,
+    https://arxiv.org/abs/1802.02611
+Command:
+    python tools/train.py configs/deeplabv3plus/deeplabv3plus_r50-d8_512x1024_80k_cityscapes.py
+Hardware: 4 devices with 2 images each.
+Expected: mIoU 80.09 on the validation set, 81.13 with six scales and flip. That is what
+    MMSegmentation 0.30 reports for the same settings in PyTorch; not measured here.
+"""
+
+_base_ = [
+    '../_base_/models/deeplabv3plus_r50-d8.py',
+    '../_base_/datasets/cityscapes.py',
+    '../_base_/default_runtime.py',
+    '../_base_/schedules/schedule_80k.py',
+]

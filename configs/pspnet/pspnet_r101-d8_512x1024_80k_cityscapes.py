@@ -1,0 +1,11 @@
+"""PSPNet on ResNetV1c-101, Cityscapes, crops of 512x1024, 80,000 iterations.
+
+Paper: Pyramid Scene Parsing Network, https://arxiv.org/abs/1612.01105
+Command: python tools/train.py configs/pspnet/pspnet_r101-d8_512x1024_80k_cityscapes.py
+Hardware: 4 devices with 2 images each.
+Expected: mIoU 79.76 on the validation set, 81.01 with six scales and flip. That is what
+    MMSegmentation 0.30 reports for the same settings in PyTorch; not measured here.
+"""
+
+_base_ = './pspnet_r50-d8_512x1024_80k_cityscapes.py'
+model = dict(pretrained='open-mmlab://resnet101_v1c', backbone=dict(depth=101))

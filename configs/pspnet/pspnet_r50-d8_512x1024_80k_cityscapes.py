@@ -1,0 +1,15 @@
+"""PSPNet on ResNetV1c-50, Cityscapes, crops of 512x1024, 80,000 iterations.
+
+Paper: Pyramid Scene Parsing Network, https://arxiv.org/abs/1612.01105
+Command: python tools/train.py configs/pspnet/pspnet_r50-d8_512x1024_80k_cityscapes.py
+Hardware: 4 devices with 2 images each.
+Expected: mIoU 78.55 on the validation set, 79.79 with six scales and flip. That is what
+    MMSegmentation 0.30 reports for the same settings in PyTorch; not measured here.
+"""
+
+_base_ = [
+    '../_base_/models/pspnet_r50-d8.py',
+    '../_base_/datasets/cityscapes.py',
+    '../_base_/default_runtime.py',
+    '../_base_/schedules/schedule_80k.py',
+]
