@@ -119,6 +119,10 @@ def needed(tmp_path_factory):
         'UPerHead': lists,
         **dict.fromkeys(('FCNHead', 'DepthwiseSeparableFCNHead'), head),
         'BiSeNetV1': dict(backbone_cfg=dict(type='ResNet', depth=18)),
+        'ICNet': dict(
+            backbone_cfg=dict(type='ResNetV1c', depth=18, norm_cfg=dict(type='BN')),
+            layer_channels=(128, 512),
+        ),
         'STDCNet': stdc,
         'STDCContextPathNet': dict(
             backbone_cfg=dict(stdc, type='STDCNet'), ffm_cfg=dict(in_channels=384, out_channels=8)

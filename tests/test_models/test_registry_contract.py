@@ -70,10 +70,21 @@ EXAMPLES = {
             fusion_out_channels=8,
         ),
         'HRNet': tiny_hrnet(),
+        'ICNet': dict(
+            backbone_cfg=dict(RESNET, type='ResNetV1c'),
+            layer_channels=(8, 32),
+            light_branch_middle_channels=4,
+            psp_out_channels=4,
+            out_channels=(4, 6, 8),
+            pool_scales=(1, 2),
+        ),
         'MobileNetV2': dict(widen_factor=0.25),
         'MobileNetV3': {},
     },
-    NECKS: {'FPN': dict(in_channels=(6, 8, 5), out_channels=4, num_outs=4)},
+    NECKS: {
+        'FPN': dict(in_channels=(6, 8, 5), out_channels=4, num_outs=4),
+        'ICNeck': dict(in_channels=(6, 8, 5), out_channels=4),
+    },
     HEADS: {
         'ASPPHead': dict(HEAD, channels=4, dilations=(1, 2)),
         'DepthwiseSeparableASPPHead': dict(

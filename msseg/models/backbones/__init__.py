@@ -6,6 +6,7 @@ from msseg.models.backbones.cgnet import CGNet
 from msseg.models.backbones.erfnet import ERFNet
 from msseg.models.backbones.fast_scnn import FastSCNN
 from msseg.models.backbones.hrnet import HRNet
+from msseg.models.backbones.icnet import ICNet
 from msseg.models.backbones.mobilenet_v2 import MobileNetV2
 from msseg.models.backbones.mobilenet_v3 import MobileNetV3
 from msseg.models.backbones.resnest import ResNeSt

@@ -26,5 +26,5 @@ from msseg.models.layers.res_block import (
     make_res_layer,
     recompute_without_norms,
 )
-from msseg.models.layers.resize import resize, resize_nearest
+from msseg.models.layers.resize import Rescale, resize, resize_nearest
 from msseg.models.layers.upsample import UPSAMPLE_LAYERS, build_upsample_layer

@@ -36,6 +36,53 @@ def resize_nearest(x: ms.Tensor, size: tuple[int, int], always_resizes: bool = F
     return _NEAREST(x, size)
 
 
+class Rescale(nn.Cell):
+    """Resizes (n, c, h, w) bilinearly by a factor, not to a size.
+
+    PyTorch takes the distance of pixels from the factor, not from the sizes: by a half, each pixel
+    of the result is the mean of 2 x 2 pixels, and an odd last row or column is left out.
+
+    Args:
+        factor: A whole number, or 1 divided by one.
+        align_corners: See `resize`.
+
+    Raises:
+        ValueError: Another factor.
+
+    Source: PyTorch ``nn.functional.interpolate`` with ``scale_factor``.
+
+    Examples:
+        >>> Rescale(0.5)(ms.Tensor([[[[1.0, 2.0, 9.0], [3.0, 6.0, 9.0]]]])).asnumpy().tolist()
+        [[[[3.0]]]]
+    """
+
+    def __init__(self, factor: float, align_corners: bool = False) -> None:
+        super().__init__()
+        is_enlarged = factor >= 1
+        steps = round(factor if is_enlarged else 1 / factor)
+        if (factor if is_enlarged else 1 / factor) != steps:
+            raise ValueError(
+                f'Rescale: factor is {factor!r}, expected a whole number or 1 divided by one'
+            )
+        self.factor = steps if is_enlarged else 1
+        self.divisor = 1 if is_enlarged else steps
+        self.align_corners = align_corners
+        is_mean = self.divisor == 2 and not align_corners
+        self.mean = nn.AvgPool2d(2, 2) if is_mean else None
+
+    def construct(self, x: ms.Tensor) -> ms.Tensor:
+        """Return (n, c, floor(factor * h), floor(factor * w))."""
+        if self.factor == self.divisor:
+            return x
+        if self.mean is not None:
+            return self.mean(x)
+        h, w = x.shape[2:]
+        new_h, new_w = h // self.divisor, w // self.divisor
+        if self.divisor > 1 and not self.align_corners:
+            x = x[:, :, : new_h * self.divisor, : new_w * self.divisor]
+        return resize(x, (new_h * self.factor, new_w * self.factor), self.align_corners)
+
+
 def repeat_pixels(x: ms.Tensor, factor: int, size: tuple[int, int]) -> ms.Tensor:
     """Repeat each pixel as PyTorch's nearest upsampling by a whole factor does, and crop.
 

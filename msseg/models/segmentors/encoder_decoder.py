@@ -108,8 +108,9 @@ class EncoderDecoder(nn.Cell):
 
     @property
     def smallest_image(self) -> int:
-        """The smallest height and width of images that all heads take."""
-        return max(smallest_image(head, self._out_strides) for _, head in self.heads)
+        """The smallest height and width of images that the backbone and all heads take."""
+        own = getattr(self.backbone, 'smallest_image', 1)
+        return max(own, *(smallest_image(head, self._out_strides) for _, head in self.heads))
 
     @property
     def _out_strides(self) -> Sequence[int] | None:
@@ -124,6 +125,8 @@ class EncoderDecoder(nn.Cell):
     def check_image_size(self, size: Sequence[int]) -> None:
         """Raise ValueError when the backbone or a head does not take images of a size (h, w)."""
         check_image_size(self.size_divisor, size, type(self.backbone).__name__)
+        own = getattr(self.backbone, 'smallest_image', 1)
+        check_smallest_image(own, size, type(self.backbone).__name__)
         for _, head in self.heads:
             smallest = smallest_image(head, self._out_strides)
             check_smallest_image(smallest, size, type(head).__name__)
