@@ -147,6 +147,15 @@ _DETAIL = head(
 _WEIGHTED = dict(loss_decode=dict(type='CrossEntropyLoss', class_weight=[2.5, 6.7, 3.5]))
 
 FAMILIES = {
+    'ann': Family(
+        model(
+            head(
+                'ANNHead', **lists(4, 8), project_channels=4, query_scales=(1, 2),
+                key_pool_scales=(1, 3),
+            ),
+            auxiliary_head=AUX,
+        )
+    ),
     'bisenetv1': Family(model(fcn(8, 0), _BISENET_V1, auxiliary_head=[fcn(8, 1), fcn(8, 2)])),
     'bisenetv2': Family(
         model(fcn(8, 0), _BISENET_V2, auxiliary_head=[fcn(4, 1), fcn(4, 2), fcn(8, 3)])

@@ -1,5 +1,6 @@
 """Decode heads: feature maps to logits, and logits to losses."""
 
+from msseg.models.decode_heads.ann_head import ANNHead
 from msseg.models.decode_heads.aspp_head import ASPPHead
 from msseg.models.decode_heads.base_decode_head import BaseCascadeDecodeHead, BaseDecodeHead
 from msseg.models.decode_heads.fcn_head import FCNHead

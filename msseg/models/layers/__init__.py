@@ -27,4 +27,5 @@ from msseg.models.layers.res_block import (
     recompute_without_norms,
 )
 from msseg.models.layers.resize import Rescale, resize, resize_nearest
+from msseg.models.layers.self_attention import GridAverages, SelfAttentionBlock
 from msseg.models.layers.upsample import UPSAMPLE_LAYERS, build_upsample_layer
