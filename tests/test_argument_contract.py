@@ -47,7 +47,7 @@ FRACTIONS = {
     'lr', 'weight_decay', 'clip_limit', 'pad_val', 'fill_in', 'min_value', 'max_value', 'degree',
     'brightness_delta', 'scale_factor', 'img_ratios', 'min_delta', 'worker_timeout', 'power',
     'min_lr', 'loss_scale', 'init_scale', 'growth_factor', 'max_norm', 'norm_type',
-    'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'widen_factor',
+    'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'widen_factor', 'ratio', 'temperature',
 }  # fmt: skip
 OF_ACTIVATIONS = {
     'ELU.alpha', 'HSigmoid.bias', 'HSigmoid.divisor', 'HSigmoid.max_value', 'HSigmoid.min_value',
@@ -119,6 +119,7 @@ def needed(tmp_path_factory):
         'PSPHead': head,
         'UPerHead': lists,
         **dict.fromkeys(('FCNHead', 'DepthwiseSeparableFCNHead'), head),
+        **dict.fromkeys(('NLHead', 'GCHead', 'DNLHead'), head),
         'BiSeNetV1': dict(backbone_cfg=dict(type='ResNet', depth=18)),
         'ICNet': dict(
             backbone_cfg=dict(type='ResNetV1c', depth=18, norm_cfg=dict(type='BN')),

@@ -178,6 +178,7 @@ FAMILIES = {
             auxiliary_head=AUX,
         )
     ),
+    'dnlnet': Family(model(head('DNLHead', temperature=1.0), auxiliary_head=AUX)),
     'erfnet': Family(model(fcn(4, 0), _ERFNET)),
     'fastscnn': Family(
         model(
@@ -187,6 +188,7 @@ FAMILIES = {
         )
     ),
     'fcn': Family(model(head('FCNHead', num_convs=2), auxiliary_head=AUX)),
+    'gcnet': Family(model(head('GCHead', ratio=0.5), auxiliary_head=AUX)),
     'hrnet': Family(
         model(
             head(
@@ -214,6 +216,8 @@ FAMILIES = {
         other_size=(393, 385),
         fixed_size='its padding depends on the size',
     ),
+    'nonlocal_net': Family(model(head('NLHead'), auxiliary_head=AUX)),
+    'nonlocal_net_dot_product': Family(model(head('NLHead', mode='dot_product'))),
     'ocrnet': Family(tiny_ocrnet()),
     'pspnet': Family(model(head('PSPHead', pool_scales=(1, 2, 3)), auxiliary_head=AUX)),
     'resnest': Family(

@@ -104,6 +104,9 @@ EXAMPLES = {
             HEAD, channels=5, branch_channels=[4], input_transform='multiple_select'
         ),
         'FPNHead': dict(SELECT, channels=4, feature_strides=(4, 8)),
+        'GCHead': dict(HEAD, channels=8, fusion_types=('channel_add', 'channel_mul')),
+        'DNLHead': dict(HEAD, channels=8, norm_cfg=dict(type='BN')),
+        'NLHead': dict(HEAD, channels=8, norm_cfg=dict(type='BN')),
         'STDCHead': dict(HEAD, channels=5, num_classes=2, norm_cfg=dict(type='BN')),
         'OCRHead': dict(HEAD, channels=8, ocr_channels=4, norm_cfg=dict(type='BN')),
         'PSPHead': dict(HEAD, channels=4, pool_scales=(1, 3)),
@@ -127,7 +130,12 @@ EXAMPLES = {
 }
 
 # Heads with a block that starts as the identity: the end of the names of what is 0 there.
-IDENTITIES = ('out_project.weight',)
+IDENTITIES = (
+    'out_project.weight',
+    '_block.conv_out.bn.gamma',
+    'channel_add_conv.3.weight',
+    'channel_mul_conv.3.weight',
+)
 # Heads that need large feature maps: the larger side.
 SIZES = {'LRASPPHead': 98}
 
