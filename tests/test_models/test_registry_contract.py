@@ -161,6 +161,11 @@ def labels(*shape):
     return ms.Tensor(np.random.default_rng(0).integers(0, 3, shape), ms.int32)
 
 
+def names_of(cell):
+    """Parameters' names, which a slice of a list of cells changes when it runs."""
+    return [parameter.name for parameter in cell.get_parameters()]
+
+
 def assert_trains(cell, function):
     """Every trained parameter gets a gradient that is finite and not all zero."""
     parameters = cell.trainable_params()
@@ -190,6 +195,7 @@ def test_backbone(name):
     assert_trains(
         cell, lambda: sum((m * t).sum() for m, t in zip(cell(image), targets, strict=True))
     )
+    assert names_of(cell) == names_of(build(BACKBONES, name))
 
 
 @pytest.mark.parametrize('name', entries(NECKS))
@@ -202,6 +208,7 @@ def test_neck(name):
     assert_trains(
         cell, lambda: sum((m * t).sum() for m, t in zip(cell(inputs), targets, strict=True))
     )
+    assert names_of(cell) == names_of(build(NECKS, name))
 
 
 @pytest.mark.parametrize('name', entries(HEADS))
@@ -221,6 +228,7 @@ def test_head(name):
     assert len(values) == len(cell.loss_names)
     assert all(np.isfinite(float(value)) for value in values)
     assert_trains(cell, lambda: cell.losses(cell(*arguments), target)[0])
+    assert names_of(cell) == names_of(build(HEADS, name))
 
 
 @pytest.mark.parametrize('name', entries(LOSSES))
