@@ -32,7 +32,8 @@ class LossInferencer(Inferencer):
 
     def __init__(self, segmentor: nn.Cell) -> None:
         super().__init__(segmentor)
-        self.names = [name for name in segmentor.loss_names if 'loss' in name]
+        names = getattr(segmentor, 'eval_loss_names', segmentor.loss_names)
+        self.names = [name for name in names if 'loss' in name]
         self._positions = [segmentor.loss_names.index(name) for name in self.names]
         self._losses = HeadLosses(segmentor)
         self._logits: tuple[Tensor, ...] = ()

@@ -173,7 +173,9 @@ def _build(
     built = {split: list(data.CLASSES) for split, data in datasets.items() if data.CLASSES}
     classes = {**classes, **built}
     check_classes(cfg, classes, findings)
-    loss_names = model.loss_names if model is not None else None
+    loss_names = None
+    if model is not None:
+        loss_names = getattr(model, 'eval_loss_names', model.loss_names)
     check_scores(cfg, classes.get('val', []), loss_names, findings)
     iters_per_epoch = find_epoch_length(cfg, datasets.get('train'), findings)
     check_schedule(cfg, findings, iters_per_epoch)

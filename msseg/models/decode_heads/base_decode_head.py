@@ -32,6 +32,8 @@ class BaseDecodeHead(nn.Cell):
     """Base of decode heads. A subclass writes ``construct`` and ends it with `cls_seg`.
 
     One whose scores are probabilities sets ``score_kind = 'probabilities'``, as do its losses.
+    In training ``construct`` may give a tuple, the logits first, for `losses` to read; losses that
+    need the rest are named in ``train_only_losses``, and are 0 where `losses` gets logits alone.
     Heads of a cascade after the first derive from `BaseCascadeDecodeHead`.
 
     Args:
@@ -66,6 +68,7 @@ class BaseDecodeHead(nn.Cell):
 
     is_cascade = False
     score_kind: ScoreKind = 'logits'
+    train_only_losses: tuple[str, ...] = ()
 
     @checked
     def __init__(
@@ -109,7 +112,7 @@ class BaseDecodeHead(nn.Cell):
         self._set_losses(_LOSS if loss_decode is None else loss_decode)
         self._set_sampler(sampler)
         for loss in self.loss_decode:
-            _check_call(loss, type(self).__name__)
+            check_loss_call(loss, type(self).__name__)
         self.conv_seg = Conv2d(channels, self.out_channels, 1)
         self.dropout = Dropout2d(dropout_ratio) if dropout_ratio > 0 else None
         self.init_cfg = init_cfg
@@ -162,7 +165,7 @@ class BaseDecodeHead(nn.Cell):
         if self.sampler is not None:
             weight = self._sample(logits, labels)
         values = ()
-        for name in self.loss_names[:-1]:
+        for name in self.distinct_names:
             total = 0.0
             for i in range(len(self.loss_decode)):
                 if self.names_of_losses[i] == name:
@@ -275,8 +278,8 @@ class BaseDecodeHead(nn.Cell):
                 f'{type(self).__name__}: losses of one loss_name are logged as their sum: '
                 f'{self.names_of_losses}; give each another loss_name to see them'
             )
-        # Distinct names in order, then the accuracy.
-        self.loss_names = [*dict.fromkeys(self.names_of_losses), _ACCURACY]
+        self.distinct_names = [*dict.fromkeys(self.names_of_losses)]
+        self.loss_names = [*self.distinct_names, _ACCURACY]
 
 
 class BaseCascadeDecodeHead(BaseDecodeHead):
@@ -316,7 +319,7 @@ def _check_loss(loss: nn.Cell, owner: str, count: int) -> None:
             raise ValueError(f'{owner}: {key} has {len(values)} numbers, {expected}')
 
 
-def _check_call(loss: nn.Cell, owner: str) -> None:
+def check_loss_call(loss: nn.Cell, owner: str) -> None:
     """Raise TypeError for a loss that cannot be called as `BaseDecodeHead.losses` calls it."""
     name = f'{owner}: {type(loss).__name__}'
     if type(loss).construct is nn.Cell.construct:

@@ -122,6 +122,16 @@ class EncoderDecoder(nn.Cell):
         """Names of the values that `losses` gives."""
         return [f'{prefix}.{name}' for prefix, head in self.heads for name in head.loss_names]
 
+    @property
+    def eval_loss_names(self) -> list[str]:
+        """Those of `loss_names` whose values `losses` computes from logits alone."""
+        train_only = {
+            f'{prefix}.{name}'
+            for prefix, head in self.heads
+            for name in getattr(head, 'train_only_losses', ())
+        }
+        return [name for name in self.loss_names if name not in train_only]
+
     def check_image_size(self, size: Sequence[int]) -> None:
         """Raise ValueError when the backbone or a head does not take images of a size (h, w)."""
         check_image_size(self.size_divisor, size, type(self.backbone).__name__)
@@ -135,7 +145,10 @@ class EncoderDecoder(nn.Cell):
         """Called once when the model is built, after its parts' own: override it to do more."""
 
     def construct(self, img: ms.Tensor) -> tuple[ms.Tensor, ...]:
-        """Give every head's logits, each at its own size, for an (n, c, h, w) image."""
+        """Give every head's logits, each at its own size, for an (n, c, h, w) image.
+
+        In training, what a head gives may be a tuple, the logits first.
+        """
         features = self.extract_feat(img)
         return self._run_decode_heads(features) + self._run_auxiliary_heads(features)
 
