@@ -47,7 +47,7 @@ FRACTIONS = {
     'lr', 'weight_decay', 'clip_limit', 'pad_val', 'fill_in', 'min_value', 'max_value', 'degree',
     'brightness_delta', 'scale_factor', 'img_ratios', 'min_delta', 'worker_timeout', 'power',
     'min_lr', 'loss_scale', 'init_scale', 'growth_factor', 'max_norm', 'norm_type',
-    'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'widen_factor',
+    'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'widen_factor', 'ratio', 'temperature',
 }  # fmt: skip
 OF_ACTIVATIONS = {
     'ELU.alpha', 'HSigmoid.bias', 'HSigmoid.divisor', 'HSigmoid.max_value', 'HSigmoid.min_value',
@@ -111,6 +111,7 @@ def needed(tmp_path_factory):
         **dict.fromkeys(('ResNeXt', 'ResNeSt'), dict(depth=50)),
         'GN': dict(num_features=4, num_groups=2),
         'HRNet': {k: v for k, v in tiny_hrnet().items() if k != 'type'},
+        'ANNHead': dict(head, in_channels=(4, 4), in_index=(0, 1), project_channels=2),
         'ASPPHead': head,
         'DepthwiseSeparableASPPHead': dict(head, c1_in_channels=4, c1_channels=2),
         'FPN': dict(in_channels=[4, 8], out_channels=4, num_outs=2),
@@ -119,6 +120,7 @@ def needed(tmp_path_factory):
         'PSPHead': head,
         'UPerHead': lists,
         **dict.fromkeys(('FCNHead', 'DepthwiseSeparableFCNHead'), head),
+        **dict.fromkeys(('NLHead', 'GCHead', 'DNLHead'), head),
         'BiSeNetV1': dict(backbone_cfg=dict(type='ResNet', depth=18)),
         'ICNet': dict(
             backbone_cfg=dict(type='ResNetV1c', depth=18, norm_cfg=dict(type='BN')),

@@ -23,10 +23,11 @@ ROWS = [
 ]
 
 
-def build(config):
-    """The model of a config file inside the wheel of MMSegmentation 0.30."""
+def build(config, options=None):
+    """The model of a config file inside the wheel of MMSegmentation 0.30, with other options."""
     files = importlib.metadata.distribution('mmsegmentation')
     cfg = Config.fromfile(files.locate_file(f'mmseg/.mim/configs/{config}'))
+    cfg.merge_from_dict(options or {})
     outer = {
         key: cfg[key]
         for key in ('train_cfg', 'test_cfg')
@@ -63,7 +64,7 @@ def load_filled(model, names):
 
 @pytest.mark.parametrize('row', ROWS, ids=lambda row: row['config'])
 def test_names_shapes_and_logits_are_those_of_mmsegmentation(row):
-    model = build(row['config']).set_train(False)
+    model = build(row['config'], row.get('options')).set_train(False)
     load_filled(model, row['names'])
     wanted = row['logits']
     image = np.random.default_rng(7).standard_normal((1, 3, *wanted['size'])).astype(np.float32)

@@ -87,6 +87,14 @@ EXAMPLES = {
         'ICNeck': dict(in_channels=(6, 8, 5), out_channels=4),
     },
     HEADS: {
+        'ANNHead': dict(
+            in_channels=(8, 6),
+            in_index=(1, 0),
+            num_classes=3,
+            channels=4,
+            project_channels=2,
+            key_pool_scales=(1, 3),
+        ),  # fmt: skip
         'ASPPHead': dict(HEAD, channels=4, dilations=(1, 2)),
         'DepthwiseSeparableASPPHead': dict(
             HEAD, channels=4, dilations=(1, 2), c1_in_channels=6, c1_channels=3
@@ -98,6 +106,9 @@ EXAMPLES = {
             HEAD, channels=5, branch_channels=[4], input_transform='multiple_select'
         ),
         'FPNHead': dict(SELECT, channels=4, feature_strides=(4, 8)),
+        'GCHead': dict(HEAD, channels=8, fusion_types=('channel_add', 'channel_mul')),
+        'DNLHead': dict(HEAD, channels=8, norm_cfg=dict(type='BN')),
+        'NLHead': dict(HEAD, channels=8, norm_cfg=dict(type='BN')),
         'STDCHead': dict(HEAD, channels=5, num_classes=2, norm_cfg=dict(type='BN')),
         'OCRHead': dict(HEAD, channels=8, ocr_channels=4, norm_cfg=dict(type='BN')),
         'PSPHead': dict(HEAD, channels=4, pool_scales=(1, 3)),
@@ -120,6 +131,13 @@ EXAMPLES = {
     },
 }
 
+# Heads with a block that starts as the identity: the end of the names of what is 0 there.
+IDENTITIES = (
+    'out_project.weight',
+    '_block.conv_out.bn.gamma',
+    'channel_add_conv.3.weight',
+    'channel_mul_conv.3.weight',
+)
 # Heads that need large feature maps: the larger side.
 SIZES = {'LRASPPHead': 98}
 
@@ -143,6 +161,11 @@ def tensor(*shape, seed=0):
 
 def labels(*shape):
     return ms.Tensor(np.random.default_rng(0).integers(0, 3, shape), ms.int32)
+
+
+def names_of(cell):
+    """Parameters' names, which a slice of a list of cells changes when it runs."""
+    return [parameter.name for parameter in cell.get_parameters()]
 
 
 def assert_trains(cell, function):
@@ -174,6 +197,7 @@ def test_backbone(name):
     assert_trains(
         cell, lambda: sum((m * t).sum() for m, t in zip(cell(image), targets, strict=True))
     )
+    assert names_of(cell) == names_of(build(BACKBONES, name))
 
 
 @pytest.mark.parametrize('name', entries(NECKS))
@@ -186,11 +210,16 @@ def test_neck(name):
     assert_trains(
         cell, lambda: sum((m * t).sum() for m, t in zip(cell(inputs), targets, strict=True))
     )
+    assert names_of(cell) == names_of(build(NECKS, name))
 
 
 @pytest.mark.parametrize('name', entries(HEADS))
 def test_head(name):
     cell = build(HEADS, name).set_train()
+    for parameter in cell.get_parameters():
+        if parameter.name.endswith(IDENTITIES):
+            assert not parameter.asnumpy().any(), parameter.name
+            parameter.set_data(tensor(*parameter.shape))
     size = SIZES.get(name, 8)
     inputs = (tensor(2, 6, size, size), tensor(2, 8, size // 2, size // 2))
     arguments = (inputs, tensor(2, 3, size, size, seed=1)) if cell.is_cascade else (inputs,)
@@ -207,6 +236,7 @@ def test_head(name):
         return sum(value for name, value in named if 'loss' in name)
 
     assert_trains(cell, total)
+    assert names_of(cell) == names_of(build(HEADS, name))
 
 
 @pytest.mark.parametrize('name', entries(LOSSES))

@@ -160,8 +160,9 @@ class STDCModule(nn.Cell):
         first = self.layers[0](x)
         y = first if self.downsample is None else self.downsample(first)
         outputs = (first if self.adds or self.skip is None else self.skip(first),)
-        for layer in self.layers[1:]:
-            y = layer(y)
+        # by index: a slice of a list of cells names its parameters anew (MindSpore 2.8)
+        for i in range(1, len(self.layers)):
+            y = self.layers[i](y)
             outputs = outputs + (y,)
         fused = ops.concat(outputs, axis=1)
         if not self.adds:

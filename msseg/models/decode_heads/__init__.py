@@ -1,11 +1,15 @@
 """Decode heads: feature maps to logits, and logits to losses."""
 
+from msseg.models.decode_heads.ann_head import ANNHead
 from msseg.models.decode_heads.aspp_head import ASPPHead
 from msseg.models.decode_heads.base_decode_head import BaseCascadeDecodeHead, BaseDecodeHead
+from msseg.models.decode_heads.dnl_head import DNLHead
 from msseg.models.decode_heads.enc_head import EncHead
 from msseg.models.decode_heads.fcn_head import FCNHead
 from msseg.models.decode_heads.fpn_head import FPNHead
+from msseg.models.decode_heads.gc_head import GCHead
 from msseg.models.decode_heads.lraspp_head import LRASPPHead
+from msseg.models.decode_heads.nl_head import NLHead
 from msseg.models.decode_heads.ocr_head import OCRHead
 from msseg.models.decode_heads.psp_head import PSPHead
 from msseg.models.decode_heads.sep_aspp_head import DepthwiseSeparableASPPHead

@@ -9,7 +9,7 @@ from mindspore import nn, ops
 
 from msseg.models.builder import HEADS
 from msseg.models.decode_heads.base_decode_head import BaseCascadeDecodeHead
-from msseg.models.layers import BatchProduct, ConvModule, resize
+from msseg.models.layers import BatchProduct, ConvModule, SelfAttentionBlock
 from msseg.utils.arguments import Channels, Range, checked
 
 Scale = Annotated[int, Range(1, 255)]
@@ -71,7 +71,7 @@ class SpatialGatherModule(nn.Cell):
         return regions.reshape(n, c, k, 1)
 
 
-class ObjectAttentionBlock(nn.Cell):
+class ObjectAttentionBlock(SelfAttentionBlock):
     """Every pixel attends to the region vectors; the result is fused with the pixel.
 
     Args:
@@ -94,33 +94,23 @@ class ObjectAttentionBlock(nn.Cell):
         align_corners: bool = False,
         **options: Any,
     ) -> None:
-        super().__init__()
-        for name in ('key_project', 'query_project'):
-            convs = [ConvModule(c, channels, 1, **options) for c in (in_channels, channels)]
-            setattr(self, name, nn.SequentialCell(*convs))
-        self.value_project = ConvModule(in_channels, channels, 1, **options)
-        self.out_project = ConvModule(channels, in_channels, 1, **options)
+        super().__init__(
+            in_channels,
+            in_channels,
+            channels,
+            in_channels,
+            query_scale=scale,
+            key_query_num_convs=2,
+            key_query_norm=True,
+            value_out_norm=True,
+            matmul_norm=True,
+            with_out=True,
+            align_corners=align_corners,
+            **options,
+        )
         self.bottleneck = ConvModule(in_channels * 2, in_channels, 1, **options)
-        self.pool = nn.MaxPool2d(kernel_size=scale, stride=scale) if scale > 1 else None
-        self.align_corners = align_corners
-        self.channels = channels
-        self.similarity = BatchProduct(transpose_a=True)
-        self.average = BatchProduct(transpose_b=True)
 
     def construct(self, pixels: ms.Tensor, regions: ms.Tensor) -> ms.Tensor:
         """Fuse (n, c, h, w) with the context that regions (n, c, k, 1) give it."""
-        pooled = pixels if self.pool is None else self.pool(pixels)
-        context = self.out_project(self._attend(pooled, regions))
-        if self.pool is not None:
-            context = resize(context, pixels.shape[2:], self.align_corners)
+        context = super().construct(pixels, regions)
         return self.bottleneck(ops.concat((context, pixels), axis=1))
-
-    def _attend(self, pixels: ms.Tensor, regions: ms.Tensor) -> ms.Tensor:
-        n, _, h, w = pixels.shape
-        k = regions.shape[2]
-        query = self.query_project(pixels).reshape(n, self.channels, h * w)
-        key = self.key_project(regions).reshape(n, self.channels, k)
-        value = self.value_project(regions).reshape(n, self.channels, k)
-        similarity = self.similarity(query, key).astype(ms.float32)
-        attention = ops.softmax(self.channels**-0.5 * similarity, axis=2)
-        return self.average(value, attention).reshape(n, self.channels, h, w)

@@ -1,6 +1,7 @@
 """Layers shared by all models; the only place with workarounds for the framework."""
 
 from msseg.models.layers.activation import ACTIVATION_LAYERS, build_activation_layer
+from msseg.models.layers.context_block import ContextBlock
 from msseg.models.layers.conv import (
     CONV_LAYERS,
     Conv2d,
@@ -11,6 +12,7 @@ from msseg.models.layers.conv import (
 from msseg.models.layers.dropout import DROP_LAYERS, Dropout, Dropout2d, DropPath, build_dropout
 from msseg.models.layers.host_ops import DescendingOrder, GramMatrix
 from msseg.models.layers.init_cfg import apply_init_cfg
+from msseg.models.layers.non_local import DisentangledNonLocal2d, NonLocal2d
 from msseg.models.layers.norm import (
     NORM_LAYERS,
     build_norm_layer,
@@ -27,4 +29,5 @@ from msseg.models.layers.res_block import (
     recompute_without_norms,
 )
 from msseg.models.layers.resize import Rescale, resize, resize_nearest
+from msseg.models.layers.self_attention import GridAverages, SelfAttentionBlock
 from msseg.models.layers.upsample import UPSAMPLE_LAYERS, build_upsample_layer

@@ -1,0 +1,54 @@
+"""Each family's model, exported, gives what the network gives, on two images."""
+
+import mindspore as ms
+import numpy as np
+import pytest
+
+from msseg.deploy.metadata import Metadata, Preprocessing
+from msseg.export.options import ExportOptions
+from msseg.export.writers import WRITERS
+from msseg.models import InferenceSegmentor
+from tests.tiny_families import FAMILIES, build, images
+
+# tests/test_export/test_export.py exports an OCRNet, of which FCN on HRNet is a part
+ELSEWHERE = {'ocrnet', 'hrnet'}
+HERE = sorted(FAMILIES.keys() - ELSEWHERE)
+ANY_SIZE = [name for name in HERE if not FAMILIES[name].fixed_size]
+
+
+def write(name, folder, file_format, dynamic):
+    """Export a family's model; return the function that runs the file."""
+    network, family = build(name), FAMILIES[name]
+    spec, options = network.output_spec, ExportOptions(file_format, family.size, dynamic=dynamic)
+    metadata = Metadata(
+        options.input_port(3),
+        options.output_port(spec.out_channels),
+        Preprocessing(False, True, (0.0,) * 3, (1.0,) * 3),
+        tuple(map(str, range(spec.num_classes))),
+        ((0, 0, 0),) * spec.num_classes,
+        spec.align_corners,
+        spec.threshold,
+        '0',
+    )
+    path = folder / f'{name}.{file_format}'
+    return WRITERS[file_format](network, metadata, path)
+
+
+def assert_agrees(run, name, sizes):
+    """Compare a file with the network, computed operator by operator, on two images a size."""
+    ms.set_context(mode=ms.PYNATIVE_MODE)
+    network = InferenceSegmentor(build(name), dynamic=False)
+    for size in sizes:
+        given = images(size)
+        expected = [network(ms.Tensor(image)).asnumpy() for image in given]
+        largest = np.abs(expected).max()
+        for image, logits in zip(given, expected, strict=True):
+            assert np.abs(run(image) - logits).max() < FAMILIES[name].tolerance * largest
+        # else one answer for all images would do
+        assert np.abs(expected[0] - expected[1]).max() > 0.05 * largest
+
+
+@pytest.mark.parametrize('name', ANY_SIZE)
+def test_onnx_of_any_size(name, tmp_path):
+    run = write(name, tmp_path, 'onnx', dynamic=True)
+    assert_agrees(run, name, [FAMILIES[name].size, FAMILIES[name].other_size])
