@@ -27,6 +27,8 @@ _OWN_LEAVES = {
     'bias': ('beta',),
     'running_mean': ('moving_mean',),
     'running_var': ('moving_variance',),
+    'in_proj_weight': ('in_proj.weight',),  # of nn.MultiheadAttention
+    'in_proj_bias': ('in_proj.bias',),
 }
 _MMSEG_ROOTS = ('backbone.', 'neck.', 'decode_head.', 'auxiliary_head.')
 

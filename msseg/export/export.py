@@ -19,6 +19,7 @@ from msseg.export.options import ExportOptions
 from msseg.export.verify import Agreement, compare, find_images, make_cases
 from msseg.export.writers import WRITERS
 from msseg.models import build_segmentor
+from msseg.models.contract import check_takes_any_size
 from msseg.runner import load_checkpoint, load_weights
 from msseg.utils.atomic import atomic_path
 from msseg.utils.device import setup_device, switch_off_compile_cache
@@ -68,6 +69,8 @@ def export_model(
     preprocessing = describe_preprocessing(cfg, options.include_preprocessing)
     images = images or find_images(cfg, options.size)
     model, meta = _load(cfg, checkpoint)
+    if options.dynamic:
+        check_takes_any_size(model)
     spec, channels = model.output_spec, len(preprocessing.mean)
     if model.in_channels != channels:
         problem = f'Normalize has {channels} channels, but the network takes {model.in_channels}'

@@ -158,6 +158,24 @@ def check_smallest_image(smallest: int, size: Sequence[int], who: str) -> None:
         )
 
 
+def check_takes_any_size(model: nn.Cell) -> None:
+    """Raise ValueError when the graph of a part depends on the size of the image.
+
+    Such a part, a table of positions for instance, has ``fixed_size_reason``: a clause that follows
+    "because".
+    """
+    for name, cell in model.cells_and_names():
+        reason = getattr(cell, 'fixed_size_reason', '')
+        if reason:
+            raise UserValueError(
+                f'the network takes images of one size only, because {reason} ({name})',
+                key='--dynamic',
+                got=True,
+                advice='export one size, without --dynamic',
+                who=type(cell).__name__,
+            )
+
+
 def check_inner_backbone(
     backbone: nn.Cell, in_channels: int | None, maps: Sequence[int | None], who: str
 ) -> None:

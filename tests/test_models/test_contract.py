@@ -9,8 +9,9 @@ from mindspore import Parameter, nn
 
 from msseg.config import Config
 from msseg.models import BACKBONES, HEADS, build_segmentor
+from msseg.models.contract import check_takes_any_size
 from msseg.models.decode_heads import FCNHead
-from msseg.models.layers import NORM_LAYERS, use_low_precision
+from msseg.models.layers import NORM_LAYERS, PatchEmbed, use_low_precision
 from msseg.utils.layer_traits import register_traits
 from tests.test_models.model_configs import tiny_hrnet, tiny_ocrnet
 
@@ -199,3 +200,12 @@ def test_the_further_input_of_a_head_is_named():
     )  # fmt: skip
     with pytest.raises(ValueError, match='c1_in_channels is 5 for in_index 0, but that .* has 4 c'):
         build_segmentor(dict(type='EncoderDecoder', backbone=tiny_hrnet(), decode_head=head))
+
+
+def test_a_part_that_depends_on_the_size_is_not_exported_for_any_size():
+    check_takes_any_size(nn.SequentialCell([PatchEmbed(3, 4, 4, padding=0)]))
+    with pytest.raises(ValueError) as caught:
+        check_takes_any_size(nn.SequentialCell([PatchEmbed(3, 4, 4)]))
+    message = str(caught.value)
+    assert 'AdaptivePad' in message and 'because its padding depends on the size (0.pad)' in message
+    assert 'without --dynamic' in message

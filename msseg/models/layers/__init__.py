@@ -30,4 +30,11 @@ from msseg.models.layers.res_block import (
 )
 from msseg.models.layers.resize import Rescale, resize, resize_nearest
 from msseg.models.layers.self_attention import GridAverages, SelfAttentionBlock
+from msseg.models.layers.tokens import PatchEmbed, resize_table, to_map, to_tokens
+from msseg.models.layers.transformer import (
+    FFN,
+    MultiheadAttention,
+    TransformerEncoderLayer,
+    drop_path_rates,
+)
 from msseg.models.layers.upsample import UPSAMPLE_LAYERS, build_upsample_layer

@@ -42,6 +42,10 @@ class CountedDropout(nn.Cell):
         seed = np.random.randint(1, _MODULUS)
         self.state = Parameter(ms.Tensor([seed, 0], ms.int32), 'state', requires_grad=False)
         self.step = ms.Tensor([0, 1], ms.int32)
+        # Where a cell is recomputed, its backward pass takes the state from this result: the saved
+        # one is that of the next call by then, and would give another mask.
+        self.advance = ops.Add()
+        self.advance.recompute(False)
 
     def mask_shape(self, x: ms.Tensor) -> tuple[int, ...]:
         """Return the shape of the mask of x."""
@@ -51,21 +55,22 @@ class CountedDropout(nn.Cell):
         """Zero parts of x in training, one for each element of the mask, and scale up the rest."""
         if not self.training or self.ratio == 0:
             return x
-        keep = self._keep(self.mask_shape(x)).astype(x.dtype)
-        ops.assign(self.state, self.state + self.step)
+        following = self.advance(self.state, self.step)
+        keep = self._keep(self.mask_shape(x), following - self.step).astype(x.dtype)
+        ops.assign(self.state, following)
         return x * (keep / (1.0 - self.ratio))
 
-    def _keep(self, shape: tuple[int, ...]) -> ms.Tensor:
+    def _keep(self, shape: tuple[int, ...], state: ms.Tensor) -> ms.Tensor:
         """Return the mask: True for an element that stays."""
         count = 1
         for length in shape:
             count = count * length
-        uniform = self._hash(count, self.rank * count, 0).astype(ms.float32) / float(_MODULUS)
-        return (uniform >= self.ratio).reshape(shape)
+        numbers = self._hash(state, count, self.rank * count, 0)
+        return (numbers.astype(ms.float32) / float(_MODULUS) >= self.ratio).reshape(shape)
 
-    def _hash(self, count: int, start: int, salt: int) -> ms.Tensor:
+    def _hash(self, state: ms.Tensor, count: int, start: int, salt: int) -> ms.Tensor:
         """Return numbers in [0, `_MODULUS`): a quadratic congruential hash in 64-bit integers."""
-        seed, calls = ops.split(self.state.astype(ms.int64), 1)
+        seed, calls = ops.split(state.astype(ms.int64), 1)
         position = ops.arange(count).astype(ms.int64) + start
         x = _mix(_mix(seed + salt + 7919 * calls) + 104729 * position)
         return _mix(_mix(x))
@@ -104,7 +109,7 @@ class Dropout(CountedDropout):
     def mask_shape(self, x: ms.Tensor) -> tuple[int, ...]:
         return x.shape
 
-    def _keep(self, shape: tuple[int, ...]) -> ms.Tensor:
+    def _keep(self, shape: tuple[int, ...], state: ms.Tensor) -> ms.Tensor:
         """Return the mask from a hash of each row and each column.
 
         A hash of every element would take 40 times the memory of x on the CPU (2.8). The cube is a
@@ -115,8 +120,8 @@ class Dropout(CountedDropout):
         rows = 1
         for length in shape[:-1]:
             rows = rows * length
-        of_row = (self._hash(rows, self.rank * rows, 0) % _PRIME).astype(ms.int32)
-        of_column = (self._hash(columns, 0, 1) % _PRIME).astype(ms.int32)
+        of_row = (self._hash(state, rows, self.rank * rows, 0) % _PRIME).astype(ms.int32)
+        of_column = (self._hash(state, columns, 0, 1) % _PRIME).astype(ms.int32)
         x = (of_row.reshape(rows, 1) + of_column) % _PRIME
         return (x * x % _PRIME * x % _PRIME >= int(self.ratio * _PRIME)).reshape(shape)
 
