@@ -14,7 +14,7 @@ from msseg.utils.cli import CommandParser, run_main
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from benchmarks import conversion, inference, losses, metric, pipeline, step
+from benchmarks import conversion, inference, losses, metric, models, pipeline, step
 
 SUBCOMMANDS = {
     'pipeline': pipeline,
@@ -23,6 +23,7 @@ SUBCOMMANDS = {
     'inference': inference,
     'conversion': conversion,
     'losses': losses,
+    'models': models,
 }
 
 

@@ -1,0 +1,138 @@
+"""What this repository's configs do in MMSegmentation 0.30: train one, or time its network.
+
+Runs in an environment with PyTorch, mmcv 1.7 and mmsegmentation 0.30, without msseg. CONFIG is what
+tools/print_config.py prints, without inheritance. Model, pipelines, optimizer and schedule are
+taken from it as they are; SyncBN becomes BN, as on one device here.
+
+Example:
+    python tools/print_config.py configs/demo/unet_nuclei.py > unet.py
+    python benchmarks/in_mmsegmentation.py train unet.py --classes background nucleus \
+        --work-dir work_dirs/unet_mmsegmentation
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+
+def parse_args() -> argparse.Namespace:
+    """Return the command line's arguments."""
+    parser = argparse.ArgumentParser(description='A printed config in MMSegmentation 0.30.')
+    commands = parser.add_subparsers(dest='command', required=True)
+    train_parser = commands.add_parser('train', help='train and evaluate, on the CPU')
+    train_parser.add_argument('--work-dir', required=True, help='folder for logs, checkpoints')
+    train_parser.add_argument('--classes', nargs='+', required=True, help="the classes' names")
+    train_parser.add_argument('--seed', type=int, default=0, help='of weights and samples')
+    answer_parser = commands.add_parser(
+        'answer', help='read "predict" and "step" from stdin; do it, write "done"'
+    )
+    answer_parser.add_argument('--image', type=int, nargs=2, required=True, help='h and w')
+    answer_parser.add_argument('--batch', type=int, nargs=3, required=True, help='n, h and w')
+    for each in (train_parser, answer_parser):
+        each.add_argument('config', help='what tools/print_config.py has printed, as a file')
+        each.add_argument('--threads', type=int, default=1, help='threads that compute')
+    return parser.parse_args()
+
+
+def plain_batch_norm(node: Any) -> None:
+    """Replace SyncBN by BN in a config's dicts and lists, in place."""
+    if isinstance(node, dict):
+        if node.get('type') == 'SyncBN':
+            node['type'] = 'BN'
+        for value in node.values():
+            plain_batch_norm(value)
+    elif isinstance(node, (list, tuple)):
+        for value in node:
+            plain_batch_norm(value)
+
+
+def custom_dataset(split: dict[str, Any], classes: list[str]) -> None:
+    """Make a split of the config one of MMSegmentation's CustomDataset, in place."""
+    split.update(type='CustomDataset', classes=classes, img_suffix='.jpg', seg_map_suffix='.png')
+    for step in split['pipeline']:
+        if step['type'] == 'MultiScaleFlipAug':
+            step.setdefault('img_scale', None)  # there it has no default
+
+
+def train(args: argparse.Namespace, cfg: Any) -> None:
+    """Train and evaluate as the config says, without worker processes."""
+    from mmseg.apis import set_random_seed, train_segmentor
+    from mmseg.datasets import build_dataset
+    from mmseg.models import build_segmentor
+
+    for name in ('train', 'val', 'test'):
+        custom_dataset(cfg.data[name], args.classes)
+    cfg.data.update(workers_per_gpu=0, persistent_workers=False)
+    cfg.update(work_dir=args.work_dir, gpu_ids=[0], device='cpu', seed=args.seed)
+    cfg.workflow = [('train', 1)]
+    Path(args.work_dir).mkdir(parents=True, exist_ok=True)
+    set_random_seed(args.seed)
+    model = build_segmentor(cfg.model)
+    model.init_weights()
+    dataset = build_dataset(cfg.data.train)
+    model.CLASSES = dataset.CLASSES
+    timestamp = time.strftime('%Y%m%d_%H%M%S')
+    train_segmentor(model, dataset, cfg, validate=True, timestamp=timestamp, meta={})
+
+
+def answer(args: argparse.Namespace, cfg: Any) -> None:
+    """Do what is asked for on stdin, until it ends: one prediction, or one train step."""
+    actions = {'predict': _prediction(args, cfg), 'step': _step(args, cfg)}
+    print('ready', flush=True)
+    for line in sys.stdin:
+        actions[line.strip()]()
+        print('done', flush=True)
+
+
+def _prediction(args: argparse.Namespace, cfg: Any) -> Callable[[], None]:
+    import torch
+    from mmseg.models import build_segmentor
+
+    model = build_segmentor(cfg.model).eval()
+    image = torch.randn(1, 3, *args.image)
+
+    def predict() -> None:
+        with torch.no_grad():
+            model.encode_decode(image, [])
+
+    return predict
+
+
+def _step(args: argparse.Namespace, cfg: Any) -> Callable[[], None]:
+    import torch
+    from mmcv.runner import build_optimizer
+    from mmseg.models import build_segmentor
+
+    model = build_segmentor(cfg.model).train()
+    optimizer = build_optimizer(model, cfg.optimizer)
+    number, *size = args.batch
+    labels = torch.randint(0, cfg.model.decode_head.num_classes, (number, 1, *size))
+    batch = dict(img=torch.randn(number, 3, *size), img_metas=[{}] * number)
+
+    def step() -> None:
+        optimizer.zero_grad()
+        model.train_step(dict(batch, gt_semantic_seg=labels), None)['loss'].backward()
+        optimizer.step()
+
+    return step
+
+
+def main() -> None:
+    """Train, or answer."""
+    args = parse_args()
+    import torch
+    from mmcv import Config
+
+    torch.set_num_threads(args.threads)
+    cfg = Config.fromfile(args.config)
+    plain_batch_norm(cfg.model)
+    {'train': train, 'answer': answer}[args.command](args, cfg)
+
+
+if __name__ == '__main__':
+    main()
