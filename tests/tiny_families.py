@@ -169,6 +169,7 @@ FAMILIES = {
             dict(type='CGNet', num_channels=(4, 8, 16), num_blocks=(2, 2), reductions=(4, 4)),
         )
     ),
+    'danet': Family(model(head('DAHead', pam_channels=2), auxiliary_head=AUX)),
     'deeplabv3': Family(model(head('ASPPHead', dilations=(1, 3)), auxiliary_head=AUX)),
     'deeplabv3plus': Family(
         model(

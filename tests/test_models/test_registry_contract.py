@@ -96,6 +96,7 @@ EXAMPLES = {
             key_pool_scales=(1, 3),
         ),  # fmt: skip
         'ASPPHead': dict(HEAD, channels=4, dilations=(1, 2)),
+        'DAHead': dict(HEAD, channels=4, pam_channels=2),
         'DepthwiseSeparableASPPHead': dict(
             HEAD, channels=4, dilations=(1, 2), c1_in_channels=6, c1_channels=3
         ),
@@ -137,6 +138,7 @@ IDENTITIES = (
     '_block.conv_out.bn.gamma',
     'channel_add_conv.3.weight',
     'channel_mul_conv.3.weight',
+    'am.gamma.scale',
 )
 # Heads that need large feature maps: the larger side.
 SIZES = {'LRASPPHead': 98}

@@ -29,6 +29,7 @@ from msseg.models.layers.res_block import (
     recompute_without_norms,
 )
 from msseg.models.layers.resize import Rescale, resize, resize_nearest
+from msseg.models.layers.scale import Scale
 from msseg.models.layers.self_attention import GridAverages, SelfAttentionBlock
 from msseg.models.layers.tokens import PatchEmbed, resize_table, to_map, to_tokens
 from msseg.models.layers.transformer import (

@@ -53,7 +53,10 @@ class CascadeEncoderDecoder(EncoderDecoder):
     def _run_decode_heads(self, features: tuple[ms.Tensor, ...]) -> tuple[ms.Tensor, ...]:
         outputs = (self.decode_head[0](features),)
         for i in range(1, len(self.decode_head)):
-            outputs = outputs + (self.decode_head[i](features, outputs[i - 1]),)
+            before = outputs[i - 1]
+            if isinstance(before, tuple):  # in training, the logits first
+                before = before[0]
+            outputs = outputs + (self.decode_head[i](features, before),)
         return outputs
 
     def _make_decode_head(self, config: Sequence[Mapping]) -> None:
