@@ -121,6 +121,7 @@ def needed(tmp_path_factory):
         'PSPHead': head,
         'UPerHead': lists,
         **dict.fromkeys(('FCNHead', 'DepthwiseSeparableFCNHead'), head),
+        'ISAHead': dict(head, isa_channels=2),
         **dict.fromkeys(('NLHead', 'GCHead', 'DNLHead'), head),
         'BiSeNetV1': dict(backbone_cfg=dict(type='ResNet', depth=18)),
         'ICNet': dict(

@@ -199,6 +199,10 @@ FAMILIES = {
             tiny_hrnet(),
         )
     ),
+    'isanet': Family(
+        model(head('ISAHead', isa_channels=2, down_factor=(3, 4)), auxiliary_head=AUX),
+        fixed_size='how the feature map is divided into windows depends on its size',
+    ),
     'mobilenet_v2': Family(
         model(
             head('DepthwiseSeparableASPPHead', in_channels=8, in_index=1, dilations=(1, 3),

@@ -1,6 +1,6 @@
 """Export of trained networks to files that run without msseg's training side."""
 
-from msseg.export import onnx_operators, onnx_pooling  # register translations
+from msseg.export import onnx_operators, onnx_padding, onnx_pooling  # register translations
 from msseg.export.export import export_model
 from msseg.export.onnx_graph import translates
 from msseg.export.options import FORMATS, ExportOptions

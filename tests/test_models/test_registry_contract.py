@@ -109,6 +109,7 @@ EXAMPLES = {
         'FPNHead': dict(SELECT, channels=4, feature_strides=(4, 8)),
         'GCHead': dict(HEAD, channels=8, fusion_types=('channel_add', 'channel_mul')),
         'DNLHead': dict(HEAD, channels=8, norm_cfg=dict(type='BN')),
+        'ISAHead': dict(HEAD, channels=8, isa_channels=4, down_factor=(3, 4)),
         'NLHead': dict(HEAD, channels=8, norm_cfg=dict(type='BN')),
         'STDCHead': dict(HEAD, channels=5, num_classes=2, norm_cfg=dict(type='BN')),
         'OCRHead': dict(HEAD, channels=8, ocr_channels=4, norm_cfg=dict(type='BN')),

@@ -9,6 +9,7 @@ from msseg.models.decode_heads.enc_head import EncHead
 from msseg.models.decode_heads.fcn_head import FCNHead
 from msseg.models.decode_heads.fpn_head import FPNHead
 from msseg.models.decode_heads.gc_head import GCHead
+from msseg.models.decode_heads.isa_head import ISAHead
 from msseg.models.decode_heads.lraspp_head import LRASPPHead
 from msseg.models.decode_heads.nl_head import NLHead
 from msseg.models.decode_heads.ocr_head import OCRHead

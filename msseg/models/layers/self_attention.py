@@ -104,6 +104,22 @@ class SelfAttentionBlock(nn.Cell):
             context = resize(context, query_map.shape[2:], self.align_corners)
         return context
 
+    def attend(self, query: ms.Tensor, key: ms.Tensor, value: ms.Tensor) -> ms.Tensor:
+        """Average values (…, c, keys) for each query.
+
+        Args:
+            query: (…, channels, queries).
+            key: (…, channels, keys).
+            value: (…, c, keys).
+
+        Returns:
+            (…, c, queries).
+        """
+        similarity = self.similarity(query, key).astype(ms.float32)
+        if self.factor is not None:
+            similarity = self.factor * similarity
+        return self.average(value, ops.softmax(similarity, axis=-1))
+
     def _attend(self, query_map: ms.Tensor, key_map: ms.Tensor) -> ms.Tensor:
         n, _, h, w = query_map.shape
         query = _positions(self.query_project(query_map))
@@ -115,11 +131,7 @@ class SelfAttentionBlock(nn.Cell):
         if self.key_downsample is not None:
             key, value = self.key_downsample(key), self.key_downsample(value)
         value = _positions(value)
-        similarity = self.similarity(query, _positions(key)).astype(ms.float32)
-        if self.factor is not None:
-            similarity = self.factor * similarity
-        attention = ops.softmax(similarity, axis=2)
-        return self.average(value, attention).reshape(n, value.shape[1], h, w)
+        return self.attend(query, _positions(key), value).reshape(n, value.shape[1], h, w)
 
 
 class GridAverages(nn.SequentialCell):
