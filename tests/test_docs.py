@@ -153,7 +153,8 @@ def test_named_files_options_and_targets_exist(page):
     prose = _FENCE.sub('', page.read_text(encoding='utf-8'))
     wrong = []
     options = options_of_msseg_infer()
-    options.update(*(options_of(tool) for tool in ROOT.glob('tools/**/*.py')))
+    tools = [*ROOT.glob('tools/**/*.py'), *ROOT.glob('docs/*.py')]
+    options.update(*(options_of(tool) for tool in tools))
     for code in re.findall(r'`([^`\n]+)`', prose):
         words = code.split()
         is_path = _PATH.match(words[0]) and not words[0].startswith(WRITTEN_BY_RUNS)
