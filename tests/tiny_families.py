@@ -156,6 +156,7 @@ FAMILIES = {
             auxiliary_head=AUX,
         )
     ),
+    'apcnet': Family(model(head('APCHead', pool_scales=(1, 3)), auxiliary_head=AUX)),
     'bisenetv1': Family(model(fcn(8, 0), _BISENET_V1, auxiliary_head=[fcn(8, 1), fcn(8, 2)])),
     'bisenetv2': Family(
         model(fcn(8, 0), _BISENET_V2, auxiliary_head=[fcn(4, 1), fcn(4, 2), fcn(8, 3)])

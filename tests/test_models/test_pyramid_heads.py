@@ -6,6 +6,7 @@ import pytest
 from mindspore import ops
 
 from msseg.models import build_head, build_neck, build_segmentor
+from msseg.models.decode_heads.apc_head import ACM
 from msseg.models.layers.resize import resize_nearest
 from tests.test_models.model_configs import tiny_hrnet
 
@@ -42,6 +43,12 @@ def layers(cell):
             'psp_modules.0.1 psp_modules.1.1 bottleneck conv_seg',
         ),
         (
+            lambda: head('APCHead', pool_scales=(2,)),
+            'acm_modules.0.pooled_redu_conv acm_modules.0.input_redu_conv '
+            'acm_modules.0.global_info acm_modules.0.gla acm_modules.0.residual_conv '
+            'acm_modules.0.fusion_conv bottleneck conv_seg',
+        ),
+        (
             lambda: head('ASPPHead', dilations=(1, 6)),
             'image_pool.1 aspp_modules.0 aspp_modules.1 bottleneck conv_seg',
         ),
@@ -76,6 +83,7 @@ def test_separable_head_without_the_first_map_keeps_the_size():
 @pytest.mark.parametrize(
     ('kind', 'options', 'message'),
     [
+        ('APCHead', dict(pool_scales=(0, 2)), r'APCHead: pool_scales is \(0, 2\)'),
         ('PSPHead', dict(pool_scales=()), r'PSPHead: pool_scales is \(\), expected a list'),
         ('ASPPHead', dict(dilations=(0,)), r'ASPPHead: dilations is \(0,\)'),
         (
@@ -96,12 +104,26 @@ def test_arguments_that_do_not_fit_are_named(kind, options, message):
         head(kind, **options)
 
 
-@pytest.mark.parametrize('kind', ['PSPHead', 'ASPPHead'])
+@pytest.mark.parametrize('kind', ['PSPHead', 'ASPPHead', 'APCHead'])
 def test_one_image_cannot_be_normalised_after_the_average_over_all_of_it(kind, graph_mode):
     inputs = (ops.ones((1, 6, 5, 7)),)
     with pytest.raises(ValueError, match='one value per channel .* data.samples_per_gpu'):
         head(kind).set_train()(inputs)
     assert head(kind).set_train(False)(inputs).shape == (1, 3, 5, 7)
+
+
+def test_adaptive_context_is_a_weighted_sum_of_the_averages_over_a_grid():
+    module = ACM(2, False, 3, 3, norm_cfg=None, act_cfg=None)
+    identity = ms.Tensor(np.eye(3).reshape(3, 3, 1, 1), ms.float32)
+    for name in ('pooled_redu_conv', 'input_redu_conv', 'global_info', 'residual_conv'):
+        getattr(module, name).conv.weight.set_data(identity)
+    x = np.random.default_rng(0).normal(size=(2, 3, 4, 6)).astype(np.float32)
+    averages = x.reshape(2, 3, 2, 2, 2, 3).mean((3, 5)).reshape(2, 3, 4)
+    seen = x + x.mean((2, 3), keepdims=True)
+    weight, bias = module.gla.weight.asnumpy()[:, :, 0, 0], module.gla.bias.asnumpy()
+    needs = 1 / (1 + np.exp(-np.einsum('kc,nchw->nkhw', weight, seen) - bias[:, None, None]))
+    expected = np.maximum(np.einsum('nck,nkhw->nchw', averages, needs) + x, 0)
+    np.testing.assert_allclose(module(ms.Tensor(x)).asnumpy(), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_parts_that_do_not_fit_are_named():

@@ -95,6 +95,7 @@ EXAMPLES = {
             project_channels=2,
             key_pool_scales=(1, 3),
         ),  # fmt: skip
+        'APCHead': dict(HEAD, channels=4, pool_scales=(1, 3)),
         'ASPPHead': dict(HEAD, channels=4, dilations=(1, 2)),
         'DAHead': dict(HEAD, channels=4, pam_channels=2),
         'DepthwiseSeparableASPPHead': dict(

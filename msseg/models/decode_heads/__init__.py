@@ -1,6 +1,7 @@
 """Decode heads: feature maps to logits, and logits to losses."""
 
 from msseg.models.decode_heads.ann_head import ANNHead
+from msseg.models.decode_heads.apc_head import APCHead
 from msseg.models.decode_heads.aspp_head import ASPPHead
 from msseg.models.decode_heads.base_decode_head import BaseCascadeDecodeHead, BaseDecodeHead
 from msseg.models.decode_heads.da_head import DAHead

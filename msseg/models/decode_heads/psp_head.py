@@ -95,6 +95,33 @@ class PPM(nn.SequentialCell):
         return results
 
 
+class ConvOfAverages(ConvModule):
+    """A `ConvModule` of averages over a grid: a single value of each cannot be normalised.
+
+    Arguments are those of `ConvModule`.
+
+    Raises:
+        ValueError: In training with batch norm, there is one value per channel.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.norm = getattr(self, self.norm_name) if self.norm_name else None
+        self.needs_two_values = (
+            self.norm is not None
+            and traits_of(self.norm).keeps_statistics
+            and get_world_size() == 1
+        )
+
+    def construct(self, x: ms.Tensor) -> ms.Tensor:
+        """Apply the layers to (n, c, rows, columns)."""
+        if self.training and self.needs_two_values:
+            uses_batch = self.norm.use_batch_statistics is not False
+            if uses_batch and x.shape[0] * x.shape[2] * x.shape[3] == 1:
+                raise ValueError(_ONE_VALUE)
+        return super().construct(x)
+
+
 class PooledConvModule(nn.SequentialCell):
     """Averages over a grid, applies a 1x1 `ConvModule`, and resizes back.
 
@@ -114,21 +141,10 @@ class PooledConvModule(nn.SequentialCell):
         align_corners: bool = False,
         **options: Any,
     ) -> None:
-        conv = ConvModule(in_channels, channels, 1, **options)
+        conv = ConvOfAverages(in_channels, channels, 1, **options)
         super().__init__(AdaptiveAvgPool2d(bins), conv)
-        self.bins = bins
         self.align_corners = align_corners
-        self.norm = getattr(conv, conv.norm_name) if conv.norm_name else None
-        self.needs_two_values = (
-            self.norm is not None
-            and traits_of(self.norm).keeps_statistics
-            and get_world_size() == 1
-        )
 
     def construct(self, x: ms.Tensor) -> ms.Tensor:
         """Give (n, channels, h, w) for (n, in_channels, h, w)."""
-        if self.training and self.needs_two_values:
-            uses_batch = self.norm.use_batch_statistics is not False
-            if uses_batch and x.shape[0] * self.bins**2 == 1:
-                raise ValueError(_ONE_VALUE)
         return resize(super().construct(x), x.shape[2:], self.align_corners)
