@@ -52,6 +52,7 @@ from msseg.utils.dist import (
     get_world_size,
     init_dist,
 )
+from msseg.utils.layer_traits import running_statistics
 from msseg.utils.logging import close_logging, get_logger, log_to_file, setup_logging
 from msseg.utils.stop_signals import StopSignals
 
@@ -61,7 +62,6 @@ StartCheck = Callable[[Config, Mapping[str, CustomDataset | None]], None]
 
 # between those of register_hooks that evaluate and save
 _AFTER_EVALUATION = 80
-_STATISTICS = ('moving_mean', 'moving_variance')
 
 
 def train_from_config(
@@ -279,7 +279,7 @@ def evaluation_of(
 
     def evaluate_now() -> dict[str, float] | None:
         # Without SyncBN each device has its own statistics; rank 0's are those that are saved.
-        broadcast_parameters(p for p in model.get_parameters() if p.name.endswith(_STATISTICS))
+        broadcast_parameters(running_statistics(model))
         loading = settings.loader.for_evaluation
         scores = evaluate(inferencer, dataset, metrics=settings.metrics, is_over=is_over, **loading)
         if scores is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from mindspore import nn
+from mindspore import Parameter, nn
 
 from msseg.utils.errors import UserTypeError
 
@@ -19,6 +19,7 @@ class LayerTraits:
         keeps_statistics: Whether it has running statistics, ``moving_mean`` and
             ``moving_variance``, which ``use_batch_statistics = False`` freezes and which a
             recomputed forward pass would update twice.
+        statistics: Names of other parameters that the forward pass updates in training.
         precision: In mixed precision, ``'low'`` computes in 16-bit floats and ``'full'`` in
             float32; None computes in the type of its inputs.
         keeps: What it keeps in training for the backward pass: ``'inputs'``, ``'output'`` or
@@ -31,6 +32,7 @@ class LayerTraits:
 
     is_norm: bool = False
     keeps_statistics: bool = False
+    statistics: tuple[str, ...] = ()
     precision: Literal['low', 'full'] | None = None
     keeps: Literal['inputs', 'output', 'nothing'] = 'inputs'
     temporaries: float = 0.0
@@ -38,6 +40,7 @@ class LayerTraits:
 
 
 _NONE = LayerTraits()
+_OF_NORMS = ('moving_mean', 'moving_variance')
 _TRAITS: dict[type[nn.Cell], LayerTraits] = {}
 
 
@@ -72,6 +75,16 @@ def register_traits(cls: type[nn.Cell], **traits: Any) -> type[nn.Cell]:
 def traits_of(layer: nn.Cell) -> LayerTraits:
     """Return the traits of a layer's class, or of its nearest base class that has some."""
     return next((_TRAITS[cls] for cls in type(layer).__mro__ if cls in _TRAITS), _NONE)
+
+
+def running_statistics(model: nn.Cell) -> list[Parameter]:
+    """Return the parameters that the forward pass updates in training, such as ``moving_mean``."""
+    others = {
+        id(getattr(cell, name))
+        for _, cell in model.cells_and_names()
+        for name in traits_of(cell).statistics
+    }
+    return [p for p in model.get_parameters() if p.name.endswith(_OF_NORMS) or id(p) in others]
 
 
 def is_called(layer: nn.Cell, name: str) -> bool:

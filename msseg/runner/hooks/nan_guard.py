@@ -17,11 +17,10 @@ from msseg.runner.checkpoint import copy_to
 from msseg.runner.hooks.hook import Hook
 from msseg.utils.arguments import PositiveInt, checked
 from msseg.utils.atomic import atomic_write_text
+from msseg.utils.layer_traits import running_statistics
 
 if TYPE_CHECKING:
     from msseg.runner.runner import Runner
-
-_STATISTICS = ('moving_mean', 'moving_variance')
 
 
 @dataclass
@@ -201,13 +200,11 @@ class NaNGuardHook(Hook):
 
     def _keep_statistics(self, runner: Runner) -> None:
         self._statistics = {
-            p.name: (p, p.asnumpy().copy())
-            for p in runner.model.get_parameters()
-            if p.name.endswith(_STATISTICS)
+            p.name: (p, p.asnumpy().copy()) for p in running_statistics(runner.model)
         }
 
     def _restore_statistics(self, runner: Runner) -> None:
-        """Undo the effect of a skipped step's forward pass on batch norms."""
+        """Undo the effect of a skipped step's forward pass on running statistics."""
         for parameter, kept in self._statistics.values():
             copy_to(parameter, kept)
         runner.logger.warning(
