@@ -116,6 +116,7 @@ def needed(tmp_path_factory):
         'DAHead': dict(head, pam_channels=2),
         'DepthwiseSeparableASPPHead': dict(head, c1_in_channels=4, c1_channels=2),
         'FPN': dict(in_channels=[4, 8], out_channels=4, num_outs=2),
+        'EMAHead': dict(head, ema_channels=4, num_bases=3, num_stages=2),
         'EncHead': lists,
         'FPNHead': dict(lists, feature_strides=[4]),
         'PSPHead': head,

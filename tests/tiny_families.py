@@ -181,12 +181,26 @@ FAMILIES = {
         )
     ),
     'dnlnet': Family(model(head('DNLHead', temperature=1.0), auxiliary_head=AUX)),
+    'emanet': Family(
+        model(head('EMAHead', ema_channels=6, num_bases=3, num_stages=2), auxiliary_head=AUX)
+    ),
+    'encnet': Family(
+        model(head('EncHead', **lists(4, 8), num_codes=3, add_lateral=True), auxiliary_head=AUX)
+    ),
     'erfnet': Family(model(fcn(4, 0), _ERFNET)),
     'fastscnn': Family(
         model(
             head('DepthwiseSeparableFCNHead', in_index=-1, concat_input=False, **_SIGMOID),
             _FAST_SCNN,
             auxiliary_head=[fcn(8, -2, **_SIGMOID), fcn(8, -3, **_SIGMOID)],
+        )
+    ),
+    'fastfcn': Family(
+        model(
+            head('PSPHead', in_channels=16, pool_scales=(1, 2)),
+            dict(RESNET, strides=(2, 2)),
+            neck=dict(type='JPU', in_channels=(4, 8), mid_channels=4, norm_cfg=BN),
+            auxiliary_head=AUX,
         )
     ),
     'fcn': Family(model(head('FCNHead', num_convs=2), auxiliary_head=AUX)),

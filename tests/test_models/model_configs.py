@@ -1,9 +1,5 @@
 """Model configs that the tests of this folder share."""
 
-from mindspore import nn
-
-from msseg.models.layers import Conv2d
-
 WIDTHS = {'hr18s': (18, 36, 72, 144), 'hr18': (18, 36, 72, 144), 'hr48': (48, 96, 192, 384)}
 
 
@@ -87,25 +83,3 @@ def full_ocrnet(name, head=None):
     extra = hrnet_extra(WIDTHS[name], 2 if small else 4, (1, 3, 2) if small else (1, 4, 3), 64)
     backbone = dict(type='HRNet', norm_cfg=dict(type='SyncBN', requires_grad=True), extra=extra)
     return ocrnet(backbone, WIDTHS[name], 19, 512, 256, head=head)
-
-
-class ThreeMaps(nn.Cell):
-    """A backbone of three convolutions, with maps of an eighth of the image's size and less."""
-
-    def __init__(self):
-        super().__init__()
-        self.in_channels, self.out_channels = 3, [4, 8, 16]
-        self.convs = nn.CellList(
-            [
-                Conv2d(3, 4, 8, stride=8),
-                Conv2d(4, 8, 2, stride=2),
-                Conv2d(8, 16, 3, stride=2, padding=1),
-            ]
-        )
-
-    def construct(self, x):
-        maps = ()
-        for conv in self.convs:
-            x = conv(x)
-            maps = maps + (x,)
-        return maps

@@ -1,4 +1,4 @@
-"""One process of two: normalises its half of a batch and saves what came out."""
+"""One process of two: normalises its half of a batch, finds its bases, saves what came out."""
 
 import sys
 from pathlib import Path
@@ -7,6 +7,7 @@ import mindspore as ms
 import numpy as np
 from mindspore import nn
 
+from msseg.models.decode_heads.ema_head import EMAModule
 from msseg.models.layers import build_norm_layer
 from msseg.utils.device import setup_device
 from msseg.utils.dist import get_rank, init_dist
@@ -35,6 +36,9 @@ def main(mode, data_file, folder):
     layer = build_norm_layer(dict(type='SyncBN', momentum=0.3), data['x'].shape[1])[1].set_train()
     x, target = ms.Tensor(data['x'][half]), ms.Tensor(data['target'][half])
     dx, (dgamma, dbeta) = Gradient(layer)(x, target)
+    ema = EMAModule(x.shape[1], 2, num_stages=2, momentum=0.5).set_train()
+    ema.bases.set_data(ms.Tensor(data['bases']))
+    ema(x)
     np.savez(
         Path(folder) / f'{rank}.npz',
         type=type(layer).__name__,
@@ -43,6 +47,7 @@ def main(mode, data_file, folder):
         dbeta=dbeta.asnumpy(),
         moving_mean=layer.moving_mean.asnumpy(),
         moving_variance=layer.moving_variance.asnumpy(),
+        bases=ema.bases.asnumpy(),
         y=layer.set_train(False)(x).asnumpy(),
     )
 

@@ -3,17 +3,42 @@
 import mindspore as ms
 import numpy as np
 import pytest
+from mindspore import nn
 
 from msseg.config import Config
 from msseg.inference.validation_loss import LossInferencer
-from msseg.models import SegmentorWithLoss, build_head, build_segmentor
+from msseg.models import SegmentorWithLoss, build_head, build_neck, build_segmentor
+from msseg.models.decode_heads.ema_head import EMAModule
 from msseg.models.decode_heads.enc_head import Encoding, classes_in_image
+from msseg.models.layers import Conv2d, resize
 from msseg.models.segmentors import HeadLosses
-from tests.test_models.model_configs import ThreeMaps
+from msseg.utils.layer_traits import running_statistics
 
 BN = dict(type='BN')
 LAYERS = dict(channels=4, num_classes=3, norm_cfg=BN)
 ENC = dict(type='EncHead', in_channels=[8, 16], in_index=[1, 2], num_codes=3, **LAYERS)
+
+
+class ThreeMaps(nn.Cell):
+    """A backbone of three convolutions, with maps of an eighth of the image's size and less."""
+
+    def __init__(self):
+        super().__init__()
+        self.in_channels, self.out_channels = 3, [4, 8, 16]
+        self.convs = nn.CellList(
+            [
+                Conv2d(3, 4, 8, stride=8),
+                Conv2d(4, 8, 2, stride=2),
+                Conv2d(8, 16, 3, stride=2, padding=1),
+            ]
+        )
+
+    def construct(self, x):
+        maps = ()
+        for conv in self.convs:
+            x = conv(x)
+            maps = maps + (x,)
+        return maps
 
 
 def tensor(*shape, seed=0):
@@ -107,3 +132,113 @@ class TestEncHead:
     )  # fmt: skip
     def test_what_does_not_fit_is_refused(self, options, message):
         assert message in refused(segmentor(dict(ENC, **options)))
+
+
+JPU = dict(type='JPU', in_channels=(4, 8, 16), mid_channels=3, dilations=(1, 2))
+
+
+class TestJPU:
+    def test_names_are_mmsegmentations(self):
+        convs = {f'conv_layers.{i}.0.{part}' for i in range(3) for part in ('conv', 'bn')}
+        dilated = {
+            f'dilation_layers.{i}.0.{kind}wise_conv.{part}'
+            for i in range(2)
+            for kind in ('depth', 'point')
+            for part in ('conv', 'bn')
+        }
+        assert layers(build_neck(JPU)) == convs | dilated
+
+    def test_the_last_map_joins_all_at_the_size_of_the_first(self):
+        neck = build_neck(dict(JPU, norm_cfg=None))
+        maps = (tensor(2, 4, 9, 7), tensor(2, 8, 5, 4), tensor(2, 16, 3, 2))
+        outputs = neck(maps)
+        assert outputs[:2] == maps[:2]
+        joint = [conv(x) for conv, x in zip(neck.conv_layers, maps, strict=True)]
+        joint = ms.ops.concat([joint[0], *(resize(x, (9, 7)) for x in joint[1:])], 1)
+        depthwise, pointwise = (
+            getattr(neck.dilation_layers[1][0], name)
+            for name in ('depthwise_conv', 'pointwise_conv')
+        )
+        assert depthwise.conv.dilation == (2, 2)
+        assert depthwise.activate is None
+        expected = pointwise(depthwise(joint)).asnumpy()
+        np.testing.assert_allclose(outputs[2].asnumpy()[:, 3:], expected, atol=1e-5)
+
+    def test_some_of_the_levels(self):
+        neck = build_neck(dict(JPU, start_level=1, end_level=2))
+        assert neck.out_channels == [6]
+        outputs = neck((None, tensor(2, 8, 5, 4), None))
+        assert [each.shape for each in outputs] == [(2, 6, 5, 4)]
+
+    @pytest.mark.parametrize(
+        ('options', 'message'),
+        [
+            (dict(end_level=4), 'JPU: end_level is 4, expected -1, or at most 3'),
+            (dict(start_level=3), 'JPU: start_level is 3, expected below 3'),
+            (dict(dilations=()), 'JPU: dilations is (), expected a list'),
+            (dict(in_channels=(4, 8)), 'model.neck: JPU: in_channels is [4, 8], but the backbone'),
+        ],
+    )
+    def test_what_does_not_fit_is_refused(self, options, message):
+        assert message in refused(segmentor(ENC, neck=dict(JPU, **options)))
+
+
+EMA = dict(type='EMAHead', in_channels=8, in_index=1, ema_channels=6, num_bases=5, num_stages=2,
+           **LAYERS)  # fmt: skip
+
+
+def unit(x, axis):
+    return x / np.linalg.norm(x, axis=axis, keepdims=True)
+
+
+def mixtures(x, bases, num_stages):
+    """Expectation maximization by its definition: the bases, and the map rebuilt of them."""
+    pixels = x.reshape(*x.shape[:2], -1).transpose(0, 2, 1)
+    for _ in range(num_stages):
+        shares = np.exp(pixels @ bases)
+        shares = shares / shares.sum(2, keepdims=True)
+        bases = unit(pixels.transpose(0, 2, 1) @ (shares / shares.sum(1, keepdims=True)), 1)
+    return bases, (shares @ bases.transpose(0, 2, 1)).transpose(0, 2, 1).reshape(x.shape)
+
+
+class TestEMAHead:
+    def test_names_are_mmsegmentations(self):
+        convs = {'ema_in_conv', 'ema_out_conv', 'bottleneck', 'conv_cat'}
+        expected = {f'{name}.{part}' for name in convs for part in ('conv', 'bn')}
+        head = build_head(EMA)
+        assert layers(head) == expected | {'ema_mid_conv.conv', 'ema_module.bases', 'conv_seg'}
+        trained = {p.name for p in head.trainable_params()}
+        assert not any(name.startswith(('ema_mid_conv', 'ema_module')) for name in trained)
+        assert 'conv_cat.conv' not in layers(build_head(dict(EMA, concat_input=False)))
+
+    @pytest.mark.parametrize('mode', [ms.PYNATIVE_MODE, ms.GRAPH_MODE])
+    def test_bases_follow_those_of_the_batch_in_training(self, mode):
+        ms.set_context(mode=mode)
+        cell, x = EMAModule(6, 5, num_stages=2, momentum=0.3), tensor(2, 6, 4, 3)
+        before = cell.bases.asnumpy().copy()
+        np.testing.assert_allclose(np.linalg.norm(before, axis=1), 1, rtol=1e-5)
+        bases, expected = mixtures(x.asnumpy(), before, 2)
+        np.testing.assert_allclose(cell.set_train(False)(x).asnumpy(), expected, atol=1e-5)
+        np.testing.assert_array_equal(cell.bases.asnumpy(), before)
+        np.testing.assert_allclose(cell.set_train()(x).asnumpy(), expected, atol=1e-5)
+        new = 0.7 * before + 0.3 * unit(bases.mean(0, keepdims=True), 1)
+        np.testing.assert_allclose(cell.bases.asnumpy(), new, atol=1e-5)
+
+    def test_bases_count_as_running_statistics(self):
+        head = build_head(EMA)
+        statistics = {p.name for p in running_statistics(head)}
+        assert 'ema_module.bases' in statistics
+        assert statistics - {'ema_module.bases'} == {
+            p.name for p in head.get_parameters() if 'moving' in p.name
+        }
+
+    @pytest.mark.parametrize(
+        ('options', 'message'),
+        [
+            (dict(num_stages=0), 'EMAHead: num_stages is 0'),
+            (dict(momentum=1.5), 'EMAHead: momentum is 1.5'),
+            (dict(in_channels=4), 'in_channels is 4 for in_index 1, but that feature map has 8'),
+        ],
+    )
+    def test_what_does_not_fit_is_refused(self, options, message):
+        assert message in refused(segmentor(dict(EMA, **options)))

@@ -85,6 +85,7 @@ EXAMPLES = {
     NECKS: {
         'FPN': dict(in_channels=(6, 8, 5), out_channels=4, num_outs=4),
         'ICNeck': dict(in_channels=(6, 8, 5), out_channels=4),
+        'JPU': dict(in_channels=(6, 8, 5), mid_channels=4, dilations=(1, 2)),
     },
     HEADS: {
         'ANNHead': dict(
@@ -102,6 +103,7 @@ EXAMPLES = {
             HEAD, channels=4, dilations=(1, 2), c1_in_channels=6, c1_channels=3
         ),
         'DepthwiseSeparableFCNHead': dict(HEAD, channels=5, norm_cfg=dict(type='BN')),
+        'EMAHead': dict(HEAD, channels=4, ema_channels=6, num_bases=3, num_stages=2),
         'EncHead': dict(REVERSED, channels=4, num_codes=3, add_lateral=True),
         'FCNHead': dict(HEAD, channels=5, norm_cfg=dict(type='BN')),
         'LRASPPHead': dict(

@@ -1,4 +1,4 @@
-"""Two processes with half a batch each normalise as one with the whole."""
+"""Two processes with half a batch each normalise, and find bases, as one with the whole."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from mindspore import nn
 
+from msseg.models.decode_heads.ema_head import EMAModule
 from msseg.models.layers.norm import SyncBatchNorm2d, build_norm_layer, freeze_statistics
 from tests.many_processes import run_processes
 
@@ -18,7 +19,10 @@ def test_two_processes_equal_one(tmp_path):
     # Halves of different means, so that statistics of a half alone would be far off.
     x = rng.normal(size=(4, 3, 5, 6)) + np.array([0, 0, 4, 4]).reshape(4, 1, 1, 1)
     target = rng.normal(size=x.shape)
-    np.savez(tmp_path / 'data.npz', x=x.astype(np.float32), target=target.astype(np.float32))
+    ema = EMAModule(3, 2, num_stages=2, momentum=0.5).set_train()
+    arrays = {'x': x, 'target': target, 'bases': ema.bases.asnumpy()}
+    arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
+    np.savez(tmp_path / 'data.npz', **arrays)
     run_processes(tmp_path, 2, WORKER, ms.GRAPH_MODE, tmp_path / 'data.npz', tmp_path)
 
     layer = nn.BatchNorm2d(3, momentum=0.7).set_train()
@@ -35,6 +39,10 @@ def test_two_processes_equal_one(tmp_path):
     for name in ('moving_mean', 'moving_variance'):
         for rank in ranks:
             np.testing.assert_allclose(rank[name], getattr(layer, name).asnumpy(), atol=1e-5)
+    ema(ms.Tensor(x, ms.float32))
+    for rank in ranks:
+        np.testing.assert_allclose(rank['bases'], ema.bases.asnumpy(), atol=1e-5)
+    assert abs(ema.bases.asnumpy() - arrays['bases']).max() > 0.1
 
 
 @pytest.mark.parametrize('norm', [SyncBatchNorm2d, nn.SyncBatchNorm])
