@@ -309,12 +309,16 @@ def chosen(models: Sequence[Published], patterns: Sequence[str]) -> list[Publish
 def parse_args() -> argparse.Namespace:
     """Return the command line's arguments."""
     parser = CommandParser(description='Write docs/model_zoo.md.')
-    for option, text in (
-        ('--parameters', 'count the parameters of these configs first, which takes a second each'),
-        ('--count', 'count parameters and multiplications first; the networks are compiled'),
-        ('--export', 'export these networks to ONNX first, and note how large the files are'),
-    ):
-        parser.add_argument(option, nargs='+', default=[], metavar='NAME', help=text)
+    many = dict(nargs='+', default=[], metavar='NAME')
+    parser.add_argument(
+        '--parameters', help='count the parameters of these first, a second each', **many
+    )
+    parser.add_argument(
+        '--count', help='compile these first, and count multiplications, too', **many
+    )
+    parser.add_argument(
+        '--export', help='export these to ONNX first, and note the size of the files', **many
+    )
     return parser.parse_args()
 
 
