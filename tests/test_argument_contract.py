@@ -122,6 +122,7 @@ def needed(tmp_path_factory):
         'PSPHead': head,
         'UPerHead': lists,
         **dict.fromkeys(('FCNHead', 'DepthwiseSeparableFCNHead'), head),
+        'CCHead': dict(head, channels=8),
         'ISAHead': dict(head, isa_channels=2),
         **dict.fromkeys(('NLHead', 'GCHead', 'DNLHead'), head),
         'BiSeNetV1': dict(backbone_cfg=dict(type='ResNet', depth=18)),

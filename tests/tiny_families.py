@@ -161,6 +161,7 @@ FAMILIES = {
     'bisenetv2': Family(
         model(fcn(8, 0), _BISENET_V2, auxiliary_head=[fcn(4, 1), fcn(4, 2), fcn(8, 3)])
     ),
+    'ccnet': Family(model(head('CCHead', channels=8), auxiliary_head=AUX)),
     'cgnet': Family(
         model(
             head(

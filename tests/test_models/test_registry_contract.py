@@ -112,6 +112,7 @@ EXAMPLES = {
         'FPNHead': dict(SELECT, channels=4, feature_strides=(4, 8)),
         'GCHead': dict(HEAD, channels=8, fusion_types=('channel_add', 'channel_mul')),
         'DNLHead': dict(HEAD, channels=8, norm_cfg=dict(type='BN')),
+        'CCHead': dict(HEAD, channels=8, norm_cfg=dict(type='BN')),
         'ISAHead': dict(HEAD, channels=8, isa_channels=4, down_factor=(3, 4)),
         'NLHead': dict(HEAD, channels=8, norm_cfg=dict(type='BN')),
         'STDCHead': dict(HEAD, channels=5, num_classes=2, norm_cfg=dict(type='BN')),
@@ -142,7 +143,7 @@ IDENTITIES = (
     '_block.conv_out.bn.gamma',
     'channel_add_conv.3.weight',
     'channel_mul_conv.3.weight',
-    'am.gamma.scale',
+    'gamma.scale',
 )
 # Heads that need large feature maps: the larger side.
 SIZES = {'LRASPPHead': 98}

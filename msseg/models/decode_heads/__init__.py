@@ -4,6 +4,7 @@ from msseg.models.decode_heads.ann_head import ANNHead
 from msseg.models.decode_heads.apc_head import APCHead
 from msseg.models.decode_heads.aspp_head import ASPPHead
 from msseg.models.decode_heads.base_decode_head import BaseCascadeDecodeHead, BaseDecodeHead
+from msseg.models.decode_heads.cc_head import CCHead
 from msseg.models.decode_heads.da_head import DAHead
 from msseg.models.decode_heads.dnl_head import DNLHead
 from msseg.models.decode_heads.ema_head import EMAHead
