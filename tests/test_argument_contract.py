@@ -119,6 +119,7 @@ def needed(tmp_path_factory):
         'EMAHead': dict(head, ema_channels=4, num_bases=3, num_stages=2),
         'EncHead': lists,
         'FPNHead': dict(lists, feature_strides=[4]),
+        'PointHead': lists,
         'PSPHead': head,
         'UPerHead': lists,
         **dict.fromkeys(('FCNHead', 'DepthwiseSeparableFCNHead'), head),

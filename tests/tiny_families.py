@@ -116,6 +116,16 @@ _STDC = dict(
     out_channels=8,
     ffm_cfg=dict(in_channels=24, out_channels=16, scale_factor=4),
 )  # fmt: skip
+_ICNET = dict(
+    type='ICNet',
+    backbone_cfg=dict(RESNET, **{**FOUR_STAGES, 'strides': (1, 2, 1, 1)}),
+    layer_channels=(8, 32),
+    light_branch_middle_channels=4,
+    psp_out_channels=4,
+    out_channels=(4, 6, 8),
+    pool_scales=(1, 2),
+    norm_cfg=BN,
+)
 _FAST_SCNN = dict(
     type='FastSCNN',
     downsample_dw_channels=(4, 4),
@@ -215,6 +225,12 @@ FAMILIES = {
             tiny_hrnet(),
         )
     ),
+    'icnet': Family(
+        model(
+            fcn(8, 2, dropout_ratio=0), _ICNET, auxiliary_head=[fcn(8, 0), fcn(8, 1)],
+            neck=dict(type='ICNeck', in_channels=(4, 6, 8), out_channels=8, norm_cfg=BN),
+        )
+    ),
     'isanet': Family(
         model(head('ISAHead', isa_channels=2, down_factor=(3, 4)), auxiliary_head=AUX),
         fixed_size='how the feature map is divided into windows depends on its size',
@@ -240,6 +256,21 @@ FAMILIES = {
     'nonlocal_net': Family(model(head('NLHead'), auxiliary_head=AUX)),
     'nonlocal_net_dot_product': Family(model(head('NLHead', mode='dot_product'))),
     'ocrnet': Family(tiny_ocrnet()),
+    'point_rend': Family(
+        model(
+            [
+                head('FPNHead', **lists(4, 4), feature_strides=(4, 8), dropout_ratio=-1),
+                head('PointHead', in_channels=[4], in_index=[0], dropout_ratio=-1, norm_cfg=None),
+            ],
+            num_stages=2,
+            neck=dict(type='FPN', in_channels=[4, 8], out_channels=4, num_outs=2),
+            train_cfg=dict(num_points=32, oversample_ratio=3, importance_sample_ratio=0.75),
+            test_cfg=dict(
+                mode='whole', subdivision_steps=2, subdivision_num_points=100, scale_factor=2
+            ),
+        ),
+        fixed_size='takes a fixed number of pixels',
+    ),
     'pspnet': Family(model(head('PSPHead', pool_scales=(1, 2, 3)), auxiliary_head=AUX)),
     'resnest': Family(
         model(fcn(32, 1), dict(RESNET, type='ResNeSt', depth=50), auxiliary_head=fcn(16, 0))

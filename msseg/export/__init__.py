@@ -1,6 +1,11 @@
 """Export of trained networks to files that run without msseg's training side."""
 
-from msseg.export import onnx_operators, onnx_padding, onnx_pooling  # register translations
+from msseg.export import (  # register translations
+    onnx_indexing,
+    onnx_operators,
+    onnx_padding,
+    onnx_pooling,
+)
 from msseg.export.export import export_model
 from msseg.export.onnx_graph import translates
 from msseg.export.options import FORMATS, ExportOptions

@@ -36,6 +36,7 @@ class OnnxBuilder:
         self.nodes: list[Any] = []
         self.initializers: dict[str, np.ndarray] = {}
         self.names: dict[str, str] = {}
+        self.whole: set[str] = set()  # the ONNX names of int32 results
         self._sources: dict[tuple[int, int], str] = {}
         self._sizes: dict[tuple[int, int], str] = {}
 

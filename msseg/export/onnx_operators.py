@@ -15,8 +15,7 @@ from msseg.models.analysis.graph import Node
 # MindSpore's to ONNX's name: the same operands, no settings
 _SAME = {
     'ReLU': 'Relu', 'Sigmoid': 'Sigmoid', 'Tanh': 'Tanh', 'Exp': 'Exp', 'Sqrt': 'Sqrt',
-    'Neg': 'Neg', 'Reciprocal': 'Reciprocal', 'Add': 'Add', 'Adds': 'Add', 'Sub': 'Sub',
-    'Subs': 'Sub', 'Mul': 'Mul', 'Muls': 'Mul', 'Div': 'Div', 'Divs': 'Div', 'RealDiv': 'Div',
+    'Neg': 'Neg', 'Reciprocal': 'Reciprocal', 'Div': 'Div', 'Divs': 'Div', 'RealDiv': 'Div',
     'Maximum': 'Max', 'Minimum': 'Min', 'Erf': 'Erf', 'Abs': 'Abs', 'MatMulExt': 'MatMul',
     'BatchMatMulExt': 'MatMul',
 }  # fmt: skip
@@ -364,13 +363,6 @@ def _slice(builder: OnnxBuilder, node: Node, *limits: list[int]) -> str:
     """Add a Slice by starts, ends, axes and steps."""
     x = builder.read(node.inputs[0])
     return builder.emit('Slice', [x, *(builder.integers(each) for each in limits)])
-
-
-@translates('Gather')
-def _gather(builder: OnnxBuilder, node: Node) -> str:
-    axis = int(builder.setting(node, 2, 'axis'))
-    index = builder.integers(builder.setting(node, 1, 'input_indices'))
-    return builder.emit('Gather', [builder.read(node.inputs[0]), index], axis=axis)
 
 
 @translates('ExpandDims')

@@ -69,6 +69,7 @@ def fold_graph(graph: Graph) -> list[Folding]:
     Returns:
         What was folded.
     """
+    reshaped = _reshape_weights(graph)
     users = graph.users()
     foldings: list[Folding] = []
     joined: dict[str, str] = {}
@@ -79,7 +80,9 @@ def fold_graph(graph: Graph) -> list[Folding]:
         if following is not None and following.op == 'BiasAdd':
             bias, last = graph.values[following.inputs[1]], following
             following = _sole_user(graph, users, last)
-        if following is not None and _is_inference_norm(graph, following):
+        # of a reshaped weight, no cell could be folded as the graph is
+        is_own = node.inputs[1] not in reshaped
+        if following is not None and is_own and _is_inference_norm(graph, following):
             folding = _folding(graph, node, following)
             weight = weight * folding.scale[:, None, None, None]
             bias, last = bias * folding.scale + folding.shift, following
@@ -94,6 +97,21 @@ def fold_graph(graph: Graph) -> list[Folding]:
     graph.output = joined.get(graph.output, graph.output)
     graph.drop_unused()
     return foldings
+
+
+def _reshape_weights(graph: Graph) -> set[str]:
+    """Turn weights that the network reshapes, as `Conv1d` does, into values; return their names."""
+    nodes = [
+        node
+        for node in graph.nodes
+        if node.op in ('ExpandDims', 'Reshape')
+        and isinstance(graph.values.get(node.inputs[0]), np.ndarray)
+    ]
+    for node in nodes:
+        graph.values[node.name] = graph.values[node.inputs[0]].reshape(node.shape)
+    names = {node.name for node in nodes}
+    graph.nodes = [node for node in graph.nodes if node.name not in names]
+    return names
 
 
 def fold_cells(network: nn.Cell, foldings: list[Folding]) -> None:

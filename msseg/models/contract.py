@@ -14,6 +14,7 @@ from msseg.utils.arguments import fits
 from msseg.utils.errors import UserValueError, check_one_of
 
 _CONVS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+OF_HEADS = ('subdivision_steps', 'subdivision_num_points', 'scale_factor')
 OF_OUTPUT = ('align_corners', 'num_classes', 'out_channels', 'threshold')
 
 
@@ -57,6 +58,30 @@ def check_members(head: nn.Cell, is_last: bool) -> None:
             f'{type(head).__name__} has no {", ".join(missing)}: derive it from BaseDecodeHead, or '
             'write them'
         )
+
+
+def configure_heads(
+    heads: Sequence[nn.Cell], train_cfg: Mapping | None, test_cfg: Mapping | None
+) -> None:
+    """Give heads their part of the model's settings.
+
+    A head that has settings there has ``configure(train_cfg, test_cfg)`` and names them in
+    ``test_cfg_keys``.
+
+    Raises:
+        ValueError: ``test_cfg`` has a setting of heads that no head has.
+    """
+    read = {key for head in heads for key in getattr(head, 'test_cfg_keys', ())}
+    for key in OF_HEADS:
+        if (test_cfg or {}).get(key) is not None and key not in read:
+            names = ', '.join(sorted({type(head).__name__ for head in heads}))
+            raise ValueError(
+                f'model.test_cfg: {key} is {test_cfg[key]!r}, but no head refines points (heads: '
+                f'{names}); remove it, or use PointHead'
+            )
+    for head in heads:
+        if hasattr(head, 'configure'):
+            head.configure(train_cfg or {}, test_cfg or {})
 
 
 def check_head_inputs(head: nn.Cell, feature_channels: Any) -> None:

@@ -8,12 +8,14 @@ from msseg.deploy.metadata import Metadata, Preprocessing
 from msseg.export.options import ExportOptions
 from msseg.export.writers import WRITERS
 from msseg.models import InferenceSegmentor
+from msseg.models.contract import check_takes_any_size
 from tests.tiny_families import FAMILIES, build, images
 
 # tests/test_export/test_export.py exports an OCRNet, of which FCN on HRNet is a part
 ELSEWHERE = {'ocrnet', 'hrnet'}
 HERE = sorted(FAMILIES.keys() - ELSEWHERE)
 ANY_SIZE = [name for name in HERE if not FAMILIES[name].fixed_size]
+ONE_SIZE = [name for name in HERE if FAMILIES[name].fixed_size]
 
 
 def write(name, folder, file_format, dynamic):
@@ -52,3 +54,12 @@ def assert_agrees(run, name, sizes):
 def test_onnx_of_any_size(name, tmp_path):
     run = write(name, tmp_path, 'onnx', dynamic=True)
     assert_agrees(run, name, [FAMILIES[name].size, FAMILIES[name].other_size])
+
+
+@pytest.mark.parametrize('name', ONE_SIZE)
+def test_onnx_of_one_size(name, tmp_path):
+    with pytest.raises(ValueError, match=FAMILIES[name].fixed_size):
+        check_takes_any_size(build(name))
+        write(name, tmp_path, 'onnx', dynamic=True)
+    run = write(name, tmp_path, 'onnx', dynamic=False)
+    assert_agrees(run, name, [FAMILIES[name].size])

@@ -151,7 +151,7 @@ def test_the_head_that_predicts_describes_its_output():
         (
             dict(decode_head=dict(FCN, conv_cfg=dict(type='Deform'))),
             'model.decode_head.conv_cfg: Deform is not in the convolution layer registry',
-            "'Conv', 'Conv2d', 'Conv2dAdaptivePadding'",
+            "'Conv', 'Conv1d', 'Conv2d'",
         ),
     ],
 )

@@ -117,6 +117,7 @@ EXAMPLES = {
         'NLHead': dict(HEAD, channels=8, norm_cfg=dict(type='BN')),
         'STDCHead': dict(HEAD, channels=5, num_classes=2, norm_cfg=dict(type='BN')),
         'OCRHead': dict(HEAD, channels=8, ocr_channels=4, norm_cfg=dict(type='BN')),
+        'PointHead': dict(SELECT, channels=4),
         'PSPHead': dict(HEAD, channels=4, pool_scales=(1, 3)),
         'UPerHead': dict(SELECT, channels=4, pool_scales=(1, 3)),
     },
@@ -232,7 +233,10 @@ def test_head(name):
     arguments = (inputs, tensor(2, 3, size, size, seed=1)) if cell.is_cascade else (inputs,)
     outputs = cell(*arguments)
     logits = outputs[0] if isinstance(outputs, tuple) else outputs
-    assert logits.shape == (2, cell.out_channels, size, size)
+    if getattr(cell, 'trains_on_points', False):
+        assert logits.shape == (2, cell.out_channels, outputs[1].shape[1], 1)
+    else:
+        assert logits.shape == (2, cell.out_channels, size, size)
     target = labels(2, 32, 32)
     values = cell.losses(outputs, target)
     assert len(values) == len(cell.loss_names)

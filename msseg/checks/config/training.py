@@ -6,11 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from msseg.apis.cityscapes_scores import CITYSCAPES, cityscapes_keys
-from msseg.checks.config.settings import Setting, dataset_nodes, each, entry_of, part, setting
+from msseg.checks.config.settings import (
+    Setting,
+    dataset_nodes,
+    each,
+    entry_of,
+    head_nodes,
+    part,
+    setting,
+)
 from msseg.checks.findings import Findings
 from msseg.config import Config
 from msseg.evaluation import check_metrics, reported_keys
-from msseg.models.builder import SEGMENTORS
+from msseg.models.builder import HEADS, SEGMENTORS
 from msseg.runner import HOOKS, RUNNERS
 from msseg.runner.hooks import EarlyStoppingHook, LrUpdaterHook
 from msseg.utils.arguments import argument_default, fits
@@ -124,11 +132,13 @@ def check_scores(
 
 
 def check_train_cfg(cfg: Config, findings: Findings) -> None:
-    """Find settings in ``train_cfg``, which segmentors of msseg (and MMSegmentation) never read."""
+    """Find settings in ``train_cfg`` that no head reads; segmentors of msseg read none."""
     segmentor = entry_of(part(cfg, 'model'), SEGMENTORS)
     if segmentor is None or not segmentor.__module__.startswith('msseg.'):
         return
+    heads = [entry_of(node, HEADS) for node in head_nodes(cfg)]
+    read = {name for head in heads for name in getattr(head, 'train_cfg_keys', ())}
     for node in (part(cfg, 'train_cfg'), part(cfg, 'model.train_cfg')):
-        for name in node:
-            note = f'is {node[name]!r}, but {segmentor.__name__} reads nothing of train_cfg'
+        for name in [name for name in node if name not in read]:
+            note = f'is {node[name]!r}, but {segmentor.__name__} and its heads never read it'
             findings.add_setting('unread', setting(node, name), note)

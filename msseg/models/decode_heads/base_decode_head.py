@@ -161,6 +161,10 @@ class BaseDecodeHead(nn.Cell):
             One number per name in `loss_names`.
         """
         logits = resize(logits.astype(ms.float32), labels.shape[1:], self.align_corners)
+        return self.losses_of_pixels(logits, labels)
+
+    def losses_of_pixels(self, logits: ms.Tensor, labels: ms.Tensor) -> tuple[ms.Tensor, ...]:
+        """Compute what `losses` does from float32 logits of the labels' size."""
         weight = None
         if self.sampler is not None:
             weight = self._sample(logits, labels)
@@ -284,6 +288,9 @@ class BaseDecodeHead(nn.Cell):
 
 class BaseCascadeDecodeHead(BaseDecodeHead):
     """Base of heads that take ``construct(inputs, prev_output)``, the head before's logits last.
+
+    A head that needs them to have a number of channels sets ``prev_channels``; one that gives no
+    map in training sets ``trains_on_points``, and is the last one.
 
     Source: MMSegmentation 0.30 ``BaseCascadeDecodeHead``.
     """

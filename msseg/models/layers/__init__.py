@@ -4,12 +4,20 @@ from msseg.models.layers.activation import ACTIVATION_LAYERS, build_activation_l
 from msseg.models.layers.context_block import ContextBlock
 from msseg.models.layers.conv import (
     CONV_LAYERS,
+    Conv1d,
     Conv2d,
     ConvModule,
     DepthwiseSeparableConvModule,
     build_conv_layer,
 )
-from msseg.models.layers.dropout import DROP_LAYERS, Dropout, Dropout2d, DropPath, build_dropout
+from msseg.models.layers.dropout import (
+    DROP_LAYERS,
+    CountedRandom,
+    Dropout,
+    Dropout2d,
+    DropPath,
+    build_dropout,
+)
 from msseg.models.layers.host_ops import DescendingOrder, GramMatrix
 from msseg.models.layers.init_cfg import apply_init_cfg
 from msseg.models.layers.non_local import DisentangledNonLocal2d, NonLocal2d

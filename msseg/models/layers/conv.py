@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 import mindspore as ms
-from mindspore import nn
-from mindspore.common.initializer import HeNormal
+from mindspore import Parameter, nn, ops
+from mindspore.common.initializer import HeNormal, initializer
 
 from msseg.models.layers.activation import RELU, build_activation_layer
 from msseg.models.layers.norm import build_norm_layer
 from msseg.registry import Registry, build_from_cfg
+from msseg.utils.layer_traits import register_traits
 from msseg.utils.upstream import check_cell
 
 CONV_LAYERS = Registry('convolution layer', check_cell)
@@ -89,6 +90,59 @@ class Conv2dAdaptivePadding(Conv2d):
     ) -> None:
         kwargs['pad_mode'] = 'same'
         super().__init__(in_channels, out_channels, kernel_size, stride, 0, **kwargs)
+
+
+@CONV_LAYERS.register_module()
+class Conv1d(nn.Cell):
+    """1-D convolution of (n, c, length, 1), with PyTorch's weight (out, in, kernel_size).
+
+    MindSpore's ``nn.Conv1d`` has a weight of four axes. Initialised as `Conv2d`.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: Length of the kernel.
+        stride: Step.
+        padding: Zeros added at each end.
+        dilation: Distance between the kernel's taps.
+        groups: Number of groups of channels.
+        bias: Whether to add a bias.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int = 0,
+        dilation: int = 1,
+        groups: int = 1,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        law = HeNormal(negative_slope=0, mode='fan_out', nonlinearity='relu')
+        shape = (out_channels, in_channels // groups, kernel_size)
+        self.weight = Parameter(initializer(law, shape), 'weight')
+        self.bias = Parameter(initializer('zeros', (out_channels,)), 'bias') if bias else None
+        self.convolve = ops.Conv2D(
+            out_channels,
+            (kernel_size, 1),
+            pad_mode='pad',
+            pad=(padding, padding, 0, 0),
+            stride=(stride, 1),
+            dilation=(dilation, 1),
+            group=groups,
+        )
+        self.add_bias = ops.BiasAdd()
+
+    def construct(self, x: ms.Tensor) -> ms.Tensor:
+        """Convolve along the third axis."""
+        y = self.convolve(x, self.weight.expand_dims(3))
+        return y if self.bias is None else self.add_bias(y, self.bias)
+
+
+register_traits(Conv1d, precision='low', names=('Conv1d',))
 
 
 def build_conv_layer(

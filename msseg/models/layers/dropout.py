@@ -1,4 +1,4 @@
-"""Dropout layers whose masks come from saved counters."""
+"""Random numbers from saved counters, and dropout layers of them."""
 
 from __future__ import annotations
 
@@ -22,13 +22,53 @@ _MODULUS = 2**31 - 1
 _PRIME = 46337  # the largest whose square is below 2**31
 
 
-class CountedDropout(nn.Cell):
-    """Base of dropouts whose masks are a function of a saved state; the identity in inference.
+class CountedRandom(nn.Cell):
+    """Base of layers whose random numbers are a function of a saved state.
 
-    A mask is a hash of (seed, number of calls) and of the element's position in the batch of all
-    devices, so a resumed run draws the masks that the uninterrupted one would have, on as many
-    devices or on others. (MindSpore 2.7 to 2.10 do not restore the state of ``nn.Dropout`` in
-    graph mode.) A subclass writes `mask_shape`.
+    They are a hash of (seed, number of calls) and of the number's position in the batch of all
+    devices, so a resumed run draws the numbers that the uninterrupted one would have, on as many
+    devices or on others. (MindSpore 2.7 to 2.10 do not restore the state of random operators in
+    graph mode.)
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rank = get_rank()
+        # numpy's generator, as users seed it: the same seed gives the same run.
+        seed = np.random.randint(1, _MODULUS)
+        self.state = Parameter(ms.Tensor([seed, 0], ms.int32), 'state', requires_grad=False)
+        self.step = ms.Tensor([0, 1], ms.int32)
+        # Where a cell is recomputed, its backward pass takes the state from this result: the saved
+        # one is that of the next call by then, and would give other numbers.
+        self.advance = ops.Add()
+        self.advance.recompute(False)
+
+    def take_state(self) -> ms.Tensor:
+        """Return the state of this call, and save that of the next one."""
+        following = self.advance(self.state, self.step)
+        ops.assign(self.state, following)
+        return following - self.step
+
+    def uniform(self, shape: tuple[int, ...], state: ms.Tensor, salt: int = 0) -> ms.Tensor:
+        """Return float32 numbers in [0, 1]; another `salt` gives others in the same call."""
+        count = 1
+        for length in shape:
+            count = count * length
+        numbers = self._hash(state, count, self.rank * count, salt)
+        return (numbers.astype(ms.float32) / float(_MODULUS)).reshape(shape)
+
+    def _hash(self, state: ms.Tensor, count: int, start: int, salt: int) -> ms.Tensor:
+        """Return numbers in [0, `_MODULUS`): a quadratic congruential hash in 64-bit integers."""
+        seed, calls = ops.split(state.astype(ms.int64), 1)
+        position = ops.arange(count).astype(ms.int64) + start
+        x = _mix(_mix(seed + salt + 7919 * calls) + 104729 * position)
+        return _mix(_mix(x))
+
+
+class CountedDropout(CountedRandom):
+    """Base of dropouts whose masks come from a saved state; the identity in inference.
+
+    A subclass writes `mask_shape`.
 
     Args:
         ratio: Probability of zeroing, in [0, 1).
@@ -37,15 +77,6 @@ class CountedDropout(nn.Cell):
     def __init__(self, ratio: float) -> None:
         super().__init__()
         self.ratio = ratio
-        self.rank = get_rank()
-        # numpy's generator, as users seed it: the same seed gives the same run.
-        seed = np.random.randint(1, _MODULUS)
-        self.state = Parameter(ms.Tensor([seed, 0], ms.int32), 'state', requires_grad=False)
-        self.step = ms.Tensor([0, 1], ms.int32)
-        # Where a cell is recomputed, its backward pass takes the state from this result: the saved
-        # one is that of the next call by then, and would give another mask.
-        self.advance = ops.Add()
-        self.advance.recompute(False)
 
     def mask_shape(self, x: ms.Tensor) -> tuple[int, ...]:
         """Return the shape of the mask of x."""
@@ -55,25 +86,12 @@ class CountedDropout(nn.Cell):
         """Zero parts of x in training, one for each element of the mask, and scale up the rest."""
         if not self.training or self.ratio == 0:
             return x
-        following = self.advance(self.state, self.step)
-        keep = self._keep(self.mask_shape(x), following - self.step).astype(x.dtype)
-        ops.assign(self.state, following)
+        keep = self._keep(self.mask_shape(x), self.take_state()).astype(x.dtype)
         return x * (keep / (1.0 - self.ratio))
 
     def _keep(self, shape: tuple[int, ...], state: ms.Tensor) -> ms.Tensor:
         """Return the mask: True for an element that stays."""
-        count = 1
-        for length in shape:
-            count = count * length
-        numbers = self._hash(state, count, self.rank * count, 0)
-        return (numbers.astype(ms.float32) / float(_MODULUS) >= self.ratio).reshape(shape)
-
-    def _hash(self, state: ms.Tensor, count: int, start: int, salt: int) -> ms.Tensor:
-        """Return numbers in [0, `_MODULUS`): a quadratic congruential hash in 64-bit integers."""
-        seed, calls = ops.split(state.astype(ms.int64), 1)
-        position = ops.arange(count).astype(ms.int64) + start
-        x = _mix(_mix(seed + salt + 7919 * calls) + 104729 * position)
-        return _mix(_mix(x))
+        return self.uniform(shape, state) >= self.ratio
 
 
 class Dropout2d(CountedDropout):

@@ -99,4 +99,5 @@ class CascadeFeatureFusion(nn.Cell):
     def construct(self, low: ms.Tensor, high: ms.Tensor) -> tuple[ms.Tensor, ms.Tensor]:
         """Give the sum and the resized smaller map, both at the larger one's size."""
         low = self.conv_low(resize(low, high.shape[2:], self.align_corners))
-        return ops.relu(low + self.conv_high(high)), low
+        # The larger map first: an ONNX file for any size takes the size from what is before.
+        return ops.relu(self.conv_high(high) + low), low

@@ -70,15 +70,29 @@ class CascadeEncoderDecoder(EncoderDecoder):
         self.decode_head = nn.CellList([build_head(each) for each in config])
         for i, head in enumerate(self.decode_head):
             with named_by(config[i], f'decode_head[{i}]'):
-                self._check_place(head, i > 0)
+                self._check_place(head, i > 0, i == len(config) - 1)
+                if i > 0:
+                    _check_channels(head, self.decode_head[i - 1])
         with named_by(config[-1], f'decode_head[{len(config) - 1}]'):
             self._adopt(self.decode_head[-1])
 
-    def _check_place(self, head: nn.Cell, is_later: bool) -> None:
+    def _check_place(self, head: nn.Cell, is_later: bool, is_last: bool) -> None:
         name = type(head).__name__
+        if getattr(head, 'trains_on_points', False) and not is_last:
+            raise ValueError(f'{name} trains on points, not on a map, and must be the last head')
         if is_later and not getattr(head, 'is_cascade', False):
             raise ValueError(
                 f'{name} must derive from BaseCascadeDecodeHead, to take the logits before it'
             )
         if not is_later and getattr(head, 'is_cascade', False):
             raise ValueError(f'{name} needs the logits of a head before it and cannot be the first')
+
+
+def _check_channels(head: nn.Cell, before: nn.Cell) -> None:
+    """Raise ValueError when a head expects other channels of logits than those before it have."""
+    wanted, given = getattr(head, 'prev_channels', None), getattr(before, 'out_channels', None)
+    if wanted is not None and given is not None and wanted != given:
+        raise ValueError(
+            f'{type(head).__name__}: num_classes is {wanted}, but the head before it, '
+            f'{type(before).__name__}, gives {given} channels; give both the same num_classes'
+        )

@@ -15,6 +15,7 @@ from msseg.models.contract import (
     check_members,
     check_neck_inputs,
     check_smallest_image,
+    configure_heads,
     image_channels,
     named_by,
     smallest_image,
@@ -34,8 +35,8 @@ class EncoderDecoder(nn.Cell):
         decode_head: The decode head's config.
         neck: The neck's config, or None.
         auxiliary_head: One head's config, a list of them, or None.
-        train_cfg: Kept as ``train_cfg``.
-        test_cfg: Kept as ``test_cfg``.
+        train_cfg: Settings of heads, such as `PointHead`'s; kept as ``train_cfg``.
+        test_cfg: See `Inferencer`; and settings of heads. Kept as ``test_cfg``.
         pretrained: Weights of the backbone that training loads first; kept as ``pretrained``,
             never loaded here.
         init_cfg: See `apply_init_cfg`.
@@ -82,6 +83,7 @@ class EncoderDecoder(nn.Cell):
         self.train_cfg = train_cfg
         self.test_cfg = test_cfg
         self.init_cfg = init_cfg
+        configure_heads([head for _, head in self.heads], train_cfg, test_cfg)
         # wrong ones are refused now, not when they are first needed
         call_with_cfg(options.test_cfg, test_cfg or {}, num_channels=self.out_channels)
 

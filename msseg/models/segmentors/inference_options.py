@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from msseg.utils.arguments import NonNegativeInt, Pixels, Size, checked
+from msseg.utils.arguments import NonNegativeInt, Pixels, PositiveInt, Size, checked
 
 
 class InferenceOptions(NamedTuple):
@@ -26,6 +26,9 @@ def test_cfg(
     stride: Size | Pixels | None = None,
     merge: Literal['softmax', 'exp_logits'] = 'softmax',
     swap_seg_labels: Sequence[tuple[NonNegativeInt, NonNegativeInt]] | None = None,
+    subdivision_steps: NonNegativeInt | None = None,
+    subdivision_num_points: PositiveInt | None = None,
+    scale_factor: PositiveInt | None = None,
 ) -> InferenceOptions:
     """Read the keys of a ``test_cfg``; see `Inferencer` for their meaning.
 
@@ -36,6 +39,9 @@ def test_cfg(
         stride: Their distance (vertical, horizontal), or one number for both.
         merge: The quantity that is averaged.
         swap_seg_labels: Pairs of classes that a horizontal flip exchanges.
+        subdivision_steps: A setting of `PointHead`, which reads it itself.
+        subdivision_num_points: As above.
+        scale_factor: As above.
     """
     if merge == 'exp_logits' and num_channels == 1:
         raise ValueError(

@@ -422,7 +422,7 @@ FAULTS = [
         'model = dict(train_cfg=dict(sampler=5))',
         'unread',
         ['model.train_cfg.sampler'],
-        ['is 5, but CascadeEncoderDecoder reads nothing of train_cfg'],
+        ['is 5, but CascadeEncoderDecoder and its heads never read it'],
     ),
     Fault(
         'values that heads refuse',
