@@ -233,7 +233,7 @@ FAMILIES = {
     ),
     'isanet': Family(
         model(head('ISAHead', isa_channels=2, down_factor=(3, 4)), auxiliary_head=AUX),
-        fixed_size='how the feature map is divided into windows depends on its size',
+        fixed_size='the number of windows depends on the size',
     ),
     'mobilenet_v2': Family(
         model(

@@ -7,6 +7,7 @@ from mindspore import nn
 
 from msseg.config import Config
 from msseg.models import build_head, build_segmentor
+from msseg.models.contract import check_takes_any_size
 from msseg.models.decode_heads.isa_head import WindowAttention
 from tests.test_models.model_configs import tiny_hrnet
 
@@ -85,6 +86,12 @@ def test_one_graph_takes_all_sizes(graph_mode):
         expected = cell((x,)).asnumpy()
         ms.set_context(mode=ms.GRAPH_MODE)
         np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
+def test_it_is_exported_for_one_size():
+    with pytest.raises(ValueError, match='the number of windows depends on the size') as raised:
+        check_takes_any_size(head())
+    assert raised.value.advice == 'export one size, without --dynamic'
 
 
 @pytest.mark.parametrize(

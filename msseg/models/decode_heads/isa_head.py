@@ -32,10 +32,11 @@ class ISAHead(BaseDecodeHead):
     whose parameter names it keeps.
     """
 
+    fixed_size_reason = 'the number of windows depends on the size'
+
     @checked
     def __init__(self, isa_channels: Channels, down_factor: Window = (8, 8), **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.always_resizes = False  # set by an export for any size
         options = self.conv_options
         self.down_factor = tuple(down_factor)
         self.in_conv = ConvModule(self.in_channels, self.channels, 3, padding=1, **options)
@@ -48,11 +49,6 @@ class ISAHead(BaseDecodeHead):
 
     def construct(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
         """Give logits (n, out_channels, h, w) at the chosen feature map's size."""
-        if self.always_resizes:
-            raise ValueError(
-                'ISAHead: how the feature map is divided into windows depends on its size: export '
-                'one size, without --dynamic'
-            )
         x = self.in_conv(self.transform_inputs(inputs))
         h, w = x.shape[2:]
         window_h, window_w = self.down_factor
