@@ -7,9 +7,10 @@ from mindspore import nn, ops
 
 from msseg.export.passes import fold_graph
 from msseg.export.writers import DISTINCT_SIZE
+from msseg.models import build_neck
 from msseg.models.analysis.read_graph import read_graph
 from msseg.models.layers import AdaptiveAvgPool2d, BatchProduct, Conv2d, build_dropout
-from msseg.models.layers.resize import resize_nearest
+from msseg.models.layers.resize import resize, resize_nearest
 from tests.test_export.graphs import run
 from tests.test_models.test_layer_registries import ENTRIES
 
@@ -135,3 +136,34 @@ def test_layers_whose_pixels_depend_on_the_size(make):
 )
 def test_pooling(pool):
     check(Wrapped(pool))
+
+
+class Necked(nn.Cell):
+    """A neck of maps that are all the same one, and its results side by side."""
+
+    def __init__(self, neck):
+        super().__init__()
+        self.neck = neck
+        self.count = len(neck.in_channels)
+
+    def construct(self, x):
+        inputs = ()
+        for _ in range(self.count):
+            inputs = inputs + (x,)
+        resized = ()
+        for each in self.neck(inputs):
+            resized = resized + (resize(each, x.shape[2:]),)
+        return ops.concat(resized, axis=1)
+
+
+@pytest.mark.parametrize(
+    'config',
+    [
+        dict(type='MLANeck', in_channels=[6, 6], out_channels=4),
+        dict(type='MultiLevelNeck', in_channels=[6, 6], out_channels=4, scales=[2, 0.5]),
+        dict(type='Feature2Pyramid', embed_dim=6),
+    ],
+    ids=lambda config: config['type'],
+)
+def test_necks_of_transformers(config):
+    check(Wrapped(Necked(randomised(build_neck(config)))))

@@ -85,7 +85,10 @@ EXAMPLES = {
     NECKS: {
         'FPN': dict(in_channels=(6, 8, 5), out_channels=4, num_outs=4),
         'ICNeck': dict(in_channels=(6, 8, 5), out_channels=4),
+        'Feature2Pyramid': dict(embed_dim=4),
         'JPU': dict(in_channels=(6, 8, 5), mid_channels=4, dilations=(1, 2)),
+        'MLANeck': dict(in_channels=(6, 8, 5), out_channels=4),
+        'MultiLevelNeck': dict(in_channels=(6, 8, 5), out_channels=4, scales=(2, 1, 0.5)),
     },
     HEADS: {
         'ANNHead': dict(
@@ -146,6 +149,8 @@ IDENTITIES = (
     'channel_mul_conv.3.weight',
     'gamma.scale',
 )
+# Necks whose maps all have one size.
+OF_ONE_SIZE = ('Feature2Pyramid', 'MLANeck', 'MultiLevelNeck')
 # Heads that need large feature maps: the larger side.
 SIZES = {'LRASPPHead': 98}
 
@@ -211,7 +216,8 @@ def test_backbone(name):
 @pytest.mark.parametrize('name', entries(NECKS))
 def test_neck(name):
     cell = build(NECKS, name).set_train()
-    inputs = tuple(tensor(2, c, 16 // 2**i, 16 // 2**i) for i, c in enumerate(cell.in_channels))
+    sides = [8 if name in OF_ONE_SIZE else 16 // 2**i for i in range(len(cell.in_channels))]
+    inputs = tuple(tensor(2, c, n, n) for c, n in zip(cell.in_channels, sides, strict=True))
     maps = cell(inputs)
     assert [each.shape[1] for each in maps] == list(cell.out_channels)
     targets = [tensor(*m.shape, seed=i) for i, m in enumerate(maps)]
