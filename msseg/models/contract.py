@@ -183,6 +183,18 @@ def check_smallest_image(smallest: int, size: Sequence[int], who: str) -> None:
         )
 
 
+def takes_any_size(model: nn.Cell) -> bool:
+    """Whether one graph runs on images of all sizes.
+
+    It does not if a part has ``fixed_size_reason`` (see `check_takes_any_size`), but for those with
+    ``runs_at_any_size``, of which only exported files have one size.
+    """
+    return not any(
+        getattr(cell, 'fixed_size_reason', '') and not getattr(cell, 'runs_at_any_size', False)
+        for _, cell in model.cells_and_names()
+    )
+
+
 def check_takes_any_size(model: nn.Cell) -> None:
     """Raise ValueError when the graph of a part depends on the size of the image.
 

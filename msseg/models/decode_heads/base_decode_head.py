@@ -34,6 +34,7 @@ class BaseDecodeHead(nn.Cell):
     One whose scores are probabilities sets ``score_kind = 'probabilities'``, as do its losses.
     In training ``construct`` may give a tuple, the logits first, for `losses` to read; losses that
     need the rest are named in ``train_only_losses``, and are 0 where `losses` gets logits alone.
+    One whose graph depends on the size of its inputs sets ``fixed_size_reason``.
     Heads of a cascade after the first derive from `BaseCascadeDecodeHead`.
 
     Args:

@@ -33,6 +33,7 @@ class ISAHead(BaseDecodeHead):
     """
 
     fixed_size_reason = 'the number of windows depends on the size'
+    runs_at_any_size = True
 
     @checked
     def __init__(self, isa_channels: Channels, down_factor: Window = (8, 8), **kwargs: Any) -> None:

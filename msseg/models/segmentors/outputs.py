@@ -5,6 +5,7 @@ from __future__ import annotations
 import mindspore as ms
 from mindspore import nn
 
+from msseg.models.contract import takes_any_size
 from msseg.models.layers import resize
 from msseg.models.output_spec import to_labels, to_probabilities
 from msseg.utils.errors import check_one_of
@@ -49,8 +50,8 @@ class InferenceSegmentor(nn.Cell):
     Args:
         segmentor: A segmentor with ``predict`` and ``output_spec``.
         output: ``'logits'``, ``'probabilities'`` or ``'labels'``.
-        dynamic: Whether one graph serves all sizes; False compiles one for each size, which is
-            somewhat faster.
+        dynamic: Whether one graph serves all sizes, if no part depends on the size; False compiles
+            one for each size, which is somewhat faster.
 
     Raises:
         ValueError: An unknown `output`.
@@ -65,7 +66,7 @@ class InferenceSegmentor(nn.Cell):
         self.align_corners = spec.align_corners
         self.out_channels, self.threshold, self.kind = spec.out_channels, spec.threshold, spec.kind
         self.set_train(False)
-        if dynamic:
+        if dynamic and takes_any_size(segmentor):
             self.set_inputs(_of_any_size(spec.in_channels))
 
     def construct(self, img: ms.Tensor) -> ms.Tensor:
@@ -83,7 +84,7 @@ class InferenceSegmentor(nn.Cell):
 
 
 class HeadLogits(nn.Cell):
-    """Computes the logits of every head at the image's size, by one graph for all sizes.
+    """Computes the logits of every head at the image's size, by one graph for all sizes if it can.
 
     Args:
         segmentor: A segmentor with ``heads`` and ``output_spec``.
@@ -99,7 +100,8 @@ class HeadLogits(nn.Cell):
         prefixes = [prefix for prefix, _ in segmentor.heads]
         self.predicting = max(i for i, name in enumerate(prefixes) if name.startswith('decode'))
         self.set_train(False)
-        self.set_inputs(_of_any_size(segmentor.output_spec.in_channels))
+        if takes_any_size(segmentor):
+            self.set_inputs(_of_any_size(segmentor.output_spec.in_channels))
 
     def construct(self, img: ms.Tensor) -> tuple[ms.Tensor, ...]:
         """Run on (n, c, h, w); give one float32 (n, out_channels, h, w) for each head."""
