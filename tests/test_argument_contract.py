@@ -48,6 +48,7 @@ FRACTIONS = {
     'brightness_delta', 'scale_factor', 'img_ratios', 'min_delta', 'worker_timeout', 'power',
     'min_lr', 'loss_scale', 'init_scale', 'growth_factor', 'max_norm', 'norm_type',
     'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'widen_factor', 'ratio', 'temperature',
+    'normalization_factor',
 }  # fmt: skip
 OF_ACTIVATIONS = {
     'ELU.alpha', 'HSigmoid.bias', 'HSigmoid.divisor', 'HSigmoid.max_value', 'HSigmoid.min_value',
@@ -123,6 +124,7 @@ def needed(tmp_path_factory):
         'MultiLevelNeck': dict(in_channels=[4], out_channels=4),
         'FPNHead': dict(lists, feature_strides=[4]),
         'PointHead': lists,
+        'PSAHead': dict(head, mask_size=(3, 3)),
         'PSPHead': head,
         'UPerHead': lists,
         **dict.fromkeys(('FCNHead', 'DepthwiseSeparableFCNHead'), head),

@@ -271,6 +271,11 @@ FAMILIES = {
         ),
         fixed_size='takes a fixed number of pixels',
     ),
+    'psanet': Family(
+        model(head('PSAHead', mask_size=(5, 7)), auxiliary_head=AUX),
+        other_size=(72, 104),
+        fixed_size='its masks are spread over the map by its size',
+    ),
     'pspnet': Family(model(head('PSPHead', pool_scales=(1, 2, 3)), auxiliary_head=AUX)),
     'resnest': Family(
         model(fcn(32, 1), dict(RESNET, type='ResNeSt', depth=50), auxiliary_head=fcn(16, 0))

@@ -7,9 +7,17 @@ from mindspore import nn
 
 from msseg.config import Config
 from msseg.inference.validation_loss import LossInferencer
-from msseg.models import SegmentorWithLoss, build_head, build_neck, build_segmentor
+from msseg.models import (
+    InferenceSegmentor,
+    SegmentorWithLoss,
+    build_head,
+    build_neck,
+    build_segmentor,
+)
+from msseg.models.contract import check_takes_any_size
 from msseg.models.decode_heads.ema_head import EMAModule
 from msseg.models.decode_heads.enc_head import Encoding, classes_in_image
+from msseg.models.decode_heads.psa_head import psa_mask
 from msseg.models.layers import Conv2d, resize
 from msseg.models.segmentors import HeadLosses
 from msseg.utils.layer_traits import running_statistics
@@ -242,3 +250,74 @@ class TestEMAHead:
     )
     def test_what_does_not_fit_is_refused(self, options, message):
         assert message in refused(segmentor(dict(EMA, **options)))
+
+
+PSA = dict(type='PSAHead', in_channels=8, in_index=1, mask_size=(3, 5), **LAYERS)
+
+
+def spread(masks, mask_size, psa_type):
+    """The masks over the map, number by number: [what receives, what gives]."""
+    n, _, height, width = masks.shape
+    rows, columns = mask_size
+    result = np.zeros((n, height * width, height * width), np.float32)
+    for i, j, k, m in np.ndindex(height, width, rows, columns):
+        y, x = i + k - (rows - 1) // 2, j + m - (columns - 1) // 2
+        if 0 <= y < height and 0 <= x < width:
+            pair = (i * width + j, y * width + x)
+            place = pair if psa_type == 'distribute' else pair[::-1]
+            result[(slice(None), *place)] = masks[:, k * columns + m, i, j]
+    return result
+
+
+class TestPSAHead:
+    def test_names_are_mmsegmentations(self):
+        one = {'reduce.conv', 'reduce.bn', 'attention.0.conv', 'attention.0.bn', 'attention.1'}
+        both = one | {name.replace('.', '_p.', 1) for name in one}
+        rest = {'proj.conv', 'proj.bn', 'bottleneck.conv', 'bottleneck.bn', 'conv_seg'}
+        assert layers(build_head(PSA)) == both | rest
+        assert layers(build_head(dict(PSA, psa_type='collect'))) == one | rest
+
+    @pytest.mark.parametrize('psa_type', ['collect', 'distribute'])
+    @pytest.mark.parametrize('mask_size', [(3, 5), (7, 9), (4, 2), (9, 1)])
+    @pytest.mark.parametrize('size', [(4, 5), (1, 3)])
+    def test_masks_are_centred_at_their_pixels(self, psa_type, mask_size, size):
+        masks = tensor(2, mask_size[0] * mask_size[1], *size)
+        expected = spread(masks.asnumpy(), mask_size, psa_type)
+        np.testing.assert_array_equal(psa_mask(masks, mask_size, psa_type).asnumpy(), expected)
+
+    @pytest.mark.parametrize(
+        ('size', 'shrunk', 'align_corners'),
+        [((7, 9), (4, 5), True), ((7, 8), (3, 4), False), ((8, 8), (4, 4), False)],
+    )
+    def test_the_map_is_shrunk_as_upstream(self, size, shrunk, align_corners):
+        head = build_head(PSA).set_train(False)
+        assert head.shrunk(size) == (shrunk, align_corners)
+        assert build_head(dict(PSA, shrink_factor=1)).shrunk(size) == (size, False)
+        assert head((None, tensor(1, 8, *size))).shape == (1, 3, *size)
+
+    def test_compact_masks_fit_one_size(self, graph_mode):
+        head = build_head(dict(PSA, compact=True, psa_type='collect', shrink_factor=1))
+        head.set_train(False)
+        assert head((None, tensor(1, 8, 3, 5))).shape == (1, 3, 3, 5)
+        with pytest.raises(ValueError, match='compact=True the map, shrunk, must have as many'):
+            head((None, tensor(1, 8, 4, 5)))
+
+    def test_each_size_has_a_graph_of_its_own(self, graph_mode):
+        model = build_segmentor(segmentor(PSA))
+        with pytest.raises(ValueError, match='its masks are spread .*without --dynamic'):
+            check_takes_any_size(model)
+        network = InferenceSegmentor(model)
+        for size in ((32, 48), (40, 56)):
+            assert network(tensor(1, 3, *size)).shape == (1, 3, *size)
+
+    @pytest.mark.parametrize(
+        ('options', 'message'),
+        [
+            (dict(mask_size=(3,)), 'PSAHead: mask_size is (3,)'),
+            (dict(psa_type='collects'), "Did you mean 'collect'"),
+            (dict(normalization_factor=0), 'PSAHead: normalization_factor is 0'),
+            (dict(in_channels=4), 'in_channels is 4 for in_index 1, but that feature map has 8'),
+        ],
+    )
+    def test_what_does_not_fit_is_refused(self, options, message):
+        assert message in refused(segmentor(dict(PSA, **options)))

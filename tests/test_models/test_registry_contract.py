@@ -121,6 +121,7 @@ EXAMPLES = {
         'STDCHead': dict(HEAD, channels=5, num_classes=2, norm_cfg=dict(type='BN')),
         'OCRHead': dict(HEAD, channels=8, ocr_channels=4, norm_cfg=dict(type='BN')),
         'PointHead': dict(SELECT, channels=4),
+        'PSAHead': dict(HEAD, channels=4, mask_size=(3, 5)),
         'PSPHead': dict(HEAD, channels=4, pool_scales=(1, 3)),
         'UPerHead': dict(SELECT, channels=4, pool_scales=(1, 3)),
     },

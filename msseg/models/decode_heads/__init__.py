@@ -17,6 +17,7 @@ from msseg.models.decode_heads.lraspp_head import LRASPPHead
 from msseg.models.decode_heads.nl_head import NLHead
 from msseg.models.decode_heads.ocr_head import OCRHead
 from msseg.models.decode_heads.point_head import PointHead
+from msseg.models.decode_heads.psa_head import PSAHead
 from msseg.models.decode_heads.psp_head import PSPHead
 from msseg.models.decode_heads.sep_aspp_head import DepthwiseSeparableASPPHead
 from msseg.models.decode_heads.sep_fcn_head import DepthwiseSeparableFCNHead
