@@ -3,7 +3,6 @@
 import gzip
 import importlib.metadata
 import json
-import zlib
 from pathlib import Path
 
 import mindspore as ms
@@ -11,9 +10,9 @@ import numpy as np
 import pytest
 
 from msseg.config import Config
-from msseg.convert import convert
 from msseg.models import build_segmentor
 from msseg.models.layers.resize import resize_matrix
+from tests.test_models.reference_weights import load_filled
 
 DATA = Path(__file__).parents[1] / 'data' / 'mmseg030'
 ROWS = [
@@ -34,32 +33,6 @@ def build(config, options=None):
         if cfg.get(key) and not cfg.model.get(key)
     }
     return build_segmentor(cfg.model, **outer)
-
-
-def fill(name, shape):
-    """The values of a weight or statistic, made from its name in PyTorch."""
-    rng = np.random.default_rng(zlib.crc32(name.encode()))
-    if name.endswith('running_var'):
-        return np.asarray(1 + 0.2 * rng.random(shape), np.float32)
-    if name.endswith('running_mean'):
-        return np.asarray(0.1 * rng.standard_normal(shape), np.float32)
-    if len(shape) <= 1:
-        base = 1.0 if name.endswith(('weight', 'gamma')) else 0.0
-        return np.asarray(base + 0.1 * rng.standard_normal(shape), np.float32)
-    fan = int(np.prod(shape[1:])) or 1
-    return np.asarray(rng.standard_normal(shape) * fan**-0.5, np.float32)
-
-
-def load_filled(model, names):
-    """Load the file that PyTorch would have written; every name must match."""
-    weights = {name: fill(name, tuple(shape)) for name, shape in names.items()}
-    parameters = {p.name: p for p in model.get_parameters()}
-    wanted = {name: p.shape for name, p in parameters.items() if p.dtype == ms.float32}
-    conversion = convert(weights, 'mmseg', wanted)
-    others = conversion.of_kind('missing', 'unexpected', 'shape mismatch', 'filled', 'folded')
-    assert others == []
-    for name, array in conversion.weights.items():
-        parameters[name].set_data(ms.Tensor(array))
 
 
 @pytest.mark.parametrize('row', ROWS, ids=lambda row: row['config'])
