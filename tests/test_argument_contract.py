@@ -113,7 +113,7 @@ def needed(tmp_path_factory):
         'GN': dict(num_features=4, num_groups=2),
         'HRNet': {k: v for k, v in tiny_hrnet().items() if k != 'type'},
         'ANNHead': dict(head, in_channels=(4, 4), in_index=(0, 1), project_channels=2),
-        **dict.fromkeys(('APCHead', 'ASPPHead'), head),
+        **dict.fromkeys(('APCHead', 'ASPPHead', 'DMHead'), head),
         'DAHead': dict(head, pam_channels=2),
         'DepthwiseSeparableASPPHead': dict(head, c1_in_channels=4, c1_channels=2),
         'FPN': dict(in_channels=[4, 8], out_channels=4, num_outs=2),

@@ -199,6 +199,10 @@ FAMILIES = {
     'encnet': Family(
         model(head('EncHead', **lists(4, 8), num_codes=3, add_lateral=True), auxiliary_head=AUX)
     ),
+    'dmnet': Family(
+        model(head('DMHead', filter_sizes=(1, 2, 3)), auxiliary_head=AUX),
+        fixed_size='for each channel of each image',
+    ),
     'erfnet': Family(model(fcn(4, 0), _ERFNET)),
     'fastscnn': Family(
         model(

@@ -1,6 +1,7 @@
 """Export of trained networks to files that run without msseg's training side."""
 
 from msseg.export import (  # register translations
+    onnx_convolution,
     onnx_indexing,
     onnx_operators,
     onnx_padding,

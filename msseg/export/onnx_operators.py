@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from msseg.export.onnx_graph import OnnxBuilder, Translation, translates
-from msseg.export.passes import CONV, FIRST_CHANNELS
+from msseg.export.passes import FIRST_CHANNELS
 from msseg.models.analysis.graph import Node
 
 # MindSpore's to ONNX's name: the same operands, no settings
@@ -61,43 +61,7 @@ for _make, _table in ((_same, _SAME), (_composed, _COMPOSED), (_reduction, _REDU
         translates(_name)(_make(_entry))
 
 
-# ------------------------------------------------------------ convolutions and pooling
-
-
-@translates(CONV)
-def _convolution(builder: OnnxBuilder, node: Node) -> str:
-    layout = node.attributes.get('format', 'NCHW')
-    if layout != 'NCHW':
-        raise ValueError(f'Conv2D: format is {layout!r}, expected NCHW')
-    return builder.emit('Conv', builder.inputs(node), **_convolution_settings(builder, node))
-
-
-@translates('Conv2DTranspose')
-def _transposed_convolution(builder: OnnxBuilder, node: Node) -> str:
-    settings = _convolution_settings(builder, node)
-    kernel, strides = settings['kernel_shape'], settings['strides']
-    old, new = builder.shape_in(node)[2:], node.shape[2:]
-    top, left, bottom, right = settings['pads']
-    cut = (top + bottom, left + right)
-    least = [
-        (old[i] - 1) * strides[i] - cut[i] + settings['dilations'][i] * (kernel[i] - 1) + 1
-        for i in range(2)
-    ]
-    settings['output_padding'] = [new[i] - least[i] for i in range(2)]
-    operands = [builder.read(each) for each in node.inputs[:2]]
-    return builder.emit('ConvTranspose', operands, **settings)
-
-
-def _convolution_settings(builder: OnnxBuilder, node: Node) -> dict[str, Any]:
-    settings = node.attributes
-    top, bottom, left, right = settings['pad_list']
-    return dict(
-        kernel_shape=list(builder.graph.values[node.inputs[1]].shape[2:]),
-        strides=list(settings['stride'][-2:]),
-        dilations=list(settings['dilation'][-2:]),
-        pads=[top, left, bottom, right],
-        group=settings.get('group', 1),
-    )
+# ------------------------------------------------------------ pooling
 
 
 @translates('MaxPool')

@@ -64,7 +64,8 @@ def fold_graph(graph: Graph) -> list[Folding]:
     """Join each convolution with the bias and the batch norm behind it, where only they read it.
 
     Args:
-        graph: The network; its convolutions become nodes `CONV` of input, weight and bias.
+        graph: The network; its convolutions become nodes `CONV` of input, weight and bias, except
+            those whose weights it computes.
 
     Returns:
         What was folded.
@@ -74,7 +75,9 @@ def fold_graph(graph: Graph) -> list[Folding]:
     foldings: list[Folding] = []
     joined: dict[str, str] = {}
     for node in [each for each in graph.nodes if each.op == 'Conv2D']:
-        weight = graph.values[node.inputs[1]]
+        weight = graph.values.get(node.inputs[1])
+        if weight is None:  # the network computes it
+            continue
         bias, last = np.zeros(len(weight), weight.dtype), node
         following = _sole_user(graph, users, last)
         if following is not None and following.op == 'BiasAdd':

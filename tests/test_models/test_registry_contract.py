@@ -101,6 +101,9 @@ EXAMPLES = {
         ),  # fmt: skip
         'APCHead': dict(HEAD, channels=4, pool_scales=(1, 3)),
         'ASPPHead': dict(HEAD, channels=4, dilations=(1, 2)),
+        'DMHead': dict(
+            HEAD, channels=4, filter_sizes=(1, 2, 3), fusion=True, norm_cfg=dict(type='BN')
+        ),
         'DAHead': dict(HEAD, channels=4, pam_channels=2),
         'DepthwiseSeparableASPPHead': dict(
             HEAD, channels=4, dilations=(1, 2), c1_in_channels=6, c1_channels=3

@@ -6,6 +6,7 @@ from msseg.models.decode_heads.aspp_head import ASPPHead
 from msseg.models.decode_heads.base_decode_head import BaseCascadeDecodeHead, BaseDecodeHead
 from msseg.models.decode_heads.cc_head import CCHead
 from msseg.models.decode_heads.da_head import DAHead
+from msseg.models.decode_heads.dm_head import DMHead
 from msseg.models.decode_heads.dnl_head import DNLHead
 from msseg.models.decode_heads.ema_head import EMAHead
 from msseg.models.decode_heads.enc_head import EncHead
