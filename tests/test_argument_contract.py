@@ -46,7 +46,7 @@ FRACTIONS = {
     'eps', 'momentum',
     'lr', 'weight_decay', 'clip_limit', 'pad_val', 'fill_in', 'min_value', 'max_value', 'degree',
     'brightness_delta', 'scale_factor', 'img_ratios', 'min_delta', 'worker_timeout', 'power',
-    'min_lr', 'loss_scale', 'init_scale', 'growth_factor', 'max_norm', 'norm_type',
+    'min_lr', 'min_lr_ratio', 'loss_scale', 'init_scale', 'growth_factor', 'max_norm', 'norm_type',
     'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'widen_factor', 'ratio', 'temperature',
     'normalization_factor',
 }  # fmt: skip

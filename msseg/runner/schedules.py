@@ -66,8 +66,11 @@ def poly(
     *,
     power: NonNegative = 1.0,
     min_lr: NonNegative = 0.0,
+    min_lr_ratio: NonNegative | None = None,
 ) -> float:
-    """Decay to `min_lr` as (1 - progress / total) ** power."""
+    """Decay to `min_lr`, or to `min_lr_ratio` of the base, as (1 - progress / total) ** power."""
+    if min_lr_ratio is not None:
+        min_lr = base_lr * min_lr_ratio
     return (base_lr - min_lr) * (1 - progress / total) ** power + min_lr
 
 

@@ -1,4 +1,5 @@
 import math
+from types import SimpleNamespace
 
 import pytest
 
@@ -20,6 +21,7 @@ from msseg.runner.schedules import POLICIES, get_policy, warmup_factor
         ('poly', {'power': 0.9, 'min_lr': 1e-4}, 0, 0.1),
         ('poly', {'power': 0.9, 'min_lr': 1e-4}, 50, 0.0999 * 0.5**0.9 + 1e-4),
         ('poly', {}, 99, 0.001),
+        ('poly', {'min_lr_ratio': 0.2}, 75, 0.04),
         ('CosineAnnealing', {'min_lr': 0.0}, 0, 0.1),
         ('CosineAnnealing', {'min_lr': 0.02}, 50, 0.06),
         ('cosine', {'min_lr_ratio': 0.1}, 100, 0.01),
@@ -79,3 +81,54 @@ def test_wrong_arguments_of_policies():
     ):
         with pytest.raises(ValueError, match=f'policy .{policy}.: {message}'):
             LrUpdaterHook(policy, **arguments)
+
+
+def rates(total, **lr_config):
+    hook = LrUpdaterHook(by_epoch=False, **lr_config)
+    optimizer = SimpleNamespace(base_lrs=[0.1])
+    runner = SimpleNamespace(iter=0, max_iters=total, optimizer=optimizer)
+    found = []
+    for runner.iter in range(total + 1):
+        found += hook.lrs(runner)
+    return found
+
+
+def test_progress_counts_from_begin_to_end():
+    found = rates(60, policy='poly', begin=10, end=50)
+    assert found[:11] == [0.1] * 11
+    assert found[30] == pytest.approx(0.05)
+    assert found[50:] == [0.0] * 11
+    assert rates(60, policy='poly', end=60) == rates(60, policy='poly')
+    with pytest.raises(ValueError, match='lr_config: end is 10, expected a number above begin, 10'):
+        LrUpdaterHook('poly', begin=10, end=10)
+
+
+# Of MMEngine 0.10.7's schedulers, LinearLR(start_factor=0.01, begin=0, end=10) before one with
+# begin=10 and end=60, at a rate of 0.1: iterations 0, 5, 9, 10, 20, 30, 31, 45, 50, 51, 59.
+AT = [0, 5, 9, 10, 20, 30, 31, 45, 50, 51, 59]
+MMENGINE = [
+    (
+        dict(policy='poly', power=0.9, min_lr=1e-3),
+        [0.001, 0.056, 0.1, 0.1, 0.0816152, 0.0627472, 0.0608275, 0.0330608, 0.0225416, 0.0203749,
+         0.001],
+    ),
+    (
+        dict(policy='step', step=[20, 40]),
+        [0.001, 0.056, 0.1, 0.1, 0.1, 0.01, 0.01, 0.01, 0.001, 0.001, 0.001],
+    ),
+    (
+        dict(policy='CosineAnnealing', min_lr=1e-3),
+        [0.001, 0.056, 0.1, 0.1, 0.0905463, 0.0657963, 0.0628101, 0.0214046, 0.0104537, 0.00870577,
+         0.00109768],
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(('policy', 'expected'), MMENGINE, ids=lambda value: str(value)[:20])
+def test_rates_are_mmengines_but_for_one_step_of_the_schedule(policy, expected):
+    warmup = dict(warmup='linear', warmup_iters=10, warmup_ratio=0.01)
+    found = rates(60, begin=10, **warmup, **policy)
+    for i, value in zip(AT, expected, strict=True):
+        step = max(abs(found[i] - found[max(i - 1, 0)]), abs(found[i + 1] - found[i]))
+        is_smooth = policy['policy'] == 'poly' or i < 10
+        assert abs(found[i] - value) <= (step if is_smooth else 1e-6), i

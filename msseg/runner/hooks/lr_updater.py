@@ -10,13 +10,14 @@ from msseg.runner.optimizer import set_lr
 from msseg.runner.schedules import get_policy, warmup_factor
 from msseg.utils.arguments import (
     NonNegativeInt,
+    PositiveInt,
     Range,
     accepted_arguments,
     argument_hints,
     check_value,
     checked,
 )
-from msseg.utils.errors import UserTypeError, unknown_name
+from msseg.utils.errors import UserTypeError, UserValueError, unknown_name
 from msseg.utils.user_code import running
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ class LrUpdaterHook(Hook):
         warmup_iters: Length of the warm-up, in iterations, or in epochs with `warmup_by_epoch`.
         warmup_ratio: Factor on the learning rate at the start of the warm-up, in (0, 1].
         warmup_by_epoch: See `warmup_iters`.
+        begin: Iteration or epoch, as `by_epoch` counts, from which the schedule's progress counts.
+        end: The one at which the schedule ends, so that the rate stays; None is the run's end.
         policy_args: Arguments of the schedule, such as ``power`` and ``min_lr``.
 
     Source: MMCV 1.7 ``LrUpdaterHook``.
@@ -50,6 +53,8 @@ class LrUpdaterHook(Hook):
         warmup_iters: NonNegativeInt = 0,
         warmup_ratio: Annotated[float, Range(0, 1, above=True)] = 0.1,
         warmup_by_epoch: bool = False,
+        begin: NonNegativeInt = 0,
+        end: PositiveInt | None = None,
         **policy_args: Any,
     ) -> None:
         self.schedule = get_policy(policy)
@@ -64,12 +69,18 @@ class LrUpdaterHook(Hook):
                 check_value(policy_args[name], hint, name, f'lr_config: policy {policy!r}')
         if warmup is not None and warmup_iters == 0:
             raise ValueError('lr_config: warmup_iters is 0, expected at least 1 with a warmup')
+        if end is not None and end <= begin:
+            raise UserValueError(
+                key='end', got=end, expected=f'a number above begin, {begin}', who='lr_config'
+            )
         self.policy_args = policy_args
         self.by_epoch = by_epoch
         self.warmup = warmup
         self.warmup_length = warmup_iters
         self.warmup_ratio = warmup_ratio
         self.warmup_by_epoch = warmup_by_epoch
+        self.begin = begin
+        self.end = end
 
     def before_run(self, runner: Runner) -> None:
         """Compute a rate, so that a wrong argument ends the run before it starts."""
@@ -87,6 +98,8 @@ class LrUpdaterHook(Hook):
             progress, total = runner.epoch, runner.max_epochs
         else:
             progress, total = runner.iter, runner.max_iters
+        end = max(total, self.begin + 1) if self.end is None else self.end
+        progress, total = min(max(progress, self.begin), end) - self.begin, end - self.begin
         factor = self._warmup_factor(runner)
         return [
             factor * self.schedule(base_lr, progress, total, **self.policy_args)
