@@ -179,6 +179,8 @@ def _as_in_model(target: str | None, leaf: str, wanted: Collection[str]) -> str 
 def _rename_mmseg(name: str) -> str | None:
     if name.startswith('ema_'):
         raise LeftAside("a running average that MMCV's EMAHook keeps")
+    if name.startswith('data_preprocessor.'):
+        raise LeftAside('a constant of the pipeline')
     if name.startswith('log_vars') or name.endswith('.class_weight'):
         raise LeftAside('a constant of the loss')
     return name if name.startswith(_MMSEG_ROOTS) else None

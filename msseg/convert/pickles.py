@@ -171,10 +171,7 @@ class Unpickler:
             raise ValueError('its pickle asks for something whose name is no string')
         full = f'{module}.{name}'
         if full not in _NAMES:
-            raise ValueError(
-                f'its pickle asks for {full!r}, which no weights need; nothing of it was run. If '
-                'the file holds a whole model, save its state_dict instead'
-            )
+            raise _not_needed(full)
         self._stack.append(_NAMES[full])
 
     def _reduce(self, _: None) -> None:
@@ -186,6 +183,16 @@ class Unpickler:
             self._push(result, list(result.values()) if type(result) is dict else list(result))
         else:
             self._stack.append(result)
+
+    def _new(self, _: None) -> None:
+        """Make an object of a class that is ignored, with what it is made of."""
+        kind, _ = self._pop_several(2)
+        if not isinstance(kind, _Inert):
+            got = type(kind).__name__
+            raise ValueError(
+                f'its pickle uses the instruction NEWOBJ for a {got}, which is refused'
+            )
+        self._stack.append(_Inert())
 
     def _build(self, _: None) -> None:
         """Ignore attributes of dicts and tensors, such as ``_metadata``."""
@@ -219,6 +226,7 @@ _OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
     'GLOBAL': lambda m, argument: m._push_name(*argument.partition(' ')[::2]),
     'STACK_GLOBAL': lambda m, _: m._push_name(*m._pop_several(2)),
     'REDUCE': Unpickler._reduce,
+    'NEWOBJ': Unpickler._new,
     'BUILD': Unpickler._build,
     'BINPERSID': lambda m, _: m._stack.append(m._find_storage(m._pop())),
     **dict.fromkeys(('PUT', 'BINPUT', 'LONG_BINPUT'), Unpickler._put),
@@ -227,6 +235,27 @@ _OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
 
 
 # ------------------------------------------------------------ the names that weights need
+
+
+# The curves that MMEngine stores next to the weights, and their methods.
+_HISTORY = _Inert()
+_GETATTR = ('__builtin__.getattr', 'builtins.getattr')
+
+
+def _method_of_history(name: str) -> Callable[..., Any]:
+    def method(owner: Any, *_: Any) -> _Inert:
+        if owner is not _HISTORY:
+            raise _not_needed(name)
+        return _Inert()
+
+    return method
+
+
+def _not_needed(name: str) -> ValueError:
+    return ValueError(
+        f'its pickle asks for {name!r}, which no weights need; nothing of it was run. If the file '
+        'holds a whole model, save its state_dict instead'
+    )
 
 
 def _rebuild_tensor(storage: Any, offset: Any, shape: Any, stride: Any, *_: Any) -> StoredTensor:
@@ -284,6 +313,7 @@ _FUNCTIONS = {
          'numpy._core.multiarray.scalar', 'numpy._core.multiarray._reconstruct'),
         lambda *_: _Inert(),
     ),
+    **{name: _method_of_history(name) for name in _GETATTR},
 }  # fmt: skip
 _NAMES: dict[str, Any] = {
     **{name: _Callee(name, function) for name, function in _FUNCTIONS.items()},
@@ -291,4 +321,5 @@ _NAMES: dict[str, Any] = {
        for module in ('torch', 'torch.cuda') for kind, dtype in _STORAGES.items()},
     'torch.Tensor': _Inert(),
     'torch.nn.parameter.Parameter': _Inert(),
+    'mmengine.logging.history_buffer.HistoryBuffer': _HISTORY,
 }  # fmt: skip

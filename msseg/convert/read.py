@@ -120,7 +120,11 @@ def _find_weights(content: Any) -> dict[str, StoredTensor]:
 
 def _find_meta(content: Any) -> dict[str, Any]:
     meta = content.get('meta') if isinstance(content, Mapping) else None
-    found = {}
+    found: dict[str, Any] = {}
+    of_data = meta.get('dataset_meta') if isinstance(meta, Mapping) else None
+    if isinstance(of_data, Mapping):  # as MMEngine calls it
+        named = {key: of_data.get(key.lower()) for key in ('CLASSES', 'PALETTE')}
+        meta = {**named, **meta}
     for key in _META if isinstance(meta, Mapping) else ():
         value = meta.get(key)
         if key == 'CLASSES' and _is_list_of(value, str):

@@ -142,6 +142,14 @@ def test_one_headed_hrnet_of_the_reference_implementation():
     ]
 
 
+def test_constants_of_mmengines_preprocessor_are_left_aside():
+    conversion = convert(
+        zeros({'backbone.conv1.weight': (2,), 'data_preprocessor.mean': (3, 1, 1)})
+    )
+    assert list(conversion.weights) == ['backbone.conv1.weight']
+    assert conversion.of_kind('left aside')[0].source == 'data_preprocessor.mean'
+
+
 def test_running_averages_of_mmcv_are_left_aside():
     conversion = convert(zeros({'backbone.conv1.weight': (2,), 'ema_backbone_conv1_weight': (2,)}))
     assert list(conversion.weights) == ['backbone.conv1.weight']

@@ -54,6 +54,17 @@ def test_weights_are_found_in_a_training_state(name):
     assert file.meta == {'CLASSES': ['road', 'sky'], 'PALETTE': [[1, 2, 3], [4, 5, 6]]}
 
 
+def test_a_training_state_of_mmengine_holds_its_weights_classes_and_config():
+    file = read_foreign(DATA / 'mmengine.pth')
+    np.testing.assert_array_equal(file.tensors['a'], np.ones(3, np.float32), strict=True)
+    assert list(file.tensors) == ['a']
+    assert file.meta == {
+        'CLASSES': ['a', 'b'],
+        'PALETTE': [[0, 0, 0], [1, 2, 3]],
+        'config': "default_scope='mmseg'",
+    }
+
+
 def test_zip_without_checksums():
     file, expected = read_foreign(DATA / 'without-checksums.pth'), arrays_of('training.npz')
     for key, array in expected.items():

@@ -104,6 +104,14 @@ def test_a_real_attack_runs_in_python_and_not_here(tmp_path, refused, protocol):
     assert (tmp_path / 'here').exists()
 
 
+@pytest.mark.parametrize(
+    ('owner', 'name'), [(GOOD, 'storage'), ('text', '__class__'), (Global('torch', 'Tensor'), 'x')]
+)
+def test_methods_are_looked_up_of_mmengines_curves_alone(tmp_path, refused, owner, name):
+    content = dump({'a': GOOD, 'b': Call('__builtin__', 'getattr', owner, name)})
+    assert "asks for '__builtin__.getattr'" in refused(read_pickle(tmp_path, content))
+
+
 def test_a_class_from_outside_is_refused_even_as_a_mere_name(tmp_path, refused):
     content = dump({'a': GOOD, 'config': Global('my.project', 'Config')})
     assert "asks for 'my.project.Config'" in refused(read_pickle(tmp_path, content))
