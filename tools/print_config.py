@@ -59,6 +59,8 @@ def main() -> None:
     if args.explain:
         print(explain(cfg, args.explain))
         return
+    for line in cfg.translation_report:
+        print(f'# {line}')
     for key in [key for key in cfg if find_unwritable(cfg[key], key)]:
         print(f'# {key}: {shown(cfg[key])}, which no config file can hold')
         del cfg[key]

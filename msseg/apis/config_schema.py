@@ -21,6 +21,8 @@ from msseg.config.checking import (
     takes,
     takes_anything,
 )
+from msseg.config.config_dict import split_key
+from msseg.config.mmseg1x import place_of
 from msseg.datasets import TrainLoader
 from msseg.datasets.builder import DATASETS, PIPELINES
 from msseg.models.builder import BACKBONES, HEADS, LOSSES, NECKS, PIXEL_SAMPLERS, SEGMENTORS
@@ -39,7 +41,8 @@ from msseg.utils.arguments import (
     argument_hints,
     named_arguments,
 )
-from msseg.utils.upstream import refuse_1x
+from msseg.utils.errors import UserKeyError
+from msseg.utils.logging import log_early
 
 TOP_LEVEL = {
     'model': 'the segmentor',
@@ -73,6 +76,7 @@ TOP_LEVEL = {
     'gpu_ids': 'ignored: see --device-id',
     'device': 'ignored: see --device',
     'auto_resume': 'ignored: see --auto-resume',
+    'aug_test': '`pipeline`: the test pipeline of `tools/test.py --aug-test`',
 }
 _TOP_LEVEL_HINTS = {
     'work_dir': File | None,
@@ -145,7 +149,9 @@ def prepare_config(
 
 def lay_options(cfg: Config, cfg_options: Mapping[str, Any] | None) -> None:
     """Apply ``--cfg-options`` to a config, import its modules and check the options' keys."""
-    refuse_1x(cfg._cfg_dict, cfg.filename)
+    for line in cfg.translation_report:
+        log_early(f'{cfg.filename}: {line}')
+    _refuse_translated_keys(cfg, cfg_options or ())
     schema = get_schema()
     drop_variables(cfg, schema)
     before = copy.deepcopy(cfg)
@@ -153,6 +159,20 @@ def lay_options(cfg: Config, cfg_options: Mapping[str, Any] | None) -> None:
         cfg.merge_from_dict(cfg_options)
     cfg.import_custom_modules()
     check_options(before, cfg, cfg_options or (), schema)
+
+
+def _refuse_translated_keys(cfg: Config, options: Iterable[str]) -> None:
+    """Raise KeyError for an option in the language of a file that has been translated."""
+    for option in options if cfg.translation_report else ():
+        first = split_key(option)[0]
+        place = place_of(first)
+        if place is not None and first not in cfg:
+            raise UserKeyError(
+                f"{first} is MMSegmentation 1.x's key, and the config has been translated",
+                key=option,
+                who=f'--cfg-options {option}',
+                advice=f'set {place} in its place (tools/print_config.py shows all keys)',
+            )
 
 
 @functools.cache
@@ -215,6 +235,7 @@ def _training_rules() -> dict[str, Rule]:
     of_program = ('train_step', 'model', 'loader', 'work_dir', 'logger', 'meta')
     return {
         'runner': registered(RUNNERS, without=of_program),
+        'aug_test': takes('aug_test', pipeline=NonEmpty[Mapping | Callable]),
         'custom_hooks': hook,
         'log_config.hooks': hook,
         'optimizer': _optimizer,

@@ -14,7 +14,7 @@ from msseg.apis.config_schema import load_config, prepare_config
 from msseg.apis.train_settings import StartSettings, checkpoint_folders
 from msseg.config import Config, ConfigDict
 from msseg.config.config_dict import set_file
-from msseg.config.reader import FORMATS
+from msseg.config.reader import FORMATS, Loaded
 from msseg.config.writer import read_literals
 from msseg.runner import load_checkpoint, load_weights
 from msseg.runner.checkpoint import load_meta
@@ -22,7 +22,6 @@ from msseg.runner.find_checkpoint import resolve_checkpoint
 from msseg.utils.errors import check_one_of
 from msseg.utils.logging import get_logger
 from msseg.utils.shown import shown
-from msseg.utils.upstream import refuse_1x
 
 # MMCV's names of ImageNet backbones and their files, which carry their hash.
 _FOLDERS = {
@@ -112,7 +111,7 @@ def find_checkpoint(
 
 
 def stored_config(path: Path, cfg_options: Mapping[str, Any] | None = None) -> Config:
-    """Return the config in a checkpoint, of msseg or MMSegmentation 0.x.
+    """Return the config in a checkpoint, of msseg or MMSegmentation.
 
     Its work dir is the checkpoint's folder. The file may come from a stranger, so its text is read
     as data and no module is imported for it: ``type`` names registered components only.
@@ -123,9 +122,9 @@ def stored_config(path: Path, cfg_options: Mapping[str, Any] | None = None) -> C
         raise ValueError(f'checkpoint {str(path)!r} holds no config: {advice}')
     where = f'the config in {path}'
     values = ConfigDict(read_literals(text, where))
-    refuse_1x(values, where)
     set_file(values, where)
-    cfg = Config(values, cfg_text=text, filename=path)
+    loaded = Loaded(values).translated()
+    cfg = Config(loaded.values, text, path, loaded.report)
     cfg.work_dir = str(path.parent)
     custom = cfg.get('custom_imports') or {}
     names = custom.get('imports') if isinstance(custom, Mapping) else custom

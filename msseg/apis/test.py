@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 import math
@@ -234,8 +235,15 @@ def check_test_options(
 
 
 def set_aug_test(cfg: Config) -> None:
-    """Change the pipelines of all test sets to average over scales and flips."""
+    """Change the pipelines of all test sets to average over scales and flips.
+
+    Their pipeline becomes that of ``aug_test``, where there is one.
+    """
+    own = (cfg.get('aug_test') or {}).get('pipeline')
     for dataset in inner_datasets(required(cfg, 'data.test')):
+        if own:
+            dataset['pipeline'] = copy.deepcopy(own)
+            continue
         transforms = [step for step in dataset.get('pipeline') or () if _is_multi_scale(step)]
         if not transforms:
             raise ValueError(

@@ -18,7 +18,7 @@ from msseg.config.writer import find_unwritable
 from msseg.registry import Registry, config_file, config_path, unknown_type
 from msseg.utils.arguments import accepted_arguments, argument_hints, check_value
 from msseg.utils.errors import ArgumentError, UserError, UserKeyError, UserTypeError, unknown_name
-from msseg.utils.logging import get_logger, warn_once
+from msseg.utils.logging import log_early, warn_once
 from msseg.utils.shown import holds_secret
 
 _NEAR_MISS = 0.85  # similarity from which a top-level name counts as a misspelling
@@ -342,4 +342,4 @@ def drop_meaningless(cfg: Config, schema: Schema) -> None:
         if isinstance(node, dict) and last in node:
             dropped.append(f'{name}={node.pop(last)!r} ({reason})')
     if dropped:
-        get_logger().info('ignored, as they mean nothing here: %s', ', '.join(dropped))
+        log_early(f'ignored, as they mean nothing here: {", ".join(dropped)}')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ class Config:
         cfg_dict: The settings.
         cfg_text: The text of the files that they come from.
         filename: The file that they come from.
+        translation_report: What became of the keys, if that file is MMSegmentation 1.x's.
 
     Raises:
         TypeError: `cfg_dict` is no dict.
@@ -59,6 +60,7 @@ class Config:
         cfg_dict: Mapping[str, Any] | None = None,
         cfg_text: str | None = None,
         filename: str | os.PathLike | None = None,
+        translation_report: Sequence[str] = (),
     ) -> None:
         if cfg_dict is None:
             cfg_dict = {}
@@ -78,12 +80,15 @@ class Config:
                 raise UserKeyError(problem, file=values.config_file(key))
         if values._config_path is None:
             set_paths(values, '')
-        self._fill(values, filename, cfg_text)
+        self._fill(values, filename, cfg_text, tuple(translation_report))
 
-    def _fill(self, values: ConfigDict, filename: str | None, text: str) -> None:
+    def _fill(
+        self, values: ConfigDict, filename: str | None, text: str, report: tuple[str, ...] = ()
+    ) -> None:
         object.__setattr__(self, '_cfg_dict', values)
         object.__setattr__(self, '_filename', filename)
         object.__setattr__(self, '_text', text)
+        object.__setattr__(self, '_report', report)
 
     @classmethod
     def fromfile(
@@ -105,7 +110,7 @@ class Config:
             ImportError: A module in ``custom_imports`` cannot be imported.
         """
         loaded = load_file(str(filename), use_predefined_variables)
-        cfg = cls(loaded.values, cfg_text=loaded.text, filename=filename)
+        cfg = cls(loaded.values, loaded.text, filename, loaded.report)
         if import_custom_modules:
             cfg.import_custom_modules()
         return cfg
@@ -121,7 +126,7 @@ class Config:
         file_format = file_format if file_format.startswith('.') else f'.{file_format}'
         here = os.path.join(os.getcwd(), f'<string>{file_format}')
         loaded = load_text(cfg_str, here, file_format)
-        cfg = Config(loaded.values, cfg_text=cfg_str)
+        cfg = Config(loaded.values, cfg_str, translation_report=loaded.report)
         cfg.import_custom_modules()
         return cfg
 
@@ -160,6 +165,11 @@ class Config:
     def text(self) -> str:
         """The text of the files, bases first."""
         return self._text
+
+    @property
+    def translation_report(self) -> tuple[str, ...]:
+        """What became of the keys of a config of MMSegmentation 1.x; () for another config."""
+        return self._report
 
     @property
     def pretty_text(self) -> str:
@@ -289,15 +299,15 @@ class Config:
     def __delitem__(self, name: str) -> None:
         del self._cfg_dict[name]
 
-    def __getstate__(self) -> tuple[ConfigDict, str | None, str]:
-        return self._cfg_dict, self._filename, self._text
+    def __getstate__(self) -> tuple[ConfigDict, str | None, str, tuple[str, ...]]:
+        return self._cfg_dict, self._filename, self._text, self._report
 
-    def __setstate__(self, state: tuple[ConfigDict, str | None, str]) -> None:
+    def __setstate__(self, state: tuple[ConfigDict, str | None, str, tuple[str, ...]]) -> None:
         self._fill(*state)
 
     def __copy__(self) -> Config:
         other = type(self).__new__(type(self))
-        other._fill(self._cfg_dict.copy(), self._filename, self._text)
+        other._fill(self._cfg_dict.copy(), self._filename, self._text, self._report)
         return other
 
 

@@ -19,6 +19,14 @@ from msseg.config.config_dict import (
     count_values,
     find_duplicate,
 )
+from msseg.config.read_base import (
+    ForeignName,
+    LoadModule,
+    as_base,
+    helpers,
+    is_pure_python,
+    replace_imports,
+)
 from msseg.utils.errors import UserKeyError, UserValueError
 from msseg.utils.foreign_imports import explain_foreign_import
 from msseg.utils.shown import shown
@@ -33,6 +41,7 @@ _NO_SETTINGS = (
     types.ModuleType,
     types.FunctionType,
     types.BuiltinFunctionType,
+    ForeignName,
     type,
     type(annotations),
 )
@@ -124,7 +133,12 @@ class BaseVariables:
 
 
 def read_python(
-    text: str, filename: str, where: str, load_bases: Callable[[Any], ConfigDict | None]
+    text: str,
+    filename: str,
+    where: str,
+    load_bases: Callable[[Any], ConfigDict | None],
+    load_module: LoadModule,
+    names: dict[str, Any],
 ) -> dict[str, Any]:
     """Run the text of a config file.
 
@@ -136,6 +150,8 @@ def read_python(
         filename: Absolute path of the file: its ``__file__``.
         where: The file's name for errors.
         load_bases: Called once with the value of ``_base_``, or None.
+        load_module: Called with each base of ``with read_base():``.
+        names: Gets the `ForeignName` variables.
 
     Returns:
         The variables that are settings: no modules, functions, classes or ``__names__``.
@@ -148,9 +164,15 @@ def read_python(
     split = _after_base(tree)
     stem = os.path.splitext(os.path.basename(filename))[0]
     namespace: dict[str, Any] = {'__name__': stem, '__file__': filename}
+    if is_pure_python(tree):
+        namespace |= helpers(namespace, load_module)
+        tree = replace_imports(tree, where)
     _run(tree.body[:split], variables, namespace, filename)
     variables.base = load_bases(namespace.get(BASE_KEY))
+    if variables.base is not None and _reads_attributes_of_base(tree):
+        namespace[BASE_KEY] = as_base(variables.base)  # MMEngine's ``_base_.a.b``
     _run(tree.body[split:], variables, namespace, filename)
+    names |= {name: v for name, v in namespace.items() if isinstance(v, ForeignName)}
     with _describing_failures(where, filename):
         memo: dict[int, tuple[Any, Any]] = {}
         return {
@@ -189,6 +211,11 @@ def _after_base(tree: ast.Module) -> int:
     return 0
 
 
+def _reads_attributes_of_base(tree: ast.Module) -> bool:
+    nodes = (node.value for node in ast.walk(tree) if isinstance(node, ast.Attribute))
+    return any(isinstance(node, ast.Name) and node.id == BASE_KEY for node in nodes)
+
+
 def _run(
     body: list[ast.stmt], variables: BaseVariables, namespace: dict[str, Any], filename: str
 ) -> None:
@@ -222,6 +249,8 @@ def _as_data(value: Any, memo: dict[int, tuple[Any, Any]], depth: int = 0) -> An
     """
     if isinstance(value, str):
         return str.__str__(value)
+    if isinstance(value, ForeignName):
+        return value.text
     plain = next((kind for kind in _CONTAINERS if isinstance(value, kind)), None)
     is_kept = isinstance(value, ConfigDict) or hasattr(type(value), '_fields')  # named tuples
     if plain is None or is_kept or depth > MAX_DEPTH:

@@ -6,7 +6,6 @@ import json
 import os
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
@@ -21,11 +20,12 @@ from msseg.config.config_dict import (
     find_duplicate,
     set_file,
 )
+from msseg.config.find_base import OWN, find_base, find_module, not_found
 from msseg.config.merge import merge_dicts, without_markers
+from msseg.config.mmseg1x import is_1x, translate
 from msseg.config.python_reader import BASE_KEY, BaseVariables, read_python
 from msseg.utils.cli import CONFIG_ENDINGS
 from msseg.utils.errors import (
-    UserError,
     UserFileNotFoundError,
     UserKeyError,
     UserOSError,
@@ -33,12 +33,9 @@ from msseg.utils.errors import (
 )
 from msseg.utils.regular_file import check_regular
 from msseg.utils.shown import shown
-from msseg.utils.suggest import nearest
 from msseg.utils.text_file import read_user_text
 
 FORMATS = CONFIG_ENDINGS
-_OWN = 'msseg::'
-_OWN_CONFIGS = Path(__file__).parents[2] / 'configs'
 _MAX_BASES = 64
 _ONLY_FORMATS = f'only {", ".join(FORMATS)} files are supported'
 
@@ -61,10 +58,26 @@ class DuplicateKey(NamedTuple):
 
 @dataclass
 class Loaded:
-    """The settings of a config file and its bases, and the texts of all these files."""
+    """The settings of a config file and its bases, and the texts of all these files.
+
+    Attributes:
+        values: The settings.
+        texts: The texts, by file, bases first.
+        names: What a pure-Python config imports from packages that are not imported.
+        report: What became of the keys of a config of MMSegmentation 1.x; [] for another.
+    """
 
     values: ConfigDict = field(default_factory=ConfigDict)
     texts: dict[str, str] = field(default_factory=dict)
+    names: dict[str, Any] = field(default_factory=dict)
+    report: list[str] = field(default_factory=list)
+
+    def translated(self) -> Loaded:
+        """Return the settings in the language here, if they are MMSegmentation 1.x's."""
+        if not is_1x(self.values):
+            return self
+        values, report = translate(self.values)
+        return Loaded(values, self.texts, report=report.lines())
 
     @property
     def text(self) -> str:
@@ -88,7 +101,7 @@ def load_file(
         ValueError: A file cannot be read, inherits from itself, or is too large.
         KeyError: Two bases of one file define the same key.
     """
-    return _Reading(predefined, duplicates).file(filename)
+    return _Reading(predefined, duplicates).file(filename).translated()
 
 
 def load_text(text: str, path: str, file_format: str) -> Loaded:
@@ -101,7 +114,7 @@ def load_text(text: str, path: str, file_format: str) -> Loaded:
     """
     if file_format not in FORMATS:
         raise UserOSError(f'config format {file_format!r}: {_ONLY_FORMATS}')
-    return _Reading().text(text, path, file_format)
+    return _Reading().text(text, path, file_format).translated()
 
 
 @dataclass
@@ -143,9 +156,22 @@ class _Reading:
             self.chain.pop()
             return base.values
 
+        imported: dict[str, tuple[Any, str | None]] = {}
+
+        names: dict[str, Any] = {}
+
+        def load_module(level: int, module: str, line: int) -> dict[str, Any]:
+            self.chain.append(path)
+            loaded = self.file(find_module(level, module, path, line))
+            self.chain.pop()
+            base.texts.update(loaded.texts)
+            files = loaded.values._config_files
+            imported.update((k, (v, files.get(k))) for k, v in loaded.values.items())
+            return {**loaded.names, **loaded.values}
+
         source = _substitute_predefined(text, path) if self.predefined else text
         if file_format == '.py':
-            plain = read_python(source, path, where, load_bases)
+            plain = read_python(source, path, where, load_bases, load_module, names)
         else:
             plain = _read_data(source, file_format, where, load_bases)
         for key, value in plain.items():
@@ -153,9 +179,12 @@ class _Reading:
                 raise UserValueError(f'the key {key!r} at the top is no text: quote it', file=where)
             count_values(value, f'{where}: {key}')
         values = ConfigDict(plain)
+        for key, (value, file) in imported.items():
+            if key in values and values[key] == value:  # as the base has it
+                values.put(key, value, file)
         set_file(values, where if where.startswith('<') else path)
         merged = merge_dicts(base.values, values) if base.values else without_markers(values)
-        return Loaded(merged, {**base.texts, where: text})
+        return Loaded(merged, {**base.texts, where: text}, names)
 
     def bases(self, names: Any, path: str) -> Loaded:
         where = display_file(path)
@@ -166,7 +195,7 @@ class _Reading:
         merged = Loaded()
         origin: dict[str, str] = {}
         for name in dict.fromkeys(map(str, names)):
-            loaded = self.file(_find_base(name, path))
+            loaded = self.file(find_base(name, path))
             for key, value in loaded.values.items():
                 if key in origin:
                     self.note_duplicate(DuplicateKey(key, where, origin[key], name))
@@ -207,35 +236,14 @@ def _read_text(filename: str, who: str, is_base: bool) -> str:
     if not os.path.exists(filename):
         folder, name = os.path.split(filename)
         siblings = os.listdir(folder or '.') if os.path.isdir(folder or '.') else []
-        advice = f"from anywhere, '{_OWN}demo/ocrnet_nuclei.py' names a config of msseg's own"
-        raise _not_found(lead, name, siblings, advice if is_base else '')
+        advice = f"from anywhere, '{OWN}demo/ocrnet_nuclei.py' names a config of msseg's own"
+        raise not_found(lead, name, siblings, advice if is_base else '')
     check_regular(filename)
     if os.path.splitext(filename)[1] not in FORMATS:
         raise UserOSError(f'{lead}: {_ONLY_FORMATS}')
     if os.path.getsize(filename) > MAX_BYTES:
         raise UserValueError(f'{lead} is larger than {MAX_BYTES // 2**20} MiB')
     return read_user_text(filename, lead)
-
-
-def _find_base(name: str, path: str) -> str:
-    """Return the path of a base that the file at `path` names."""
-    if not name.startswith(_OWN):
-        return os.path.join(os.path.dirname(path), os.path.expanduser(name))
-    lead = f'{display_file(path)}: the base file {name!r}'
-    if not _OWN_CONFIGS.is_dir():
-        raise UserFileNotFoundError(f'{lead}: this installation has no configs, a checkout has')
-    files = (file for file in _OWN_CONFIGS.rglob('*') if file.suffix in FORMATS)
-    own = {file.relative_to(_OWN_CONFIGS).as_posix() for file in files}
-    name = name.removeprefix(_OWN)
-    if name not in own:
-        raise _not_found(lead, name, own, f'{_OWN_CONFIGS} lists them')
-    return str(_OWN_CONFIGS / name)
-
-
-def _not_found(lead: str, name: str, files: Any, advice: str) -> UserError:
-    near = nearest(name, files, 1)
-    problem = f'{lead} does not exist'
-    return UserFileNotFoundError(problem, suggestions=near, advice='' if near else advice)
 
 
 def _read_data(text: str, file_format: str, where: str, load_bases: Any) -> dict[str, Any]:

@@ -55,7 +55,6 @@ _OTHER = {
     'is_str': 'isinstance',
     'load': 'json.load or yaml.safe_load',
     'dump': 'json.dump',
-    'read_base': 'this is a config of MMSegmentation 1.x: take that of 0.30.0',
 }
 _TORCH = {
     'torch': 'mindspore and mindspore.ops',

@@ -22,6 +22,7 @@ _LEVELS = ('DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL')
 _FILE_ONLY = 'msseg_file_only'  # attribute of a record that the console leaves out
 _SUBJECT = 'msseg_subject'  # attribute of a record that is logged once for each subject
 _seen: set[str] = set()
+_early: dict[str, None] = {}  # messages that wait for `setup_logging`, in their order
 
 
 def get_logger() -> logging.Logger:
@@ -53,7 +54,19 @@ def setup_logging(log_file: str | Path | None = None, level: str | int = 'INFO')
         logger.addHandler(handler)
     logger.setLevel(level if get_rank() == 0 else logging.ERROR)
     logger.propagate = False
+    for message in _early:
+        logger.info(message)
+    _early.clear()
     return logger
+
+
+def log_early(message: str) -> None:
+    """Log what is found before `setup_logging` can be called, at the latest by that call."""
+    logger = get_logger()
+    if logger.isEnabledFor(logging.INFO):
+        logger.info(message)
+    else:
+        _early[message] = None
 
 
 def check_level(level: str | int) -> None:

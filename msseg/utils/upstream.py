@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
-from msseg.utils.errors import UserTypeError, UserValueError
+from msseg.utils.errors import UserTypeError
 
 OPENMMLAB = ('mmcv', 'mmengine', 'mmseg')
 FOREIGN = (*OPENMMLAB, 'torch', 'torchvision')
@@ -75,10 +75,6 @@ _NAMES = {
 }
 _KIND_OF = {name: kind for kind, names in _NAMES.items() for name in names.split()}
 _LOGBOOKS = ('Logger', 'Wandb')
-_KEYS_OF_1X = """
-    train_dataloader val_dataloader test_dataloader val_evaluator test_evaluator optim_wrapper
-    param_scheduler default_scope default_hooks env_cfg visualizer vis_backends log_processor
-    val_cfg tta_model data_preprocessor"""
 
 
 def explain_upstream_name(name: str, kind: str, here: Collection[str]) -> str:
@@ -110,26 +106,6 @@ def explain_upstream_name(name: str, kind: str, here: Collection[str]) -> str:
     if len(names) > _MAX_LISTED:
         listed += f' and {len(names) - _MAX_LISTED} more (see {_CONFIGS})'
     return f"{name} is MMSegmentation's and is not in msseg yet; here are: {listed}"
-
-
-def refuse_1x(cfg: Mapping, file: str | None) -> None:
-    """Raise ValueError for a config in the language of MMSegmentation 1.x.
-
-    Args:
-        cfg: The config.
-        file: The file that it was read from.
-    """
-    found = [key for key in _KEYS_OF_1X.split() if key in cfg]
-    for key, part in (('model', 'data_preprocessor'), ('train_cfg', 'type')):
-        if isinstance(cfg.get(key), Mapping) and part in cfg[key]:
-            found.append(f'{key}.{part}')
-    if found and 'data' not in cfg:
-        keys = f'{", ".join(found[:3])}{", …" if len(found) > 3 else ""}'
-        raise UserValueError(
-            f'{file or "this"} is a config of MMSegmentation 1.x ({keys}); msseg reads 0.x',
-            advice='take the config of the same name from MMSegmentation 0.30.0, or start from one '
-            f"in msseg's configs and see {_CONFIGS}",
-        )
 
 
 # Methods that MMSegmentation's classes override and nothing here would call: the method to write

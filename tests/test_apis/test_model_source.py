@@ -10,7 +10,7 @@ from msseg.apis.model_source import find_checkpoint, find_model, find_weights, s
 from msseg.apis.resume import choose_checkpoint
 from msseg.apis.train_settings import checkpoint_folders, work_dir_of
 from msseg.config import Config
-from msseg.runner.checkpoint import save_checkpoint
+from msseg.runner.checkpoint import load_meta, save_checkpoint
 from tests.test_convert.torch_files import save_torch
 from tests.test_runner.line_model import Line
 
@@ -77,9 +77,19 @@ def test_mmsegmentations_checkpoint_holds_its_config_too(tmp_path):
     write(config=MODEL + 'gpu_ids = [0]\n')
     cfg, found = find_model(path)
     assert (found, cfg.model.backbone.type) == (path, 'HRNet')
-    write(cfg="default_scope = 'mmseg'\n")
-    with pytest.raises(ValueError, match='theirs.pth is a config of MMSegmentation 1.x'):
-        stored_config(path)
+
+
+def test_mmengines_checkpoint_holds_a_config_that_is_translated(tmp_path, caplog):
+    text = MODEL + "default_scope = 'mmseg'\nparam_scheduler = [dict(type='PolyLR', end=9)]\n"
+    meta = {'cfg': text, 'dataset_meta': {'classes': ['a', 'b'], 'palette': [[0, 0, 0], [9, 9, 9]]}}
+    path = save_torch(
+        tmp_path / 'theirs.pth', {'a': np.ones(3, np.float32)}, lambda w: {'meta': meta, 'model': w}
+    )
+    with caplog.at_level('INFO'):
+        cfg = stored_config(path)
+    assert cfg.lr_config == dict(policy='poly', end=9, by_epoch=True)
+    assert 'param_scheduler -> lr_config' in caplog.text
+    assert load_meta(path)['CLASSES'] == ['a', 'b']
 
 
 @pytest.mark.parametrize(

@@ -157,6 +157,16 @@ def test_each_of_several_test_sets_is_averaged_over_scales():
         set_aug_test(cfg)
 
 
+def test_a_pipeline_of_its_own_replaces_that_of_each_test_set():
+    one = "dict(type='CustomDataset', pipeline=[dict(type='LoadImageFromFile')])"
+    views = "[dict(type='MultiScaleFlipAug', img_ratios=[0.5], flip=True)]"
+    text = f'data = dict(test=[{one}, {one}])\naug_test = dict(pipeline={views})'
+    cfg = Config.fromstring(text, '.py')
+    set_aug_test(cfg)
+    assert [each.pipeline[0].img_ratios for each in cfg.data.test] == [[0.5], [0.5]]
+    assert cfg.data.test[0].pipeline is not cfg.data.test[1].pipeline
+
+
 def test_a_test_that_is_to_give_nothing_is_an_error():
     with pytest.raises(ValueError, match=r'nothing to do: ask for scores \(--eval mIoU\)'):
         check_test_options([], None, None, 0.5, None)

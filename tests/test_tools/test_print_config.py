@@ -68,3 +68,17 @@ def test_a_mistake_is_one_line_and_exit_status_1(arguments, message):
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not done.stdout
+
+
+def test_a_config_of_mmsegmentation_1x_is_printed_translated(tmp_path):
+    config = tmp_path / 'theirs.py'
+    config.write_text(
+        "default_scope = 'mmseg'\n"
+        "optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='SGD', lr=0.1))\n"
+    )
+    done = run(str(config))
+    assert done.returncode == 0, done.stderr
+    comments = [line for line in done.stdout.splitlines() if line.startswith('#')]
+    assert comments[0].startswith('# translated from MMSegmentation 1.x: optim_wrapper -> optimi')
+    assert comments[1].startswith('# ignored, as they mean nothing here: default_scope')
+    assert Config.fromstring(done.stdout, '.py').optimizer == dict(type='SGD', lr=0.1)

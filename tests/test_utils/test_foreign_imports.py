@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from msseg.config import Config, import_modules_from_strings
+from msseg.config import import_modules_from_strings
 from msseg.utils import foreign_imports
 from msseg.utils.foreign_imports import find_foreign_imports
 
@@ -139,12 +139,6 @@ def test_a_module_of_ones_own_is_told_all_at_once(tmp_path, monkeypatch):
         assert 'line 6: mmcv.cnn.ConvModule -> msseg.models.layers.ConvModule; ' in message
         assert message.endswith('; and 5 more. docs/porting.md ports such files')
         assert 'PYTHONPATH' not in message and '\n' not in message
-
-
-def test_a_config_of_1x_that_imports_is_told(tmp_path):
-    (tmp_path / 'new.py').write_text('from mmengine.config import read_base\n')
-    with pytest.raises(ImportError, match='line 1: mmengine.config.read_base -> .*1.x: take'):
-        Config.fromfile(tmp_path / 'new.py')
 
 
 def test_another_missing_package_is_named_and_no_folder(tmp_path):

@@ -11,6 +11,7 @@ from msseg.utils.logging import (
     PatientFile,
     PatientFileHandler,
     close_logging,
+    log_early,
     setup_logging,
 )
 from msseg.utils.say import say
@@ -118,3 +119,18 @@ def test_mistakes_in_a_message_are_shown_as_logging_does(make, capsys):
     handler = make()
     handler.emit(logging.makeLogRecord({'msg': '%d', 'args': ('no number',)}))
     assert 'Logging error' in capsys.readouterr().err
+
+
+def test_what_is_found_before_the_log_is_set_up_is_in_it_once(tmp_path, capsys):
+    close_logging()
+    logging.getLogger('msseg').setLevel(logging.WARNING)
+    for message in ('50 % of it', '50 % of it', 'more'):
+        log_early(message)
+    assert capsys.readouterr() == ('', '')
+    for name in ('a.log', 'b.log'):
+        setup_logging(tmp_path / name)
+    log_early('at once')
+    close_logging()
+    lines = (tmp_path / 'a.log').read_text().splitlines()
+    assert [line.rpartition(' - ')[2] for line in lines] == ['50 % of it', 'more']
+    assert 'at once' in (tmp_path / 'b.log').read_text()

@@ -5,10 +5,8 @@ import types
 
 import pytest
 
-from msseg.config import Config
 from msseg.registry import Registry, build_from_cfg
 from msseg.utils import upstream
-from msseg.utils.upstream import refuse_1x
 
 
 @pytest.mark.parametrize(
@@ -62,30 +60,3 @@ def builders():
 
     get_schema()
     return types.SimpleNamespace(**{**vars(datasets), **vars(runner), **vars(models)})
-
-
-@pytest.mark.parametrize(
-    'text',
-    [
-        "default_scope = 'mmseg'\noptim_wrapper = dict(type='OptimWrapper')",
-        "model = dict(type='EncoderDecoder', data_preprocessor=dict(type='SegDataPreProcessor'))",
-        "train_cfg = dict(type='IterBasedTrainLoop', max_iters=9)",
-        'train_dataloader = dict(batch_size=2)\ntest_dataloader = train_dataloader',
-    ],
-)
-def test_configs_of_1x_are_recognised(text):
-    cfg = Config.fromstring(text, '.py')
-    with pytest.raises(
-        ValueError, match=r'a\.py is a config of MMSegmentation 1.x \(.*reads 0\.x; take'
-    ):
-        refuse_1x(cfg._cfg_dict, 'a.py')
-
-
-def test_configs_of_0x_are_not():
-    text = 'model = dict(train_cfg=dict())\ntrain_cfg = dict()\ndata = dict()\nvisualizer = 1'
-    values = Config.fromstring(text, '.py')._cfg_dict
-    refuse_1x(values, None)
-    refuse_1x({'model': 3, 'train_cfg': None}, None)
-    del values['data']  # which no config of 1.x has
-    with pytest.raises(ValueError, match='is a config of MMSegmentation 1.x'):
-        refuse_1x(values, None)

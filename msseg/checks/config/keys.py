@@ -56,7 +56,7 @@ def read_config(
         findings.add('duplicate_base_key', key, note, file)
     if loaded is None:
         return None
-    cfg = Config(loaded.values, cfg_text=loaded.text, filename=str(filename))
+    cfg = Config(loaded.values, loaded.text, str(filename), loaded.report)
     lay_options(cfg, cfg_options)
     return cfg
 

@@ -1,0 +1,358 @@
+"""Pipelines of MMSegmentation 1.x, and the data_preprocessor that follows them there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from msseg.config.config_dict import ConfigDict
+from msseg.config.mmseg1x.names import registered_name
+from msseg.config.mmseg1x.section import Section
+
+_LOCAL = (None, {'backend': 'local'}, {'backend': 'disk'})
+_KEEP_RATIO = 'keep_ratio'
+
+
+@dataclass
+class Preprocessor:
+    """The steps that ``model.data_preprocessor`` does there and a pipeline does here."""
+
+    normalize: ConfigDict | None = None
+    pad: ConfigDict | None = None
+    pad_in_tests: ConfigDict | None = None
+
+    def train_steps(self) -> list[ConfigDict]:
+        """Return the last steps of a training pipeline."""
+        steps = [step.deepcopy() for step in (self.normalize, self.pad) if step]
+        keys = ['img', 'gt_semantic_seg']
+        return [*steps, _step('DefaultFormatBundle'), _step('Collect', keys=keys)]
+
+    def test_steps(self) -> list[ConfigDict]:
+        """Return the last steps of a test pipeline, for each scale and flip."""
+        steps = [step.deepcopy() for step in (self.normalize, self.pad_in_tests) if step]
+        last = [_step(kind, keys=['img']) for kind in ('ImageToTensor', 'Collect')]
+        return [_step('RandomFlip'), *steps, *last]
+
+
+def read_preprocessor(section: Section | None) -> Preprocessor:
+    """Return the steps of a ``data_preprocessor``; None is for a model without one."""
+    if section is None:
+        return Preprocessor()
+    section.expect(
+        'type', 'SegDataPreProcessor', advice='write its steps into the pipelines of a config here'
+    )
+    section.expect('batch_augments', None)
+    section.expect('non_blocking', False, True)
+    size, divisor = section.take('size'), section.take('size_divisor')
+    if size is not None and divisor is not None:
+        raise section.refusal('size_divisor', 'give one of size and size_divisor')
+    fills = ConfigDict()
+    section.give(fills, {'pad_val': 'pad_val', 'seg_pad_val': 'seg_pad_val'})
+    fills = ConfigDict(pad_val=0, seg_pad_val=255) | fills
+    tests = section.section('test_cfg')
+    of_tests = None
+    if tests is not None:
+        of_tests = _pad(section, tests.take('size'), tests.take('size_divisor'), fills)
+        tests.close()
+    pad = _pad(section, size, divisor, fills)
+    result = Preprocessor(_normalize(section), pad, of_tests)
+    section.close()
+    return result
+
+
+def _normalize(section: Section) -> ConfigDict | None:
+    mean, std = section.take('mean'), section.take('std')
+    flags = [section.take(key, False) for key in ('bgr_to_rgb', 'rgb_to_bgr')]
+    if mean is None and not any(flags):
+        return None
+    step = _step('Normalize')
+    # without a mean the colours are swapped only
+    mean = [0.0, 0.0, 0.0] if mean is None else mean
+    section.put(step, 'mean', mean, 'mean')
+    section.put(step, 'std', [1.0] * len(mean) if std is None else std, 'std')
+    section.put(step, 'to_rgb', any(flags) and len(mean) == 3, 'bgr_to_rgb')
+    return step
+
+
+def _pad(section: Section, size: Any, divisor: Any, fills: Mapping[str, Any]) -> ConfigDict | None:
+    if size is None and divisor is None:
+        return None
+    step = _step('Pad')
+    if size is None:
+        section.put(step, 'size_divisor', divisor, 'size_divisor')
+    else:
+        section.put(step, 'size', size, 'size')
+    for key, value in fills.items():
+        section.put(step, key, value, key)
+    return step
+
+
+def train_pipeline(steps: Sequence[Section], preprocessor: Preprocessor) -> list[ConfigDict]:
+    """Translate a pipeline for training; ``PackSegInputs`` becomes the preprocessor's steps."""
+    result = []
+    for step in steps:
+        if _kind(step) == 'PackSegInputs':
+            _take_pack(step)
+            result += preprocessor.train_steps()
+        else:
+            result.append(_translate(step))
+    return result
+
+
+def test_pipeline(steps: Sequence[Section], preprocessor: Preprocessor) -> list[ConfigDict]:
+    """Translate a pipeline for evaluation into one with a ``MultiScaleFlipAug``.
+
+    A transform before ``Resize`` stays before it, one after it is applied to each scale. Labels
+    are not loaded: evaluation reads them at their own size.
+    """
+    before: list[ConfigDict] = []
+    after: list[ConfigDict] | None = None
+    views = _step('MultiScaleFlipAug', img_ratios=[1.0], flip=False)
+    for step in steps:
+        kind = _kind(step)
+        if kind == 'TestTimeAug':
+            raise step.refusal('type', 'put it into tta_pipeline, for tools/test.py --aug-test')
+        if kind in ('LoadAnnotations', 'PackSegInputs'):
+            continue
+        if kind in ('Resize', 'ResizeShortestEdge'):
+            if after is not None:
+                raise step.refusal('type', 'keep one Resize')
+            after = [_view(views, [step])]
+        elif after is None and kind.startswith('Load'):
+            before.append(_translate(step))
+        else:
+            (before if after is None else after).append(_translate(step))
+    views['transforms'] = [*(after or []), *preprocessor.test_steps()]
+    return [*before, views]
+
+
+def tta_pipeline(steps: Sequence[Section], preprocessor: Preprocessor) -> list[ConfigDict]:
+    """Translate ``tta_pipeline``: its ``TestTimeAug`` becomes a ``MultiScaleFlipAug``."""
+    result = []
+    for step in steps:
+        result.append(_views_of(step, preprocessor) if _kind(step) == 'TestTimeAug' else
+                      _translate(step))  # fmt: skip
+    return result
+
+
+def _views_of(section: Section, preprocessor: Preprocessor) -> ConfigDict:
+    section.take('type')
+    views = _step('MultiScaleFlipAug', img_ratios=[1.0], flip=False)
+    inside = []
+    for i, choices in enumerate(section.take('transforms') or []):
+        where = f'{section.where}.transforms[{i}]'
+        parts = [Section(each, f'{where}[{j}]', section.report) for j, each in enumerate(choices)]
+        kinds = {_kind(part) for part in parts}
+        if kinds <= {'LoadAnnotations', 'PackSegInputs'}:
+            continue
+        if kinds == {'RandomFlip'}:
+            _flip_views(views, parts)
+        elif kinds == {'Resize'}:
+            inside.append(_view(views, parts))
+        elif len(parts) == 1:
+            inside.append(_translate(parts[0]))
+        else:
+            raise parts[0].refusal('type', 'keep one transform, except of Resize and RandomFlip')
+    section.close()
+    views['transforms'] = [*inside, *preprocessor.test_steps()]
+    return views
+
+
+def _view(views: ConfigDict, choices: Sequence[Section]) -> ConfigDict:
+    """Set the scales of the views by one or several resizes, and return their common Resize."""
+    resizes = [_translate(choice) for choice in choices]
+    keep_ratio = [resize.keep_ratio for resize in resizes]
+    if len(set(keep_ratio)) > 1:
+        raise choices[-1].refusal('keep_ratio', 'give all scales the same')
+    ratios = [resize.ratio_range[0] for resize in resizes if 'ratio_range' in resize]
+    scales = [resize.img_scale for resize in resizes if 'img_scale' in resize]
+    if ratios and scales:
+        raise choices[-1].refusal('type', 'give all of them scale, or all of them scale_factor')
+    first = choices[0]
+    if scales:
+        views.pop('img_ratios')
+        first.put(views, 'img_scale', scales[0] if len(scales) == 1 else scales, 'scale')
+    else:
+        first.put(views, 'img_ratios', ratios, 'scale_factor')
+    result = _step('Resize')
+    first.put(result, _KEEP_RATIO, keep_ratio[0], _KEEP_RATIO)
+    return result
+
+
+def _flip_views(views: ConfigDict, choices: Sequence[Section]) -> None:
+    flips = {}
+    for choice in choices:
+        step = _translate(choice)
+        flips[step.get('direction', 'horizontal'), step.get('prob')] = choice
+    directions = [direction for direction, prob in flips if prob == 1]
+    if any(prob not in (0, 1) for _, prob in flips) or not any(prob == 0 for _, prob in flips):
+        advice = 'give one RandomFlip of prob=0.0, and for each direction one of prob=1.0'
+        raise choices[-1].refusal('prob', advice)
+    if directions:
+        views['flip'] = True
+        views['flip_direction'] = directions[0] if len(directions) == 1 else directions
+
+
+# ------------------------------------------------------------ single transforms
+
+
+def _kind(step: Section) -> str:
+    kind = step.take('type')
+    return kind if isinstance(kind, str) else str(kind)
+
+
+def _step(kind: str, **arguments: Any) -> ConfigDict:
+    return ConfigDict(type=kind, **arguments)
+
+
+def _translate(step: Section) -> ConfigDict:
+    """Translate a transform; one that is not known here or there stays as it is."""
+    kind = _kind(step)
+    out = _step(kind)
+    step.put(out, 'type', kind)
+    if kind in _TRANSFORMS:
+        _TRANSFORMS[kind](step, out)
+        step.close()
+    else:
+        step.give_rest(out)
+    return out
+
+
+def _take_pack(step: Section) -> None:
+    step.ignore({'meta_keys': 'Collect gathers what is needed'})
+    step.close()
+
+
+def _load_image(step: Section, out: ConfigDict) -> None:
+    _take_backend(step)
+    step.ignore({'ignore_empty': 'a missing image is an error'})
+    step.give_rest(out)
+
+
+def _load_annotations(step: Section, out: ConfigDict) -> None:
+    _take_backend(step)
+    if step.take('reduce_zero_label'):
+        step.put(out, 'reduce_zero_label', True, 'reduce_zero_label')
+    step.give(out, {'imdecode_backend': 'imdecode_backend'})
+
+
+def _take_backend(step: Section) -> None:
+    for key in ('backend_args', 'file_client_args'):
+        step.expect(key, *_LOCAL, advice='files are read from disks: copy them to one')
+
+
+def _resize(step: Section, out: ConfigDict) -> None:
+    scale, factor = step.take('scale'), step.take('scale_factor')
+    if scale is not None:
+        step.put(out, 'img_scale', _pair(scale), 'scale')
+    elif factor is not None:
+        factors = factor if isinstance(factor, (list, tuple)) else [factor]
+        if len(set(factors)) > 1:
+            raise step.refusal('scale_factor', 'give one number')
+        step.put(out, 'ratio_range', (factors[0], factors[0]), 'scale_factor')
+    _take_resizing(step, out)
+
+
+def _random_resize(step: Section, out: ConfigDict) -> None:
+    kind = registered_name(step.take('resize_type', 'Resize'))
+    if kind != 'Resize':
+        raise step.refusal('resize_type', "set it to 'Resize'")
+    scale, ratios = step.take('scale'), step.take('ratio_range')
+    step.put(out, 'img_scale', scale, 'scale')
+    if ratios is not None:
+        step.put(out, 'ratio_range', ratios, 'ratio_range')
+    elif isinstance(scale, list) and not all(w >= h for w, h in scale):
+        raise step.refusal('scale', 'write the long edge of each scale first')
+    _take_resizing(step, out)
+    out['type'] = 'Resize'
+
+
+def _random_choice_resize(step: Section, out: ConfigDict) -> None:
+    kind = registered_name(step.take('resize_type', 'Resize'))
+    scales = step.take('scales')
+    scales = scales if isinstance(scales, list) else [scales]
+    if kind == 'ResizeShortestEdge':
+        longest = step.take('max_size')
+        scales = [_short_edge(scale, longest) for scale in scales]
+        keep_ratio = True
+    elif kind == 'Resize':
+        scales, keep_ratio = [_pair(scale) for scale in scales], step.take(_KEEP_RATIO, False)
+    else:
+        raise step.refusal('resize_type', "set it to 'Resize' or 'ResizeShortestEdge'")
+    step.put(out, 'img_scale', scales, 'scales')
+    step.put(out, 'multiscale_mode', 'value', 'scales')
+    step.put(out, _KEEP_RATIO, keep_ratio, 'scales')
+    _take_method(step)
+    out['type'] = 'Resize'
+
+
+def _resize_shortest_edge(step: Section, out: ConfigDict) -> None:
+    scale = _short_edge(step.take('scale'), step.take('max_size'))
+    step.put(out, 'img_scale', scale, 'scale')
+    step.put(out, _KEEP_RATIO, True, 'scale')
+    out['type'] = 'Resize'
+
+
+def _short_edge(scale: Any, longest: int) -> tuple[int, int]:
+    """Return the scale (w, h) that has this short edge, and no longer edge than `longest`."""
+    short = min(scale) if isinstance(scale, (list, tuple)) else scale
+    return max(longest, short), min(longest, short)
+
+
+def _take_resizing(step: Section, out: ConfigDict) -> None:
+    # its default is False there, and True here
+    step.put(out, _KEEP_RATIO, step.take(_KEEP_RATIO, False), _KEEP_RATIO)
+    _take_method(step)
+
+
+def _take_method(step: Section) -> None:
+    step.expect('backend', 'cv2')
+    step.expect('interpolation', 'bilinear')
+    step.expect('clip_object_border', True, False)
+
+
+def _random_crop(step: Section, out: ConfigDict) -> None:
+    step.give(out, {'crop_size': 'crop_size'}, _pair)
+    step.give_rest(out)
+
+
+def _random_flip(step: Section, out: ConfigDict) -> None:
+    for key in ('prob', 'direction'):
+        value = step.take(key)
+        if isinstance(value, (list, tuple)) or value == 'diagonal':
+            raise step.refusal(key, 'write a RandomFlip for each direction')
+        if value is not None:
+            step.put(out, key, value, key)
+    swaps = step.take('swap_seg_labels')
+    if swaps is not None:
+        step.put(out, 'swap_seg_labels', swaps, 'swap_seg_labels')
+
+
+def _pad_step(step: Section, out: ConfigDict) -> None:
+    step.expect('pad_to_square', False, advice='give size or size_divisor')
+    step.expect('padding_mode', 'constant')
+    # (w, h) there
+    step.give(out, {'size': 'size'}, lambda size: size and _pair(size)[::-1])
+    step.give(out, {'size_divisor': 'size_divisor'})
+    fill = step.take('pad_val', 0)
+    values = fill if isinstance(fill, Mapping) else {'img': fill}
+    step.put(out, 'pad_val', values.get('img', 0), 'pad_val')
+    step.put(out, 'seg_pad_val', values.get('seg', 255), 'pad_val')
+
+
+def _pair(value: Any) -> Any:
+    return (value, value) if isinstance(value, int) else value
+
+
+_TRANSFORMS: dict[str, Callable[[Section, ConfigDict], None]] = {
+    'LoadImageFromFile': _load_image,
+    'LoadAnnotations': _load_annotations,
+    'Resize': _resize,
+    'RandomResize': _random_resize,
+    'RandomChoiceResize': _random_choice_resize,
+    'ResizeShortestEdge': _resize_shortest_edge,
+    'RandomCrop': _random_crop,
+    'RandomFlip': _random_flip,
+    'Pad': _pad_step,
+}
