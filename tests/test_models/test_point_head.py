@@ -10,9 +10,10 @@ from mindspore import nn
 
 from msseg.models import build_head, build_segmentor
 from msseg.models.decode_heads.point_head import TrainingPoints, TrainingSettings
-from msseg.models.layers import Conv1d
+from msseg.models.layers import Conv1d, use_low_precision
 from msseg.models.layers.points import label_at, uncertainty
-from tests.test_models.test_mmseg030 import DATA, fill
+from tests.test_models.reference_fill import fill
+from tests.test_models.test_mmseg030 import DATA
 from tests.tiny_families import FAMILIES, build
 
 PARTS = json.loads(Path(DATA / 'parts.json').read_text('utf-8'))
@@ -215,6 +216,17 @@ def test_training_in_a_graph_draws_its_points_from_the_saved_state(graph_mode):
     losses = [float(step(*given)[0]) for _ in range(2)]
     head.points.state.set_data(start)
     assert float(step(*given)[0]) == losses[0] != losses[1]
+
+
+def test_points_are_classified_in_16_bit_floats_too():
+    head = build('point_rend').decode_head[1].set_train(False)
+    given = ((one_map(2, 8, 10),), one_map(2, 8, 10, 3, 1))
+    expected = head(*given).asnumpy()
+    use_low_precision(head, ms.float16)
+    got = head(*given)
+    assert got.dtype == ms.float32
+    np.testing.assert_allclose(got.asnumpy(), expected, atol=0.02)
+    assert np.abs(got.asnumpy() - expected).max() > 0
 
 
 def test_one_graph_refines_maps_of_any_size(graph_mode):

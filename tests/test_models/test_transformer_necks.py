@@ -10,7 +10,8 @@ from mindspore import nn
 
 from msseg.convert import convert
 from msseg.models import build_neck
-from tests.test_models.test_mmseg030 import DATA, fill
+from tests.test_models.reference_fill import fill
+from tests.test_models.test_mmseg030 import DATA
 
 PARTS = json.loads(Path(DATA / 'parts.json').read_text('utf-8'))
 NECKS = [

@@ -146,7 +146,7 @@ class PointHead(BaseCascadeDecodeHead):
         for layer in self.fcs:
             x = layer(x)
             if self.coarse_pred_each_layer:
-                x = ops.concat((x, coarse), axis=1)
+                x = ops.concat((x.astype(ms.float32), coarse), axis=1)
         return self.cls_seg(x)
 
     def cls_seg(self, features: ms.Tensor) -> ms.Tensor:

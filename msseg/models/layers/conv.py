@@ -138,8 +138,9 @@ class Conv1d(nn.Cell):
 
     def construct(self, x: ms.Tensor) -> ms.Tensor:
         """Convolve along the third axis."""
-        y = self.convolve(x, self.weight.expand_dims(3))
-        return y if self.bias is None else self.add_bias(y, self.bias)
+        # MindSpore 2.8 casts parameters for mixed precision, but not what is computed of them.
+        y = self.convolve(x, self.weight.expand_dims(3).astype(x.dtype))
+        return y if self.bias is None else self.add_bias(y, self.bias.astype(y.dtype))
 
 
 register_traits(Conv1d, precision='low', names=('Conv1d',))

@@ -14,9 +14,14 @@ from PIL import Image
 from msseg.apis import build_model, load_config
 from msseg.checks.config import check_config, format_report
 from msseg.checks.config.check import warn_of_settings
+from msseg.checks.config.rules import RULES
+from msseg.checks.config.training import check_train_cfg
+from msseg.checks.findings import Findings
+from msseg.config import Config
 from msseg.models.builder import BACKBONES
 from tests.test_checks.test_config.nuclei_config import ROOT, write_configs
 from tests.tiny import write_config, write_discs
+from tests.tiny_families import FAMILIES
 
 CONFIGS = sorted(
     file.relative_to(ROOT).as_posix()
@@ -218,3 +223,11 @@ def test_a_sample_of_the_files_is_checked(tmp_path):
     report = check_config(write_config(tmp_path, root), with_step=False)
     finding = next(f for f in report.findings if f.kind == 'value_out_of_range')
     assert 'label_map' in finding.todo and finding.splits == ['train', 'val', 'test']
+
+
+def test_settings_of_train_cfg_that_a_head_reads_are_no_finding():
+    cfg = Config(dict(model=FAMILIES['point_rend'].model))
+    cfg.model.train_cfg.update(num_point=8)  # one letter is missing
+    findings = Findings(RULES)
+    check_train_cfg(cfg, findings)
+    assert [[*finding.places] for finding in findings.sorted()] == [['model.train_cfg.num_point']]
