@@ -10,8 +10,8 @@ and as few layers as the parts allow, so that a graph compiles within seconds::
 maps have 4 channels (1/4 of the image's size) and 8 (1/8). The decode head reads the second map,
 and `AUX`, the usual auxiliary head, the first.
 
-tests/test_export/test_families.py tries all rows, and so does tests/test_models/test_sgd_step.py, for
-which the step of a new row has to be made where PyTorch is: tests/data/make_sgd_steps.py.
+tests/test_export/test_families.py tries all rows, and so does tests/test_models/test_sgd_step.py,
+for which the step of a new row has to be made where PyTorch is: tests/data/make_sgd_steps.py.
 """
 
 from __future__ import annotations
