@@ -55,13 +55,15 @@ def read_log(path: str | Path) -> tuple[list[dict], list[dict]]:
         path: As the text logger writes it: one JSON object a line.
 
     Returns:
-        The entries of training and those of evaluation, in order.
+        The entries of training and those of evaluation, in order. MMCV logs the number of images as
+        the iteration of an evaluation: it becomes the one that was logged before.
 
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: A line is no JSON object, or nothing was logged.
     """
     entries: dict[str, list[dict]] = {'train': [], 'val': []}
+    ordered: list[dict] = []
     text = read_user_text(path, str(path))
     lines = text.splitlines()
     for number, line in enumerate(lines, 1):
@@ -77,9 +79,27 @@ def read_log(path: str | Path) -> tuple[list[dict], list[dict]]:
             ) from error
         if mode in entries:
             entries[mode].append(entry)
+            ordered.append(entry)
+    _correct_places(ordered)
     if not entries['train']:
         raise ValueError(f'{path} holds no training entries: the run ended before its first log')
     return entries['train'], entries['val']
+
+
+def _correct_places(entries: Sequence[dict]) -> None:
+    """Move evaluations that are not between the iterations logged around them to the first one."""
+    next_logged: list[int | None] = []
+    for entry in reversed(entries):
+        last = next_logged[-1] if next_logged else None
+        next_logged.append(entry['iter'] if entry['mode'] == 'train' else last)
+    before = None
+    for entry, after in zip(entries, reversed(next_logged), strict=True):
+        if entry['mode'] == 'train':
+            before = entry['iter']
+        elif before is not None:
+            is_late = after is not None and before < after < entry['iter']
+            if entry['iter'] < before or is_late:
+                entry['iter'] = before
 
 
 def log_coverage(val: Sequence[dict], score: str) -> str:

@@ -21,6 +21,7 @@ from tests.tiny import write_discs
 META = {'seed': 1}
 TRAIN = [{'mode': 'train', 'epoch': 1, 'iter': 10 * i, 'loss': 1.0 / i} for i in range(1, 6)]
 VAL = [{'mode': 'val', 'epoch': 1, 'iter': 25 * i, 'mIoU': 0.3 * i, 'lr': 0.1} for i in (1, 2)]
+ENTRIES = sorted([*TRAIN, *VAL], key=lambda entry: entry['iter'])
 
 
 @pytest.fixture
@@ -34,7 +35,25 @@ def write_log(tmp_path):
 
 
 def test_log_is_split_into_training_and_evaluation(write_log):
-    assert read_log(write_log([META, *TRAIN, *VAL])) == (TRAIN, VAL)
+    assert read_log(write_log([META, *ENTRIES])) == (TRAIN, VAL)
+
+
+@pytest.mark.parametrize('images', [3, 35, 500])
+def test_an_evaluation_that_mmcv_logged_with_its_number_of_images_gets_its_iteration(
+    write_log, images
+):
+    val = [dict(VAL[0], iter=images) for _ in range(3)]
+    log = [META, TRAIN[0], val[0], val[1], TRAIN[1], val[2], *TRAIN[2:]]
+    if images == 35:  # the last one is possible between 20 and 40
+        log = [*log[:6], *TRAIN[3:]]
+    train, found = read_log(write_log(log))
+    assert [entry['iter'] for entry in found] == [10, 10, 35 if images == 35 else 20]
+    assert [entry['iter'] for entry in train][:2] == [10, 20]
+
+
+def test_the_last_evaluation_of_mmcv_is_at_the_end(write_log):
+    _, found = read_log(write_log([*TRAIN, dict(VAL[0], iter=3)]))
+    assert found == [dict(VAL[0], iter=50)]
 
 
 def test_line_that_a_killed_process_did_not_finish_is_left_out(write_log):
@@ -45,7 +64,7 @@ def test_line_that_a_killed_process_did_not_finish_is_left_out(write_log):
 
 def test_curve_is_a_picture(write_log, tmp_path):
     out = tmp_path / 'new' / 'curve.png'
-    draw_curve(write_log([META, *TRAIN, *VAL]), out)
+    draw_curve(write_log([META, *ENTRIES]), out)
     picture = cv2.imread(str(out))
     assert picture.shape[0] > 300
     # both lines are there: pure-blue-ish and orange-ish pixels on white
@@ -139,7 +158,7 @@ def test_a_curve_replaces_no_config_or_checkpoint(write_log, tmp_path, draw):
     out = tmp_path / 'mine.py'
     out.write_text('model = dict()')
     with pytest.raises(FileExistsError, match=r"mine\.py' is there already and is no \.png file"):
-        draw(write_log([META, *TRAIN, *VAL]), out)
+        draw(write_log([META, *ENTRIES]), out)
     assert out.read_text() == 'model = dict()'
 
 
