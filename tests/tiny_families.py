@@ -256,7 +256,6 @@ FAMILIES = {
         ),
         size=(385, 400),
         other_size=(393, 385),
-        fixed_size='its padding depends on the size',
     ),
     'nonlocal_net': Family(model(head('NLHead'), auxiliary_head=AUX)),
     'nonlocal_net_dot_product': Family(model(head('NLHead', mode='dot_product'))),

@@ -1,14 +1,28 @@
-"""The hook that estimates the memory of a training step."""
+"""Hooks that look at the first batch: whether it can be trained on, and in how much memory."""
 
 from __future__ import annotations
 
 import mindspore as ms
 
+from msseg.models.analysis.batch_check import check_batch
 from msseg.models.analysis.memory_estimate import estimate_memory, megabytes
 from msseg.runner import Runner
 from msseg.runner.hooks import Hook
 from msseg.utils.dist import get_rank
 from msseg.utils.resources import available_memory, resident_memory
+
+
+class BatchCheckHook(Hook):
+    """Refuse a first batch of too few images or pixels for the model's batch norms."""
+
+    def __init__(self) -> None:
+        self.is_done = False
+
+    def before_iter(self, runner: Runner) -> None:
+        """Check the first batch."""
+        if not self.is_done:
+            self.is_done = True
+            check_batch(runner.model, runner.data_batch.img.shape)
 
 
 class MemoryEstimateHook(Hook):

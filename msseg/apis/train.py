@@ -19,7 +19,7 @@ from msseg.apis.build import (
 )
 from msseg.apis.config_schema import get_schema
 from msseg.apis.evaluate import Evaluation, evaluate, evaluation_keys, scoring
-from msseg.apis.memory_hook import MemoryEstimateHook
+from msseg.apis.memory_hook import BatchCheckHook, MemoryEstimateHook
 from msseg.apis.resume import choose_checkpoint, choose_seed, load_start, report_changes
 from msseg.apis.train_settings import EvaluationSettings, HookSettings, TrainSettings
 from msseg.apis.work_dir import (
@@ -237,7 +237,7 @@ def register_hooks(runner: Runner, hooks: HookSettings, evaluation: dict | None)
     runner.register_hook(hooks.schedule, 'VERY_HIGH', type='LrUpdaterHook')
     for guard in hooks.guards or [NaNGuardHook()]:
         runner.register_hook(guard, 'HIGH')
-    for hook in (IterTimerHook(), MemoryEstimateHook(), ProgressHook()):
+    for hook in (IterTimerHook(), BatchCheckHook(), MemoryEstimateHook(), ProgressHook()):
         runner.register_hook(hook, 'ABOVE_NORMAL')
     for hook in hooks.custom:
         runner.register_hook(hook)

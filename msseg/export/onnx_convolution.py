@@ -8,6 +8,9 @@ from msseg.export.onnx_graph import OnnxBuilder, translates
 from msseg.export.passes import CONV
 from msseg.models.analysis.graph import Node
 
+# MindSpore's names of TensorFlow's "same": ceil(size / stride) pixels
+_SAME = ('SAME', 'same', 1)
+
 
 @translates(CONV, 'Conv2D')
 def _convolution(builder: OnnxBuilder, node: Node) -> str:
@@ -27,10 +30,11 @@ def _transposed_convolution(builder: OnnxBuilder, node: Node) -> str:
     settings = _convolution_settings(builder, node)
     kernel, strides = settings['kernel_shape'], settings['strides']
     old, new = builder.shape_in(node)[2:], node.shape[2:]
-    top, left, bottom, right = settings['pads']
-    cut = (top + bottom, left + right)
+    # MindSpore cuts off less at the end, which OpenCV's dnn knows as output_padding only
+    cut = settings['pads'][:2]
+    settings['pads'] = [*cut, *cut]
     least = [
-        (old[i] - 1) * strides[i] - cut[i] + settings['dilations'][i] * (kernel[i] - 1) + 1
+        (old[i] - 1) * strides[i] - 2 * cut[i] + settings['dilations'][i] * (kernel[i] - 1) + 1
         for i in range(2)
     ]
     settings['output_padding'] = [new[i] - least[i] for i in range(2)]
@@ -40,11 +44,24 @@ def _transposed_convolution(builder: OnnxBuilder, node: Node) -> str:
 
 def _convolution_settings(builder: OnnxBuilder, node: Node) -> dict[str, Any]:
     settings = node.attributes
-    top, bottom, left, right = settings['pad_list']
     return dict(
         kernel_shape=list(builder.graph.shape_of(node.inputs[1])[2:]),
         strides=list(settings['stride'][-2:]),
         dilations=list(settings['dilation'][-2:]),
-        pads=[top, left, bottom, right],
         group=settings.get('group', 1),
+        **_padding(builder, node),
     )
+
+
+def _padding(builder: OnnxBuilder, node: Node) -> dict[str, Any]:
+    """Return the zeros around the input, of which "same" takes as many as the size needs."""
+    settings = node.attributes
+    if builder.dynamic and settings.get('pad_mode') in _SAME and set(settings['stride']) != {1}:
+        if set(settings['dilation']) != {1}:
+            raise ValueError(
+                f"{node.op}: pads by the image's size, with stride {settings['stride'][-2:]} and "
+                f'dilation {settings["dilation"][-2:]}: export one size, without --dynamic'
+            )
+        return {'auto_pad': 'SAME_UPPER'}
+    top, bottom, left, right = settings['pad_list']
+    return {'pads': [top, left, bottom, right]}

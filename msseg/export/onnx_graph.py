@@ -46,10 +46,10 @@ class OnnxBuilder:
         self.nodes.append(self.onnx.helper.make_node(op, inputs, [name], name, **attributes))
         return name
 
-    def constant(self, value: Any, dtype: type | None = None) -> str:
-        """Return the name of a constant; small equal constants have the same name."""
+    def constant(self, value: Any, dtype: type | None = None, is_shared: bool = True) -> str:
+        """Return the name of a constant; small equal constants have the same name if shared."""
         array = np.asarray(value, dtype)
-        for name, known in self.initializers.items():
+        for name, known in self.initializers.items() if is_shared else ():
             is_same = known.dtype == array.dtype and known.shape == array.shape
             if is_same and array.size < _SMALL and np.array_equal(known, array):
                 return name
@@ -196,7 +196,9 @@ def _translate(builder: OnnxBuilder, node: Node) -> None:
             f'{node.shape}) has no translation; add one with msseg.export.translates in a file '
             "that custom_imports lists, or export to 'mindir', which takes every operator"
         )
-    builder.finish(node.name, node.shape, _TRANSLATIONS[node.op](builder, node))
+    # a padded map may have the size of another one in this graph, but not at run time
+    shape = None if node.op == 'Pad' else node.shape
+    builder.finish(node.name, shape, _TRANSLATIONS[node.op](builder, node))
 
 
 def _normalise(builder: OnnxBuilder, metadata: Metadata) -> str:

@@ -107,7 +107,10 @@ def _product(builder: OnnxBuilder, node: Node) -> str:
     for index, setting in enumerate(('transpose_a', 'transpose_b')):
         rank = len(builder.graph.shape_of(node.inputs[index]))
         order = [*range(rank - 2), rank - 1, rank - 2]
-        x = builder.read(node.inputs[index])
+        # OpenCV's dnn (4.11) does not take one constant in two products
+        value = builder.graph.values.get(node.inputs[index])
+        known = value is not None
+        x = builder.constant(value, None, False) if known else builder.read(node.inputs[index])
         is_turned = builder.setting(node, 2 + index, setting)
         names.append(builder.emit('Transpose', [x], perm=order) if is_turned else x)
     return builder.emit('MatMul', names)

@@ -129,6 +129,8 @@ def fold_cells(network: nn.Cell, foldings: list[Folding]) -> None:
     counts = Counter(name for each in foldings for name in (each.conv, each.norm))
     by_norm = {each.norm: each for each in foldings if counts[each.conv] == counts[each.norm] == 1}
     by_conv = {each.conv: each for each in by_norm.values()}
+    # one for each norm, which several cells may hold
+    biases = {name: ChannelBias(each.shift) for name, each in by_norm.items()}
     for _, cell in list(network.cells_and_names()):
         weight = getattr(cell, 'weight', None)
         if isinstance(cell, nn.Conv2d) and weight.name in by_conv:
@@ -139,13 +141,13 @@ def fold_cells(network: nn.Cell, foldings: list[Folding]) -> None:
         for index, (name, child) in enumerate(cell.name_cells().items()):
             gamma = getattr(child, 'gamma', None)
             if isinstance(child, nn.BatchNorm2d) and gamma.name in by_norm:
-                bias, old_name = ChannelBias(by_norm[gamma.name].shift), gamma.name
+                bias = biases[gamma.name]
                 if isinstance(cell, nn.SequentialCell):
                     cell[index] = bias
                 else:
                     setattr(cell, name, bias)
                 # MindSpore has just named it after the innermost cell alone.
-                bias.bias.name = f'{old_name}.folded'
+                bias.bias.name = f'{gamma.name}.folded'
 
 
 class ChannelBias(nn.Cell):

@@ -1,5 +1,8 @@
 """Each family's model, exported, gives what the network gives, on two images."""
 
+from functools import partial
+
+import cv2
 import mindspore as ms
 import numpy as np
 import pytest
@@ -11,11 +14,14 @@ from msseg.models import InferenceSegmentor
 from msseg.models.contract import check_takes_any_size
 from tests.tiny_families import FAMILIES, build, images
 
-# tests/test_export/test_export.py exports an OCRNet, of which FCN on HRNet is a part
-ELSEWHERE = {'ocrnet', 'hrnet'}
-HERE = sorted(FAMILIES.keys() - ELSEWHERE)
+# test_export.py exports an OCRNet, of which FCN on HRNet is a part
+HERE = sorted(FAMILIES.keys() - {'ocrnet', 'hrnet'})
 ANY_SIZE = [name for name in HERE if not FAMILIES[name].fixed_size]
 ONE_SIZE = [name for name in HERE if FAMILIES[name].fixed_size]
+# Pooling with zeros and to one pixel, repeated pixels, transposed convolutions, norms of two cells;
+# endurance/test_families.py tries all.
+IN_OPENCV = ('bisenetv1', 'cgnet', 'erfnet', 'resnest')
+AS_MINDIR = ('bisenetv1', 'erfnet', 'pspnet', 'resnest')
 
 
 def write(name, folder, file_format, dynamic):
@@ -63,3 +69,22 @@ def test_onnx_of_one_size(name, tmp_path):
         write(name, tmp_path, 'onnx', dynamic=True)
     run = write(name, tmp_path, 'onnx', dynamic=False)
     assert_agrees(run, name, [FAMILIES[name].size])
+
+
+def run_with_opencv(path, image):
+    network = cv2.dnn.readNetFromONNX(str(path))
+    network.setInput(image)
+    return network.forward()
+
+
+@pytest.mark.parametrize('name', IN_OPENCV)
+def test_onnx_of_one_size_which_opencv_reads(name, tmp_path):
+    run = write(name, tmp_path, 'onnx', dynamic=False)
+    for runs in (run, partial(run_with_opencv, tmp_path / f'{name}.onnx')):
+        assert_agrees(runs, name, [FAMILIES[name].size])
+
+
+@pytest.mark.parametrize('name', AS_MINDIR)
+def test_mindir_of_any_size(name, tmp_path):
+    run = write(name, tmp_path, 'mindir', dynamic=True)
+    assert_agrees(run, name, [FAMILIES[name].size, FAMILIES[name].other_size])

@@ -1,10 +1,12 @@
-"""Adaptive average pooling: PyTorch's overlapping bins, in either mode and for any size."""
+"""Average pooling as PyTorch's, in either mode and for any size."""
+
+import itertools
 
 import mindspore as ms
 import numpy as np
 import pytest
 
-from msseg.models.layers import AdaptiveAvgPool2d
+from msseg.models.layers import AdaptiveAvgPool2d, AvgPool2d, BlockAvgPool2d
 
 
 def average(x, bins):
@@ -42,3 +44,37 @@ def test_half_precision_stays():
 def test_no_bins_are_refused():
     with pytest.raises(ValueError, match='AdaptiveAvgPool2d: bins is 0'):
         AdaptiveAvgPool2d(0)
+
+
+def windows(x, size, stride, padding, counts_zeros):
+    """Average over windows by their definition; without zeros, the last one may stick out."""
+    sides = []
+    for length in x.shape[2:]:
+        starts = range(-padding, length + padding - (size - 1 if counts_zeros else 0), stride)
+        sides.append([(max(start, 0), min(start + size, length)) for start in starts])
+    results = np.zeros((*x.shape[:2], *map(len, sides)))
+    for (i, rows), (j, columns) in itertools.product(*map(enumerate, sides)):
+        part = x[:, :, slice(*rows), slice(*columns)]
+        count = size**2 if counts_zeros else part[0, 0].size
+        results[:, :, i, j] = part.sum((2, 3)) / count
+    return results
+
+
+@pytest.mark.parametrize('size', [(6, 8), (7, 8), (5, 3)])
+@pytest.mark.parametrize(
+    ('pool', 'arguments'),
+    [
+        (lambda: AvgPool2d(3, 2, 1), (3, 2, 1, True)),
+        (lambda: AvgPool2d(2, 1), (2, 1, 0, True)),
+        (lambda: BlockAvgPool2d(2), (2, 2, 0, False)),
+        (lambda: BlockAvgPool2d(3), (3, 3, 0, False)),
+    ],
+    ids=['with zeros', 'without', 'blocks of 2', 'blocks of 3'],
+)
+def test_windows_at_the_border(pool, arguments, size):
+    x = np.random.default_rng(0).normal(size=(2, 3, *size)).astype(np.float32)
+    expected = windows(x, *arguments)
+    for always in (False, True):
+        cell = pool()
+        cell.always_resizes = always
+        np.testing.assert_allclose(cell(ms.Tensor(x)).asnumpy(), expected, atol=1e-6)

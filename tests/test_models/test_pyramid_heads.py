@@ -104,14 +104,6 @@ def test_arguments_that_do_not_fit_are_named(kind, options, message):
         head(kind, **options)
 
 
-@pytest.mark.parametrize('kind', ['PSPHead', 'ASPPHead', 'APCHead'])
-def test_one_image_cannot_be_normalised_after_the_average_over_all_of_it(kind, graph_mode):
-    inputs = (ops.ones((1, 6, 5, 7)),)
-    with pytest.raises(ValueError, match='one value per channel .* data.samples_per_gpu'):
-        head(kind).set_train()(inputs)
-    assert head(kind).set_train(False)(inputs).shape == (1, 3, 5, 7)
-
-
 def test_adaptive_context_is_a_weighted_sum_of_the_averages_over_a_grid():
     module = ACM(2, False, 3, 3, norm_cfg=None, act_cfg=None)
     identity = ms.Tensor(np.eye(3).reshape(3, 3, 1, 1), ms.float32)

@@ -24,6 +24,7 @@ from msseg.datasets import EvalLoader
 from msseg.datasets.eval_loader import EvalSample
 from msseg.inference.inferencer import Inferencer
 from msseg.inference.validation_loss import LossInferencer
+from msseg.models.analysis.batch_check import check_batch
 from msseg.models.analysis.memory_estimate import MemoryEstimate, estimate_memory
 from msseg.runner import Runner
 from msseg.utils.cli import USER_ERRORS, one_line
@@ -107,6 +108,7 @@ def _train(runner: Runner, img: np.ndarray, gt: np.ndarray, findings: Findings) 
         inputs.append(ms.Tensor(True))
     values = None
     with _noted(findings, 'model'):
+        check_batch(runner.model, img.shape)
         memory = estimate_memory(runner.model, img.shape, runner.state_parameters().values())
         step.set_train()
         values = step(*inputs)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import astuple, dataclass
 
 import mindspore as ms
-from mindspore import Parameter, nn, ops
+from mindspore import Parameter, nn
 
+from msseg.models.analysis.observe import run_observed
 from msseg.utils.layer_traits import traits_of
 from msseg.utils.resources import resident_memory
-from msseg.utils.user_code import running
 
 # Longest side of the image on which the layers are observed.
 _LONGEST = 128
@@ -152,14 +152,7 @@ class _Walk:
     def run(self, channels: int, size: tuple[int, int]) -> tuple[ms.Tensor, ...]:
         """Run the model on an image of zeros and return its output."""
         self.pixels = size[0] * size[1]
-        was_training = self.model.training
-        self.model.set_train(False)
-        what = 'the network failed on an image of zeros'
-        try:
-            with _observing(self.model, self._observe), running(what):
-                return self.model(ops.zeros((1, channels, *size), ms.float32))
-        finally:
-            self.model.set_train(was_training)
+        return run_observed(self.model, (channels, *size), self._observe)
 
     def kept_at(self, pixels: int, half: _Walk) -> float:
         """Return the bytes kept for an image of another size.
@@ -191,21 +184,6 @@ class _Walk:
             if isinstance(tensor, ms.Tensor) and id(tensor) not in self._seen:
                 self._seen[id(tensor)] = tensor
                 self.kept.append(tensor.size * 4)
-
-
-@contextmanager
-def _observing(model: nn.Cell, observe: Callable[..., None]) -> Iterator[None]:
-    """Call `observe` after each layer that contains no others, in PyNative mode."""
-    before = ms.get_context('mode')
-    layers = [cell for _, cell in model.cells_and_names() if not cell.name_cells()]
-    ms.set_context(mode=ms.PYNATIVE_MODE)
-    handles = [layer.register_forward_hook(observe) for layer in layers]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-        ms.set_context(mode=before)
 
 
 def _bytes(parameters: Iterable[Parameter]) -> int:

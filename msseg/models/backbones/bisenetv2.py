@@ -11,6 +11,7 @@ from mindspore import nn, ops
 from msseg.models.builder import BACKBONES
 from msseg.models.layers import (
     AdaptiveAvgPool2d,
+    AvgPool2d,
     ConvModule,
     DepthwiseSeparableConvModule,
     build_activation_layer,
@@ -255,9 +256,7 @@ class BGALayer(nn.Cell):
         self.detail_dwconv = nn.SequentialCell(
             DepthwiseSeparableConvModule(*sizes, 1, 1, **separable)
         )
-        self.detail_down = nn.SequentialCell(
-            ConvModule(*sizes, 2, 1, **linear), nn.AvgPool2d(3, 2, pad_mode='pad', padding=1)
-        )
+        self.detail_down = nn.SequentialCell(ConvModule(*sizes, 2, 1, **linear), AvgPool2d(3, 2, 1))
         self.semantic_conv = nn.SequentialCell(ConvModule(*sizes, 1, 1, **linear))
         self.semantic_dwconv = nn.SequentialCell(
             DepthwiseSeparableConvModule(*sizes, 1, 1, **separable)

@@ -11,6 +11,7 @@ from mindspore import nn, ops
 
 from msseg.models.builder import BACKBONES
 from msseg.models.layers import (
+    AvgPool2d,
     ConvModule,
     apply_init_cfg,
     build_activation_layer,
@@ -215,7 +216,7 @@ class InputInjection(nn.Cell):
     def __init__(self, num_downsampling: int) -> None:
         super().__init__()
         self.num_downsampling = num_downsampling
-        self.pool = nn.AvgPool2d(3, 2, pad_mode='pad', padding=1)
+        self.pool = AvgPool2d(3, 2, 1)
 
     def construct(self, x: ms.Tensor) -> ms.Tensor:
         """Halve (n, c, h, w) some times, rounding up."""

@@ -11,7 +11,7 @@ from mindspore import nn, ops
 from msseg.models.backbones.resnet import ResNetV1d
 from msseg.models.backbones.resnext import Groups
 from msseg.models.builder import BACKBONES
-from msseg.models.layers import Bottleneck, build_conv_layer, build_norm_layer
+from msseg.models.layers import AvgPool2d, Bottleneck, build_conv_layer, build_norm_layer
 from msseg.models.layers.norm import BN
 from msseg.utils.arguments import Range, checked
 from msseg.utils.errors import ArgumentError
@@ -140,7 +140,7 @@ class SplitAttentionBottleneck(Bottleneck):
             norm_cfg=self.norm_cfg,
             **options,
         )
-        self.pool = nn.AvgPool2d(3, stride, 'pad', padding=1) if averages else None
+        self.pool = AvgPool2d(3, stride, 1) if averages else None
 
     def construct(self, x: ms.Tensor) -> ms.Tensor:
         """Apply the block to (n, c, h, w)."""

@@ -12,7 +12,7 @@ from mindspore import nn, ops
 from msseg.models.backbones.bisenetv1 import AttentionRefinementModule
 from msseg.models.builder import BACKBONES, build_backbone
 from msseg.models.contract import check_inner_backbone
-from msseg.models.layers import AdaptiveAvgPool2d, ConvModule, resize, resize_nearest
+from msseg.models.layers import AdaptiveAvgPool2d, AvgPool2d, ConvModule, resize, resize_nearest
 from msseg.models.layers.activation import RELU
 from msseg.models.layers.norm import BN
 from msseg.registry import call_with_cfg
@@ -148,7 +148,7 @@ class STDCModule(nn.Cell):
                 )
             else:
                 self.downsample = downsample
-                self.skip = nn.AvgPool2d(3, 2, pad_mode='pad', padding=1)
+                self.skip = AvgPool2d(3, 2, 1)
         layers = [first]
         for i in range(1, num_convs):
             width = out_channels // 2 ** min(i + 1, num_convs - 1)

@@ -9,7 +9,7 @@ from mindspore import nn, ops
 
 from msseg.models.builder import HEADS
 from msseg.models.decode_heads.base_decode_head import BaseDecodeHead
-from msseg.models.decode_heads.psp_head import Bins, ConvOfAverages
+from msseg.models.decode_heads.psp_head import Bins
 from msseg.models.layers import (
     AdaptiveAvgPool2d,
     BatchProduct,
@@ -83,10 +83,10 @@ class ACM(nn.Cell):
     ) -> None:
         super().__init__()
         self.pool = AdaptiveAvgPool2d(pool_scale)
-        self.pooled_redu_conv = ConvOfAverages(in_channels, channels, 1, **options)
+        self.pooled_redu_conv = ConvModule(in_channels, channels, 1, **options)
         self.input_redu_conv = ConvModule(in_channels, channels, 1, **options)
         self.pool_all = AdaptiveAvgPool2d(1)
-        self.global_info = ConvOfAverages(channels, channels, 1, **options)
+        self.global_info = ConvModule(channels, channels, 1, **options)
         self.gla = Conv2d(channels, pool_scale**2, 1)
         apply_init_cfg(self.gla, _PYTORCH)
         self.residual_conv = ConvModule(channels, channels, 1, **options)

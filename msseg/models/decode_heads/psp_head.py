@@ -12,14 +12,8 @@ from msseg.models.builder import HEADS
 from msseg.models.decode_heads.base_decode_head import BaseDecodeHead
 from msseg.models.layers import AdaptiveAvgPool2d, ConvModule, resize
 from msseg.utils.arguments import NonEmpty, Range, checked
-from msseg.utils.dist import get_world_size
-from msseg.utils.layer_traits import traits_of
 
 Bins = Annotated[int, Range(1, 255)]
-_ONE_VALUE = (
-    'batch norm after an average over the whole map has one value per channel to normalise when a '
-    'batch has one image: set data.samples_per_gpu to 2 or more'
-)
 
 
 @HEADS.register_module()
@@ -95,33 +89,6 @@ class PPM(nn.SequentialCell):
         return results
 
 
-class ConvOfAverages(ConvModule):
-    """A `ConvModule` of averages over a grid: a single value of each cannot be normalised.
-
-    Arguments are those of `ConvModule`.
-
-    Raises:
-        ValueError: In training with batch norm, there is one value per channel.
-    """
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.norm = getattr(self, self.norm_name) if self.norm_name else None
-        self.needs_two_values = (
-            self.norm is not None
-            and traits_of(self.norm).keeps_statistics
-            and get_world_size() == 1
-        )
-
-    def construct(self, x: ms.Tensor) -> ms.Tensor:
-        """Apply the layers to (n, c, rows, columns)."""
-        if self.training and self.needs_two_values:
-            uses_batch = self.norm.use_batch_statistics is not False
-            if uses_batch and x.shape[0] * x.shape[2] * x.shape[3] == 1:
-                raise ValueError(_ONE_VALUE)
-        return super().construct(x)
-
-
 class PooledConvModule(nn.SequentialCell):
     """Averages over a grid, applies a 1x1 `ConvModule`, and resizes back.
 
@@ -141,7 +108,7 @@ class PooledConvModule(nn.SequentialCell):
         align_corners: bool = False,
         **options: Any,
     ) -> None:
-        conv = ConvOfAverages(in_channels, channels, 1, **options)
+        conv = ConvModule(in_channels, channels, 1, **options)
         super().__init__(AdaptiveAvgPool2d(bins), conv)
         self.align_corners = align_corners
 

@@ -10,6 +10,7 @@ from mindspore import nn
 
 from msseg.models.layers.conv import build_conv_layer
 from msseg.models.layers.norm import BN, build_norm_layer
+from msseg.models.layers.pooling import BlockAvgPool2d
 from msseg.utils.layer_traits import traits_of
 from msseg.utils.logging import warn_once
 
@@ -165,7 +166,7 @@ def _average_pool(stride: int) -> nn.Cell:
     """Average windows of `stride` pixels, those at the border over fewer."""
     if stride == 1:
         return nn.Identity()
-    return nn.AvgPool2d(stride, stride, 'pad', ceil_mode=True, count_include_pad=False)
+    return BlockAvgPool2d(stride)
 
 
 def recompute_without_norms(cell: nn.Cell) -> None:
