@@ -87,6 +87,9 @@ def _steps(
         if step.get('flip') or len(ratios) > 1:
             problem = 'averages over scales or flips, but an exported file runs once'
             raise _refusal(cfg, problem, 'leave one scale and no flip')
+        if step.get('rounds_sizes') and ratios[0] != int(ratios[0]):
+            problem = 'rounds sizes to the nearest pixel, but an exported file rounds down'
+            raise _refusal(cfg, problem, 'give img_scale, or leave out rounds_sizes')
         if step.get('img_scale') is not None:
             sizes['scale'] = scaled_wh(_scale(step['img_scale'], cfg), ratios[0])
         else:

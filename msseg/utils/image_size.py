@@ -31,6 +31,12 @@ def rescaled_size(size: tuple[int, int], scale: float | Sequence[float]) -> tupl
     return max(int(h * factor + 0.5), 1), max(int(w * factor + 0.5), 1)
 
 
-def scaled_wh(wh: tuple[int, int], ratio: float) -> tuple[int, int]:
-    """Return (w, h) times a ratio, rounded down; at least one pixel a side."""
-    return max(int(wh[0] * ratio), 1), max(int(wh[1] * ratio), 1)
+def scaled_wh(wh: tuple[int, int], ratio: float, offset: float = 0.0) -> tuple[int, int]:
+    """Return (w, h) times a ratio, at least one pixel a side.
+
+    Args:
+        wh: Old size (w, h).
+        ratio: The ratio.
+        offset: What is added before rounding down, 0.5 to round to the nearest.
+    """
+    return max(int(wh[0] * ratio + offset), 1), max(int(wh[1] * ratio + offset), 1)

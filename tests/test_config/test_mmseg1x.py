@@ -6,6 +6,7 @@ import copy
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from msseg.config import Config, ConfigDict
@@ -13,6 +14,7 @@ from msseg.config.mmseg1x import is_1x, translate
 from msseg.utils.errors import UserError
 
 PAGE = (Path(__file__).parents[2] / 'docs' / 'mmsegmentation_1x.md').read_text(encoding='utf-8')
+_DATASET = 'train_dataloader.dataset'
 _ROW = re.compile(r'^\| `(.+?)` \| `(.+?)` \|$', re.MULTILINE)
 
 ONE = """
@@ -112,7 +114,7 @@ ZERO = """
                   **dataset))
     aug_test = dict(pipeline=[
         dict(type='LoadImageFromFile'),
-        dict(type='MultiScaleFlipAug', img_ratios=[0.5, 1.0], flip=True,
+        dict(type='MultiScaleFlipAug', img_ratios=[0.5, 1.0], rounds_sizes=True, flip=True,
              flip_direction='horizontal',
              transforms=[dict(type='Resize', keep_ratio=True), *last])])
     optimizer = dict(type='SGD', lr=0.01, momentum=0.9)
@@ -329,6 +331,21 @@ def test_mixed_images_are_packed_after_mixing(raw):
     ]  # fmt: skip
 
 
+def test_a_pipeline_without_a_flip_collects_nothing_of_it(raw):
+    pack = [dict(type='PackSegInputs')]
+    for flips, is_default in ([], False), ([dict(type='RandomFlip', prob=0.5)], True):
+        steps = translated(raw, **{f'{_DATASET}.pipeline': [*flips, *pack]}).data.train.pipeline
+        assert ('meta_keys' not in steps[-1]) == is_default
+    from msseg.datasets.pipelines import Collect, DefaultFormatBundle
+    from msseg.datasets.pipelines.loading import describe_image
+
+    steps = translated(raw, **{f'{_DATASET}.pipeline': pack}).data.train.pipeline
+    image = np.zeros((4, 4, 3), np.float32)
+    sample = describe_image(image, 'a.png', 'a.png') | {'gt_semantic_seg': image[..., 0]}
+    arguments = {key: value for key, value in steps[-1].items() if key != 'type'}
+    assert 'img_metas' in Collect(**arguments)(DefaultFormatBundle()(sample))
+
+
 def test_steps_keep_their_side_of_the_resize_in_tests(raw):
     kinds = ('LoadImageFromFile', 'CLAHE', 'Resize', 'ResizeToMultiple', 'PackSegInputs')
     steps = [dict(type=kind) for kind in kinds]
@@ -357,9 +374,6 @@ def test_images_without_a_mean_are_not_normalised(raw):
 def test_resuming_from_a_named_checkpoint(raw):
     out = translated(raw, load_from='a.pth', resume=True)
     assert out.resume_from == 'a.pth' and 'load_from' not in out
-
-
-_DATASET = 'train_dataloader.dataset'
 
 
 @pytest.mark.parametrize(
@@ -406,6 +420,8 @@ def test_what_would_change_training_or_scores_is_refused(raw, key, value, advice
         (dict(type='Resize', scale_factor=(1, 2)), 'give one number'),
         (dict(type='RandomFlip', prob=[0.3, 0.2], direction='vertical'), 'a RandomFlip for each'),
         (dict(type='RandomFlip', prob=0.3, direction='diagonal'), 'a RandomFlip for each'),
+        (dict(type='RandomFlip', prob=0.3, direction='vertical', swap_seg_labels=[(0, 1)]),
+         'by horizontal flips only'),
         (dict(type='Pad', size=9, padding_mode='reflect'), "set it to 'constant'"),
         (dict(type='Pad', pad_to_square=True), 'give size or size_divisor'),
         (dict(type='RandomResize', scale=9, resize_type='Mine'), "set it to 'Resize'"),
@@ -418,6 +434,29 @@ def test_transforms_that_would_compute_something_else_are_refused(raw, step, adv
     with pytest.raises(UserError, match=re.escape(advice)) as raised:
         translated(raw, **{f'{_DATASET}.pipeline': [step]})
     assert raised.value.key.startswith(f'{_DATASET}.pipeline')
+
+
+@pytest.mark.parametrize(
+    ('groups', 'advice'),
+    [
+        ([[dict(type='RandomFlip', prob=p) for p in (0.0, 0.5)]], 'give a RandomFlip of prob=0.0'),
+        (
+            [[dict(type='RandomFlip', prob=0.0), *(dict(type='RandomFlip', prob=1.0, direction=d)
+                                                   for d in ('horizontal', 'vertical'))]],
+            'give a RandomFlip of prob=0.0',
+        ),
+        ([[dict(type='Resize', scale=9), dict(type='Resize', scale_factor=0.5)]], 'all of them'),
+        (
+            [[dict(type='Resize', scale=9, keep_ratio=k) for k in (True, False)]],
+            'give all scales the same',
+        ),
+        ([[dict(type='CLAHE'), dict(type='Rerange')]], 'keep one transform'),
+    ],
+)  # fmt: skip
+def test_views_that_cannot_be_averaged_are_refused(raw, groups, advice):
+    steps = [dict(type='LoadImageFromFile'), dict(type='TestTimeAug', transforms=groups)]
+    with pytest.raises(UserError, match=advice):
+        translated(raw, tta_pipeline=steps)
 
 
 @pytest.mark.parametrize(
@@ -471,3 +510,43 @@ def test_options_in_the_other_language_name_the_key_here(load):
         load_config('config.py', {'optim_wrapper.optimizer.lr': 0.1}, parts=())
     cfg = load_config('config.py', {'optimizer.lr': 0.5, 'model.pretrained': None}, parts=())
     assert cfg.optimizer.lr == 0.5
+
+
+# ------------------------------------------------------------ nonsense
+
+
+def paths(value, path=()):
+    yield path
+    pairs = value.items() if isinstance(value, dict) else ()
+    for key, child in enumerate(value) if isinstance(value, (list, tuple)) else pairs:
+        yield from paths(child, (*path, key))
+
+
+def put(value, path, junk):
+    if not path:
+        return junk
+    copied = dict(value) if isinstance(value, dict) else list(value)
+    copied[path[0]] = put(copied[path[0]], path[1:], junk)
+    return copied
+
+
+@pytest.mark.parametrize('junk', [None, 'x', [{}]], ids=repr)
+def test_nonsense_anywhere_is_translated_or_refused_in_one_line(raw, junk):
+    """What is translated all the same is refused by the checks that follow."""
+    steps = [
+        dict(type='RandomChoiceResize', scales=[(9, 9)], resize_type='ResizeShortestEdge',
+             max_size=9),
+        dict(type='Pad', size=(9, 9), pad_val=dict(img=1)),
+        dict(type='Resize', scale_factor=(1, 1)),
+    ]  # fmt: skip
+    values = {key: raw[key] for key in raw if key not in ('dataset', 'train_pipeline')}
+    values['custom_hooks'] = [dict(type='EMAHook'), dict(type='EarlyStoppingHook', min_delta=0.1)]
+    values = put(values, ('train_dataloader', 'dataset', 'pipeline'), steps)
+    refused = 0
+    for path in paths(values):
+        try:
+            translate(Config(put(values, path, junk) if path else values)._cfg_dict)
+        except UserError as error:
+            refused += 1
+            assert '\n' not in str(error)
+    assert refused > 20

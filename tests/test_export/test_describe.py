@@ -48,6 +48,7 @@ def test_resizing_and_normalising_are_described(steps, expected):
         ([LOAD, dict(type='Resize', min_size=9), NORMALIZE], 'min_size=9'),
         ([LOAD, augmented(NORMALIZE, img_ratios=[1.0, 2.0])], 'averages over scales or flips'),
         ([LOAD, augmented(NORMALIZE, img_scale=(8, 8), flip=True)], 'averages over scales or f'),
+        ([LOAD, augmented(NORMALIZE, img_ratios=[0.5], rounds_sizes=True)], 'rounds sizes to'),
         ([LOAD, dict(type='Resize', img_scale=[(8, 8), (9, 9)]), NORMALIZE], 'runs at one scale'),
     ],
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msseg.config.config_dict import ConfigDict
@@ -173,7 +173,7 @@ def _translate_run(root: Section, out: ConfigDict) -> None:
 
 
 def _imports(imports: Section, out: ConfigDict) -> None:
-    names = imports.take('imports') or []
+    names = imports.take('imports', hint=str | Sequence[str] | None) or []
     names = [names] if isinstance(names, str) else list(names)
     own = [name for name in names if str(name).partition('.')[0] not in _FOREIGN_MODULES]
     if len(own) < len(names):

@@ -109,7 +109,7 @@ def _sampler(loader: Section, split: str) -> bool:
 def _dataset(
     section: Section, split: str, pipeline: _Pipeline, preprocessor: Preprocessor
 ) -> ConfigDict:
-    kind = section.take('type')
+    kind = section.kind()
     out = ConfigDict()
     section.put(out, 'type', _RENAMED.get(kind, kind))
     if kind == 'ClassBalancedDataset':

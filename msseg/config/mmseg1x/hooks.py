@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msseg.config.config_dict import ConfigDict
 from msseg.config.mmseg1x.section import Section
+from msseg.utils.arguments import NonNegative
 
 _DEFAULTS = ConfigDict(
     logger=dict(type='LoggerHook'),
@@ -56,7 +57,7 @@ def translate_hooks(root: Section, out: ConfigDict, evaluation: ConfigDict) -> N
     by_epoch = _by_epoch(root)
     custom: list[ConfigDict] = []
     if 'default_hooks' in root or 'train_cfg' in root:
-        hooks = root.take('default_hooks') or ConfigDict()
+        hooks = root.take('default_hooks', hint=Mapping | None) or ConfigDict()
         chosen = hooks.copy()
         for name, default in _DEFAULTS.items():
             chosen.setdefault(name, default)
@@ -65,7 +66,7 @@ def translate_hooks(root: Section, out: ConfigDict, evaluation: ConfigDict) -> N
             hook = chosen.section(name)
             if hook is None:
                 continue
-            kind = hook.take('type')
+            kind = hook.kind()
             if kind == 'CheckpointHook':
                 _checkpoint(hook, out, evaluation)
             elif kind == 'LoggerHook':
@@ -84,7 +85,7 @@ def _by_epoch(root: Section) -> bool:
     processor = root.section('log_processor')
     if processor is None:
         return True
-    by_epoch = processor.take('by_epoch', True)
+    by_epoch = processor.take('by_epoch', True, bool)
     processor.take('type')
     processor.ignore(dict.fromkeys(processor.rest(), 'values are averaged since the last line'))
     return by_epoch
@@ -97,7 +98,7 @@ def _backends(root: Section) -> list[str]:
     backends = loose if visualizer is None else visualizer.sections('vis_backends')
     found = []
     for backend in backends:
-        kind = backend.take('type')
+        kind = backend.kind()
         logger = _LOGGERS.get(kind)
         if kind not in _LOGGERS:
             name = backend.path('type')
@@ -144,7 +145,7 @@ def _log(hook: Section, out: ConfigDict, by_epoch: bool, backends: list[str]) ->
 
 def _hook(hook: Section) -> list[ConfigDict]:
     """Translate another hook; a class of the user's stays as it is."""
-    kind = hook.take('type')
+    kind = hook.kind()
     if kind in _BUILT_IN:
         return []
     if kind in _MEANINGLESS:
@@ -179,7 +180,7 @@ def _early_stopping(hook: Section, out: ConfigDict) -> None:
     hook.give(out, {'monitor': 'monitor', 'rule': 'rule', 'patience': 'patience',
                     'priority': 'priority'})  # fmt: skip
     # scores are per cent there
-    hook.put(out, 'min_delta', hook.take('min_delta', 0.1) / 100, 'min_delta')
+    hook.put(out, 'min_delta', hook.take('min_delta', 0.1, NonNegative) / 100, 'min_delta')
 
 
 _HOOKS: dict[str, Callable[[Section, ConfigDict], None]] = {

@@ -9,9 +9,16 @@ from typing import Any
 from msseg.config.config_dict import ConfigDict
 from msseg.config.mmseg1x.names import registered_name
 from msseg.config.mmseg1x.section import Section
+from msseg.utils.arguments import NonEmpty, Pixels, Positive, Scale
 
 _LOCAL = (None, {'backend': 'local'}, {'backend': 'disk'})
 _KEEP_RATIO = 'keep_ratio'
+_SCALE = Pixels | Scale  # (w, h)
+# What Collect gathers without a RandomFlip. PackSegInputs gathers what is there.
+_OF_LOADING = (
+    'filename', 'ori_filename', 'ori_shape', 'img_shape', 'pad_shape', 'scale_factor',
+    'img_norm_cfg',
+)  # fmt: skip
 
 
 @dataclass
@@ -22,11 +29,13 @@ class Preprocessor:
     pad: ConfigDict | None = None
     pad_in_tests: ConfigDict | None = None
 
-    def train_steps(self) -> list[ConfigDict]:
-        """Return the last steps of a training pipeline."""
+    def train_steps(self, has_flip: bool) -> list[ConfigDict]:
+        """Return the last steps of a training pipeline, in which there may be a RandomFlip."""
         steps = [step.deepcopy() for step in (self.normalize, self.pad) if step]
-        keys = ['img', 'gt_semantic_seg']
-        return [*steps, _step('DefaultFormatBundle'), _step('Collect', keys=keys)]
+        collect = _step('Collect', keys=['img', 'gt_semantic_seg'])
+        if not has_flip:
+            collect['meta_keys'] = list(_OF_LOADING)
+        return [*steps, _step('DefaultFormatBundle'), collect]
 
     def test_steps(self) -> list[ConfigDict]:
         """Return the last steps of a test pipeline, for each scale and flip."""
@@ -62,7 +71,7 @@ def read_preprocessor(section: Section | None) -> Preprocessor:
 
 
 def _normalize(section: Section) -> ConfigDict | None:
-    mean, std = section.take('mean'), section.take('std')
+    mean, std = (section.take(key, hint=NonEmpty[float] | None) for key in ('mean', 'std'))
     flags = [section.take(key, False) for key in ('bgr_to_rgb', 'rgb_to_bgr')]
     if mean is None and not any(flags):
         return None
@@ -92,9 +101,10 @@ def train_pipeline(steps: Sequence[Section], preprocessor: Preprocessor) -> list
     """Translate a pipeline for training; ``PackSegInputs`` becomes the preprocessor's steps."""
     result = []
     for step in steps:
-        if _kind(step) == 'PackSegInputs':
+        if step.kind() == 'PackSegInputs':
             _take_pack(step)
-            result += preprocessor.train_steps()
+            has_flip = any(each.get('type') == 'RandomFlip' for each in result)
+            result += preprocessor.train_steps(has_flip)
         else:
             result.append(_translate(step))
     return result
@@ -110,7 +120,7 @@ def test_pipeline(steps: Sequence[Section], preprocessor: Preprocessor) -> list[
     after: list[ConfigDict] | None = None
     views = _step('MultiScaleFlipAug', img_ratios=[1.0], flip=False)
     for step in steps:
-        kind = _kind(step)
+        kind = step.kind()
         if kind == 'TestTimeAug':
             raise step.refusal('type', 'put it into tta_pipeline, for tools/test.py --aug-test')
         if kind in ('LoadAnnotations', 'PackSegInputs'):
@@ -131,7 +141,7 @@ def tta_pipeline(steps: Sequence[Section], preprocessor: Preprocessor) -> list[C
     """Translate ``tta_pipeline``: its ``TestTimeAug`` becomes a ``MultiScaleFlipAug``."""
     result = []
     for step in steps:
-        result.append(_views_of(step, preprocessor) if _kind(step) == 'TestTimeAug' else
+        result.append(_views_of(step, preprocessor) if step.kind() == 'TestTimeAug' else
                       _translate(step))  # fmt: skip
     return result
 
@@ -140,10 +150,8 @@ def _views_of(section: Section, preprocessor: Preprocessor) -> ConfigDict:
     section.take('type')
     views = _step('MultiScaleFlipAug', img_ratios=[1.0], flip=False)
     inside = []
-    for i, choices in enumerate(section.take('transforms') or []):
-        where = f'{section.where}.transforms[{i}]'
-        parts = [Section(each, f'{where}[{j}]', section.report) for j, each in enumerate(choices)]
-        kinds = {_kind(part) for part in parts}
+    for parts in section.groups('transforms'):
+        kinds = {part.kind() for part in parts}
         if kinds <= {'LoadAnnotations', 'PackSegInputs'}:
             continue
         if kinds == {'RandomFlip'}:
@@ -175,6 +183,7 @@ def _view(views: ConfigDict, choices: Sequence[Section]) -> ConfigDict:
         first.put(views, 'img_scale', scales[0] if len(scales) == 1 else scales, 'scale')
     else:
         first.put(views, 'img_ratios', ratios, 'scale_factor')
+        first.put(views, 'rounds_sizes', True, 'scale_factor')
     result = _step('Resize')
     first.put(result, _KEEP_RATIO, keep_ratio[0], _KEEP_RATIO)
     return result
@@ -186,20 +195,16 @@ def _flip_views(views: ConfigDict, choices: Sequence[Section]) -> None:
         step = _translate(choice)
         flips[step.get('direction', 'horizontal'), step.get('prob')] = choice
     directions = [direction for direction, prob in flips if prob == 1]
-    if any(prob not in (0, 1) for _, prob in flips) or not any(prob == 0 for _, prob in flips):
-        advice = 'give one RandomFlip of prob=0.0, and for each direction one of prob=1.0'
+    probs = [prob for _, prob in flips]
+    if probs.count(0) != 1 or len(probs) != 1 + (1 in probs):  # no view may count twice
+        advice = 'give a RandomFlip of prob=0.0, and one of prob=1.0 to add its views'
         raise choices[-1].refusal('prob', advice)
     if directions:
         views['flip'] = True
-        views['flip_direction'] = directions[0] if len(directions) == 1 else directions
+        views['flip_direction'] = directions[0]
 
 
 # ------------------------------------------------------------ single transforms
-
-
-def _kind(step: Section) -> str:
-    kind = step.take('type')
-    return kind if isinstance(kind, str) else str(kind)
 
 
 def _step(kind: str, **arguments: Any) -> ConfigDict:
@@ -208,7 +213,7 @@ def _step(kind: str, **arguments: Any) -> ConfigDict:
 
 def _translate(step: Section) -> ConfigDict:
     """Translate a transform; one that is not known here or there stays as it is."""
-    kind = _kind(step)
+    kind = step.kind()
     out = _step(kind)
     step.put(out, 'type', kind)
     if kind in _TRANSFORMS:
@@ -243,7 +248,8 @@ def _take_backend(step: Section) -> None:
 
 
 def _resize(step: Section, out: ConfigDict) -> None:
-    scale, factor = step.take('scale'), step.take('scale_factor')
+    scale = step.take('scale', hint=_SCALE | None)
+    factor = step.take('scale_factor', hint=Positive | NonEmpty[Positive] | None)
     if scale is not None:
         step.put(out, 'img_scale', _pair(scale), 'scale')
     elif factor is not None:
@@ -255,10 +261,10 @@ def _resize(step: Section, out: ConfigDict) -> None:
 
 
 def _random_resize(step: Section, out: ConfigDict) -> None:
-    kind = registered_name(step.take('resize_type', 'Resize'))
+    kind = registered_name(step.take('resize_type', 'Resize', str))
     if kind != 'Resize':
         raise step.refusal('resize_type', "set it to 'Resize'")
-    scale, ratios = step.take('scale'), step.take('ratio_range')
+    scale, ratios = step.take('scale', hint=Scale | NonEmpty[Scale]), step.take('ratio_range')
     step.put(out, 'img_scale', scale, 'scale')
     if ratios is not None:
         step.put(out, 'ratio_range', ratios, 'ratio_range')
@@ -269,15 +275,15 @@ def _random_resize(step: Section, out: ConfigDict) -> None:
 
 
 def _random_choice_resize(step: Section, out: ConfigDict) -> None:
-    kind = registered_name(step.take('resize_type', 'Resize'))
-    scales = step.take('scales')
+    kind = registered_name(step.take('resize_type', 'Resize', str))
+    scales = step.take('scales', hint=_SCALE | NonEmpty[_SCALE])
     scales = scales if isinstance(scales, list) else [scales]
     if kind == 'ResizeShortestEdge':
-        longest = step.take('max_size')
+        longest = step.take('max_size', hint=Pixels)
         scales = [_short_edge(scale, longest) for scale in scales]
         keep_ratio = True
     elif kind == 'Resize':
-        scales, keep_ratio = [_pair(scale) for scale in scales], step.take(_KEEP_RATIO, False)
+        scales, keep_ratio = [_pair(scale) for scale in scales], step.take(_KEEP_RATIO, False, bool)
     else:
         raise step.refusal('resize_type', "set it to 'Resize' or 'ResizeShortestEdge'")
     step.put(out, 'img_scale', scales, 'scales')
@@ -288,7 +294,7 @@ def _random_choice_resize(step: Section, out: ConfigDict) -> None:
 
 
 def _resize_shortest_edge(step: Section, out: ConfigDict) -> None:
-    scale = _short_edge(step.take('scale'), step.take('max_size'))
+    scale = _short_edge(step.take('scale', hint=_SCALE), step.take('max_size', hint=Pixels))
     step.put(out, 'img_scale', scale, 'scale')
     step.put(out, _KEEP_RATIO, True, 'scale')
     out['type'] = 'Resize'
@@ -302,7 +308,7 @@ def _short_edge(scale: Any, longest: int) -> tuple[int, int]:
 
 def _take_resizing(step: Section, out: ConfigDict) -> None:
     # its default is False there, and True here
-    step.put(out, _KEEP_RATIO, step.take(_KEEP_RATIO, False), _KEEP_RATIO)
+    step.put(out, _KEEP_RATIO, step.take(_KEEP_RATIO, False, bool), _KEEP_RATIO)
     _take_method(step)
 
 
@@ -318,13 +324,15 @@ def _random_crop(step: Section, out: ConfigDict) -> None:
 
 
 def _random_flip(step: Section, out: ConfigDict) -> None:
-    for key in ('prob', 'direction'):
-        value = step.take(key)
+    for key, hint in {'prob': float, 'direction': str}.items():
+        value = step.take(key, hint=hint | Sequence | None)
         if isinstance(value, (list, tuple)) or value == 'diagonal':
             raise step.refusal(key, 'write a RandomFlip for each direction')
         if value is not None:
             step.put(out, key, value, key)
     swaps = step.take('swap_seg_labels')
+    if swaps is not None and out.get('direction', 'horizontal') != 'horizontal':
+        raise step.refusal('swap_seg_labels', 'labels are swapped by horizontal flips only')
     if swaps is not None:
         step.put(out, 'swap_seg_labels', swaps, 'swap_seg_labels')
 
@@ -333,7 +341,8 @@ def _pad_step(step: Section, out: ConfigDict) -> None:
     step.expect('pad_to_square', False, advice='give size or size_divisor')
     step.expect('padding_mode', 'constant')
     # (w, h) there
-    step.give(out, {'size': 'size'}, lambda size: size and _pair(size)[::-1])
+    if (size := step.take('size', hint=_SCALE | None)) is not None:
+        step.put(out, 'size', _pair(size)[::-1], 'size')
     step.give(out, {'size_divisor': 'size_divisor'})
     fill = step.take('pad_val', 0)
     values = fill if isinstance(fill, Mapping) else {'img': fill}

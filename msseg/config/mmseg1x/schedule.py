@@ -11,8 +11,10 @@ from typing import Any
 
 from msseg.config.config_dict import ConfigDict
 from msseg.config.mmseg1x.section import Section
+from msseg.utils.arguments import NonNegativeInt
 
 _NO_END = 10**9  # what MMEngine uses
+_STEP = NonNegativeInt | None
 # The policy here, and the names of its arguments.
 _POLICIES: dict[str, tuple[str, dict[str, str]]] = {
     'PolyLR': ('poly', {'power': 'power', 'eta_min': 'min_lr'}),
@@ -50,7 +52,7 @@ def lr_config(root: Section, runner: Mapping[str, Any]) -> ConfigDict:
     out = ConfigDict(policy='fixed', by_epoch=False)
     has_policy = False
     for section in root.sections('param_scheduler'):
-        kind = section.take('type')
+        kind = section.kind()
         if kind in ('LinearLR', 'ConstantLR'):
             _warmup(section, kind, out)
         elif kind not in _POLICIES:
@@ -68,9 +70,12 @@ def lr_config(root: Section, runner: Mapping[str, Any]) -> ConfigDict:
 
 def _warmup(section: Section, kind: str, out: ConfigDict) -> None:
     is_linear = kind == 'LinearLR'
-    begin, end = section.take('begin', 0), section.take('end')
-    factor = section.take('start_factor' if is_linear else 'factor', 1 / 3)
-    by_epoch, is_converted = section.take('by_epoch', True), section.take('convert_to_iter_based')
+    begin, end = (section.take(key, value, _STEP) for key, value in (('begin', 0), ('end', None)))
+    factor = section.take('start_factor' if is_linear else 'factor', 1 / 3, float)
+    by_epoch, is_converted = (
+        section.take('by_epoch', True, bool),
+        section.take('convert_to_iter_based'),
+    )
     if not is_linear and factor == 1:
         return  # it holds the rate that is there
     if is_linear:
@@ -89,15 +94,18 @@ def _warmup(section: Section, kind: str, out: ConfigDict) -> None:
 
 def _policy(section: Section, kind: str, out: ConfigDict, runner: Mapping[str, Any]) -> None:
     policy, names = _POLICIES[kind]
-    by_epoch, is_converted = section.take('by_epoch', True), section.take('convert_to_iter_based')
-    begin = section.take('begin', 0)
-    end = section.take('end') or _NO_END
+    by_epoch, is_converted = (
+        section.take('by_epoch', True, bool),
+        section.take('convert_to_iter_based'),
+    )
+    begin = section.take('begin', 0, _STEP) or 0
+    end = section.take('end', None, _STEP) or _NO_END
     section.put(out, 'policy', policy)
     section.give(out, names)
     if policy == 'CosineAnnealing' and not {'min_lr', 'min_lr_ratio'} & set(out):
         section.put(out, 'min_lr', 0.0)
     length = runner.get('max_epochs' if by_epoch else 'max_iters')
-    period = section.take('T_max')
+    period = section.take('T_max', None, _STEP)
     if period is not None and period != end - begin:
         if end != _NO_END or period < (length or 0) - begin:
             raise section.refusal('T_max', 'leave it out, so that the rate falls until the end')

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from msseg.config.config_dict import ConfigDict, display_file
-from msseg.utils.errors import UserError, UserTypeError, UserValueError
+from msseg.utils.arguments import check_value
+from msseg.utils.errors import ArgumentError, UserError, UserTypeError, UserValueError
 from msseg.utils.shown import shown
 
 _MISSING = object()
@@ -58,10 +59,33 @@ class Section:
     def __contains__(self, key: str) -> bool:
         return key in self._values
 
-    def take(self, key: str, default: Any = None) -> Any:
-        """Return a key's value and count the key as translated."""
+    def take(self, key: str, default: Any = None, hint: Any = None) -> Any:
+        """Return a key's value and count the key as translated.
+
+        Args:
+            key: The key.
+            default: What a missing key is.
+            hint: The type hint that a value must fit, as in `check_value`.
+
+        Raises:
+            ArgumentError: It does not fit.
+        """
         self._left.discard(key)
-        return self._values.get(key, default)
+        if key not in self._values:
+            return default
+        if hint is not None:
+            try:
+                check_value(self._values[key], hint, self.path(key), '')
+            except ArgumentError as error:
+                raise error.complete(file=self.file(key)) from None
+        return self._values[key]
+
+    def kind(self) -> str:
+        """Take ``type``, a name."""
+        if 'type' not in self._values:
+            path = self.path('type')
+            raise UserTypeError(f'{path} is missing', key=path, file=self._shown(self._any_file()))
+        return self.take('type', hint=str)
 
     def section(self, key: str) -> Section | None:
         """Take a key whose value is a dict; None where it is None or missing.
@@ -73,26 +97,32 @@ class Section:
         if value is None:
             return None
         if not isinstance(value, ConfigDict):
-            raise UserTypeError(
-                key=self.path(key), got=value, expected='a dict', file=self.file(key)
-            )
+            raise self._wrong(key, value, 'a dict')
         return Section(value, self.path(key), self.report)
 
     def sections(self, key: str) -> list[Section]:
         """Take a key whose value is a dict or a list of dicts; [] where it is None or missing."""
         value = self.take(key)
-        if value is None:
-            return []
-        items = value if isinstance(value, (list, tuple)) else [value]
-        if not all(isinstance(item, ConfigDict) for item in items):
-            expected = 'a dict or a list of dicts'
-            raise UserTypeError(
-                key=self.path(key), got=value, expected=expected, file=self.file(key)
-            )
-        if value is not items and len(items) == 1:
-            return [Section(items[0], self.path(key), self.report)]
+        if isinstance(value, ConfigDict):
+            return [Section(value, self.path(key), self.report)]
+        return [] if value is None else self._listed(key, value, self.path(key))
+
+    def groups(self, key: str) -> list[list[Section]]:
+        """Take a key whose value is a list of lists of dicts."""
+        value = self.take(key)
+        if not isinstance(value, (list, tuple)):
+            raise self._wrong(key, value, 'a list of lists of dicts')
         path = self.path(key)
+        return [self._listed(key, items, f'{path}[{i}]') for i, items in enumerate(value)]
+
+    def _listed(self, key: str, items: Any, path: str) -> list[Section]:
+        is_list = isinstance(items, (list, tuple))
+        if not is_list or not all(isinstance(item, ConfigDict) for item in items):
+            raise self._wrong(key, items, 'a dict or a list of dicts')
         return [Section(item, f'{path}[{i}]', self.report) for i, item in enumerate(items)]
+
+    def _wrong(self, key: str, value: Any, expected: str) -> UserError:
+        return UserTypeError(key=self.path(key), got=value, expected=expected, file=self.file(key))
 
     def give(self, out: ConfigDict, names: Mapping[str, str], convert: Any = None) -> None:
         """Take keys, and set those that are there in another dict.
@@ -152,12 +182,14 @@ class Section:
 
     def file(self, key: str) -> str | None:
         """Return the file that sets a key, as messages name it."""
-        file = self._values._config_files.get(key) or self._any_file()
-        return None if file is None else display_file(file)
+        return self._shown(self._values._config_files.get(key) or self._any_file())
 
     def rest(self) -> Iterator[str]:
         """Yield the keys that are left."""
         return (key for key in self._values if key in self._left)
+
+    def _shown(self, file: str | None) -> str | None:
+        return None if file is None else display_file(file)
 
     def _any_file(self) -> str | None:
         return next(iter(self._values._config_files.values()), None)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from msseg.config.config_dict import ConfigDict
 from msseg.config.mmseg1x.hooks import translate_hooks
 from msseg.config.mmseg1x.schedule import lr_config
 from msseg.config.mmseg1x.section import Section
+from msseg.utils.arguments import NonEmpty, NonNegativeInt, PositiveInt
 
 _LOOPS = {
     'IterBasedTrainLoop': ('IterBasedRunner', 'max_iters', 1000),
@@ -67,9 +66,9 @@ def _loops(root: Section, out: ConfigDict, evaluation: ConfigDict) -> None:
     loop.put(runner, 'type', kind)
     loop.give(runner, {length: length})
     out['runner'] = runner
-    interval = loop.take('val_interval', interval)
+    interval = loop.take('val_interval', interval, PositiveInt)
     loop.put(evaluation, 'interval', interval, 'val_interval')
-    begin = loop.take('val_begin', 1)
+    begin = loop.take('val_begin', 1, NonNegativeInt)
     if begin > interval:
         start = -(-begin // interval) * interval  # evaluations there are at multiples only
         loop.put(evaluation, 'start', start, 'val_begin')
@@ -134,12 +133,13 @@ def _metrics(root: Section, evaluation: ConfigDict) -> None:
 
 
 def _metric(section: Section) -> list[str]:
-    section.expect('type', *_METRICS, advice=f'the metrics here are {" and ".join(_METRICS)}')
-    kind = section.take('type')
+    kind = section.kind()
+    if kind not in _METRICS:
+        raise section.refusal('type', f'the metrics here are {" and ".join(_METRICS)}')
     section.expect('nan_to_num', None, advice='a score that does not exist is n/a, not a number')
     section.expect('beta', 1)
     section.expect('ignore_index', 255, advice='give ignore_index to the data set')
-    names: Any = section.take('iou_metrics', ['mIoU'])
+    names = section.take('iou_metrics', ['mIoU'], str | NonEmpty[str])
     section.ignore(_METRIC)
     section.close()
     if _METRICS[kind] is not None:

@@ -28,6 +28,8 @@ class MultiScaleFlipAug:
         img_ratios: One factor or a list, on `img_scale`; needed when that is None.
         flip: Each scale without and with flip.
         flip_direction: ``horizontal``, ``vertical``, or a list of them.
+        rounds_sizes: Whether the sizes of `img_ratios` are rounded to the nearest pixel, as in
+            MMSegmentation 1.x; down otherwise.
 
     Source: MMSegmentation 0.30 ``MultiScaleFlipAug``.
     """
@@ -37,6 +39,7 @@ class MultiScaleFlipAug:
     img_ratios: Positive | NonEmpty[Positive] | None = None
     flip: bool = False
     flip_direction: Direction | NonEmpty[Direction] = 'horizontal'
+    rounds_sizes: bool = False
 
     def __post_init__(self) -> None:
         scales, ratios = parse_scales(self.img_scale), self.img_ratios
@@ -49,7 +52,7 @@ class MultiScaleFlipAug:
                     f'MultiScaleFlipAug: img_ratios goes with one img_scale or None, but '
                     f'img_scale={scales!r}'
                 )
-            scales = [scaled_wh(scales[0], ratio) for ratio in self.img_ratios]
+            scales = [self._scaled(scales[0], ratio) for ratio in self.img_ratios]
         self.img_scale = scales
         directions = self.flip_direction
         self.flip_direction = [directions] if isinstance(directions, str) else list(directions)
@@ -69,11 +72,14 @@ class MultiScaleFlipAug:
                 'or the padding ends up on the wrong side'
             )
 
+    def _scaled(self, wh: tuple[int, int], ratio: float) -> tuple[int, int]:
+        return scaled_wh(wh, ratio, 0.5 if self.rounds_sizes else 0.0)
+
     def __call__(self, results: dict) -> dict:
         scales = self.img_scale
         if scales is None:
             h, w = results['img'].shape[:2]
-            scales = [scaled_wh((w, h), ratio) for ratio in self.img_ratios]
+            scales = [self._scaled((w, h), ratio) for ratio in self.img_ratios]
         augmented = []
         for scale in scales:
             for flip in (False, True) if self.flip else (False,):

@@ -106,6 +106,8 @@ def test_scales_of_the_images_own_size():
     transform = MultiScaleFlipAug([dict(type='Resize')], img_scale=None, img_ratios=2.0)
 
     assert transform(dict(img=IMG))['scale'] == [(12, 8)]
+    rounding = MultiScaleFlipAug([dict(type='Resize')], img_ratios=0.75, rounds_sizes=True)
+    assert rounding(dict(img=np.zeros((101, 57, 3), np.uint8)))['scale'] == [(43, 76)]
     transform = MultiScaleFlipAug([dict(type='Resize')], img_scale=[(6, 4), (3, 2)])
     assert [img.shape[:2] for img in transform(dict(img=IMG))['img']] == [(4, 6), (2, 3)]
 
