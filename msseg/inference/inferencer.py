@@ -12,6 +12,7 @@ from msseg.models.layers.resize import resize
 from msseg.models.segmentors import InferenceSegmentor
 from msseg.models.segmentors.inference_options import test_cfg
 from msseg.registry import call_with_cfg
+from msseg.utils.errors import UserValueError
 from msseg.utils.logging import get_logger
 from msseg.utils.user_code import running
 
@@ -84,7 +85,8 @@ class Inferencer:
 
         Args:
             imgs: The image as prepared for each scale and flip, float32 (c, h, w) each.
-            metas: ``ori_shape``, ``flip`` and ``flip_direction`` of each.
+            metas: ``ori_shape``, ``flip`` and ``flip_direction`` of each; ``img_shape`` where it
+                was padded, the size without padding.
 
         Returns:
             Integers (h, w) at the original image's size.
@@ -96,6 +98,7 @@ class Inferencer:
         self.announce_compilation()
         size = imgs[0].shape[1:]
         is_plain = len(imgs) == 1 and not metas[0]['flip'] and len(self._windows(size)) == 1
+        is_plain = is_plain and _size_without_padding(imgs[0], metas[0]) == size
         if is_plain and size == tuple(metas[0]['ori_shape'][:2]):
             return self._plain_labels(imgs[0])
         return self.decide(self.probabilities(imgs, metas))
@@ -140,6 +143,9 @@ class Inferencer:
 
     def _probabilities_of_one(self, img: np.ndarray, meta: dict) -> np.ndarray:
         logits = self._whole(img[None]) if self.mode == 'whole' else self._slide(img)
+        h, w = _size_without_padding(img, meta)
+        if (h, w) != logits.shape[2:]:
+            logits = logits[:, :, :h, :w]
         size = tuple(meta['ori_shape'][:2])
         if logits.shape[2:] != size:
             logits = resize(logits, size, self.spec.align_corners)
@@ -156,6 +162,12 @@ class Inferencer:
     def _exponentials_of_scale(self, group: Sequence[tuple[np.ndarray, dict]]) -> np.ndarray:
         """Return exp(logits), (c, h, w) at the original size, for the flips of one scale."""
         ori_size = tuple(group[0][1]['ori_shape'][:2])
+        if any(_size_without_padding(*view) != view[0].shape[1:] for view in group):
+            raise UserValueError(
+                "test_cfg: merge='exp_logits' puts the same windows on all flips, but images are "
+                'padded',
+                advice="remove Pad from the test pipeline, or set merge='softmax'",
+            )
         average = WindowAverage(group[0][0].shape[1:])
         for window in self._windows(average.size):
             # The window shows the same part of the scene in every flip.
@@ -252,6 +264,13 @@ def sliding_windows(
         for y in starts[0]
         for x in starts[1]
     ]
+
+
+def _size_without_padding(img: np.ndarray, meta: dict) -> tuple[int, int]:
+    """Return the size (h, w) of an image (c, h, w) before Pad, which fills bottom and right."""
+    sizes = zip(meta.get('img_shape', img.shape[1:]), img.shape[1:], strict=False)
+    h, w = (min(pair) for pair in sizes)
+    return h, w
 
 
 def _by_size(

@@ -81,6 +81,26 @@ def test_result_has_the_original_size(img):
     np.testing.assert_allclose(probabilities, softmax(logits_by_hand(img, (48, 61))), atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    'test_cfg', [{}, {'mode': 'slide', 'crop_size': (16, 16), 'stride': (16, 16)}]
+)
+def test_padding_is_removed_before_the_result_is_resized(img, test_cfg):
+    shown = {'img_shape': (20, 24, 3)}
+    expected = softmax(resize_by_hand(logits_by_hand(img)[:, :20, :24], (40, 48), False))
+    views = [img, img], [meta((40, 48)) | shown, meta((40, 48), flip=True) | shown]
+    found = Inferencer(Averages(test_cfg)).probabilities(*views)
+    if not test_cfg:
+        np.testing.assert_allclose(found, (expected + expected[..., ::-1]) / 2, atol=1e-5)
+    assert found.shape == (3, 40, 48)
+    # of the size of the whole by chance
+    labels = Inferencer(Averages()).labels([img], [meta((24, 32)) | shown])
+    by_hand = resize_by_hand(logits_by_hand(img)[:, :20, :24], (24, 32), False).argmax(0)
+    assert (labels == by_hand).mean() > 0.99
+    with pytest.raises(ValueError, match='images are padded; remove Pad from the test pipeline'):
+        cfg = {'merge': 'exp_logits'}
+        Inferencer(Averages(cfg)).probabilities([img], [meta((40, 48)) | shown])
+
+
 def test_scales_and_flips_are_averaged_as_probabilities(img):
     size = (24, 32)
     small = img[:, 4:20, :24].copy()
