@@ -8,6 +8,7 @@ with a map, which visits each gradient once, with the same operators in the same
 takes dampening where PyTorch takes weight decay.
 """
 
+import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated
 
@@ -294,7 +295,7 @@ def build_optimizer(model: nn.Cell, cfg: dict) -> nn.Cell:
         raise ValueError("optimizer: 'lr' is missing, expected a number such as lr=0.01")
     if 'betas' in cfg:
         cfg['betas'] = tuple(cfg['betas'])
-    lr, decay = cfg['lr'], cfg.setdefault('weight_decay', 0.0)
+    lr, decay = cfg['lr'], cfg.setdefault('weight_decay', _default_decay(cfg.get('type')))
     for name, value in (('lr', lr), ('weight_decay', decay)):
         check_value(value, NonNegative, name, 'optimizer')
     groups: dict[tuple[float, float], list[Parameter]] = {}
@@ -313,6 +314,13 @@ def build_optimizer(model: nn.Cell, cfg: dict) -> nn.Cell:
     for parameter in optimizer.lrs:
         optimizer.insert_param_to_cell(parameter.name, parameter)
     return optimizer
+
+
+def _default_decay(kind: str | None) -> float:
+    """Return the weight decay that an optimizer has without a setting: PyTorch's AdamW has one."""
+    entry = OPTIMIZERS.get(kind) if isinstance(kind, str) else None
+    arguments = inspect.signature(entry).parameters if entry else {}
+    return arguments['weight_decay'].default if 'weight_decay' in arguments else 0.0
 
 
 def named_parameters(model: nn.Cell) -> Iterator[tuple[str, nn.Cell, Parameter]]:

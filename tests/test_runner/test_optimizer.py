@@ -97,6 +97,55 @@ def test_ten_steps_follow_the_formula(optimizer, update):
         np.testing.assert_allclose(a, e, rtol=2e-5, atol=2e-6, err_msg=name)
 
 
+# The weights after ten steps of PyTorch 2.13's AdamW in float32 (our own measurement): see below.
+PYTORCH_ADAMW = {
+    False: [
+        [0.10558547, -0.16541119, 0.6554231, 0.12728776, -0.55655169, 0.3550595],
+        [-2.3176692, -0.32183257, -1.0975217, -0.65261942],
+        [-0.54410386, -0.31616983, 0.41177112, 1.0424962, -0.12850921, 1.3663158],
+    ],
+    True: [
+        [0.10558547, -0.16541119, 0.65542185, 0.12728776, -0.55655086, 0.35505933],
+        [-2.3176692, -0.32183084, -1.0975217, -0.65261942],
+        [-0.54410386, -0.31616983, 0.41177112, 1.0424962, -0.12850921, 1.3663158],
+    ],
+}
+
+
+@pytest.mark.parametrize('amsgrad', [False, True])
+def test_ten_steps_of_adamw_are_those_of_pytorch(amsgrad):
+    """Groups of their own rate and decay, a schedule with warmup, and gradients as small as eps."""
+    rng, shapes = np.random.default_rng(0), [(3, 4), (4,), (2, 3)]
+    network = nn.Cell()
+    for name, shape in zip('abc', shapes, strict=True):
+        network.insert_param_to_cell(
+            name, ms.Parameter(ms.Tensor(rng.standard_normal(shape), ms.float32), name)
+        )
+    keys = {'b': {'lr_mult': 10.0, 'decay_mult': 0.0}, 'c': {'lr_mult': 0.1}}
+    cfg = dict(type='AdamW', lr=0.01, betas=(0.9, 0.999), weight_decay=0.05, amsgrad=amsgrad)
+    optimizer = build_optimizer(network, dict(cfg, paramwise_cfg=dict(custom_keys=keys)))
+    rng = np.random.default_rng(1)
+    for step in range(10):
+        factor = (step + 1) / 5 if step < 4 else 1 - step / 10
+        set_lr(optimizer, [lr * factor for lr in optimizer.base_lrs])
+        drawn = [rng.standard_normal(shape) for shape in shapes]
+        scaled = zip(drawn, (1.0, 1e-3, 1e-9), strict=True)
+        optimizer(tuple(ms.Tensor(each * scale, ms.float32) for each, scale in scaled))
+    for parameter, wanted in zip(network.get_parameters(), PYTORCH_ADAMW[amsgrad], strict=True):
+        got = parameter.asnumpy().ravel()[:6]
+        np.testing.assert_allclose(got, wanted, rtol=0, atol=1e-5, err_msg=parameter.name)
+
+
+@pytest.mark.parametrize(('kind', 'decay'), [('AdamW', 0.01), ('Adam', 0.0), ('SGD', 0.0)])
+def test_the_default_weight_decay_is_that_of_pytorchs_optimizer(kind, decay):
+    keys = {'bias': {'decay_mult': 0.5}}
+    cfg = dict(type=kind, lr=0.1, paramwise_cfg=dict(custom_keys=keys))
+    groups = build_optimizer(nn.Dense(2, 2), cfg).param_groups
+    assert [group['weight_decay'] for group in groups] == pytest.approx(
+        [decay, 0.5 * decay] if decay else [0.0]
+    )
+
+
 # The scale of 10 is that of the old scripts, which never undid it.
 @pytest.mark.parametrize(
     'loss_scale',
