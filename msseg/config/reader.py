@@ -36,6 +36,7 @@ from msseg.utils.shown import shown
 from msseg.utils.text_file import read_user_text
 
 FORMATS = CONFIG_ENDINGS
+_ENVIRONMENT = re.compile(r"""\{\{['"]?\s*\$(\w+)\s*:\s*(\S*?)\s*['"]?\}\}""")
 _MAX_BASES = 64
 _ONLY_FORMATS = f'only {", ".join(FORMATS)} files are supported'
 
@@ -216,7 +217,7 @@ class _Reading:
 
 
 def _substitute_predefined(text: str, filename: str) -> str:
-    """Fill in ``{{ fileDirname }}`` and the other variables that describe the file itself."""
+    """Fill in ``{{ fileDirname }}``, the like, and MMEngine's ``{{$NAME:default}}``."""
     folder, name = os.path.split(filename)
     stem, extension = os.path.splitext(name)
     values = {
@@ -226,7 +227,20 @@ def _substitute_predefined(text: str, filename: str) -> str:
         'fileExtname': extension,
     }
     pattern = r'\{\{\s*(' + '|'.join(values) + r')\s*\}\}'
-    return re.sub(pattern, lambda match: values[match[1]].replace('\\', '/'), text)
+    text = re.sub(pattern, lambda match: values[match[1]].replace('\\', '/'), text)
+    return _ENVIRONMENT.sub(lambda match: _environment_value(match, filename), text)
+
+
+def _environment_value(match: re.Match, filename: str) -> str:
+    value = os.environ.get(match[1], match[2])
+    if not value:
+        raise UserKeyError(
+            f'the environment variable {match[1]} is not set and has no default',
+            file=display_file(filename),
+            line=match.string.count('\n', 0, match.start()) + 1,
+            advice=f'set it, or write {{{{${match[1]}:default}}}}',
+        )
+    return value
 
 
 def _read_text(filename: str, who: str, is_base: bool) -> str:

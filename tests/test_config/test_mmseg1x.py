@@ -310,6 +310,17 @@ def test_default_hooks_that_a_file_leaves_out_are_mmengines(raw):
     assert 'checkpoint_config' not in without
 
 
+def test_an_interval_longer_than_the_run_evaluates_its_end(raw):
+    out = translated(raw, **{'train_cfg.val_interval': 1000})
+    assert (out.evaluation.interval, out.runner.max_iters) == (60, 60)
+
+
+def test_a_run_without_validation_names_the_option(load):
+    cfg = load("_base_ = './base.py'\nval_dataloader = None\nval_evaluator = None\n", base=ONE)
+    assert 'val' not in cfg.data
+    assert 'val_dataloader=None -> --no-validate' in cfg.translation_report[0]
+
+
 def test_joined_data_sets_are_evaluated_together(raw):
     part = raw['val_dataloader']['dataset']
     joined = dict(type='ConcatDataset', datasets=[part, part])

@@ -100,3 +100,15 @@ def test_what_cannot_be_read_is_one_line(load, text, message):
 def test_other_files_import_as_before(load):
     with pytest.raises(ImportError, match='imports what is not here'):
         load('import torch\n')
+
+
+def test_variables_of_the_environment_have_defaults(load, monkeypatch):
+    text = "root = '{{$MY_DATA:data/a}}/images'\ncount = {{'$MY_COUNT:3'}}\n"
+    cfg = load(text)
+    assert (cfg.root, cfg.count) == ('data/a/images', 3)
+    monkeypatch.setenv('MY_DATA', '/mnt/b')
+    assert load(text).root == '/mnt/b/images'
+    with pytest.raises(
+        KeyError, match=r'config.py, line 2: .*MY_NAME is not set .*MY_NAME:default'
+    ):
+        load("a = 1\nb = '{{$MY_NAME:}}'\n")

@@ -67,6 +67,9 @@ def _loops(root: Section, out: ConfigDict, evaluation: ConfigDict) -> None:
     loop.give(runner, {length: length})
     out['runner'] = runner
     interval = loop.take('val_interval', interval, PositiveInt)
+    total = loop.take(length, None, PositiveInt)
+    if total is not None:
+        interval = min(interval, total)  # a longer one evaluates after the last iteration there
     loop.put(evaluation, 'interval', interval, 'val_interval')
     begin = loop.take('val_begin', 1, NonNegativeInt)
     if begin > interval:
