@@ -63,7 +63,13 @@ class ForeignName:
 
 
 class BaseDict(dict):
-    """A dict of a base, with what configs do to MMEngine's: attributes and ``merge``."""
+    """A dict of a base, with what configs do to MMEngine's: attributes, `update` and `merge`.
+
+    >>> base = as_base(dict(model=dict(depth=18, width=4)))
+    >>> base.update(model=dict(depth=34))
+    >>> base.model.depth, base.model.width
+    (34, 4)
+    """
 
     def __getattr__(self, name: str) -> Any:
         if name not in self:
@@ -75,6 +81,21 @@ class BaseDict(dict):
 
     def __deepcopy__(self, memo: dict) -> BaseDict:
         return BaseDict({key: copy.deepcopy(value, memo) for key, value in self.items()})
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        super().__setitem__(key, value if isinstance(value, BaseDict) else as_base(value))
+
+    def pop(self, key: str, default: Any = None) -> Any:
+        return super().pop(key, default)
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Lay another dict over this one, dict by dict."""
+        for key, value in dict(*args, **kwargs).items():
+            own = self.get(key)
+            if isinstance(own, BaseDict) and isinstance(value, dict):
+                own.update(value)
+            else:
+                self[key] = value
 
     def merge(self, other: dict[str, Any]) -> None:
         """Lay another dict over this one, dict by dict; ``_delete_`` replaces."""

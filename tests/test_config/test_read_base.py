@@ -31,7 +31,10 @@ def test_a_file_is_its_twin_in_the_other_style(load):
         with read_base():
             from .base import *
         model.backbone.depth = 34
-        model.update(decode_head=dict(type=Head, num_classes=3))
+        model.update(dict(decode_head=dict(num_classes=3)))
+        model.neck = dict(type='FPN')
+        model.neck.pop('num_outs')
+        model.neck.out_channels = 8
         optim_wrapper.merge(dict(optimizer=dict(_delete_=True, type=AdamW, lr=0.2)))
         train_cfg = dict(type='IterBasedTrainLoop', max_iters=len(model))
     """
@@ -41,9 +44,10 @@ def test_a_file_is_its_twin_in_the_other_style(load):
             type='EncoderDecoder',
             data_preprocessor=dict(type='SegDataPreProcessor', mean=[1.0], std=[2.0]),
             backbone=dict(type='ResNet', depth=34, act_cfg=dict(type='ReLU')),
-            decode_head=dict(type='FCNHead', num_classes=3))
+            decode_head=dict(type='FCNHead', norm_cfg=norm_cfg, num_classes=3),
+            neck=dict(type='FPN', out_channels=8))
         optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=0.2))
-        train_cfg = dict(type='IterBasedTrainLoop', max_iters=4)
+        train_cfg = dict(type='IterBasedTrainLoop', max_iters=5)
     """
     cfg = load(child, base=BASE)
     assert cfg._cfg_dict == load(twin)._cfg_dict
