@@ -13,7 +13,7 @@ from msseg.models.builder import build_loss, build_pixel_sampler
 from msseg.models.layers import Conv2d, Dropout2d, apply_init_cfg, resize
 from msseg.models.layers.activation import RELU
 from msseg.models.output_spec import ScoreKind, to_labels
-from msseg.utils.arguments import Channels, Int32, Length, Probability, Range, checked
+from msseg.utils.arguments import Channels, Int32, Length, NonEmpty, Probability, Range, checked
 from msseg.utils.errors import UserValueError
 from msseg.utils.logging import warn_once
 
@@ -70,11 +70,12 @@ class BaseDecodeHead(nn.Cell):
     is_cascade = False
     score_kind: ScoreKind = 'logits'
     train_only_losses: tuple[str, ...] = ()
+    own_transform: str | None = None  # the only input_transform of a subclass
 
     @checked
     def __init__(
         self,
-        in_channels: Channels | Sequence[Channels],
+        in_channels: Channels | NonEmpty[Channels],
         channels: Channels,
         *,
         num_classes: Channels,
@@ -84,7 +85,7 @@ class BaseDecodeHead(nn.Cell):
         conv_cfg: Mapping | None = None,
         norm_cfg: Mapping | None = None,
         act_cfg: Mapping | None = RELU,
-        in_index: Index | Sequence[Index] = -1,
+        in_index: Index | NonEmpty[Index] = -1,
         input_transform: Literal['resize_concat', 'multiple_select'] | None = None,
         loss_decode: Mapping | Annotated[Sequence[Mapping], Length()] | None = None,
         ignore_index: Int32 | None = 255,
@@ -209,6 +210,13 @@ class BaseDecodeHead(nn.Cell):
         input_transform: str | None,
     ) -> None:
         name, values = type(self).__name__, (in_channels, in_index)
+        if self.own_transform is not None and input_transform is None:
+            input_transform = self.own_transform
+        if self.own_transform not in (None, input_transform):
+            expected = f'{self.own_transform!r}, or None for the same'
+            raise UserValueError(
+                key='input_transform', got=input_transform, expected=expected, who=name
+            )
         self.input_transform = input_transform
         self.input_channels = self.in_channels = in_channels
         self.in_index = in_index

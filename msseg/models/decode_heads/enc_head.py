@@ -41,6 +41,8 @@ class EncHead(BaseDecodeHead):
     ``EncHead``, whose parameter names it keeps.
     """
 
+    own_transform = 'multiple_select'
+
     @checked
     def __init__(
         self,
@@ -50,7 +52,7 @@ class EncHead(BaseDecodeHead):
         loss_se_decode: Mapping | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(input_transform='multiple_select', **kwargs)
+        super().__init__(**kwargs)
         self.use_se_loss, self.add_lateral, self.num_codes = use_se_loss, add_lateral, num_codes
         width, options = self.channels, self.conv_options
         *lower, last = self.in_channels

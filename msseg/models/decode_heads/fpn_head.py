@@ -30,9 +30,11 @@ class FPNHead(BaseDecodeHead):
     0.30 ``FPNHead``, whose parameter names it keeps.
     """
 
+    own_transform = 'multiple_select'
+
     @checked
     def __init__(self, feature_strides: NonEmpty[Pixels], **kwargs: Any) -> None:
-        super().__init__(input_transform='multiple_select', **kwargs)
+        super().__init__(**kwargs)
         if len(feature_strides) != len(self.in_channels):
             raise ValueError(
                 f'FPNHead: feature_strides is {feature_strides!r}, expected '

@@ -65,6 +65,8 @@ class PointHead(BaseCascadeDecodeHead):
     train_cfg_keys = ('num_points', 'oversample_ratio', 'importance_sample_ratio')
     test_cfg_keys = ('subdivision_steps', 'subdivision_num_points', 'scale_factor')
 
+    own_transform = 'multiple_select'
+
     @checked
     def __init__(
         self,
@@ -78,7 +80,7 @@ class PointHead(BaseCascadeDecodeHead):
     ) -> None:
         conv_cfg = None if conv_cfg is None else conv_cfg.copy()
         options = {'conv_cfg': conv_cfg, 'norm_cfg': norm_cfg, 'act_cfg': act_cfg}
-        super().__init__(input_transform='multiple_select', init_cfg=init_cfg, **options, **kwargs)
+        super().__init__(init_cfg=init_cfg, **options, **kwargs)
         if self.out_channels == 1:
             expected = (
                 f'num_classes ({self.num_classes}): uncertain is a point of two close classes'

@@ -27,9 +27,11 @@ class UPerHead(BaseDecodeHead):
     0.30 ``UPerHead``, whose parameter names it keeps.
     """
 
+    own_transform = 'multiple_select'
+
     @checked
     def __init__(self, pool_scales: NonEmpty[Bins] = (1, 2, 3, 6), **kwargs: Any) -> None:
-        super().__init__(input_transform='multiple_select', **kwargs)
+        super().__init__(**kwargs)
         width, options = self.channels, self.conv_options
         *lower, top = self.in_channels
         self.psp_modules = PPM(pool_scales, top, width, self.align_corners, **options)

@@ -84,7 +84,7 @@ class FPN(nn.Cell):
         self.in_channels = tuple(in_channels)
         self.out_channels = [out_channels] * num_outs
         self.start_level, self.num_levels = start_level, end - start_level
-        self.upsampling = call_with_cfg(upsample_options, dict(upsample_cfg), 'upsample_cfg')
+        self.upsampling = call_with_cfg(upsample_options, upsample_cfg.copy(), 'upsample_cfg')
         if add_extra_convs is True:
             add_extra_convs = 'on_input' if extra_convs_on_inputs else 'on_output'
         # the gradient of a slice by steps of two fails on the CPU (MindSpore 2.8)
