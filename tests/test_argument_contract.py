@@ -48,7 +48,7 @@ FRACTIONS = {
     'brightness_delta', 'scale_factor', 'img_ratios', 'min_delta', 'worker_timeout', 'power',
     'min_lr', 'min_lr_ratio', 'loss_scale', 'init_scale', 'growth_factor', 'max_norm', 'norm_type',
     'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'widen_factor', 'ratio', 'temperature',
-    'normalization_factor',
+    'normalization_factor', 'mlp_ratio', 'qk_scale',
 }  # fmt: skip
 OF_ACTIVATIONS = {
     'ELU.alpha', 'HSigmoid.bias', 'HSigmoid.divisor', 'HSigmoid.max_value', 'HSigmoid.min_value',
@@ -126,7 +126,7 @@ def needed(tmp_path_factory):
         'PointHead': lists,
         'PSAHead': dict(head, mask_size=(3, 3)),
         'PSPHead': head,
-        'UPerHead': lists,
+        **dict.fromkeys(('SegformerHead', 'UPerHead'), lists),
         **dict.fromkeys(('FCNHead', 'DepthwiseSeparableFCNHead'), head),
         'CCHead': dict(head, channels=8),
         'ISAHead': dict(head, isa_channels=2),

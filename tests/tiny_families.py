@@ -148,6 +148,9 @@ _ERFNET = dict(
     dec_stages_non_bottleneck=(1, 1),
     dec_non_bottleneck_channels=(8, 4),
 )
+_MIT = dict(
+    type='MixVisionTransformer', embed_dims=4, num_layers=(1, 1, 1, 1), num_heads=(1, 2, 3, 4)
+)
 _DETAIL = head(
     'STDCHead', in_channels=16, in_index=0, num_convs=1, concat_input=False, num_classes=2,
     loss_decode=[
@@ -285,11 +288,23 @@ FAMILIES = {
         model(fcn(32, 1), dict(RESNET, type='ResNeSt', depth=50), auxiliary_head=fcn(16, 0))
     ),
     'resnext': Family(model(fcn(32, 1), dict(RESNET, type='ResNeXt', depth=50, groups=2))),
+    'segformer': Family(model(head('SegformerHead', **lists(4, 8, 12, 16)), _MIT)),
     'sem_fpn': Family(
         model(
             head('FPNHead', **lists(4, 4), feature_strides=(4, 8)),
             neck=dict(type='FPN', in_channels=[4, 8], out_channels=4, num_outs=2),
         )
+    ),
+    'swin': Family(
+        model(
+            head('UPerHead', **lists(4, 8), pool_scales=(1, 2)),
+            dict(
+                type='SwinTransformer', embed_dims=4, depths=(2, 2), num_heads=(1, 2),
+                strides=(4, 2), out_indices=(0, 1), window_size=4,
+            ),
+            auxiliary_head=AUX,
+        ),
+        fixed_size='its padding depends on the size',
     ),
     'stdc': Family(
         model(

@@ -181,6 +181,8 @@ def _rename_mmseg(name: str) -> str | None:
         raise LeftAside("a running average that MMCV's EMAHook keeps")
     if name.startswith('data_preprocessor.'):
         raise LeftAside('a constant of the pipeline')
+    if name.endswith('.relative_position_index'):
+        raise LeftAside('it follows from the size of the windows')
     if name.startswith('log_vars') or name.endswith('.class_weight'):
         raise LeftAside('a constant of the loss')
     return name if name.startswith(_MMSEG_ROOTS) else None

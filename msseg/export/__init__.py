@@ -4,8 +4,8 @@ from msseg.export import (  # register translations
     onnx_convolution,
     onnx_indexing,
     onnx_operators,
-    onnx_padding,
     onnx_pooling,
+    onnx_shapes,
 )
 from msseg.export.export import export_model
 from msseg.export.onnx_graph import translates

@@ -37,6 +37,7 @@ class OnnxBuilder:
         self.initializers: dict[str, np.ndarray] = {}
         self.names: dict[str, str] = {}
         self.whole: set[str] = set()  # the ONNX names of int32 results
+        self.tokens: dict[int, str] = {}  # (images, tokens) at run time, by their number here
         self._sources: dict[tuple[int, int], str] = {}
         self._sizes: dict[tuple[int, int], str] = {}
 
@@ -85,8 +86,16 @@ class OnnxBuilder:
         """Return a setting of a node; see `operand`."""
         return operand(self.graph, node, index, name)
 
+    def setting_or(self, node: Node, index: int, name: str, default: Any) -> Any:
+        """Return a setting of a node, or the default of one that it does not have."""
+        known = index < len(node.inputs) or name in node.attributes
+        return self.setting(node, index, name) if known else default
+
     def finish(self, name: str, shape: tuple[int, ...] | None, onnx_name: str) -> None:
-        """Record the ONNX name of the graph's input or of a node's result."""
+        """Record the ONNX name of the graph's input or of a node's result.
+
+        The size of a map is taken from `shape`, for `run_time_size`; None: from other results.
+        """
         self.names[name] = onnx_name
         if shape is not None and len(shape) == 4:
             self._sources.setdefault(tuple(shape[2:]), onnx_name)
@@ -196,8 +205,10 @@ def _translate(builder: OnnxBuilder, node: Node) -> None:
             f'{node.shape}) has no translation; add one with msseg.export.translates in a file '
             "that custom_imports lists, or export to 'mindir', which takes every operator"
         )
-    # a padded map may have the size of another one in this graph, but not at run time
-    shape = None if node.op == 'Pad' else node.shape
+    # A padded map may have the size of another one in this graph, but not at run time; the last two
+    # axes of tokens that are divided into heads are no size.
+    is_divided = node.op == 'Reshape' and len(builder.shape_in(node)) in (2, 3)
+    shape = None if node.op == 'Pad' or is_divided else node.shape
     builder.finish(node.name, shape, _TRANSLATIONS[node.op](builder, node))
 
 

@@ -28,6 +28,8 @@ def _without_dropout(node):
     if isinstance(node, dict):
         if 'num_classes' in node or node.get('type') == 'ERFNet':
             node['dropout_ratio'] = 0.0
+        if node.get('type') == 'SwinTransformer':
+            node['drop_path_rate'] = 0.0
         if node.get('type') == 'SyncBN':
             node['type'] = 'BN'
     for value in node.values() if isinstance(node, dict) else node:

@@ -79,6 +79,15 @@ EXAMPLES = {
             out_channels=(4, 6, 8),
             pool_scales=(1, 2),
         ),
+        'MixVisionTransformer': dict(embed_dims=4, num_layers=(1, 1, 1, 1), num_heads=(1, 2, 3, 4)),
+        'SwinTransformer': dict(
+            embed_dims=4,
+            depths=(2, 2),
+            num_heads=(1, 2),
+            strides=(4, 2),
+            out_indices=(0, 1),
+            window_size=4,
+        ),  # fmt: skip
         'MobileNetV2': dict(widen_factor=0.25),
         'MobileNetV3': {},
     },
@@ -121,6 +130,7 @@ EXAMPLES = {
         'CCHead': dict(HEAD, channels=8, norm_cfg=dict(type='BN')),
         'ISAHead': dict(HEAD, channels=8, isa_channels=4, down_factor=(3, 4)),
         'NLHead': dict(HEAD, channels=8, norm_cfg=dict(type='BN')),
+        'SegformerHead': dict(SELECT, channels=4),
         'STDCHead': dict(HEAD, channels=5, num_classes=2, norm_cfg=dict(type='BN')),
         'OCRHead': dict(HEAD, channels=8, ocr_channels=4, norm_cfg=dict(type='BN')),
         'PointHead': dict(SELECT, channels=4),

@@ -7,10 +7,12 @@ from msseg.models.backbones.erfnet import ERFNet
 from msseg.models.backbones.fast_scnn import FastSCNN
 from msseg.models.backbones.hrnet import HRNet
 from msseg.models.backbones.icnet import ICNet
+from msseg.models.backbones.mit import MixVisionTransformer
 from msseg.models.backbones.mobilenet_v2 import MobileNetV2
 from msseg.models.backbones.mobilenet_v3 import MobileNetV3
 from msseg.models.backbones.resnest import ResNeSt
 from msseg.models.backbones.resnet import ResNet, ResNetV1c, ResNetV1d
 from msseg.models.backbones.resnext import ResNeXt
 from msseg.models.backbones.stdc import STDCContextPathNet, STDCNet
+from msseg.models.backbones.swin import SwinTransformer
 from msseg.models.backbones.unet import UNet

@@ -20,6 +20,7 @@ from msseg.models.decode_heads.ocr_head import OCRHead
 from msseg.models.decode_heads.point_head import PointHead
 from msseg.models.decode_heads.psa_head import PSAHead
 from msseg.models.decode_heads.psp_head import PSPHead
+from msseg.models.decode_heads.segformer_head import SegformerHead
 from msseg.models.decode_heads.sep_aspp_head import DepthwiseSeparableASPPHead
 from msseg.models.decode_heads.sep_fcn_head import DepthwiseSeparableFCNHead
 from msseg.models.decode_heads.stdc_head import STDCHead

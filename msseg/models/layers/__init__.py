@@ -46,5 +46,6 @@ from msseg.models.layers.transformer import (
     MultiheadAttention,
     TransformerEncoderLayer,
     drop_path_rates,
+    initialise_transformer,
 )
 from msseg.models.layers.upsample import UPSAMPLE_LAYERS, build_upsample_layer

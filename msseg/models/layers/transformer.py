@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -9,7 +10,13 @@ from typing import Any
 import mindspore as ms
 import numpy as np
 from mindspore import Parameter, nn, ops
-from mindspore.common.initializer import XavierUniform, initializer
+from mindspore.common.initializer import (
+    Initializer,
+    Normal,
+    TruncatedNormal,
+    XavierUniform,
+    initializer,
+)
 
 from msseg.models.layers.activation import build_activation_layer
 from msseg.models.layers.dropout import build_dropout
@@ -267,8 +274,27 @@ def drop_path_rates(rate: float, depth: int) -> list[float]:
     return [float(each) for each in np.linspace(0, rate, depth)]
 
 
-def _dropout_before_shortcut(cfg: Mapping | None) -> nn.Cell:
-    return nn.Identity() if cfg is None else build_dropout(cfg)
+def before_shortcut(dropout_layer: Mapping | None) -> nn.Cell:
+    """Build the dropout between a branch and its shortcut; None for none."""
+    return nn.Identity() if dropout_layer is None else build_dropout(dropout_layer)
+
+
+def initialise_transformer(cell: nn.Cell) -> None:
+    """Initialise linear layers truncated normal of deviation 0.02 and convolutions Kaiming.
+
+    Biases are 0. The fan out of a convolution is that of a group.
+    """
+    for _, layer in cell.cells_and_names():
+        if isinstance(layer, nn.Dense):
+            law: Initializer = TruncatedNormal(0.02)
+        elif isinstance(layer, nn.Conv2d):
+            fan_out = math.prod(layer.weight.shape[2:]) * layer.out_channels // layer.group
+            law = Normal(math.sqrt(2.0 / fan_out))
+        else:
+            continue
+        layer.weight.set_data(initializer(law, layer.weight.shape, layer.weight.dtype))
+        if layer.has_bias:
+            layer.bias.set_data(initializer('zeros', layer.bias.shape, layer.bias.dtype))
 
 
 register_traits(PackedDense, precision='low')

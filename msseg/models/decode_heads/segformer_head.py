@@ -1,0 +1,57 @@
+"""SegFormer's head."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import mindspore as ms
+from mindspore import nn, ops
+
+from msseg.models.builder import HEADS
+from msseg.models.decode_heads.base_decode_head import BaseDecodeHead
+from msseg.models.layers import ConvModule, resize, resize_nearest
+from msseg.models.layers.activation import RELU
+from msseg.utils.arguments import checked
+
+
+@HEADS.register_module()
+class SegformerHead(BaseDecodeHead):
+    """Brings maps to equal channels and size, concatenates and fuses them, all by 1x1 convolutions.
+
+    Args:
+        interpolate_mode: How maps are enlarged to the first one's size.
+        **kwargs: See `BaseDecodeHead`; ``in_channels`` and ``in_index`` are lists.
+            ``input_transform`` is ``'multiple_select'``.
+
+    Source: Xie et al., SegFormer (2021); MMSegmentation 0.30 ``SegformerHead``, whose parameter
+    names it keeps.
+    """
+
+    @checked
+    def __init__(
+        self, interpolate_mode: Literal['bilinear', 'nearest'] = 'bilinear', **kwargs: Any
+    ) -> None:
+        super().__init__(input_transform='multiple_select', **kwargs)
+        self.is_nearest = interpolate_mode == 'nearest'
+        self.always_resizes = False  # set by an export for any size
+        self.convs = nn.CellList(
+            [ConvModule(each, self.channels, 1, **self.conv_options) for each in self.in_channels]
+        )
+        width = self.channels * len(self.in_channels)
+        # always with ReLU, as upstream
+        options = {**self.conv_options, 'act_cfg': RELU}
+        self.fusion_conv = ConvModule(width, self.channels, 1, **options)
+
+    def construct(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
+        """Give logits (n, out_channels, h, w) at the first chosen feature map's size."""
+        maps = self.transform_inputs(inputs)
+        size, enlarged = maps[0].shape[2:], ()
+        for i in range(len(maps)):
+            enlarged = enlarged + (self.enlarge(self.convs[i](maps[i]), size),)
+        return self.cls_seg(self.fusion_conv(ops.cat(enlarged, axis=1)))
+
+    def enlarge(self, x: ms.Tensor, size: tuple[int, int]) -> ms.Tensor:
+        """Resize a map to (h, w)."""
+        if self.is_nearest:
+            return resize_nearest(x, size, self.always_resizes)
+        return resize(x, size, self.align_corners)
