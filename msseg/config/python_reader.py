@@ -139,6 +139,7 @@ def read_python(
     load_bases: Callable[[Any], ConfigDict | None],
     load_module: LoadModule,
     names: dict[str, Any],
+    is_pure: bool = False,
 ) -> dict[str, Any]:
     """Run the text of a config file.
 
@@ -152,6 +153,7 @@ def read_python(
         load_bases: Called once with the value of ``_base_``, or None.
         load_module: Called with each base of ``with read_base():``.
         names: Gets the `ForeignName` variables.
+        is_pure: Whether another file reads this one by ``read_base``.
 
     Returns:
         The variables that are settings: no modules, functions, classes or ``__names__``.
@@ -164,7 +166,7 @@ def read_python(
     split = _after_base(tree)
     stem = os.path.splitext(os.path.basename(filename))[0]
     namespace: dict[str, Any] = {'__name__': stem, '__file__': filename}
-    if is_pure_python(tree):
+    if is_pure or is_pure_python(tree):
         namespace |= helpers(namespace, load_module)
         tree = replace_imports(tree, where)
     _run(tree.body[:split], variables, namespace, filename)

@@ -121,9 +121,11 @@ def as_base(value: Any) -> Any:
 
 def is_pure_python(tree: ast.Module) -> bool:
     """Whether a file reads its bases by ``read_base``, or imports what such files do."""
-    imports = (node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom))
+    imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     roots = {root for node in imports for root in _roots(node)}
-    return bool(roots & set(_OPENMMLAB)) or any(map(_is_read_base, tree.body))
+    modules = [node.module or '' for node in imports if isinstance(node, ast.ImportFrom)]
+    is_of_mmcv_2 = any(module.startswith('mmcv.transforms') for module in modules)
+    return bool(roots & set(_OPENMMLAB)) or is_of_mmcv_2 or any(map(_is_read_base, tree.body))
 
 
 def _roots(node: ast.Import | ast.ImportFrom) -> list[str]:

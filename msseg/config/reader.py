@@ -126,6 +126,8 @@ class _Reading:
     duplicates: list[DuplicateKey] | None = None
     # the files whose bases lead to the current one, outermost first
     chain: list[str] = field(default_factory=list)
+    # the files that others read by ``read_base``
+    pure: set[str] = field(default_factory=set)
     # the files read so far, by path: each is read once
     loaded: dict[str, Loaded] = field(default_factory=dict)
 
@@ -163,7 +165,9 @@ class _Reading:
 
         def load_module(level: int, module: str, line: int) -> dict[str, Any]:
             self.chain.append(path)
-            loaded = self.file(find_module(level, module, path, line))
+            file = find_module(level, module, path, line)
+            self.pure.add(os.path.abspath(file))
+            loaded = self.file(file)
             self.chain.pop()
             base.texts.update(loaded.texts)
             files = loaded.values._config_files
@@ -172,7 +176,9 @@ class _Reading:
 
         source = _substitute_predefined(text, path) if self.predefined else text
         if file_format == '.py':
-            plain = read_python(source, path, where, load_bases, load_module, names)
+            plain = read_python(
+                source, path, where, load_bases, load_module, names, path in self.pure
+            )
         else:
             plain = _read_data(source, file_format, where, load_bases)
         for key, value in plain.items():

@@ -183,9 +183,9 @@ def test_a_key_of_the_page(raw, row):
 
 @pytest.mark.parametrize('row', plain_rows('Transforms'), ids=lambda row: row[0][:60])
 def test_a_transform_of_the_page(raw, row):
-    pipeline = [value_of(row[0])]
+    pipeline = [value_of(row[0]), dict(type='PackSegInputs')]
     out = translated(raw, **{'train_dataloader.dataset.pipeline': pipeline})
-    assert same(out.data.train.pipeline) == same([value_of(row[1])])
+    assert same(out.data.train.pipeline[:1]) == same([value_of(row[1])])
 
 
 @pytest.mark.parametrize('row', plain_rows('Schedules'), ids=lambda row: row[0][:60])
@@ -406,7 +406,7 @@ def test_resuming_from_a_named_checkpoint(raw):
         ('val_cfg.fp16', True, 'the precision of training'),
         ('optim_wrapper.type', 'DeepSpeedOptimWrapper', "set it to 'OptimWrapper' or"),
         ('optim_wrapper.clip_grad', dict(type='value', clip_value=1), 'give max_norm'),
-        ('val_evaluator.nan_to_num', 0, 'n/a, not a number'),
+        ('val_evaluator.nan_to_num', 0, 'left out of the means'),
         ('val_evaluator.type', 'DepthMetric', 'IoUMetric and CityscapesMetric'),
         ('val_evaluator.ignore_index', 0, 'give ignore_index to the data set'),
         ('default_hooks.checkpoint.save_best', ['mIoU', 'aAcc'], 'name one score'),
@@ -439,11 +439,13 @@ def test_what_would_change_training_or_scores_is_refused(raw, key, value, advice
         (dict(type='RandomResize', scale=[(3, 9), (9, 3)]), 'the long edge'),
         (dict(type='LoadImageFromFile', backend_args=dict(backend='s3')), 'copy them to one'),
         (dict(type='LoadAnnotations', with_bbox=True), 'remove it'),
+        (dict(type='PackSomethingElse'), 'end the pipeline with'),
     ],
 )  # fmt: skip
 def test_transforms_that_would_compute_something_else_are_refused(raw, step, advice):
     with pytest.raises(UserError, match=re.escape(advice)) as raised:
-        translated(raw, **{f'{_DATASET}.pipeline': [step]})
+        end = [] if step['type'].startswith('Pack') else [dict(type='PackSegInputs')]
+        translated(raw, **{f'{_DATASET}.pipeline': [step, *end]})
     assert raised.value.key.startswith(f'{_DATASET}.pipeline')
 
 
@@ -506,6 +508,12 @@ def test_a_misspelt_key_is_an_error_unless_the_right_one_is_there_too(load):
     assert 'models (nothing reads it; model is set)' in cfg.translation_report[1]
 
 
+def test_keys_of_0x_have_no_effect_as_there(load):
+    cfg = load("_base_ = './base.py'\nfp16 = dict()\nlr_config = dict(policy='step')\n", base=ONE)
+    assert 'fp16' not in cfg and cfg.lr_config.policy == 'poly'
+    assert 'fp16 (MMSegmentation 1.x does not read it)' in cfg.translation_report[1]
+
+
 def test_values_of_a_wrong_kind_are_named(load):
     with pytest.raises(TypeError, match=r'train_dataloader is 3 \(set in config.py\), expected a'):
         load('train_dataloader = 3')
@@ -549,6 +557,7 @@ def test_nonsense_anywhere_is_translated_or_refused_in_one_line(raw, junk):
              max_size=9),
         dict(type='Pad', size=(9, 9), pad_val=dict(img=1)),
         dict(type='Resize', scale_factor=(1, 1)),
+        dict(type='PackSegInputs'),
     ]  # fmt: skip
     values = {key: raw[key] for key in raw if key not in ('dataset', 'train_pipeline')}
     values['custom_hooks'] = [dict(type='EMAHook'), dict(type='EarlyStoppingHook', min_delta=0.1)]

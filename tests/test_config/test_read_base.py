@@ -65,6 +65,14 @@ def test_values_know_the_file_that_set_them(load):
     assert cfg.explain('log_level') == 'config.py'
 
 
+def test_a_base_need_not_import_mmengine(load):
+    base = 'from torch.nn import GroupNorm\nfrom torch import nn\nnorm_cfg = dict(type=GroupNorm)\n'
+    assert load('with read_base():\n    from .base import *\n', base=base).norm_cfg.type == 'GN'
+    assert (
+        load('from mmcv.transforms import Resize\nstep = dict(type=Resize)').step.type == 'Resize'
+    )
+
+
 def test_single_names_and_files_further_away(write):
     write('a/b.py', 'crop = (1, 2)\nother = 3\n')
     write('c/d/e.py', 'with read_base():\n    from ...a.b import crop as size\n')

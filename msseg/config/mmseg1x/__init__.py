@@ -29,6 +29,11 @@ _MEANINGLESS = {
     'model_wrapper_cfg': 'a PyTorch setting',
     'compile': 'networks are always compiled',
 }
+# Keys of 0.x, which MMSegmentation 1.x does not read, and which would have an effect here.
+_OF_0X = (
+    'fp16', 'bf16', 'optimizer_config', 'lr_config', 'runner', 'checkpoint_config', 'evaluation',
+    'log_config', 'workflow', 'seed', 'resume_from', 'aug_test',
+)  # fmt: skip
 # Variables of config files whose values have been translated where they are used.
 _VARIABLES = (
     'data_preprocessor', 'train_pipeline', 'val_pipeline', 'test_pipeline', 'optimizer',
@@ -91,6 +96,7 @@ def translate(values: ConfigDict) -> tuple[ConfigDict, Report]:
     """
     report = Report()
     root = Section(rename_types(values), '', report)
+    root.ignore(dict.fromkeys(_OF_0X, 'MMSegmentation 1.x does not read it'))
     out = ConfigDict()
     model = root.take('model')
     if model is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from msseg.config.config_dict import ConfigDict
 from msseg.config.mmseg1x.pipelines import (
@@ -111,6 +112,7 @@ def _sampler(loader: Section, split: str) -> bool:
 def _dataset(
     section: Section, split: str, pipeline: _Pipeline, preprocessor: Preprocessor
 ) -> ConfigDict:
+    """Translate a data set, or a wrapper of others, with its pipeline."""
     kind = section.kind()
     out = ConfigDict()
     section.put(out, 'type', _RENAMED.get(kind, kind))
@@ -128,7 +130,9 @@ def _dataset(
         return out
     inner = section.section('dataset') if 'dataset' in section else None
     if inner is not None:
-        section.put(out, 'dataset', _dataset(inner, split, pipeline, preprocessor), 'dataset')
+        is_mixed = kind == 'MultiImageMixDataset'
+        of_inner = partial(train_pipeline, is_mixed=True) if is_mixed else pipeline
+        section.put(out, 'dataset', _dataset(inner, split, of_inner, preprocessor), 'dataset')
     else:
         _folders(section, out)
     if 'pipeline' in section:

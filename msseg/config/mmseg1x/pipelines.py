@@ -97,8 +97,22 @@ def _pad(section: Section, size: Any, divisor: Any, fills: Mapping[str, Any]) ->
     return step
 
 
-def train_pipeline(steps: Sequence[Section], preprocessor: Preprocessor) -> list[ConfigDict]:
-    """Translate a pipeline for training; ``PackSegInputs`` becomes the preprocessor's steps."""
+def train_pipeline(
+    steps: Sequence[Section], preprocessor: Preprocessor, is_mixed: bool = False
+) -> list[ConfigDict]:
+    """Translate a pipeline for training; ``PackSegInputs`` becomes the preprocessor's steps.
+
+    Args:
+        steps: The transforms.
+        preprocessor: What follows them.
+        is_mixed: Whether the samples go to another pipeline, which packs them.
+
+    Raises:
+        ValueError: Nothing packs the samples, so that they would not be normalised.
+    """
+    if steps and not is_mixed and steps[-1].kind() != 'PackSegInputs':
+        advice = "end the pipeline with dict(type='PackSegInputs'), which the preprocessor follows"
+        raise steps[-1].refusal('type', advice)
     result = []
     for step in steps:
         if step.kind() == 'PackSegInputs':

@@ -139,7 +139,11 @@ def _metric(section: Section) -> list[str]:
     kind = section.kind()
     if kind not in _METRICS:
         raise section.refusal('type', f'the metrics here are {" and ".join(_METRICS)}')
-    section.expect('nan_to_num', None, advice='a score that does not exist is n/a, not a number')
+    section.expect(
+        'nan_to_num',
+        None,
+        advice='remove it: a class without pixels is n/a here, and left out of the means',
+    )
     section.expect('beta', 1)
     section.expect('ignore_index', 255, advice='give ignore_index to the data set')
     names = section.take('iou_metrics', ['mIoU'], str | NonEmpty[str])
