@@ -38,7 +38,7 @@ WORDS = {
 # A number below 0 is a colour, an angle, an offset, a label, or stands for "none" or "all".
 NEGATIVE = {
     'ignore_index', 'in_index', 'end_level', 'frozen_stages', 'dropout_ratio', 'seg_pad_val',
-    'pad_val',
+    'pad_val', 'BEiT.out_indices', 'MAE.out_indices',
     'interval', 'max_keep_ckpts', 'min_value', 'fill_in', 'seg_fill_in', 'log_level', 'priority',
 }  # fmt: skip
 FRACTIONS = {
@@ -48,7 +48,7 @@ FRACTIONS = {
     'brightness_delta', 'scale_factor', 'img_ratios', 'min_delta', 'worker_timeout', 'power',
     'min_lr', 'min_lr_ratio', 'loss_scale', 'init_scale', 'growth_factor', 'max_norm', 'norm_type',
     'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'widen_factor', 'ratio', 'temperature',
-    'normalization_factor', 'mlp_ratio', 'qk_scale',
+    'normalization_factor', 'mlp_ratio', 'qk_scale', 'init_values',
 }  # fmt: skip
 OF_ACTIVATIONS = {
     'ELU.alpha', 'HSigmoid.bias', 'HSigmoid.divisor', 'HSigmoid.max_value', 'HSigmoid.min_value',

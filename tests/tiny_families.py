@@ -151,6 +151,7 @@ _ERFNET = dict(
 _MIT = dict(
     type='MixVisionTransformer', embed_dims=4, num_layers=(1, 1, 1, 1), num_heads=(1, 2, 3, 4)
 )
+_BEIT = dict(img_size=(64, 80), embed_dims=4, num_heads=2, norm_cfg=dict(type='LN', eps=1e-6))
 _DETAIL = head(
     'STDCHead', in_channels=16, in_index=0, num_convs=1, concat_input=False, num_classes=2,
     loss_decode=[
@@ -171,6 +172,16 @@ FAMILIES = {
         )
     ),
     'apcnet': Family(model(head('APCHead', pool_scales=(1, 3)), auxiliary_head=AUX)),
+    'beit': Family(
+        model(
+            head('UPerHead', **lists(4, 4, 4, 4), pool_scales=(1, 2)),
+            dict(_BEIT, type='BEiT', num_layers=4, out_indices=(0, 1, 2, 3)),
+            neck=dict(type='Feature2Pyramid', embed_dim=4, norm_cfg=BN),
+            auxiliary_head=AUX,
+        ),
+        other_size=(73, 95),
+        fixed_size='its biases by relative position are those of one size',
+    ),
     'bisenetv1': Family(model(fcn(8, 0), _BISENET_V1, auxiliary_head=[fcn(8, 1), fcn(8, 2)])),
     'bisenetv2': Family(
         model(fcn(8, 0), _BISENET_V2, auxiliary_head=[fcn(4, 1), fcn(4, 2), fcn(8, 3)])
@@ -242,6 +253,12 @@ FAMILIES = {
     'isanet': Family(
         model(head('ISAHead', isa_channels=2, down_factor=(3, 4)), auxiliary_head=AUX),
         fixed_size='the number of windows depends on the size',
+    ),
+    'mae': Family(
+        model(fcn(4, 1), dict(_BEIT, type='MAE', num_layers=2, out_indices=(0, 1)),
+              auxiliary_head=AUX),
+        other_size=(73, 95),
+        fixed_size='its biases by relative position are those of one size',
     ),
     'mobilenet_v2': Family(
         model(

@@ -183,6 +183,25 @@ def check_smallest_image(smallest: int, size: Sequence[int], who: str) -> None:
         )
 
 
+def check_own_size(backbone: nn.Cell, size: Sequence[int]) -> None:
+    """Raise ValueError unless a backbone that is built for one size takes images of a size (h, w).
+
+    Such a backbone has ``image_sizes``: the smallest and the largest height, and those widths.
+    """
+    ranges = getattr(backbone, 'image_sizes', ())
+    if all(low <= length <= high for length, (low, high) in zip(size, ranges, strict=False)):
+        return
+    h, w = (low for low, _ in ranges)
+    raise UserValueError(
+        key='the size of the image (h, w)',
+        got=tuple(size),
+        expected=f'({h}, {w}), for which the network is built',
+        advice='set img_size of the backbone, or crop, pad or resize to its size, and test in '
+        f"windows: test_cfg=dict(mode='slide', crop_size=({h}, {w}), stride=...)",
+        who=type(backbone).__name__,
+    )
+
+
 def takes_any_size(model: nn.Cell) -> bool:
     """Whether one graph runs on images of all sizes.
 

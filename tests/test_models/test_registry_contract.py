@@ -88,6 +88,9 @@ EXAMPLES = {
             out_indices=(0, 1),
             window_size=4,
         ),  # fmt: skip
+        **dict.fromkeys(
+            ('BEiT', 'MAE'), dict(img_size=64, embed_dims=4, num_layers=2, num_heads=2)
+        ),
         'MobileNetV2': dict(widen_factor=0.25),
         'MobileNetV3': {},
     },

@@ -39,7 +39,6 @@ FURTHER = {
 WITHOUT = {
     'PointHead': 'its points are drawn at random',
     'point_rend': 'its points are drawn at random',
-    'Feature2Pyramid': 'only a vision transformer gives it maps of one width',
 }
 MODELS = {
     **{

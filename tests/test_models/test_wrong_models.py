@@ -12,6 +12,15 @@ from tests.tiny_families import FAMILIES
 
 # By family: dotted key and value. The message names the key's part of the model and the key.
 WRONG = {
+    'beit': [
+        ('backbone.img_size', (8, 80)),
+        ('backbone.img_size', (64, 80, 96)),
+        ('backbone.num_heads', 3),
+        ('backbone.out_indices', (0, 1, 2, 4)),
+        ('backbone.num_fcs', 1),
+        ('backbone.init_values', None),
+        ('backbone.drop_path_rate', 1.0),
+    ],
     'bisenetv1': [
         ('backbone.spatial_channels', (4, 4, 4, 4)),
         ('backbone.context_channels', (8, 16)),
@@ -80,6 +89,7 @@ WRONG = {
         ('backbone.extra.stage1.block', 'BASICS'),
         ('backbone.extra.stage4.num_channels', (4, 8, 16)),
     ],
+    'mae': [('backbone.qv_bias', True), ('backbone.out_indices', -2)],
     'mobilenet_v2': [
         ('backbone.out_indices', (7,)),
         ('backbone.widen_factor', 0),

@@ -1,5 +1,6 @@
 """Backbones: image to feature maps."""
 
+from msseg.models.backbones.beit import BEiT
 from msseg.models.backbones.bisenetv1 import BiSeNetV1
 from msseg.models.backbones.bisenetv2 import BiSeNetV2
 from msseg.models.backbones.cgnet import CGNet
@@ -7,6 +8,7 @@ from msseg.models.backbones.erfnet import ERFNet
 from msseg.models.backbones.fast_scnn import FastSCNN
 from msseg.models.backbones.hrnet import HRNet
 from msseg.models.backbones.icnet import ICNet
+from msseg.models.backbones.mae import MAE
 from msseg.models.backbones.mit import MixVisionTransformer
 from msseg.models.backbones.mobilenet_v2 import MobileNetV2
 from msseg.models.backbones.mobilenet_v3 import MobileNetV3

@@ -14,6 +14,7 @@ from msseg.models.contract import (
     check_image_size,
     check_members,
     check_neck_inputs,
+    check_own_size,
     check_smallest_image,
     configure_heads,
     image_channels,
@@ -136,6 +137,7 @@ class EncoderDecoder(nn.Cell):
 
     def check_image_size(self, size: Sequence[int]) -> None:
         """Raise ValueError when the backbone or a head does not take images of a size (h, w)."""
+        check_own_size(self.backbone, size)
         check_image_size(self.size_divisor, size, type(self.backbone).__name__)
         own = getattr(self.backbone, 'smallest_image', 1)
         check_smallest_image(own, size, type(self.backbone).__name__)
