@@ -103,6 +103,19 @@ def test_progress_counts_from_begin_to_end():
         LrUpdaterHook('poly', begin=10, end=10)
 
 
+def test_the_factor_of_a_warmup_in_epochs_changes_once_an_epoch_or_each_iteration():
+    for per_epoch, expected in (True, [0.1, 0.1, 0.55, 0.55, 1.0]), (False, [0.1, 0.325, 0.55]):
+        more = dict(warmup_by_epoch=True, warmup_per_epoch=per_epoch)
+        hook = LrUpdaterHook('fixed', warmup='linear', warmup_iters=2, warmup_ratio=0.1, **more)
+        runner = SimpleNamespace(optimizer=SimpleNamespace(base_lrs=[1.0]), iters_per_epoch=2)
+        runner.max_epochs = 4
+        for i, value in enumerate(expected):
+            runner.iter, runner.epoch = i, i // 2
+            assert hook.lrs(runner) == pytest.approx([value])
+    with pytest.raises(ValueError, match='warmup_per_epoch is True, expected False without warmu'):
+        LrUpdaterHook('fixed', warmup='linear', warmup_iters=2, warmup_per_epoch=True)
+
+
 # Of MMEngine 0.10.7's schedulers, LinearLR(start_factor=0.01, begin=0, end=10) before one with
 # begin=10 and end=60, at a rate of 0.1: iterations 0, 5, 9, 10, 20, 30, 31, 45, 50, 51, 59.
 AT = [0, 5, 9, 10, 20, 30, 31, 45, 50, 51, 59]

@@ -82,14 +82,13 @@ def _warmup(section: Section, kind: str, out: ConfigDict) -> None:
         section.expect('end_factor', 1.0, advice='a warm-up ends at the full rate')
     if begin != 0 or end is None:
         raise section.refusal('begin' if begin else 'type', 'give begin=0 and end, for a warm-up')
-    if by_epoch and not is_converted:
-        advice = 'set convert_to_iter_based=True, or by_epoch=False with an end in iterations'
-        raise section.refusal('end', advice)
     section.put(out, 'warmup', 'linear' if is_linear else 'constant')
     section.put(out, 'warmup_iters', end, 'end')
     section.put(out, 'warmup_ratio', factor, 'start_factor' if is_linear else 'factor')
     if by_epoch:
         section.put(out, 'warmup_by_epoch', True, 'by_epoch')
+    if by_epoch and not is_converted:
+        section.put(out, 'warmup_per_epoch', True, 'by_epoch')
 
 
 def _policy(section: Section, kind: str, out: ConfigDict, runner: Mapping[str, Any]) -> None:

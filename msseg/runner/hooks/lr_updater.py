@@ -35,6 +35,8 @@ class LrUpdaterHook(Hook):
         warmup_iters: Length of the warm-up, in iterations, or in epochs with `warmup_by_epoch`.
         warmup_ratio: Factor on the learning rate at the start of the warm-up, in (0, 1].
         warmup_by_epoch: See `warmup_iters`.
+        warmup_per_epoch: Whether the factor of a warm-up in epochs changes once an epoch; in each
+            iteration otherwise.
         begin: Iteration or epoch, as `by_epoch` counts, from which the schedule's progress counts.
         end: The one at which the schedule ends, so that the rate stays; None is the run's end.
         policy_args: Arguments of the schedule, such as ``power`` and ``min_lr``.
@@ -53,6 +55,7 @@ class LrUpdaterHook(Hook):
         warmup_iters: NonNegativeInt = 0,
         warmup_ratio: Annotated[float, Range(0, 1, above=True)] = 0.1,
         warmup_by_epoch: bool = False,
+        warmup_per_epoch: bool = False,
         begin: NonNegativeInt = 0,
         end: PositiveInt | None = None,
         **policy_args: Any,
@@ -69,6 +72,11 @@ class LrUpdaterHook(Hook):
                 check_value(policy_args[name], hint, name, f'lr_config: policy {policy!r}')
         if warmup is not None and warmup_iters == 0:
             raise ValueError('lr_config: warmup_iters is 0, expected at least 1 with a warmup')
+        if warmup_per_epoch and not warmup_by_epoch:
+            raise UserValueError(
+                key='warmup_per_epoch', got=True, who='lr_config',
+                expected='False without warmup_by_epoch=True',
+            )  # fmt: skip
         if end is not None and end <= begin:
             raise UserValueError(
                 key='end', got=end, expected=f'a number above begin, {begin}', who='lr_config'
@@ -79,6 +87,7 @@ class LrUpdaterHook(Hook):
         self.warmup_length = warmup_iters
         self.warmup_ratio = warmup_ratio
         self.warmup_by_epoch = warmup_by_epoch
+        self.warmup_per_epoch = warmup_per_epoch
         self.begin = begin
         self.end = end
 
@@ -112,4 +121,5 @@ class LrUpdaterHook(Hook):
         length = self.warmup_length * (runner.iters_per_epoch if self.warmup_by_epoch else 1)
         if runner.iter >= length:
             return 1.0
-        return warmup_factor(self.warmup, runner.iter, length, self.warmup_ratio)
+        done = runner.epoch * runner.iters_per_epoch if self.warmup_per_epoch else runner.iter
+        return warmup_factor(self.warmup, done, length, self.warmup_ratio)
