@@ -143,8 +143,7 @@ def read_python(
 ) -> dict[str, Any]:
     """Run the text of a config file.
 
-    The bases are loaded as soon as the file has set ``_base_``, so that ``{{ _base_.a }}`` in the
-    rest is the inherited value itself and can be computed with.
+    The bases are loaded as soon as the file has set ``_base_``: ``{{ _base_.a }}`` is a value.
 
     Args:
         text: The Python text.
@@ -163,18 +162,18 @@ def read_python(
     """
     variables = BaseVariables(text, where)
     tree = _parse(variables, filename)
-    split = _after_base(tree)
     stem = os.path.splitext(os.path.basename(filename))[0]
     namespace: dict[str, Any] = {'__name__': stem, '__file__': filename}
     if is_pure or is_pure_python(tree):
         namespace |= helpers(namespace, load_module)
         tree = replace_imports(tree, where)
+    split = _after_base(tree)
     _run(tree.body[:split], variables, namespace, filename)
     variables.base = load_bases(namespace.get(BASE_KEY))
     if variables.base is not None and _reads_attributes_of_base(tree):
         namespace[BASE_KEY] = as_base(variables.base)  # MMEngine's ``_base_.a.b``
     _run(tree.body[split:], variables, namespace, filename)
-    names |= {name: v for name, v in namespace.items() if isinstance(v, ForeignName)}
+    names |= {k: v for k, v in namespace.items() if isinstance(v, ForeignName)}
     with _describing_failures(where, filename):
         memo: dict[int, tuple[Any, Any]] = {}
         return {

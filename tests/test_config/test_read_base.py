@@ -73,6 +73,18 @@ def test_a_base_need_not_import_mmengine(load):
     )
 
 
+def test_imported_names_do_not_move_the_place_where_bases_are_read(load):
+    child = """
+        from mmseg.models import FCNHead, PSPHead, ResNet
+        import mmengine
+        _base_ = './base.py'
+        doubled = {{ _base_.count }} * 2
+        kind = dict(type=PSPHead)
+    """
+    cfg = load(child, base='count = 3\n')
+    assert (cfg.doubled, cfg.kind.type) == (6, 'PSPHead')
+
+
 def test_single_names_and_files_further_away(write):
     write('a/b.py', 'crop = (1, 2)\nother = 3\n')
     write('c/d/e.py', 'with read_base():\n    from ...a.b import crop as size\n')
