@@ -59,6 +59,12 @@ class ForeignName:
     def text(self) -> str:
         """The name that the registries here have for it."""
         root, last = self._path.partition('.')[0], self._path.rpartition('.')[2]
+        if root != 'torch' and not last[:1].isupper():  # torch.bfloat16 is a name, too
+            raise UserValueError(
+                f'{self._path} is used as a value',
+                expected='only classes of other packages',
+                advice='write the value itself',
+            )
         return registered_name(f'{root}.{_REGISTERED.get(last, last)}')
 
 

@@ -65,6 +65,12 @@ def test_values_know_the_file_that_set_them(load):
     assert cfg.explain('log_level') == 'config.py'
 
 
+def test_types_of_numbers_are_names(load):
+    wrapper = "dict(type='AmpOptimWrapper', dtype=torch.bfloat16, optimizer=dict(type='SGD', lr=1))"
+    text = f'from mmengine.config import read_base\nimport torch\noptim_wrapper = {wrapper}\n'
+    assert load(text).bf16 == {}
+
+
 def test_a_base_need_not_import_mmengine(load):
     base = 'from torch.nn import GroupNorm\nfrom torch import nn\nnorm_cfg = dict(type=GroupNorm)\n'
     assert load('with read_base():\n    from .base import *\n', base=base).norm_cfg.type == 'GN'
@@ -110,6 +116,10 @@ def test_files_of_an_installed_package_are_found_without_importing_it(write, loa
         ('with read_base():\n    from .absent import *\n', "absent.py' does not exist"),
         ('with read_base():\n    from .config import *\n', 'config file inherits from itself'),
         ('from mmseg.models import *\n', r'line 1: from mmseg.models import \* names nothing'),
+        (
+            'from mmseg.utils import cityscapes_classes as names\nclasses = dict(names=names)\n',
+            'mmseg.utils.cityscapes_classes is used as a value; write the value|only classes of',
+        ),
         (
             'from mmengine.config import read_base\nimport torch\na = torch.zeros(3)\n',
             r'line 3: .*torch.zeros is called, expected only names',
