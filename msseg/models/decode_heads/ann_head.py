@@ -66,14 +66,14 @@ class ANNHead(BaseDecodeHead):
             self.channels, self.channels, self.channels, share_key_query=True, **options
         )
 
-    def construct(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
-        """Give logits (n, out_channels, h, w) at the second feature map's size."""
+    def forward_features(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
+        """Give features (n, channels, h, w) at the second feature map's size."""
         low, high = self.transform_inputs(inputs)
         features = self.fusion(low, high)
         if self.dropout is not None:
             features = self.dropout(features)
         features = self.bottleneck(features)
-        return self.cls_seg(self.context(features, features))
+        return self.context(features, features)
 
 
 class AsymmetricAttention(nn.Cell):

@@ -44,9 +44,9 @@ class ASPPHead(BaseDecodeHead):
             **self.conv_options,
         )
 
-    def construct(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
-        """Give logits (n, out_channels, h, w) at the chosen feature map's size."""
-        return self.cls_seg(self.fuse(self.transform_inputs(inputs)))
+    def forward_features(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
+        """Give features (n, channels, h, w) at the chosen feature map's size."""
+        return self.fuse(self.transform_inputs(inputs))
 
     def fuse(self, x: ms.Tensor) -> ms.Tensor:
         """Apply all branches to (n, c, h, w), and reduce them to (n, channels, h, w)."""

@@ -29,11 +29,13 @@ _ONE_CHANNEL = (
 
 
 class BaseDecodeHead(nn.Cell):
-    """Base of decode heads. A subclass writes ``construct`` and ends it with `cls_seg`.
+    """Base of decode heads. A subclass writes `forward_features`, which `construct` classifies.
 
-    One whose scores are probabilities sets ``score_kind = 'probabilities'``, as do its losses.
-    In training ``construct`` may give a tuple, the logits first, for `losses` to read; losses that
-    need the rest are named in ``train_only_losses``, and are 0 where `losses` gets logits alone.
+    One that gives more than the classification of its features, or another one, writes
+    ``construct``. In training it may give a tuple, the logits first, for `losses` to read; losses
+    that need the rest are named in ``train_only_losses``, and are 0 where `losses` gets logits
+    alone. One whose scores are probabilities sets ``score_kind = 'probabilities'``, as do its
+    losses.
     One whose graph depends on the size of its inputs sets ``fixed_size_reason``.
     Heads of a cascade after the first derive from `BaseCascadeDecodeHead`.
 
@@ -125,6 +127,14 @@ class BaseDecodeHead(nn.Cell):
         """The layers of the head's own convolutions, as arguments of `ConvModule`."""
         names = ('conv_cfg', 'norm_cfg', 'act_cfg')
         return {'bias': self.conv_bias, **{name: getattr(self, name) for name in names}}
+
+    def construct(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor | tuple[ms.Tensor, ...]:
+        """Give logits (n, out_channels, h, w) at the size of `forward_features`."""
+        return self.cls_seg(self.forward_features(inputs))
+
+    def forward_features(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
+        """Give features (n, channels, h, w), before the classification, of all feature maps."""
+        raise NotImplementedError
 
     def cls_seg(self, features: ms.Tensor) -> ms.Tensor:
         """Classify each pixel of (n, channels, h, w)."""

@@ -23,13 +23,13 @@ class BlockFCNHead(FCNHead):
     def __init__(self, num_convs: Literal[2] = 2, **kwargs: Any) -> None:
         super().__init__(num_convs=num_convs, **kwargs)
 
-    def construct(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
-        """Give logits (n, out_channels, h, w) at the chosen feature maps' size."""
+    def forward_features(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
+        """Give features (n, channels, h, w) at the chosen feature maps' size."""
         x = self.transform_inputs(inputs)
         features = self.convs[1](self.refine(self.convs[0](x)))
         if self.conv_cat is not None:
             features = self.conv_cat(ops.concat((x, features), axis=1))
-        return self.cls_seg(features)
+        return features
 
     def refine(self, x: ms.Tensor) -> ms.Tensor:
         """Return a map of the shape of `x`, (n, channels, h, w)."""

@@ -58,13 +58,13 @@ class DMHead(BaseDecodeHead):
             **self.conv_options,
         )
 
-    def construct(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
-        """Give logits (n, out_channels, h, w) at the chosen feature map's size."""
+    def forward_features(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
+        """Give features (n, channels, h, w) at the chosen feature map's size."""
         x = self.transform_inputs(inputs)
         maps = (x,)
         for module in self.dcm_modules:
             maps = maps + (module(x),)
-        return self.cls_seg(self.bottleneck(ops.concat(maps, axis=1)))
+        return self.bottleneck(ops.concat(maps, axis=1))
 
 
 class DCM(nn.Cell):

@@ -63,15 +63,15 @@ class EMAHead(BaseDecodeHead):
             self.conv_cat = ConvModule(total, self.channels, 3, padding=1, **options)
         self.relu = nn.ReLU()
 
-    def construct(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
-        """Give logits (n, out_channels, h, w) at the chosen feature map's size."""
+    def forward_features(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
+        """Give features (n, channels, h, w) at the chosen feature map's size."""
         x = self.transform_inputs(inputs)
         features = self.ema_in_conv(x)
         rebuilt = self.relu(self.ema_module(self.ema_mid_conv(features)))
         y = self.bottleneck(self.relu(features + self.ema_out_conv(rebuilt)))
         if self.concat_input:
             y = self.conv_cat(ops.concat((x, y), axis=1))
-        return self.cls_seg(y)
+        return y
 
 
 class EMAModule(nn.Cell):

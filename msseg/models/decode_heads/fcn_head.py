@@ -65,10 +65,10 @@ class FCNHead(BaseDecodeHead):
                 **options,
             )
 
-    def construct(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
-        """Give logits (n, out_channels, h, w) at the chosen feature maps' size."""
+    def forward_features(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
+        """Give features (n, channels, h, w) at the chosen feature maps' size."""
         x = self.transform_inputs(inputs)
         features = self.convs(x)
         if self.conv_cat is not None:
             features = self.conv_cat(ops.concat((x, features), axis=1))
-        return self.cls_seg(features)
+        return features

@@ -52,14 +52,14 @@ class FPNHead(BaseDecodeHead):
             ]
         )
 
-    def construct(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
-        """Give logits (n, out_channels, h, w) at the first chosen feature map's size."""
+    def forward_features(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
+        """Give features (n, channels, h, w) at the first chosen feature map's size."""
         maps = self.transform_inputs(inputs)
         total = self.scale_heads[0](maps[0])
         for i in range(1, len(maps)):
             enlarged = self.scale_heads[i](maps[i])
             total = total + resize(enlarged, total.shape[2:], self.align_corners)
-        return self.cls_seg(total)
+        return total
 
     def _make_scale_head(self, in_channels: int, factor: float) -> nn.SequentialCell:
         upsampling = {'type': 'bilinear', 'align_corners': self.align_corners}

@@ -48,8 +48,8 @@ class ISAHead(BaseDecodeHead):
         # As many zeros as any size needs: what is too much is cut off, without a branch.
         self.pad = ops.Pad(((0, 0), (0, 0), *((length - 1, length - 1) for length in down_factor)))
 
-    def construct(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
-        """Give logits (n, out_channels, h, w) at the chosen feature map's size."""
+    def forward_features(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
+        """Give features (n, channels, h, w) at the chosen feature map's size."""
         x = self.in_conv(self.transform_inputs(inputs))
         h, w = x.shape[2:]
         window_h, window_w = self.down_factor
@@ -60,7 +60,7 @@ class ISAHead(BaseDecodeHead):
         y = self.pad(x)[:, :, row : row + whole_h, column : column + whole_w]
         y = self.local_relation(self.global_relation(y))
         y = y[:, :, top : top + h, left : left + w]
-        return self.cls_seg(self.out_conv(ops.concat((y, x), axis=1)))
+        return self.out_conv(ops.concat((y, x), axis=1))
 
 
 class WindowAttention(SelfAttentionBlock):

@@ -58,8 +58,8 @@ class LRASPPHead(BaseDecodeHead):
         pool = nn.AvgPool2d(kernel_size=_POOL, stride=(16, 20))
         self.image_pool = nn.SequentialCell([pool, gate])
 
-    def construct(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
-        """Give logits (n, out_channels, h, w) at the first chosen feature map's size."""
+    def forward_features(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
+        """Give features (n, channels, h, w) at the first chosen feature map's size."""
         maps = self.transform_inputs(inputs)
         x = maps[-1]
         gate = resize(self.image_pool(x), x.shape[2:], self.align_corners)
@@ -67,7 +67,7 @@ class LRASPPHead(BaseDecodeHead):
         for i in range(len(self.convs) - 1, -1, -1):
             x = resize(x, maps[i].shape[2:], self.align_corners)
             x = self.conv_ups[i](ops.concat((x, self.convs[i](maps[i])), axis=1))
-        return self.cls_seg(x)
+        return x
 
     def _check(self, num_branches: int) -> None:
         if self.input_transform != 'multiple_select':

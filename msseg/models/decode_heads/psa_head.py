@@ -69,8 +69,8 @@ class PSAHead(BaseDecodeHead):
         self.bottleneck = ConvModule(self.in_channels * 2, width, 3, padding=1, **options)
         self.product = BatchProduct()
 
-    def construct(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
-        """Give logits (n, out_channels, h, w) at the chosen feature map's size."""
+    def forward_features(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
+        """Give features (n, channels, h, w) at the chosen feature map's size."""
         x = self.transform_inputs(inputs)
         first = 'distribute' if self.psa_type == 'distribute' else 'collect'
         context = self._attend(self.reduce(x), self.attention, first)
@@ -79,7 +79,7 @@ class PSAHead(BaseDecodeHead):
             context = ops.concat((context, given), axis=1)
         align_corners = self.shrunk(x.shape[2:])[1]
         context = resize(self.proj(context), x.shape[2:], align_corners)
-        return self.cls_seg(self.bottleneck(ops.concat((x, context), axis=1)))
+        return self.bottleneck(ops.concat((x, context), axis=1))
 
     def _attend(self, x: ms.Tensor, attention: nn.Cell, psa_type: str) -> ms.Tensor:
         if self.shrink_factor != 1:

@@ -47,10 +47,10 @@ class PSPHead(BaseDecodeHead):
             **self.conv_options,
         )
 
-    def construct(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
-        """Give logits (n, out_channels, h, w) at the chosen feature map's size."""
+    def forward_features(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
+        """Give features (n, channels, h, w) at the chosen feature map's size."""
         x = self.transform_inputs(inputs)
-        return self.cls_seg(self.bottleneck(ops.concat((x,) + self.psp_modules(x), axis=1)))
+        return self.bottleneck(ops.concat((x,) + self.psp_modules(x), axis=1))
 
 
 class PPM(nn.SequentialCell):

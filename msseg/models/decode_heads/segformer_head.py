@@ -42,13 +42,13 @@ class SegformerHead(BaseDecodeHead):
         options = {**self.conv_options, 'act_cfg': RELU}
         self.fusion_conv = ConvModule(width, self.channels, 1, **options)
 
-    def construct(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
-        """Give logits (n, out_channels, h, w) at the first chosen feature map's size."""
+    def forward_features(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
+        """Give features (n, channels, h, w) at the first chosen feature map's size."""
         maps = self.transform_inputs(inputs)
         size, enlarged = maps[0].shape[2:], ()
         for i in range(len(maps)):
             enlarged = enlarged + (self.enlarge(self.convs[i](maps[i]), size),)
-        return self.cls_seg(self.fusion_conv(ops.cat(enlarged, axis=1)))
+        return self.fusion_conv(ops.cat(enlarged, axis=1))
 
     def enlarge(self, x: ms.Tensor, size: tuple[int, int]) -> ms.Tensor:
         """Resize a map to (h, w)."""

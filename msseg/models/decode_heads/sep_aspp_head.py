@@ -52,13 +52,13 @@ class DepthwiseSeparableASPPHead(ASPPHead):
             [self._make_separable(width, dilation=1) for width in widths]
         )
 
-    def construct(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
-        """Give logits (n, out_channels, h, w) at the first feature map's size."""
+    def forward_features(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
+        """Give features (n, channels, h, w) at the first feature map's size."""
         x = self.fuse(self.transform_inputs(inputs))
         if self.c1_bottleneck is not None:
             first = self.c1_bottleneck(inputs[0])
             x = ops.concat((resize(x, first.shape[2:], self.align_corners), first), axis=1)
-        return self.cls_seg(self.sep_bottleneck(x))
+        return self.sep_bottleneck(x)
 
     def _make_branch(self, dilation: int) -> nn.Cell:
         if dilation == 1:

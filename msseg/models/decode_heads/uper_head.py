@@ -44,8 +44,8 @@ class UPerHead(BaseDecodeHead):
             len(self.in_channels) * width, width, 3, padding=1, **options
         )
 
-    def construct(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
-        """Give logits (n, out_channels, h, w) at the first chosen feature map's size."""
+    def forward_features(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
+        """Give features (n, channels, h, w) at the first chosen feature map's size."""
         maps = self.transform_inputs(inputs)
         top = self.bottleneck(ops.concat((maps[-1],) + self.psp_modules(maps[-1]), axis=1))
         size = maps[0].shape[2:]
@@ -57,4 +57,4 @@ class UPerHead(BaseDecodeHead):
         resized = (outputs[0],)
         for output in outputs[1:]:
             resized = resized + (resize(output, size, self.align_corners),)
-        return self.cls_seg(self.fpn_bottleneck(ops.concat(resized, axis=1)))
+        return self.fpn_bottleneck(ops.concat(resized, axis=1))
