@@ -1,5 +1,7 @@
 """docs/model_zoo.md is what docs/model_zoo.py writes, and its figures are those of today's code."""
 
+import gzip
+import json
 import re
 from pathlib import Path
 
@@ -63,6 +65,17 @@ def test_multiplications_are_those_of_a_network_today():
     config = 'fastscnn/fast_scnn_lr0.12_8x4_160k_cityscapes'
     macs = model_zoo.count_macs(model_zoo.predicting_model(config), (512, 1024))
     assert macs == COUNTS[config].macs
+
+
+def test_parameters_and_multiplications_are_those_that_pytorch_counts():
+    stored = json.loads(gzip.decompress((ROOT / 'tests/data/torch_counts.json.gz').read_bytes()))
+    off = {
+        config: (counted, stored[config])
+        for config, counted in COUNTS.items()
+        if counted.parameters != stored[config][0]
+        or (counted.macs and abs(counted.macs / stored[config][1] - 1) > 0.01)
+    }
+    assert off == {}
 
 
 def test_exported_files_have_about_four_bytes_a_parameter():
