@@ -19,16 +19,6 @@ _BASES, _NAME = '__read_base__', '__foreign_name__'
 # A file that imports from one of the first is a pure-Python config; all of them become names.
 _OPENMMLAB = ('mmengine', 'mmseg', 'mmpretrain', 'mmdet')
 _PACKAGES = (*_OPENMMLAB, 'mmcv', 'mmcls', 'torch', 'torchvision')
-# PyTorch's classes that have another name in the registries.
-_REGISTERED = {
-    'SyncBatchNorm': 'SyncBN',
-    'BatchNorm2d': 'BN',
-    'BatchNorm': 'BN',
-    'GroupNorm': 'GN',
-    'LayerNorm': 'LN',
-    'InstanceNorm2d': 'IN',
-}
-
 # Takes the level, the module and the file's line of ``from ..module import``; returns settings.
 LoadModule = Callable[[int, str, int], Mapping[str, Any]]
 
@@ -65,7 +55,7 @@ class ForeignName:
                 expected='only classes of other packages',
                 advice='write the value itself',
             )
-        return registered_name(f'{root}.{_REGISTERED.get(last, last)}')
+        return registered_name(self._path)
 
 
 class BaseDict(dict):

@@ -382,6 +382,15 @@ def test_images_without_a_mean_are_not_normalised(raw):
     assert step.to_rgb is False  # colours are swapped where there are three
 
 
+def test_names_of_classes_as_mmengine_dumps_them(raw):
+    norm = dict(type='torch.nn.modules.batchnorm.SyncBatchNorm')
+    hook = dict(type='mmengine.hooks.checkpoint_hook.CheckpointHook', interval=7)
+    changes = {'model.backbone.norm_cfg': norm, 'default_hooks.checkpoint': hook}
+    out = translated(raw, **changes)
+    assert out.model.backbone.norm_cfg.type == 'SyncBN'
+    assert out.checkpoint_config == {'interval': 7}
+
+
 def test_resuming_from_a_named_checkpoint(raw):
     out = translated(raw, load_from='a.pth', resume=True)
     assert out.resume_from == 'a.pth' and 'load_from' not in out

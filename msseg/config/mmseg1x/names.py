@@ -16,20 +16,32 @@ SCOPES = {
     'torchvision': '',
     'mmpretrain': 'mmcls.',
     'mmcls': 'mmcls.',
+    'mmdet': 'mmdet.',
+}
+# PyTorch's classes that have another name in the registries.
+_OF_TORCH = {
+    'SyncBatchNorm': 'SyncBN',
+    'BatchNorm2d': 'BN',
+    'BatchNorm': 'BN',
+    'GroupNorm': 'GN',
+    'LayerNorm': 'LN',
+    'InstanceNorm2d': 'IN',
 }
 _SCOPE_KEY = '_scope_'
 
 
 def registered_name(name: str) -> str:
-    """Return a component's name here, from one that may have a scope.
+    """Return a component's name here, from one that may have a scope or the place of its class.
 
-    >>> registered_name('mmseg.FCNHead'), registered_name('mmpretrain.ConvNeXt')
+    >>> registered_name('mmseg.FCNHead'), registered_name('mmpretrain.models.ConvNeXt')
     ('FCNHead', 'mmcls.ConvNeXt')
-    >>> registered_name('FCNHead'), registered_name('mmdet.DiceLoss')
-    ('FCNHead', 'mmdet.DiceLoss')
+    >>> registered_name('torch.nn.SyncBatchNorm'), registered_name('mmdet.models.DiceLoss')
+    ('SyncBN', 'mmdet.DiceLoss')
     """
-    scope, dot, bare = name.partition('.')
-    return SCOPES[scope] + bare if dot and scope in SCOPES and '.' not in bare else name
+    scope, last = name.partition('.')[0], name.rpartition('.')[2]
+    if scope == name or scope not in SCOPES:
+        return name
+    return SCOPES[scope] + (_OF_TORCH.get(last, last) if scope == 'torch' else last)
 
 
 def rename_types(value: Any) -> Any:
