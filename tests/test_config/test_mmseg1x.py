@@ -401,6 +401,7 @@ def test_resuming_from_a_named_checkpoint(raw):
     [
         ('train_dataloader.sampler.type', 'ClassAwareSampler', "set it to 'InfiniteSampler' or"),
         ('train_dataloader.num_batch_per_epoch', 3, 'remove it'),
+        ('train_dataloader.collate_fn', dict(type='my_collate'), "set it to 'pseudo_collate' or"),
         ('train_dataloader.batch_sampler', dict(type='X'), 'remove it'),
         ('val_dataloader.sampler.type', 'InfiniteSampler', "set it to 'DefaultSampler'"),
         (f'{_DATASET}.data_prefix.depth_map_path', 'd', 'images and labels only'),

@@ -23,10 +23,9 @@ _LOADER = {
     'multiprocessing_context': 'the loader chooses how its processes start',
     'timeout': 'see data.worker_timeout',
     'worker_init_fn': 'random numbers depend on seed, epoch and index alone',
-    'collate_fn': 'a batch is one array',
-    'drop_last': 'batches are always full',
+    'drop_last': 'an epoch has whole batches only',
 }
-_SAMPLER = {'seed': 'see seed', 'round_up': 'batches are always full'}
+_SAMPLER = {'seed': 'see seed', 'round_up': 'an epoch has whole batches only'}
 _DATASET = {
     'serialize_data': 'worker processes share the lists',
     'lazy_init': 'a data set is complete when it is made',
@@ -92,6 +91,9 @@ def _loader(loader: Section, split: str, data: ConfigDict) -> None:
             loader.give(own, {'num_workers': 'workers_per_gpu'})
     if own:
         data[f'{split}_dataloader'] = own
+    collate = loader.section('collate_fn')
+    if collate is not None:
+        collate.expect('type', 'pseudo_collate', 'default_collate')
     loader.ignore(_LOADER)
     loader.close()
 
