@@ -110,6 +110,8 @@ def needed(tmp_path_factory):
         **dict.fromkeys(names(RUNNERS), run),
         **dict.fromkeys(('ResNet', 'ResNetV1c', 'ResNetV1d'), dict(depth=18)),
         **dict.fromkeys(('ResNeXt', 'ResNeSt'), dict(depth=50)),
+        'LearningRateDecayOptimizerConstructor': dict(num_layers=2, decay_rate=0.5),
+        'LayerDecayOptimizerConstructor': dict(num_layers=2, layer_decay_rate=0.5),
         'GN': dict(num_features=4, num_groups=2),
         'HRNet': {k: v for k, v in tiny_hrnet().items() if k != 'type'},
         'ANNHead': dict(head, in_channels=(4, 4), in_index=(0, 1), project_channels=2),

@@ -4,6 +4,10 @@ from msseg.runner.builder import HOOKS, OPTIMIZER_CONSTRUCTORS, OPTIMIZERS, RUNN
 from msseg.runner.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from msseg.runner.gradients import GradClip
 from msseg.runner.hooks import Hook
+from msseg.runner.layer_decay import (
+    LayerDecayOptimizerConstructor,
+    LearningRateDecayOptimizerConstructor,
+)
 from msseg.runner.load_weights import load_weights
 from msseg.runner.optimizer import SGD, Adam, AdamW, build_optimizer
 from msseg.runner.runner import EpochBasedRunner, IterBasedRunner, Runner
@@ -22,6 +26,8 @@ __all__ = [
     'GradClip',
     'Hook',
     'IterBasedRunner',
+    'LayerDecayOptimizerConstructor',
+    'LearningRateDecayOptimizerConstructor',
     'Runner',
     'TrainStep',
     'build_optimizer',

@@ -20,6 +20,7 @@ from msseg.registry import build_from_cfg, call_with_cfg
 from msseg.runner.builder import OPTIMIZER_CONSTRUCTORS, OPTIMIZERS
 from msseg.utils.arguments import NonNegative, Probability, Range, check_value, checked
 from msseg.utils.layer_traits import traits_of
+from msseg.utils.logging import warn_once
 from msseg.utils.suggest import did_you_mean
 
 Momentum = Annotated[float, Range(0, 1, below=True)]
@@ -266,7 +267,20 @@ class DefaultOptimizerConstructor:
 
 
 @checked
-def _multipliers(lr_mult: NonNegative = 1.0, decay_mult: NonNegative = 1.0) -> tuple[float, float]:
+def _multipliers(
+    lr_mult: NonNegative = 1.0,
+    decay_mult: NonNegative = 1.0,
+    wd_mult: NonNegative | None = None,
+) -> tuple[float, float]:
+    """Return the two factors of a custom key.
+
+    MMCV 1.7 does not read ``wd_mult``, which config files of MMSegmentation 0.30 set for DNLNet.
+    """
+    if wd_mult is not None:
+        warn_once(
+            'optimizer.paramwise_cfg.custom_keys: wd_mult has no effect, as in MMCV; the factor on '
+            'the weight decay is decay_mult'
+        )
     return lr_mult, decay_mult
 
 
@@ -287,15 +301,32 @@ def build_optimizer(model: nn.Cell, cfg: dict) -> nn.Cell:
     >>> build_optimizer(nn.Dense(3, 2), options).base_lrs
     [0.1, 0.2]
     """
-    cfg = cfg.copy()
-    paramwise = (cfg.pop('paramwise_cfg', None) or {}).copy()
-    paramwise['type'] = cfg.pop('constructor', None) or 'DefaultOptimizerConstructor'
+    params = group_parameters(model, cfg)
+    cfg = {key: value for key, value in cfg.items() if key not in ('paramwise_cfg', 'constructor')}
+    if 'betas' in cfg:
+        cfg['betas'] = tuple(cfg['betas'])
+    cfg.setdefault('weight_decay', _default_decay(cfg.get('type')))
+    optimizer = build_from_cfg(cfg, OPTIMIZERS, {'params': params})
+    optimizer.base_lrs = [group['lr'] for group in params]
+    # MindSpore keeps them in a plain list (2.8): graphs from the compile cache would then compute
+    # with rates that belong to nothing, and give NaN.
+    for parameter in optimizer.lrs:
+        optimizer.insert_param_to_cell(parameter.name, parameter)
+    return optimizer
+
+
+def group_parameters(model: nn.Cell, cfg: dict) -> list[dict]:
+    """Group a model's trainable parameters by their settings, for `build_optimizer`.
+
+    Returns:
+        Dicts of ``params``, ``lr`` and ``weight_decay``.
+    """
+    paramwise = (cfg.get('paramwise_cfg') or {}).copy()
+    paramwise['type'] = cfg.get('constructor') or 'DefaultOptimizerConstructor'
     constructor = OPTIMIZER_CONSTRUCTORS.build(paramwise)
     if 'lr' not in cfg:
         raise ValueError("optimizer: 'lr' is missing, expected a number such as lr=0.01")
-    if 'betas' in cfg:
-        cfg['betas'] = tuple(cfg['betas'])
-    lr, decay = cfg['lr'], cfg.setdefault('weight_decay', _default_decay(cfg.get('type')))
+    lr, decay = cfg['lr'], cfg.get('weight_decay', _default_decay(cfg.get('type')))
     for name, value in (('lr', lr), ('weight_decay', decay)):
         check_value(value, NonNegative, name, 'optimizer')
     groups: dict[tuple[float, float], list[Parameter]] = {}
@@ -303,17 +334,10 @@ def build_optimizer(model: nn.Cell, cfg: dict) -> nn.Cell:
         groups.setdefault((lr * lr_mult, decay * decay_mult), []).append(parameter)
     if not groups:
         raise ValueError('optimizer: no parameter of the model is trainable')
-    params = [
+    return [
         {'params': members, 'lr': group_lr, 'weight_decay': group_decay}
         for (group_lr, group_decay), members in groups.items()
     ]
-    optimizer = build_from_cfg(cfg, OPTIMIZERS, {'params': params})
-    optimizer.base_lrs = [group_lr for group_lr, _ in groups]
-    # MindSpore keeps them in a plain list (2.8): graphs from the compile cache would then compute
-    # with rates that belong to nothing, and give NaN.
-    for parameter in optimizer.lrs:
-        optimizer.insert_param_to_cell(parameter.name, parameter)
-    return optimizer
 
 
 def _default_decay(kind: str | None) -> float:

@@ -18,6 +18,7 @@ FILES = sorted(CONFIGS.glob('[!_]*/*.py'))
 WHOLE = [
     'ann',
     'apcnet',
+    'beit',
     'bisenetv1',
     'bisenetv2',
     'ccnet',
@@ -37,6 +38,7 @@ WHOLE = [
     'hrnet',
     'icnet',
     'isanet',
+    'mae',
     'mobilenet_v2',
     'mobilenet_v3',
     'nonlocal_net',

@@ -204,6 +204,16 @@ def test_small_gradients_are_not_scaled_up():
     np.testing.assert_array_equal(clipped[0].asnumpy(), [3, 4])
 
 
+def test_a_key_of_mmsegmentation_that_has_no_effect_is_reported(caplog):
+    """wd_mult in the config files of DNLNet, which MMCV does not read."""
+    cfg = dict(type='SGD', lr=0.1, weight_decay=0.1)
+    keys = {'weight': dict(wd_mult=0.0, lr_mult=2.0)}
+    optimizer = build_optimizer(nn.Dense(2, 2), dict(cfg, paramwise_cfg=dict(custom_keys=keys)))
+    assert [group['weight_decay'] for group in optimizer.param_groups] == [0.1, 0.1]
+    assert get_lr(optimizer) == pytest.approx([0.2, 0.1])
+    assert 'wd_mult has no effect' in caplog.text and 'decay_mult' in caplog.text
+
+
 def test_set_and_get_lr():
     paramwise = {'bias_lr_mult': 2.0}
     cfg = {'type': 'SGD', 'lr': 0.1, 'paramwise_cfg': paramwise}

@@ -43,7 +43,7 @@ from msseg.models.contract import find_input_mismatches
 from msseg.registry import build_from_cfg, config_file, config_path
 from msseg.runner import RUNNERS, Runner, TrainStep, build_optimizer
 from msseg.runner.hooks import LrUpdaterHook
-from msseg.runner.optimizer import unused_custom_keys
+from msseg.runner.optimizer import group_parameters, unused_custom_keys
 from msseg.utils.cli import USER_ERRORS
 from msseg.utils.dist import get_rank, get_world_size
 from msseg.utils.logging import check_level, get_logger
@@ -201,17 +201,31 @@ def _build_step(cfg: Config, findings: Findings) -> TrainStep:
     """Build the training step; one of plain SGD if the config's cannot be built."""
     layer, step = Layer(), None
     if part(cfg, 'optimizer'):
-        built = collect_error(findings, 'optimizer', lambda: build_optimizer(layer, scale_lr(cfg)))
+        built = collect_error(
+            findings, 'optimizer', lambda: build_optimizer(layer, _settings(cfg).optimizer)
+        )
         if built is not None and not any(map(findings.block, ('fp16', 'bf16'))):
             step = collect_error(
-                findings, 'optimizer_config', lambda: build_train_step(layer, StepSettings.of(cfg))
+                findings, 'optimizer_config', lambda: build_train_step(layer, _settings(cfg))
             )
     plain = build_optimizer(layer, dict(type='SGD', lr=0.1))
     return step or TrainStep(SegmentorWithLoss(layer), plain)
 
 
-def check_custom_keys(cfg: Config, model: nn.Cell, findings: Findings) -> None:
-    """Find keys of ``paramwise_cfg.custom_keys`` that change no parameter of the model."""
+def _settings(cfg: Config) -> StepSettings:
+    """Return the settings of the training step, without a rule that needs the model."""
+    settings = StepSettings.of(cfg)
+    if not settings.optimizer.get('constructor'):
+        return settings
+    rule = ('constructor', 'paramwise_cfg')
+    optimizer = {key: value for key, value in settings.optimizer.items() if key not in rule}
+    return replace(settings, optimizer=optimizer)
+
+
+def check_parameter_groups(cfg: Config, model: nn.Cell, findings: Findings) -> None:
+    """Find settings of single parameters that the model refuses, or that change no parameter."""
+    if part(cfg, 'optimizer').get('constructor'):
+        collect_error(findings, 'optimizer', lambda: group_parameters(model, scale_lr(cfg)))
     keys = part(cfg, 'optimizer.paramwise_cfg.custom_keys')
     for key, hint in unused_custom_keys(model, part(cfg, 'optimizer.paramwise_cfg')).items():
         note = f'{key!r} is part of no trainable parameter.{hint}'

@@ -17,7 +17,7 @@ from msseg.checks.config.build import (
     build_training,
     build_transforms,
     build_whole_model,
-    check_custom_keys,
+    check_parameter_groups,
     find_epoch_length,
 )
 from msseg.checks.config.datasets import check_classes, check_datasets, named_classes
@@ -167,7 +167,7 @@ def _build(
     """Build everything; return the model, the data sets by split, the number of iterations."""
     model = build_whole_model(cfg, findings)
     if model is not None:
-        check_custom_keys(cfg, model, findings)
+        check_parameter_groups(cfg, model, findings)
     build_transforms(cfg, findings)
     datasets = build_datasets(cfg, findings) if with_files else {}
     built = {split: list(data.CLASSES) for split, data in datasets.items() if data.CLASSES}

@@ -24,6 +24,7 @@ from msseg.models.layers import (
     to_map,
 )
 from msseg.models.layers.dropout import Ratio
+from msseg.models.layers.layer_depth import layer_depth_of_vit
 from msseg.models.layers.transformer import GELU, LN, before_shortcut, drop_path_layer, dropout
 from msseg.utils.arguments import (
     Channels,
@@ -86,6 +87,7 @@ class BEiT(nn.Cell):
 
     fixed_size_reason = 'its biases by relative position are those of one size'
     has_qkv_bias = False
+    layer_depth = staticmethod(layer_depth_of_vit)
 
     @checked
     def __init__(

@@ -45,6 +45,7 @@ from msseg.utils.errors import UserValueError
 
 Counts = NonEmpty[PositiveInt]
 Window = Annotated[int, Range(1, 255)]
+_BEFORE_STAGES = ('patch_embed', 'absolute_pos_embed')
 
 
 @BACKBONES.register_module()
@@ -187,6 +188,28 @@ class SwinTransformer(nn.Cell):
             if i + 1 < len(self.stages):
                 x, size = self.stages[i].downsample(out, size)
         return maps
+
+    def layer_depth(self, name: str, num_layers: int) -> int | None:
+        """Return 0 for what precedes the layers, and numbers from 1 for the layers of all stages.
+
+        The merging of patches after a stage has the depth of its last layer.
+
+        Source: Xie et al., SimMIM (2022), fine-tuning of Swin Transformer.
+        """
+        part, *inner = name.split('.')
+        if part != 'stages':
+            return 0 if part in _BEFORE_STAGES else None
+        stage = int(inner[0])
+        lengths = [len(each.blocks) for each in self.stages]
+        inside = int(inner[2]) + 1 if inner[1] == 'blocks' else lengths[stage]
+        return sum(lengths[:stage]) + inside
+
+    def stage_depth(self, name: str) -> int | None:
+        """Return 0 for what precedes the stages, and numbers from 1 for them."""
+        part, *inner = name.split('.')
+        if part != 'stages':
+            return 0 if part in _BEFORE_STAGES else None
+        return int(inner[0]) + 1
 
     def _freeze(self, frozen_stages: int) -> None:
         if frozen_stages < 0:

@@ -376,6 +376,14 @@ FAULTS = [
         ["'bakbone' is part of no trainable parameter. Did you mean 'backbone'?"],
     ),
     Fault(
+        'rates that fall with the depth of a backbone that has none',
+        "optimizer = dict(constructor='LayerDecayOptimizerConstructor',\n"
+        '                 paramwise_cfg=dict(num_layers=12, layer_decay_rate=0.9))',
+        'refused',
+        ['optimizer'],
+        ['HRNet has no method layer_depth', 'another decay_type or constructor'],
+    ),
+    Fault(
         'a folder that cannot be',
         "checkpoint_config = dict(out_dir='/proc/x')",
         'data_path',
