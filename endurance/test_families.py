@@ -2,6 +2,7 @@
 
 import pytest
 
+from tests.test_apis import test_family_training as training
 from tests.test_export import test_families as export
 from tests.tiny_families import FAMILIES
 
@@ -18,3 +19,8 @@ from tests.tiny_families import FAMILIES
 )
 def test_export(attempt, name, tmp_path):
     attempt(name, tmp_path)
+
+
+@pytest.mark.parametrize('name', FAMILIES)
+def test_training(name, tmp_path):
+    training.test_mixed_precision_and_resuming(name, tmp_path)

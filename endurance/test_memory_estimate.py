@@ -58,6 +58,11 @@ def test_estimate_is_near_the_peak(tmp_path, network, shape):
     check(tmp_path, ROOT / f'configs/ocrnet/ocrnet_{network}_512x1024_40k_cityscapes.py', shape)
 
 
+def test_estimate_of_many_heads_and_depthwise_convolutions(tmp_path):
+    check(tmp_path, ROOT / 'configs/bisenetv2/bisenetv2_fcn_4x4_1024x1024_160k_cityscapes.py',
+          (2, 256, 256))  # fmt: skip
+
+
 def test_estimate_of_a_transformer_is_near_the_peak(tmp_path):
     shutil.copy(ROOT / 'tests' / 'own_family' / 'own_family.py', tmp_path)
     (tmp_path / 'own.py').write_text(CONFIG.replace('{root}', str(tmp_path)) + MODEL)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import mindspore as ms
 import numpy as np
-from mindspore import Parameter, nn
+from mindspore import Parameter, nn, ops
 
 from msseg.convert import read_foreign, sniff_format
 from msseg.runner.checkpoint_file import (
@@ -150,8 +150,20 @@ def load_state(state: Mapping[str, Parameter], checkpoint: Checkpoint) -> None:
 
 
 def copy_to(parameter: Parameter, array: np.ndarray) -> None:
-    """Copy numbers to a parameter; MindSpore may share memory with an array that is not copied."""
-    parameter.set_data(ms.Tensor(np.array(array), parameter.dtype))
+    """Copy numbers to a parameter, whose compiled graphs, if any, then have them too.
+
+    A branch of a graph keeps the memory of parameters that only it reads, such as momentum where a
+    loss scale may skip the update: after ``set_data`` it goes on with the old numbers, and the
+    parameter does not see its results (MindSpore 2.8, CPU).
+    """
+    # MindSpore may share memory with an array that is not copied
+    numbers = ms.Tensor(np.array(array), parameter.dtype)
+    if parameter.dtype == ms.bfloat16:  # which no operator assigns on the CPU
+        parameter.set_data(numbers)
+        return
+    if parameter.has_init:
+        parameter.init_data()
+    ops.assign(parameter, numbers)
 
 
 def optimizer_state(optimizer: nn.Cell) -> dict[str, Parameter]:
