@@ -40,6 +40,7 @@ NEGATIVE = {
     'ignore_index', 'in_index', 'end_level', 'frozen_stages', 'dropout_ratio', 'seg_pad_val',
     'pad_val', 'BEiT.out_indices', 'MAE.out_indices',
     'interval', 'max_keep_ckpts', 'min_value', 'fill_in', 'seg_fill_in', 'log_level', 'priority',
+    'VisionTransformer.out_indices',
 }  # fmt: skip
 FRACTIONS = {
     'boundary_threshold', 'dropout_ratio', 'loss_weight', 'gamma', 'exponent', 'smooth', 'jitter',
@@ -48,7 +49,7 @@ FRACTIONS = {
     'brightness_delta', 'scale_factor', 'img_ratios', 'min_delta', 'worker_timeout', 'power',
     'min_lr', 'min_lr_ratio', 'loss_scale', 'init_scale', 'growth_factor', 'max_norm', 'norm_type',
     'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'widen_factor', 'ratio', 'temperature',
-    'normalization_factor', 'mlp_ratio', 'qk_scale', 'init_values',
+    'normalization_factor', 'mlp_ratio', 'qk_scale', 'init_values', 'init_std',
 }  # fmt: skip
 OF_ACTIVATIONS = {
     'ELU.alpha', 'HSigmoid.bias', 'HSigmoid.divisor', 'HSigmoid.max_value', 'HSigmoid.min_value',
@@ -129,7 +130,17 @@ def needed(tmp_path_factory):
         'PSAHead': dict(head, mask_size=(3, 3)),
         'PSPHead': head,
         **dict.fromkeys(('SegformerHead', 'UPerHead'), lists),
-        **dict.fromkeys(('FCNHead', 'DepthwiseSeparableFCNHead'), head),
+        **dict.fromkeys(('FCNHead', 'DepthwiseSeparableFCNHead', 'SETRUPHead'), head),
+        'DPTHead': dict(
+            head,
+            in_channels=[4] * 4,
+            in_index=[0, 1, 2, 3],
+            input_transform='multiple_select',
+            embed_dims=4,
+            post_process_channels=(2, 3, 4, 5),
+        ),  # fmt: skip
+        'SETRMLAHead': dict(lists, mla_channels=4),
+        'SegmenterMaskTransformerHead': dict(head, num_layers=1, num_heads=1, embed_dims=4),
         'CCHead': dict(head, channels=8),
         'ISAHead': dict(head, isa_channels=2),
         **dict.fromkeys(('NLHead', 'GCHead', 'DNLHead'), head),

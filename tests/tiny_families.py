@@ -152,6 +152,11 @@ _MIT = dict(
     type='MixVisionTransformer', embed_dims=4, num_layers=(1, 1, 1, 1), num_heads=(1, 2, 3, 4)
 )
 _BEIT = dict(img_size=(64, 80), embed_dims=4, num_heads=2, norm_cfg=dict(type='LN', eps=1e-6))
+_VIT = dict(
+    type='VisionTransformer', img_size=32, patch_size=8, embed_dims=6, num_layers=2, num_heads=2,
+    out_indices=(0, 1),
+)  # fmt: skip
+_OF_VIT = 'its table of positions is resized to the image'
 _DETAIL = head(
     'STDCHead', in_channels=16, in_index=0, num_convs=1, concat_input=False, num_classes=2,
     loss_decode=[
@@ -209,6 +214,16 @@ FAMILIES = {
     'dnlnet': Family(model(head('DNLHead', temperature=1.0), auxiliary_head=AUX)),
     'emanet': Family(
         model(head('EMAHead', ema_channels=6, num_bases=3, num_stages=2), auxiliary_head=AUX)
+    ),
+    'dpt': Family(
+        model(
+            head(
+                'DPTHead', **lists(6, 6, 6, 6), input_transform='multiple_select', embed_dims=6,
+                post_process_channels=(2, 3, 4, 5), readout_type='project',
+            ),
+            dict(_VIT, num_layers=4, out_indices=(0, 1, 2, 3), output_cls_token=True),
+        ),
+        fixed_size=_OF_VIT,
     ),
     'encnet': Family(
         model(head('EncHead', **lists(4, 8), num_codes=3, add_lateral=True), auxiliary_head=AUX)
@@ -306,6 +321,16 @@ FAMILIES = {
     ),
     'resnext': Family(model(fcn(32, 1), dict(RESNET, type='ResNeXt', depth=50, groups=2))),
     'segformer': Family(model(head('SegformerHead', **lists(4, 8, 12, 16)), _MIT)),
+    'segmenter': Family(
+        model(
+            head(
+                'SegmenterMaskTransformerHead', in_channels=6, num_layers=1, num_heads=2,
+                embed_dims=4, drop_path_rate=0.0, norm_cfg=dict(type='LN'),
+            ),
+            _VIT,
+        ),
+        fixed_size=_OF_VIT,
+    ),
     'sem_fpn': Family(
         model(
             head('FPNHead', **lists(4, 4), feature_strides=(4, 8)),
@@ -323,6 +348,23 @@ FAMILIES = {
         ),
         fixed_size='its padding depends on the size',
     ),
+    'setr': Family(
+        model(
+            head('SETRUPHead', in_channels=6, num_convs=2, up_scale=2),
+            dict(_VIT, interpolate_mode='bilinear'),
+            auxiliary_head=head('SETRUPHead', in_channels=6, in_index=0, kernel_size=1),
+        ),
+        fixed_size=_OF_VIT,
+    ),
+    'setr_mla': Family(
+        model(
+            head('SETRMLAHead', **lists(4, 4), channels=6, mla_channels=3, up_scale=2),
+            dict(_VIT, with_cls_token=False, interpolate_mode='bilinear'),
+            neck=dict(type='MLANeck', in_channels=[6, 6], out_channels=4, norm_cfg=BN),
+            auxiliary_head=fcn(4, 0),
+        ),
+        fixed_size=_OF_VIT,
+    ),
     'stdc': Family(
         model(
             fcn(16, 3, align_corners=True, **_OHEM),
@@ -333,6 +375,15 @@ FAMILIES = {
     'unet': Family(model(fcn(2, 2), _UNET, auxiliary_head=fcn(4, 1)), other_size=(72, 100)),
     'unet_deconv': Family(
         model(fcn(2, 2), dict(_UNET, upsample_cfg=dict(type='DeconvModule'))), other_size=(72, 100)
+    ),
+    'vit': Family(
+        model(
+            head('UPerHead', **lists(6, 6), pool_scales=(1, 2)),
+            dict(_VIT, final_norm=True, patch_norm=True),
+            neck=dict(type='MultiLevelNeck', in_channels=[6, 6], out_channels=6, scales=[2, 1]),
+            auxiliary_head=fcn(6, 1),
+        ),
+        fixed_size=_OF_VIT,
     ),
     'upernet': Family(model(head('UPerHead', **lists(4, 8), pool_scales=(1, 3)))),
 }  # fmt: skip

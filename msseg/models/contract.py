@@ -99,6 +99,24 @@ def check_head_inputs(head: nn.Cell, feature_channels: Any) -> None:
             raise ValueError(mismatch.text)
 
 
+def check_class_tokens(reader: nn.Cell, source: nn.Cell) -> None:
+    """Raise ValueError unless a neck or head reads what the part before it gives.
+
+    A backbone that gives tuples of a map and its class token has ``output_cls_token``; a head that
+    reads such tuples has ``reads_class_tokens``.
+    """
+    given = getattr(source, 'output_cls_token', False)
+    expected = getattr(reader, 'reads_class_tokens', False)
+    if given != expected:
+        reads = 'the class tokens as well' if expected else 'maps without class tokens'
+        raise UserValueError(
+            key='output_cls_token',
+            got=given,
+            expected=f'{expected}, as {type(reader).__name__} reads {reads}',
+            who=type(source).__name__,
+        )
+
+
 def check_neck_inputs(neck: nn.Cell | None, feature_channels: Any) -> None:
     """Raise ValueError when a neck's ``in_channels``, if it is a list, are not the backbone's."""
     given = getattr(neck, 'in_channels', None)

@@ -28,6 +28,7 @@ WHOLE = [
     'deeplabv3plus',
     'dmnet',
     'dnlnet',
+    'dpt',
     'emanet',
     'encnet',
     'erfnet',
@@ -47,10 +48,13 @@ WHOLE = [
     'psanet',
     'pspnet',
     'resnest',
+    'segmenter',
     'sem_fpn',
+    'setr',
     'stdc',
     'unet',
     'upernet',
+    'vit',
 ]
 
 

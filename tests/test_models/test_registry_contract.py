@@ -91,6 +91,9 @@ EXAMPLES = {
         **dict.fromkeys(
             ('BEiT', 'MAE'), dict(img_size=64, embed_dims=4, num_layers=2, num_heads=2)
         ),
+        'VisionTransformer': dict(
+            img_size=32, embed_dims=4, num_layers=2, num_heads=2, out_indices=(0, 1)
+        ),
         'MobileNetV2': dict(widen_factor=0.25),
         'MobileNetV3': {},
     },
@@ -121,6 +124,16 @@ EXAMPLES = {
             HEAD, channels=4, dilations=(1, 2), c1_in_channels=6, c1_channels=3
         ),
         'DepthwiseSeparableFCNHead': dict(HEAD, channels=5, norm_cfg=dict(type='BN')),
+        'DPTHead': dict(
+            in_channels=(6,) * 4,
+            in_index=(0, 1, 2, 3),
+            input_transform='multiple_select',
+            num_classes=3,
+            channels=4,
+            embed_dims=6,
+            post_process_channels=(2, 3, 4, 5),
+            readout_type='project',
+        ),
         'EMAHead': dict(HEAD, channels=4, ema_channels=6, num_bases=3, num_stages=2),
         'EncHead': dict(REVERSED, channels=4, num_codes=3, add_lateral=True),
         'FCNHead': dict(HEAD, channels=5, norm_cfg=dict(type='BN')),
@@ -134,6 +147,19 @@ EXAMPLES = {
         'ISAHead': dict(HEAD, channels=8, isa_channels=4, down_factor=(3, 4)),
         'NLHead': dict(HEAD, channels=8, norm_cfg=dict(type='BN')),
         'SegformerHead': dict(SELECT, channels=4),
+        'SegmenterMaskTransformerHead': dict(
+            in_channels=6,
+            in_index=0,
+            num_classes=3,
+            channels=4,
+            num_layers=1,
+            num_heads=2,
+            embed_dims=4,
+        ),
+        'SETRMLAHead': dict(
+            in_channels=(6,), in_index=(0,), num_classes=3, channels=4, mla_channels=4, up_scale=1
+        ),
+        'SETRUPHead': dict(HEAD, channels=4, num_convs=2, up_scale=1),
         'STDCHead': dict(HEAD, channels=5, num_classes=2, norm_cfg=dict(type='BN')),
         'OCRHead': dict(HEAD, channels=8, ocr_channels=4, norm_cfg=dict(type='BN')),
         'PointHead': dict(SELECT, channels=4),
@@ -169,7 +195,7 @@ IDENTITIES = (
 # Necks whose maps all have one size.
 OF_ONE_SIZE = ('Feature2Pyramid', 'MLANeck', 'MultiLevelNeck')
 # Heads that need large feature maps: the larger side.
-SIZES = {'LRASPPHead': 98}
+SIZES = {'LRASPPHead': 98, 'DPTHead': 32}
 
 
 def entries(registry):
@@ -253,6 +279,9 @@ def test_head(name):
             parameter.set_data(tensor(*parameter.shape))
     size = SIZES.get(name, 8)
     inputs = (tensor(2, 6, size, size), tensor(2, 8, size // 2, size // 2))
+    if getattr(cell, 'reads_class_tokens', False):
+        side = size // 8
+        inputs = tuple((tensor(2, 6, side, side, seed=i), tensor(2, 6, seed=i)) for i in range(4))
     arguments = (inputs, tensor(2, 3, size, size, seed=1)) if cell.is_cascade else (inputs,)
     outputs = cell(*arguments)
     logits = outputs[0] if isinstance(outputs, tuple) else outputs

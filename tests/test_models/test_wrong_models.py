@@ -51,6 +51,12 @@ WRONG = {
         ('decode_head.c1_in_channels', 8),
         ('decode_head.c1_channels', -1),
     ],
+    'dpt': [
+        ('backbone.output_cls_token', False),
+        ('decode_head.embed_dims', 4),
+        ('decode_head.input_transform', 'resize_concat'),
+        ('decode_head.post_process_channels', (2, 3)),
+    ],
     'erfnet': [
         ('backbone.enc_downsample_channels', (3, 8, 16)),
         ('backbone.enc_stage_non_bottlenecks', (1, 3)),
@@ -130,6 +136,9 @@ WRONG = {
         ('neck.upsample_cfg.mode', 'bicubic'),
         ('neck.add_extra_convs', 'on_top'),
     ],
+    'segmenter': [('decode_head.embed_dims', 5), ('decode_head.in_channels', 4)],
+    'setr': [('decode_head.kernel_size', 2), ('decode_head.up_scale', 0.5)],
+    'setr_mla': [('decode_head.mla_channels', 4), ('neck.in_channels', [4, 4])],
     'stdc': [
         ('backbone.backbone_cfg.stdc_type', 'STDCNet3'),
         ('backbone.backbone_cfg.channels', (4, 4, 12, 16, 32)),
@@ -153,6 +162,13 @@ WRONG = {
         ('decode_head.in_channels', []),
         ('decode_head.in_channels', 8),
         ('decode_head.input_transform', 'resize_concat'),
+    ],
+    'vit': [
+        ('backbone.img_size', 4),
+        ('backbone.num_heads', 4),
+        ('backbone.out_indices', (0, 2)),
+        ('backbone.output_cls_token', True),
+        ('backbone.interpolate_mode', 'area'),
     ],
 }
 CASES = [(name, key, value) for name, cases in WRONG.items() for key, value in cases]

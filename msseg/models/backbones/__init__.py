@@ -18,3 +18,4 @@ from msseg.models.backbones.resnext import ResNeXt
 from msseg.models.backbones.stdc import STDCContextPathNet, STDCNet
 from msseg.models.backbones.swin import SwinTransformer
 from msseg.models.backbones.unet import UNet
+from msseg.models.backbones.vit import VisionTransformer

@@ -8,6 +8,7 @@ from msseg.models.decode_heads.cc_head import CCHead
 from msseg.models.decode_heads.da_head import DAHead
 from msseg.models.decode_heads.dm_head import DMHead
 from msseg.models.decode_heads.dnl_head import DNLHead
+from msseg.models.decode_heads.dpt_head import DPTHead
 from msseg.models.decode_heads.ema_head import EMAHead
 from msseg.models.decode_heads.enc_head import EncHead
 from msseg.models.decode_heads.fcn_head import FCNHead
@@ -21,7 +22,10 @@ from msseg.models.decode_heads.point_head import PointHead
 from msseg.models.decode_heads.psa_head import PSAHead
 from msseg.models.decode_heads.psp_head import PSPHead
 from msseg.models.decode_heads.segformer_head import SegformerHead
+from msseg.models.decode_heads.segmenter_mask_head import SegmenterMaskTransformerHead
 from msseg.models.decode_heads.sep_aspp_head import DepthwiseSeparableASPPHead
 from msseg.models.decode_heads.sep_fcn_head import DepthwiseSeparableFCNHead
+from msseg.models.decode_heads.setr_mla_head import SETRMLAHead
+from msseg.models.decode_heads.setr_up_head import SETRUPHead
 from msseg.models.decode_heads.stdc_head import STDCHead
 from msseg.models.decode_heads.uper_head import UPerHead

@@ -10,6 +10,7 @@ from mindspore import nn
 from msseg.models.builder import SEGMENTORS, build_backbone, build_head, build_neck
 from msseg.models.contract import (
     OF_OUTPUT,
+    check_class_tokens,
     check_head_inputs,
     check_image_size,
     check_members,
@@ -80,6 +81,7 @@ class EncoderDecoder(nn.Cell):
         self._make_auxiliary_head(auxiliary_head)
         self._check_heads('decode_head', decode_head)
         self._check_heads('auxiliary_head', auxiliary_head)
+        self._check_class_tokens(backbone, neck)
         self._check_losses()
         self.train_cfg = train_cfg
         self.test_cfg = test_cfg
@@ -251,6 +253,15 @@ class EncoderDecoder(nn.Cell):
             with named_by(node, name):
                 check_members(head, is_last=False)
                 check_head_inputs(head, getattr(source, 'out_channels', None))
+
+    def _check_class_tokens(self, backbone: Mapping, neck: Mapping | None) -> None:
+        heads = [head for _, head in self.heads]
+        with named_by(backbone, 'backbone'):
+            for reader in heads if neck is None else [self.neck]:
+                check_class_tokens(reader, self.backbone)
+        with named_by(neck or {}, 'neck'):
+            for head in heads if neck is not None else ():
+                check_class_tokens(head, self.neck)
 
     def _check_losses(self) -> None:
         if not any('loss' in name for name in self.loss_names):
