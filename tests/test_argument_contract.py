@@ -50,14 +50,20 @@ FRACTIONS = {
     'min_lr', 'min_lr_ratio', 'loss_scale', 'init_scale', 'growth_factor', 'max_norm', 'norm_type',
     'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'widen_factor', 'ratio', 'temperature',
     'normalization_factor', 'mlp_ratio', 'qk_scale', 'init_values', 'init_std',
+    'layer_scale_init_value',
 }  # fmt: skip
 OF_ACTIVATIONS = {
     'ELU.alpha', 'HSigmoid.bias', 'HSigmoid.divisor', 'HSigmoid.max_value', 'HSigmoid.min_value',
     'LeakyReLU.negative_slope', 'PReLU.init',
 }  # fmt: skip
+# Numbers below 0 count from the end.
+OF_STAGES = {
+    f'{scope}{name}.out_indices' for scope in ('', 'mmcls.') for name in ('ConvNeXt', 'PoolFormer')
+}
 INFINITE = {'worker_timeout', 'norm_type'}
 MEANT = {
-    'word': WORDS, '-1': NEGATIVE | OF_ACTIVATIONS, 'fraction': FRACTIONS | OF_ACTIVATIONS,
+    'word': WORDS, '-1': NEGATIVE | OF_ACTIVATIONS | OF_STAGES,
+    'fraction': FRACTIONS | OF_ACTIVATIONS,
     'inf': INFINITE,
 }  # fmt: skip
 # Arguments of constructors that no config gives.
@@ -114,6 +120,7 @@ def needed(tmp_path_factory):
         'LearningRateDecayOptimizerConstructor': dict(num_layers=2, decay_rate=0.5),
         'LayerDecayOptimizerConstructor': dict(num_layers=2, layer_decay_rate=0.5),
         'GN': dict(num_features=4, num_groups=2),
+        **dict.fromkeys(('ConvNeXt', 'mmcls.ConvNeXt'), dict(arch=dict(depths=[1], channels=[4]))),
         'HRNet': {k: v for k, v in tiny_hrnet().items() if k != 'type'},
         'ANNHead': dict(head, in_channels=(4, 4), in_index=(0, 1), project_channels=2),
         **dict.fromkeys(('APCHead', 'ASPPHead', 'DMHead'), head),

@@ -148,6 +148,14 @@ _ERFNET = dict(
     dec_stages_non_bottleneck=(1, 1),
     dec_non_bottleneck_channels=(8, 4),
 )
+_CONVNEXT = dict(
+    type='mmcls.ConvNeXt', arch=dict(depths=(1, 1), channels=(4, 8)), out_indices=(0, 1),
+    layer_scale_init_value=1.0, gap_before_final_norm=False,
+)  # fmt: skip
+_POOLFORMER = dict(
+    type='mmcls.PoolFormer', out_indices=(0, 2),
+    arch=dict(layers=(1, 1), embed_dims=(4, 8), mlp_ratios=(2, 2), layer_scale_init_value=1.0),
+)  # fmt: skip
 _MIT = dict(
     type='MixVisionTransformer', embed_dims=4, num_layers=(1, 1, 1, 1), num_heads=(1, 2, 3, 4)
 )
@@ -201,6 +209,7 @@ FAMILIES = {
             dict(type='CGNet', num_channels=(4, 8, 16), num_blocks=(2, 2), reductions=(4, 4)),
         )
     ),
+    'convnext': Family(model(fcn(8, 1), _CONVNEXT, auxiliary_head=AUX)),
     'danet': Family(model(head('DAHead', pam_channels=2), auxiliary_head=AUX)),
     'deeplabv3': Family(model(head('ASPPHead', dilations=(1, 3)), auxiliary_head=AUX)),
     'deeplabv3plus': Family(
@@ -309,6 +318,13 @@ FAMILIES = {
             ),
         ),
         fixed_size='takes a fixed number of pixels',
+    ),
+    'poolformer': Family(
+        model(
+            head('FPNHead', **lists(4, 4), feature_strides=(4, 8)),
+            _POOLFORMER,
+            neck=dict(type='FPN', in_channels=[4, 8], out_channels=4, num_outs=2),
+        )
     ),
     'psanet': Family(
         model(head('PSAHead', mask_size=(5, 7)), auxiliary_head=AUX),

@@ -14,10 +14,12 @@ from msseg.utils.foreign_imports import (
     explain_foreign_import,
     find_foreign_imports,
 )
-from msseg.utils.logging import get_logger
+from msseg.utils.logging import get_logger, is_first, log_early
 from msseg.utils.upstream import OPENMMLAB
 from msseg.utils.user_code import describe_failure
 
+# Modules with networks for MMSegmentation's configs, which are in msseg.
+_NETWORKS = ('mmcls', 'mmcls.models', 'mmpretrain', 'mmpretrain.models')
 _PACKAGE = str(Path(__file__).parents[1])
 
 
@@ -35,7 +37,9 @@ def import_modules_from_strings(
             ``sys.path``, so that worker processes find the modules too.
 
     Returns:
-        The module for a string, a list of modules for a list, None for nothing.
+        The module for a string, a list of modules for a list, None for nothing. The modules of
+        mmcls and mmpretrain are not imported: their networks that MMSegmentation's configs use are
+        in msseg, which is logged once. In their place is None.
 
     Source: MMCV 1.7 ``mmcv.utils.import_modules_from_strings``; `folders` is our own.
     """
@@ -53,6 +57,11 @@ def import_modules_from_strings(
 
 
 def _import(name: str, allow_failed: bool, folders: Sequence[str]) -> ModuleType | None:
+    if name in _NETWORKS:
+        message = f'custom_imports: {name} is not imported, msseg has its networks itself'
+        if is_first(message):
+            log_early(message)
+        return None
     _check_parent_is_no_file(name, folders)
     try:
         module = importlib.import_module(name)

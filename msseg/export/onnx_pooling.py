@@ -49,9 +49,12 @@ def _average_pool(builder: OnnxBuilder, node: Node) -> str:
         builder.setting(node, 1 + i, name)
         for i, name in enumerate(('kernel_size', 'strides', 'pad_mode'))
     )
-    if pad_mode not in ('VALID', 2):
+    kernel, strides = list(kernel[-2:]), list(strides[-2:])
+    settings = {'kernel_shape': kernel, 'strides': strides}
+    if pad_mode in ('SAME', 1) and strides == [1, 1] and all(size % 2 for size in kernel):
+        settings |= {'pads': [size // 2 for size in kernel] * 2, 'count_include_pad': 0}
+    elif pad_mode not in ('VALID', 2):
         raise ValueError(f'AvgPool: pad_mode is {pad_mode!r}, expected VALID')
-    settings = {'kernel_shape': list(kernel[-2:]), 'strides': list(strides[-2:])}
     return builder.emit('AveragePool', [builder.read(node.inputs[0])], **settings)
 
 

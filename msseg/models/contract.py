@@ -117,6 +117,13 @@ def check_class_tokens(reader: nn.Cell, source: nn.Cell) -> None:
         )
 
 
+def check_gives_maps(backbone: nn.Cell) -> None:
+    """Raise ValueError when a backbone gives no maps: it has ``no_maps_reason``, a sentence."""
+    reason = getattr(backbone, 'no_maps_reason', '')
+    if reason:
+        raise ValueError(f'{type(backbone).__name__}: heads need feature maps, but {reason}')
+
+
 def check_neck_inputs(neck: nn.Cell | None, feature_channels: Any) -> None:
     """Raise ValueError when a neck's ``in_channels``, if it is a list, are not the backbone's."""
     given = getattr(neck, 'in_channels', None)

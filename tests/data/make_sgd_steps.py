@@ -1,7 +1,8 @@
 """Write sgd_steps.jsonl.gz: one step of SGD of MMSegmentation's models, in float64.
 
-In the project's environment, then where mmsegmentation 0.30.0, mmcv 1.7.2 and torch are installed
-(they are no dependencies); names of models after it make those alone, and keep the others:
+In the project's environment, then where mmsegmentation 0.30.0, mmcv 1.7.2, mmcls 0.25.0 and torch
+are installed (they are no dependencies); names of models after it make those alone, and keep the
+others:
     python -m tests.test_models.sgd_steps > models.json
     python tests/data/make_sgd_steps.py models.json [NAME ...]
 """
@@ -11,6 +12,7 @@ import json
 import sys
 from pathlib import Path
 
+import mmcls.models  # noqa: F401
 import numpy as np
 import torch
 from mmseg.models import build_segmentor

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from msseg.config import Config, import_modules_from_strings
+from msseg.config import Config, custom_imports, import_modules_from_strings
 
 
 def test_only_settings_are_taken(load):
@@ -216,6 +216,21 @@ def test_import_modules_from_strings():
     assert import_modules_from_strings(['math', 'sys']) == [math, sys]
     assert import_modules_from_strings(None) is import_modules_from_strings([]) is None
     assert import_modules_from_strings('no_such_thing', allow_failed_imports=True) is None
+
+
+def test_networks_of_mmcls_are_here_which_is_reported_once(load, caplog, monkeypatch):
+    seen = set()
+    monkeypatch.setattr(
+        custom_imports, 'is_first', lambda text: not (text in seen or seen.add(text))
+    )
+    caplog.set_level('INFO', 'msseg')
+    for _ in range(2):
+        load("custom_imports = dict(imports='mmcls.models', allow_failed_imports=False)")
+    assert 'mmcls' not in sys.modules
+    said = [r.getMessage() for r in caplog.records if 'mmcls.models is not imported' in r.message]
+    assert len(said) == 1
+    with pytest.raises(ImportError, match="'mmcls.apis' failed to import"):
+        load("custom_imports = dict(imports=['mmcls.models', 'mmcls.apis'])")
 
 
 HOSTILE_TAGS = [

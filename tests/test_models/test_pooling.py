@@ -6,7 +6,7 @@ import mindspore as ms
 import numpy as np
 import pytest
 
-from msseg.models.layers import AdaptiveAvgPool2d, AvgPool2d, BlockAvgPool2d
+from msseg.models.layers import AdaptiveAvgPool2d, AvgPool2d, BlockAvgPool2d, SameAvgPool2d
 
 
 def average(x, bins):
@@ -78,3 +78,14 @@ def test_windows_at_the_border(pool, arguments, size):
         cell = pool()
         cell.always_resizes = always
         np.testing.assert_allclose(cell(ms.Tensor(x)).asnumpy(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize('size', [3, 5])
+def test_windows_around_each_pixel_count_what_is_inside(size):
+    x = np.random.default_rng(0).normal(size=(2, 3, 4, 6)).astype(np.float32)
+    half = size // 2
+    expected = np.zeros_like(x)
+    for i, j in np.ndindex(4, 6):
+        window = x[:, :, max(i - half, 0) : i + half + 1, max(j - half, 0) : j + half + 1]
+        expected[:, :, i, j] = window.mean((2, 3))
+    np.testing.assert_allclose(SameAvgPool2d(size)(ms.Tensor(x)).asnumpy(), expected, atol=1e-6)

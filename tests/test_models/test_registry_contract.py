@@ -28,6 +28,12 @@ STDC = dict(
     stdc_type='STDCNet1', in_channels=3, channels=(4, 4, 16, 16, 32), bottleneck_type='cat',
     norm_cfg=dict(type='BN'), act_cfg=dict(type='ReLU'),
 )  # fmt: skip
+CONVNEXT = dict(
+    arch=dict(depths=[1, 1], channels=[4, 8]), out_indices=(0, 1), gap_before_final_norm=False
+)
+POOLFORMER = dict(
+    arch=dict(layers=[1, 1], embed_dims=[4, 8], mlp_ratios=[2, 2]), out_indices=(0, 2)
+)
 # A new entry needs one line here.
 EXAMPLES = {
     BACKBONES: {
@@ -57,6 +63,8 @@ EXAMPLES = {
             out_indices=(0, 1, 2, 3),
         ),
         'CGNet': dict(num_channels=(4, 8, 16), num_blocks=(2, 2), reductions=(4, 4)),
+        **dict.fromkeys(('ConvNeXt', 'mmcls.ConvNeXt'), CONVNEXT),
+        **dict.fromkeys(('PoolFormer', 'mmcls.PoolFormer'), POOLFORMER),
         'ERFNet': dict(
             enc_downsample_channels=(4, 8, 16),
             enc_stage_non_bottlenecks=(1, 2),

@@ -39,6 +39,8 @@ FURTHER = {
 WITHOUT = {
     'PointHead': 'its points are drawn at random',
     'point_rend': 'its points are drawn at random',
+    'ConvNeXt': 'the same as mmcls.ConvNeXt',
+    'PoolFormer': 'the same as mmcls.PoolFormer',
 }
 MODELS = {
     **{

@@ -83,9 +83,7 @@ def test_each_map_with_its_class_token():
 def test_class_tokens_need_a_head_that_reads_them():
     backbone = dict(SMALL, output_cls_token=True)
     readers = head('FCNHead', in_channels=4, in_index=0)
-    with pytest.raises(
-        ValueError, match=r'output_cls_token.*FCNHead reads maps'
-    ):
+    with pytest.raises(ValueError, match=r'output_cls_token.*FCNHead reads maps'):
         build_segmentor(model(readers, backbone))
     with pytest.raises(ValueError, match=r'output_cls_token.*MultiLevelNeck reads maps'):
         neck = dict(type='MultiLevelNeck', in_channels=[4], out_channels=4)

@@ -14,14 +14,14 @@ from msseg.utils import upstream
     [
         (
             'BACKBONES',
-            'SwinTransformer',
-            "SwinTransformer is MMSegmentation's and is not in msseg yet; here are: .*HRNet",
+            'VPD',
+            "VPD is MMSegmentation's and is not in msseg yet; here are: .*HRNet",
         ),
         (
             'HEADS',
-            'mmseg.SegformerHead',
-            "mmseg.SegformerHead is MMSegmentation's and is not in msseg yet; here are: "
-            '.*FCNHead, .*OCRHead',
+            'mmseg.SANHead',
+            "mmseg.SANHead is MMSegmentation's and is not in msseg yet; here are: "
+            'ANNHead, .* more .see docs/from_mmseg',
         ),
         ('HEADS', 'mmseg.OCRHead', "msseg has no scopes: write 'OCRHead'"),
         ('BACKBONES', 'PSPHead', 'its kind is head, expected backbone'),
@@ -37,9 +37,11 @@ from msseg.utils import upstream
         ('HEADS', 'OCRHed', "OCRHed is not in the head registry. Did you mean 'OCRHead'"),
     ],
 )
-def test_names_of_mmsegmentation_are_told_from_misspelt_ones(registry, name, message):
+def test_names_of_mmsegmentation_are_told_from_misspelt_ones(registry, name, message, monkeypatch):
+    table = getattr(builders(), registry)
+    monkeypatch.delitem(table.module_dict, name, raising=False)
     with pytest.raises(KeyError) as raised:
-        build_from_cfg({'type': name}, getattr(builders(), registry))
+        build_from_cfg({'type': name}, table)
     assert re.search(message, raised.value.args[0])
     assert ('custom_imports' in raised.value.args[0]) == (name == 'OCRHed')
 

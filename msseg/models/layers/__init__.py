@@ -29,7 +29,12 @@ from msseg.models.layers.norm import (
     freeze_statistics,
 )
 from msseg.models.layers.pixelwise import ChannelSoftmax, LabelLogProb, Softplus
-from msseg.models.layers.pooling import AdaptiveAvgPool2d, AvgPool2d, BlockAvgPool2d
+from msseg.models.layers.pooling import (
+    AdaptiveAvgPool2d,
+    AvgPool2d,
+    BlockAvgPool2d,
+    SameAvgPool2d,
+)
 from msseg.models.layers.precision import BatchProduct, use_low_precision
 from msseg.models.layers.res_block import (
     BasicBlock,

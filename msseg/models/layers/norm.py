@@ -78,6 +78,41 @@ def layer_norm(num_features: Channels, eps: NonNegative = 1e-5, affine: bool = T
     return layer
 
 
+@NORM_LAYERS.register_module('LN2d')
+class LayerNorm2d(nn.LayerNorm):
+    """Layer norm over the channels of (n, c, h, w); see `batch_norm`.
+
+    With ``channels_last = True`` it takes and gives tensors (…, c), without transpositions.
+
+    Args:
+        num_features: Number of channels.
+        eps: Added to the variance.
+        affine: Whether scale and shift are trained.
+
+    Source: mmcls 0.25 ``LayerNorm2d``.
+
+    Examples:
+        >>> LayerNorm2d(2)(ms.Tensor([[[[3.0]], [[1.0]]]])).asnumpy().ravel().round(3)
+        array([ 1., -1.], dtype=float32)
+    """
+
+    @checked
+    def __init__(
+        self, num_features: Channels, eps: NonNegative = 1e-5, affine: bool = True
+    ) -> None:
+        super().__init__((num_features,), epsilon=eps)
+        self.channels_last = False
+        if not affine:
+            freeze_parameters(self)
+
+    def construct(self, x: ms.Tensor) -> ms.Tensor:
+        """Normalise every pixel."""
+        if self.channels_last:
+            return self.layer_norm(x, self.gamma, self.beta)[0]
+        y = self.layer_norm(x.transpose(0, 2, 3, 1), self.gamma, self.beta)[0]
+        return y.transpose(0, 3, 1, 2)
+
+
 @NORM_LAYERS.register_module(['IN', 'IN2d'])
 class InstanceNorm2d(nn.Cell):
     """Normalises each channel of each sample by its mean and variance.
@@ -227,8 +262,8 @@ def build_norm_layer(
     Args:
         norm_cfg: ``type`` is a name in `NORM_LAYERS`: ``BN``, ``SyncBN`` (statistics over the
             batches of all devices; plain ``BN`` when there is one), ``GN`` (with
-            ``num_groups``), ``LN``, ``IN``, or a user's. ``requires_grad`` (True) says whether
-            scale and shift are trained, ``eps`` is 1e-5; see the functions for the rest.
+            ``num_groups``), ``LN``, ``LN2d``, ``IN``, or a user's. ``requires_grad`` (True) says
+            whether scale and shift are trained, ``eps`` is 1e-5; see the functions for the rest.
         num_features: Number of channels.
         postfix: Appended to the layer's name.
 

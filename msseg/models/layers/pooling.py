@@ -1,4 +1,4 @@
-"""Average pooling: adaptive, with zeros around the map, and over blocks."""
+"""Average pooling: adaptive, with zeros around the map, around each pixel, and over blocks."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 from mindspore import nn, ops
 
 from msseg.utils.arguments import NonNegativeInt, PositiveInt, checked
+from msseg.utils.errors import ArgumentError
 
 
 class AdaptiveAvgPool2d(nn.Cell):
@@ -58,8 +59,8 @@ class AvgPool2d(nn.Cell):
     Source: PyTorch ``nn.AvgPool2d``.
 
     Examples:
-        >>> AvgPool2d(3, 2, 1)(ops.ones((1, 1, 3, 4)))[0, 0, 0].asnumpy().round(3).tolist()
-        [0.444, 0.667]
+        >>> AvgPool2d(3, 2, 1)(ops.ones((1, 1, 3, 4)))[0, 0, 0].asnumpy().round(3)
+        array([0.444, 0.667], dtype=float32)
     """
 
     @checked
@@ -73,6 +74,33 @@ class AvgPool2d(nn.Cell):
     def construct(self, x: ms.Tensor) -> ms.Tensor:
         """Average to (n, c, h', w')."""
         return self.mean(self.pad(x))
+
+
+class SameAvgPool2d(nn.Cell):
+    """Average (n, c, h, w) over the window around each pixel, at the border over fewer pixels.
+
+    Args:
+        kernel_size: Height and width of the windows, an odd number.
+
+    Source: PyTorch ``nn.AvgPool2d`` of stride 1 with ``count_include_pad=False``.
+
+    Examples:
+        >>> SameAvgPool2d(3)(ms.Tensor([[[[1.0, 2.0, 6.0]]]])).asnumpy().tolist()
+        [[[[1.5, 3.0, 4.0]]]]
+    """
+
+    @checked
+    def __init__(self, kernel_size: PositiveInt) -> None:
+        super().__init__()
+        if kernel_size % 2 == 0:
+            raise ArgumentError(
+                key='kernel_size', got=kernel_size, expected='an odd number', who='SameAvgPool2d'
+            )
+        self.mean = ops.AvgPool(kernel_size, 1, 'same')
+
+    def construct(self, x: ms.Tensor) -> ms.Tensor:
+        """Average to the same shape."""
+        return self.mean(x)
 
 
 class BlockAvgPool2d(nn.Cell):

@@ -11,6 +11,7 @@ from msseg.models.builder import SEGMENTORS, build_backbone, build_head, build_n
 from msseg.models.contract import (
     OF_OUTPUT,
     check_class_tokens,
+    check_gives_maps,
     check_head_inputs,
     check_image_size,
     check_members,
@@ -71,6 +72,7 @@ class EncoderDecoder(nn.Cell):
         self.backbone = build_backbone(backbone)
         with named_by(backbone, 'backbone'):
             image_channels(self.backbone)
+            check_gives_maps(self.backbone)
         if pretrained is not None:
             self.backbone.pretrained = pretrained
         self.pretrained = getattr(self.backbone, 'pretrained', None)
