@@ -10,41 +10,20 @@ import importlib.metadata
 import json
 from pathlib import Path
 
-import mindspore as ms
 import pytest
-from mindspore import nn
 from mindspore.nn.utils import no_init_parameters
 
 from msseg.config import Config
 from msseg.convert.names import rename_layers
 from msseg.models import build_segmentor
-from msseg.models.layers.layer_depth import layer_depth_of_convnext, stage_depth_of_convnext
 from msseg.runner.optimizer import group_parameters
 from tests.tiny_families import FAMILIES
 
 STORED = Path(__file__).parents[1] / 'data' / 'parameter_groups.jsonl.gz'
 ROWS = [json.loads(line) for line in gzip.decompress(STORED.read_bytes()).splitlines()]
-CONVNEXT = [row for row in ROWS if row['config'].startswith('convnext')]
-OTHERS = [row for row in ROWS if row not in CONVNEXT]
 LAYER_DECAY = dict(
     type='AdamW', lr=1.0, weight_decay=0.05, constructor='LearningRateDecayOptimizerConstructor'
 )
-
-
-class Names(nn.Cell):
-    """A network of parameters with given names."""
-
-    def __init__(self, names):
-        super().__init__(auto_prefix=False)
-        self.backbone = nn.Cell()
-        self.backbone.layer_depth = layer_depth_of_convnext
-        self.backbone.stage_depth = stage_depth_of_convnext
-        for name, ndim in names.items():
-            inner = name.removeprefix('backbone.')
-            parameter = ms.Parameter(ms.ops.zeros((1,) * ndim), name)
-            (self if inner == name else self.backbone).insert_param_to_cell(
-                inner, parameter, check_name_contain_dot=False
-            )
 
 
 def load(row):
@@ -69,7 +48,7 @@ def assert_equal(found, row):
     assert wrong == set()
 
 
-@pytest.mark.parametrize('row', OTHERS, ids=lambda row: row['config'].split('/')[0])
+@pytest.mark.parametrize('row', ROWS, ids=lambda row: f'{row["config"]}{row["options"]}')
 def test_every_parameter_has_the_settings_of_mmsegmentation(row):
     cfg = load(row)
     with no_init_parameters():
@@ -77,15 +56,16 @@ def test_every_parameter_has_the_settings_of_mmsegmentation(row):
     assert_equal(settings(group_parameters(model, cfg.optimizer)), row)
 
 
-@pytest.mark.parametrize('row', CONVNEXT, ids=lambda row: f'{row["config"]}{row["options"]}')
-def test_every_name_of_convnext_has_the_settings_of_mmsegmentation(row):
-    names = {name: ndim for *_, named in row['groups'] for name, ndim in named.items()}
-    kind = row['options'].get('optimizer.paramwise_cfg.decay_type', 'stage_wise')
-    paramwise = dict(
-        num_layers=12 if 'base' in row['config'] else 6, decay_rate=0.9, decay_type=kind
-    )
-    cfg = dict(LAYER_DECAY, lr=1e-4, paramwise_cfg=paramwise)
-    assert_equal(settings(group_parameters(Names(names), cfg)), row)
+def test_rates_of_a_vision_transformer_fall_with_its_layers():
+    model = build_segmentor(FAMILIES['vit'].model)
+    count = len(model.backbone.layers)
+    paramwise = dict(num_layers=count, decay_rate=0.5)
+    found = settings(group_parameters(model, dict(LAYER_DECAY, paramwise_cfg=paramwise)))
+    depths = {'cls_token': 0, 'pos_embed': 0, 'patch_embed.projection.bias': 0}
+    depths |= {f'layers.{i}.attn.attn.out_proj.weight': i + 1 for i in range(count)}
+    rates = {name: found[f'backbone.{name}'][0] for name in depths}
+    assert rates == {name: 0.5 ** (count + 1 - depth) for name, depth in depths.items()}
+    assert found['decode_head.conv_seg.weight'] == (1.0, 0.05)
 
 
 @pytest.mark.parametrize('kind', ['layer_wise', 'stage_wise'])

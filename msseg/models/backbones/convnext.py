@@ -24,6 +24,7 @@ from msseg.models.layers import (
     to_tokens,
 )
 from msseg.models.layers.dropout import Ratio, freeze_dropouts
+from msseg.models.layers.layer_depth import layer_depth_of_convnext, stage_depth_of_convnext
 from msseg.models.layers.norm import LayerNorm2d
 from msseg.models.layers.transformer import GELU, before_shortcut, drop_path_layer
 from msseg.utils.arguments import Channels, NonEmpty, NonNegative, PositiveInt, Range, checked
@@ -72,6 +73,8 @@ class ConvNeXt(nn.Cell):
         [(1, 4, 8, 16), (1, 8, 4, 8)]
     """
 
+    layer_depth = staticmethod(layer_depth_of_convnext)
+    stage_depth = staticmethod(stage_depth_of_convnext)
     arch_settings: Mapping = MappingProxyType(
         {
             'tiny': {'depths': (3, 3, 9, 3), 'channels': (96, 192, 384, 768)},

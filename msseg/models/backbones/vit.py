@@ -23,6 +23,7 @@ from msseg.models.layers import (
     to_tokens,
 )
 from msseg.models.layers.dropout import Ratio
+from msseg.models.layers.layer_depth import layer_depth_of_vit
 from msseg.models.layers.transformer import GELU, LN, dropout
 from msseg.utils.arguments import Channels, File, NonEmpty, Pixels, PositiveInt, Range, checked
 from msseg.utils.errors import UserValueError
@@ -79,6 +80,7 @@ class VisionTransformer(nn.Cell):
     """
 
     fixed_size_reason = 'its table of positions is resized to the image'
+    layer_depth = staticmethod(layer_depth_of_vit)
 
     @checked
     def __init__(

@@ -28,7 +28,7 @@ def layer_depth_of_vit(name: str, num_layers: int) -> int | None:
 def layer_depth_of_convnext(name: str, num_layers: int) -> int | None:
     """Return 0 for the stem, 1 and 2 for two stages, 3 and more for three layers each of the third.
 
-    The last stage has `num_layers`.
+    The fourth stage, and what follows it, has `num_layers`.
 
     Source: MMSegmentation 0.30 ``get_layer_id_for_convnext``.
 
@@ -40,9 +40,9 @@ def layer_depth_of_convnext(name: str, num_layers: int) -> int | None:
         return 0
     part, *numbers = name.split('.')
     if part == 'downsample_layers':
-        return (0, 2, 3, num_layers)[int(numbers[0])]
+        return (0, 2, 3, num_layers)[min(int(numbers[0]), 3)]
     if part == 'stages':
-        return (1, 2, 3 + int(numbers[1]) // 3, num_layers)[int(numbers[0])]
+        return (1, 2, 3 + int(numbers[1]) // 3, num_layers)[min(int(numbers[0]), 3)]
     return None
 
 
