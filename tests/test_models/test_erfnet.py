@@ -8,6 +8,7 @@ from mindspore import nn
 from msseg.models import build_backbone
 from msseg.models.layers import Dropout
 from tests.test_models.family_checks import image, norms, train_once
+from tests.tiny_families import build
 
 SMALL = dict(
     type='ERFNet', enc_downsample_channels=(4, 8, 16), enc_stage_non_bottlenecks=(1, 4),
@@ -99,3 +100,12 @@ def test_what_does_not_fit_is_refused(options, message):
     with pytest.raises(ValueError, match=message) as error:
         build_backbone(dict(SMALL, **options))
     assert '\n' not in str(error.value)
+
+
+def test_a_crop_that_cannot_be_halved_is_refused_before_training():
+    network = build('erfnet')
+    assert network.smallest_image == 5
+    network.check_image_size((5, 5))
+    assert network(image(5, 6))[0].shape == (1, 3, 4, 4)
+    with pytest.raises(ValueError, match=r'ERFNet: .* is \(9, 4\), expected at least \(5, 5\)'):
+        network.check_image_size((9, 4))

@@ -123,6 +123,8 @@ class ERFNet(nn.Cell):
         self.decoder = nn.CellList(decoder)
         self.in_channels = in_channels
         self.out_channels = [width]
+        # the last halving pools two pixels or more
+        self.smallest_image = 2 ** (len(widths) - 1) + 1
         self.init_cfg = init_cfg
         apply_init_cfg(self, _PYTORCH)
 
