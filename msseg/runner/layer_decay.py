@@ -33,15 +33,6 @@ class LearningRateDecayOptimizerConstructor:
             of the first.
 
     Source: MMSegmentation 0.30 ``LearningRateDecayOptimizerConstructor``.
-
-    Examples:
-        >>> constructor = LearningRateDecayOptimizerConstructor(num_layers=2, decay_rate=0.5)
-        >>> network = nn.Cell()
-        >>> network.backbone = nn.Cell()
-        >>> network.backbone.layers = nn.SequentialCell(nn.Dense(2, 2), nn.Dense(2, 2))
-        >>> network.backbone.layer_depth = lambda name, num_layers: int(name.split('.')[1]) + 1
-        >>> [(lr, decay) for _, lr, decay in constructor.multipliers(network)]
-        [(0.25, 1.0), (0.25, 0.0), (0.5, 1.0), (0.5, 0.0)]
     """
 
     @checked
@@ -87,11 +78,8 @@ class LearningRateDecayOptimizerConstructor:
                     who=type(self).__name__,
                 )
             is_vector = parameter.ndim == 1 or name.endswith('.bias')
-            yield (
-                parameter,
-                self.decay_rate ** (self.num_layers + 1 - depth),
-                0.0 if is_vector else 1.0,
-            )
+            factor = self.decay_rate ** (self.num_layers + 1 - depth)
+            yield parameter, factor, 0.0 if is_vector else 1.0
 
 
 @OPTIMIZER_CONSTRUCTORS.register_module()
