@@ -15,7 +15,7 @@ from msseg.convert import (
     write_report,
 )
 from msseg.runner.checkpoint import Checkpoint, load_checkpoint, save_weights
-from msseg.runner.load_weights import needed_shapes
+from msseg.runner.load_weights import needed_shapes, resize_tables
 from msseg.utils.outputs import Outputs
 
 _BACKBONE = 'backbone.'
@@ -54,8 +54,11 @@ def convert_checkpoint(
     if report is not None:
         outputs.file(report, '--report', '.json', '.txt', '')
     checkpoint = load_checkpoint(source)
-    wanted = None if cfg is None else needed_shapes(build_model(cfg), checkpoint)
+    model = None if cfg is None else build_model(cfg)
+    wanted = None if model is None else needed_shapes(model, checkpoint)
     conversion = _convert(checkpoint, style, wanted)
+    if model is not None:
+        resize_tables(conversion, checkpoint, model)
     if report is not None:
         write_report(conversion, source, report)
     print(f'{source}: names of style {conversion.style!r}\n{format_table(conversion)}')

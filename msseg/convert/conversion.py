@@ -16,8 +16,8 @@ from msseg.convert.names import (
     strip_wrappers,
 )
 
-KINDS = ('matched', 'converted', 'folded', 'filled', 'left aside', 'unexpected', 'shape mismatch',
-         'missing')  # fmt: skip
+KINDS = ('matched', 'converted', 'resized', 'folded', 'filled', 'left aside', 'unexpected',
+         'shape mismatch', 'missing')  # fmt: skip
 Shape = tuple[int, ...]
 
 
@@ -26,14 +26,14 @@ class Entry:
     """The fate of one parameter.
 
     Attributes:
-        kind: One of ``KINDS``: ``matched`` kept its name, ``converted`` got another, ``folded`` is
-            a bias that went into a running mean, ``filled`` a bias of zeros that the model has
-            and the file does not.
+        kind: One of ``KINDS``: ``matched`` kept its name, ``converted`` got another,
+            ``resized`` is a table brought to the model's size, ``folded`` a bias that went into a
+            running mean, ``filled`` a bias of zeros that the model has and the file does not.
         source: Name in the file; '' for a parameter that the file does not have.
         target: Name in the model; '' for a parameter that the model does not have.
         shape: In the file, or in the model where the file does not have it.
         note: A remark, or ''.
-        wanted_shape: Of a ``shape mismatch``: the shape in the model.
+        wanted_shape: Of a ``shape mismatch`` or where ``resized``: the shape in the model.
     """
 
     kind: str

@@ -12,7 +12,7 @@ from terminaltables import AsciiTable
 from msseg.convert.conversion import KINDS, Conversion, Entry
 from msseg.utils.atomic import atomic_write_text
 
-_TAKEN = ('matched', 'converted', 'filled')
+_TAKEN = ('matched', 'converted', 'resized', 'filled')
 _COLUMNS = {
     'Matched': _TAKEN,
     'Shape mismatch': ('shape mismatch',),
@@ -92,6 +92,8 @@ def _part_of(name: str) -> str:
 
 def _notes(conversion: Conversion) -> list[str]:
     notes = []
+    if resized := conversion.of_kind('resized'):
+        notes.append(f'{len(resized)} tables were resized to the model')
     if folded := conversion.of_kind('folded'):
         notes.append(f'{len(folded)} biases before batch norm went into its running mean')
     if filled := conversion.of_kind('filled'):

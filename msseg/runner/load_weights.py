@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import mindspore as ms
 import numpy as np
 from mindspore import Parameter, nn
@@ -23,7 +25,8 @@ def load_weights(
 ) -> Conversion:
     """Copy a checkpoint's weights into a model, and log by part of the model what fitted.
 
-    Names of the projects that `msseg.convert` knows are converted. Parameters that do not fit,
+    Names of the projects that `msseg.convert` knows are converted. Unless `strict`, tables are
+    resized, see `resize_tables`. Parameters that do not fit,
     such as the classifier of a head with another number of classes, keep their initial values.
 
     Args:
@@ -43,6 +46,8 @@ def load_weights(
     parameters = {p.name: p for p in model.get_parameters() if p.name.startswith(part)}
     wanted = needed_shapes(model, checkpoint, part)
     conversion = _convert(checkpoint, wanted, part)
+    if not strict:
+        resize_tables(conversion, checkpoint, model)
     _check(conversion, checkpoint, wanted, strict, allow_partial_backbone)
     _check_kinds(conversion, checkpoint, parameters)
     for name, array in conversion.weights.items():
@@ -69,6 +74,27 @@ def needed_shapes(
         if p.name.startswith(part)
         and (p.name in checkpoint.weights or p.dtype not in (ms.int32, ms.int64))
     }
+
+
+def resize_tables(conversion: Conversion, checkpoint: Checkpoint, model: nn.Cell) -> None:
+    """Bring tables of another size, such as those of positions, to the model's.
+
+    A cell with such a parameter has ``fit_table(leaf, table)``: given the parameter's own name and
+    the file's numpy array, it returns the table in the parameter's shape, or None.
+    """
+    owners = {
+        parameter.name: cell
+        for _, cell in model.cells_and_names()
+        if hasattr(cell, 'fit_table')
+        for _, parameter in cell.parameters_and_names(expand=False)
+    }
+    for i, entry in enumerate(conversion.entries):
+        if entry.kind == 'shape mismatch' and entry.target in owners:
+            table = checkpoint.weights[entry.source].astype(np.float32)
+            table = owners[entry.target].fit_table(entry.target.rpartition('.')[2], table)
+            if table is not None and table.shape == entry.wanted_shape:
+                conversion.weights[entry.target] = table.astype(np.float32)
+                conversion.entries[i] = replace(entry, kind='resized')
 
 
 def _convert(checkpoint: Checkpoint, wanted: dict[str, tuple], part: str) -> Conversion:
@@ -120,6 +146,8 @@ def _report(conversion: Conversion, checkpoint: Checkpoint) -> None:
     names = '' if conversion.style == 'msseg' else f' (names of style {conversion.style!r})'
     logger.info('loaded %s%s: %s', checkpoint.path, names, list_misfits(conversion))
     log_to_file('loaded %s%s:\n%s', checkpoint.path, names, format_table(conversion))
+    for entry in conversion.of_kind('resized')[:_MAX_LISTED]:
+        logger.info('%s is resized from %s to %s', entry.target, entry.shape, entry.wanted_shape)
     for entry in conversion.of_kind('shape mismatch')[:_MAX_LISTED]:
         layer, is_classifier, leaf = entry.target.partition('.conv_seg.')
         if not is_classifier:

@@ -12,6 +12,7 @@ from msseg.models import build_segmentor
 from msseg.runner.checkpoint import load_checkpoint
 from tests.test_convert.torch_files import save_torch
 from tests.test_models.model_configs import tiny_ocrnet
+from tests.tiny_families import FAMILIES
 
 DATA = Path(__file__).parents[1] / 'data' / 'parity'
 W18 = 'open-mmlab://msra/hrnetv2_w18'
@@ -193,3 +194,21 @@ def test_without_either_weights_stay(home):
     before = {p.name: p.asnumpy().copy() for p in model.get_parameters()}
     after = start_from(model)
     assert all(np.array_equal(before[name], after[name]) for name in before)
+
+
+def test_a_vision_transformers_positions_are_resized_to_the_size_of_its_images(tmp_path):
+    small, large = (
+        build_segmentor(dict(FAMILIES['segmenter'].model, backbone=backbone))
+        for backbone in (
+            dict(FAMILIES['segmenter'].model['backbone'], img_size=size) for size in (32, 48)
+        )
+    )
+    backbone = {
+        name.replace('.in_proj.', '.in_proj_'): p.asnumpy()
+        for name, p in large.backbone.parameters_and_names()
+    }
+    small.backbone.pretrained = str(save_torch(tmp_path / 'vit.pth', backbone))
+    loaded = start_from(small)
+    positions = large.backbone.positions((4, 4)).asnumpy()
+    np.testing.assert_allclose(loaded['backbone.pos_embed'], positions, atol=1e-6)
+    np.testing.assert_array_equal(loaded['backbone.cls_token'], backbone['cls_token'])

@@ -63,6 +63,17 @@ def test_the_table_of_positions_is_resized_to_the_image():
     assert backbone.set_train(False)(image(40, 64))[0].shape == (1, 4, 10, 16)
 
 
+def test_a_files_table_of_another_window_is_resized_head_by_head():
+    attention = WindowMSA(4, 2, 4)
+    rows, columns = np.mgrid[:13, :13]
+    table = np.stack([rows, 2 * columns], axis=-1).reshape(169, 2).astype(np.float32)
+    fitted = attention.fit_table('relative_position_bias_table', table).reshape(7, 7, 2)
+    np.testing.assert_allclose(fitted[3, 3], [6, 12], atol=1e-5)  # the centre stays the centre
+    np.testing.assert_allclose(fitted[..., 0], fitted[:, :1, 0].repeat(7, 1), atol=1e-5)
+    np.testing.assert_allclose(fitted[..., 1], 2 * fitted[..., 0].T, atol=1e-5)
+    assert attention.fit_table('relative_position_bias_table', table[:-1]) is None
+
+
 def test_frozen_stages_neither_learn_nor_drop():
     backbone = build_backbone(
         dict(SMALL, frozen_stages=1, drop_rate=0.5, attn_drop_rate=0.5, drop_path_rate=0.5)

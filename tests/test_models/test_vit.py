@@ -53,6 +53,17 @@ def test_positions_of_another_size_are_resized(mode):
     np.testing.assert_allclose(rows[3:5, 0, 0], [1.25, 1.75], atol=0.05)
 
 
+@pytest.mark.parametrize('mode', ['bicubic', 'bilinear', 'nearest'])
+def test_a_files_table_is_resized_as_the_network_resizes_its_own(mode):
+    source = build_backbone(dict(SMALL, img_size=48, interpolate_mode=mode))
+    backbone = build_backbone(dict(SMALL, img_size=(32, 40), interpolate_mode=mode))
+    fitted = backbone.fit_table('pos_embed', source.pos_embed.asnumpy())
+    assert fitted.shape == backbone.pos_embed.shape
+    np.testing.assert_allclose(fitted, source.positions((4, 5)).asnumpy(), atol=1e-6)
+    assert backbone.fit_table('pos_embed', np.zeros((1, 8, 4), np.float32)) is None  # no square
+    assert backbone.fit_table('cls_token', np.zeros((1, 5, 4), np.float32)) is None
+
+
 def test_positions_are_left_as_they_are_for_as_many_patches():
     backbone = build_backbone(SMALL)
     assert backbone.positions((2, 8)) is backbone.pos_embed

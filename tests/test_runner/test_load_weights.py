@@ -252,3 +252,40 @@ def foreign_arrays(model):
         layer, _, leaf = name.rpartition('.')
         arrays[f'{layer}.{leaves.get(leaf, leaf)}'] = value
     return arrays
+
+
+class Positions(nn.Cell):
+    """A table that takes every second row of a longer one."""
+
+    def __init__(self, length=3):
+        super().__init__()
+        self.table = ms.Parameter(ms.ops.zeros((length, 2), ms.float32), 'table')
+        self.scale = ms.Parameter(ms.ops.zeros(2, ms.float32), 'scale')
+
+    def fit_table(self, name, table):
+        return table[::2] if name == 'table' else None
+
+
+def test_tables_are_resized_as_their_cell_does(tmp_path, said):
+    larger, model = (nn.SequentialCell(Positions(length)) for length in (6, 3))
+    source = larger[0].table
+    source.set_data(ms.Tensor(np.arange(12.0).reshape(6, 2), ms.float32))
+    save_checkpoint(tmp_path / 'a.ckpt', larger)
+    checkpoint = load_checkpoint(tmp_path / 'a.ckpt')
+    with pytest.raises(ValueError, match=r"1 of another shape, such as '0\.table'"):
+        load_weights(model, checkpoint)
+    conversion = load_weights(model, checkpoint, strict=False)
+    np.testing.assert_array_equal(model[0].table.asnumpy(), source.asnumpy()[::2])
+    assert [entry.target for entry in conversion.of_kind('resized')] == ['0.table']
+    assert '0.table is resized from (6, 2) to (3, 2)' in said.messages
+    assert '1 tables were resized to the model' in said.text
+
+
+def test_tables_that_a_cell_cannot_resize_keep_their_initial_values(tmp_path, said):
+    arrays = {'0.table': np.ones((9, 2), np.float32), '0.scale': np.ones(5, np.float32)}
+    save_weights(tmp_path / 'a.ckpt', arrays, {})
+    model = nn.SequentialCell(Positions())
+    load_weights(model, load_checkpoint(tmp_path / 'a.ckpt'), strict=False)
+    assert not model[0].table.asnumpy().any()
+    assert not model[0].scale.asnumpy().any()
+    assert '0.table keeps its initial values: (9, 2) in the file, (3, 2) in the model' in said.text

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import mindspore as ms
+import numpy as np
 from mindspore import Parameter, ops
 
 from msseg.models.backbones.beit import BEiT, Count, ImageSize, LayerIndex
 from msseg.models.builder import BACKBONES
+from msseg.models.layers import fit_positions
 from msseg.models.layers.dropout import Ratio
 from msseg.models.layers.transformer import GELU, LN
 from msseg.utils.arguments import Channels, File, NonEmpty, NonNegative, Pixels, Range, checked
@@ -107,3 +109,7 @@ class MAE(BEiT):
     def add_positions(self, x: ms.Tensor) -> ms.Tensor:
         """Add the table of positions to tokens (n, 1 + h w, c)."""
         return x + self.pos_embed
+
+    def fit_table(self, name: str, table: np.ndarray) -> np.ndarray | None:
+        """Resize a file's table of positions, that of a square map, to ``img_size``."""
+        return fit_positions(table, self.map_size) if name == 'pos_embed' else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import mindspore as ms
@@ -9,7 +10,7 @@ import numpy as np
 from mindspore import Parameter, nn, ops
 from mindspore.common.initializer import TruncatedNormal, initializer
 
-from msseg.models.layers import BatchProduct
+from msseg.models.layers import BatchProduct, resize_array
 from msseg.models.layers.transformer import before_shortcut, dropout
 from msseg.utils.errors import UserValueError
 
@@ -101,6 +102,14 @@ class WindowMSA(nn.Cell):
         self.softmax = nn.Softmax(axis=-1)
         self.similarity = BatchProduct(transpose_b=True)
         self.mixture = BatchProduct()
+
+    def fit_table(self, name: str, table: np.ndarray) -> np.ndarray | None:
+        """Resize a file's table of biases, that of another size of windows."""
+        side = math.isqrt(len(table))
+        if name != 'relative_position_bias_table' or side**2 != len(table) or table.ndim != 2:
+            return None
+        new = 2 * self.window_size - 1
+        return resize_array(table.T.reshape(-1, side, side), (new, new)).reshape(-1, new**2).T
 
     def construct(self, x: ms.Tensor, mask: ms.Tensor | None) -> ms.Tensor:
         """Apply to windows (n windows, tokens, c).

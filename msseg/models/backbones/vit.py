@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 import mindspore as ms
+import numpy as np
 from mindspore import Parameter, nn, ops
 from mindspore.common.initializer import Normal, TruncatedNormal, initializer
 
@@ -16,6 +17,7 @@ from msseg.models.layers import (
     apply_init_cfg,
     build_norm_layer,
     drop_path_rates,
+    fit_positions,
     freeze_statistics,
     initialise_transformer,
     resize_table,
@@ -194,6 +196,12 @@ class VisionTransformer(nn.Cell):
         table = to_map(self.pos_embed[:, 1:], self.table_size)
         table = to_tokens(resize_table(table, size, self.interpolate_mode))
         return ops.cat((self.pos_embed[:, :1], table), axis=1)
+
+    def fit_table(self, name: str, table: np.ndarray) -> np.ndarray | None:
+        """Resize a file's table of positions, that of a square map, to ``img_size``."""
+        if name != 'pos_embed':
+            return None
+        return fit_positions(table, self.table_size, self.interpolate_mode)
 
     def _initialise(self) -> None:
         initialise_transformer(self)

@@ -45,7 +45,14 @@ from msseg.models.layers.res_block import (
 from msseg.models.layers.resize import Rescale, resize, resize_nearest
 from msseg.models.layers.scale import Scale
 from msseg.models.layers.self_attention import GridAverages, SelfAttentionBlock
-from msseg.models.layers.tokens import PatchEmbed, resize_table, to_map, to_tokens
+from msseg.models.layers.tokens import (
+    PatchEmbed,
+    fit_positions,
+    resize_array,
+    resize_table,
+    to_map,
+    to_tokens,
+)
 from msseg.models.layers.transformer import (
     FFN,
     MultiheadAttention,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Literal
 
@@ -11,7 +12,7 @@ from mindspore import nn, ops
 
 from msseg.models.layers.conv import build_conv_layer
 from msseg.models.layers.norm import build_norm_layer
-from msseg.models.layers.resize import resize, resize_nearest
+from msseg.models.layers.resize import resize, resize_matrix, resize_nearest
 from msseg.utils.errors import check_one_of
 
 _PADDINGS = ('corner', 'same')
@@ -151,6 +152,41 @@ def resize_table(
     rows = _cubic_matrix(table.shape[2], size[0], False)
     columns = _cubic_matrix(table.shape[3], size[1], True)
     return ops.matmul(ops.matmul(rows, table), columns)
+
+
+def resize_array(table: np.ndarray, size: tuple[int, int], mode: str = 'bicubic') -> np.ndarray:
+    """Resize a numpy array (…, h, w) as `resize_table` does."""
+    for axis in (0, 1):
+        old, new = table.shape[-1], size[1 - axis]
+        if mode == 'nearest':
+            table = table[..., np.arange(new) * old // new]
+        elif mode == 'bilinear':
+            table = table @ resize_matrix(old, new, False).T
+        else:
+            table = table @ cubic_matrix(old, new).T
+        table = table.swapaxes(-1, -2)
+    return table
+
+
+def fit_positions(
+    table: np.ndarray, size: tuple[int, int], mode: str = 'bicubic'
+) -> np.ndarray | None:
+    """Resize the positions of a class token and of the patches of a square map.
+
+    Args:
+        table: (1, 1 + side * side, c).
+        size: (h, w) of the new map.
+        mode: See `resize_table`.
+
+    Returns:
+        (1, 1 + h * w, c); None for a table of other axes, or of a map that is not square.
+    """
+    side = math.isqrt(max(table.shape[1] - 1, 0)) if table.ndim == 3 else 0
+    if side == 0 or side**2 != table.shape[1] - 1:
+        return None
+    patches = table[:, 1:].transpose(0, 2, 1).reshape(1, -1, side, side)
+    patches = resize_array(patches, size, mode).reshape(1, table.shape[2], -1).transpose(0, 2, 1)
+    return np.concatenate((table[:, :1], patches), axis=1)
 
 
 def cubic_matrix(old: int, new: int) -> np.ndarray:
