@@ -171,7 +171,7 @@ class _Walk:
     def _observe(self, cell: nn.Cell, inputs: tuple[ms.Tensor, ...], output: ms.Tensor) -> None:
         traits = traits_of(cell)
         self.products += traits.precision == 'low'
-        if isinstance(cell, nn.Conv2d):
+        if isinstance(cell, nn.Conv2d) and _unfolds(cell):
             unfolded = inputs[0].shape[1] * output.shape[2] * output.shape[3] * 4
             unfolded *= cell.kernel_size[0] * cell.kernel_size[1]
             self.unfolded += unfolded
@@ -184,6 +184,11 @@ class _Walk:
             if isinstance(tensor, ms.Tensor) and id(tensor) not in self._seen:
                 self._seen[id(tensor)] = tensor
                 self.kept.append(tensor.size * 4)
+
+
+def _unfolds(conv: nn.Conv2d) -> bool:
+    """Whether the CPU kernel unfolds its input: not for 1x1 kernels, nor channel by channel."""
+    return tuple(conv.kernel_size) != (1, 1) and conv.group < max(conv.in_channels, 2)
 
 
 def _bytes(parameters: Iterable[Parameter]) -> int:

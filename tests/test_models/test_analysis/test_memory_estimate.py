@@ -48,7 +48,7 @@ def test_what_layers_keep_is_as_worked_out_by_hand():
     kept = 3 * labelled + 8 * pixels + 8 * pixels + 4 * pixels + 4 * pixels
     logits = 4 * 4 * labelled
     assert estimate.activations == 4 * (kept + logits)
-    assert estimate.workspace == 4 * 2 * (27 * pixels + 8 * pixels)
+    assert estimate.workspace == 4 * 2 * 27 * pixels
     trainable = 8 * 27 + 4 * 8 + 2 * (8 + 4)
     assert estimate.gradients == 4 * 2 * trainable
     assert estimate.weights == 4 * (trainable + 2 * (8 + 4))
