@@ -156,6 +156,10 @@ _POOLFORMER = dict(
     type='mmcls.PoolFormer', out_indices=(0, 2),
     arch=dict(layers=(1, 1), embed_dims=(4, 8), mlp_ratios=(2, 2), layer_scale_init_value=1.0),
 )  # fmt: skip
+_TWINS = dict(
+    embed_dims=(4, 8), num_heads=(1, 2), mlp_ratios=(2, 2), depths=(2, 1), sr_ratios=(4, 2),
+    out_indices=(0, 1), drop_path_rate=0.0, qkv_bias=True,
+)  # fmt: skip
 _MIT = dict(
     type='MixVisionTransformer', embed_dims=4, num_layers=(1, 1, 1, 1), num_heads=(1, 2, 3, 4)
 )
@@ -387,6 +391,22 @@ FAMILIES = {
             _STDC,
             auxiliary_head=[fcn(8, 2, **_OHEM), fcn(8, 1, **_OHEM), _DETAIL],
         )
+    ),
+    'twins_pcpvt': Family(
+        model(
+            head('FPNHead', **lists(4, 4), feature_strides=(4, 8)),
+            dict(_TWINS, type='PCPVT'),
+            neck=dict(type='FPN', in_channels=[4, 8], out_channels=4, num_outs=2),
+        ),
+        fixed_size='its padding depends on the size',
+    ),
+    'twins_svt': Family(
+        model(
+            head('UPerHead', **lists(4, 8), pool_scales=(1, 2)),
+            dict(_TWINS, type='SVT', windiow_sizes=(7, 7)),
+            auxiliary_head=AUX,
+        ),
+        fixed_size='its padding depends on the size',
     ),
     'unet': Family(model(fcn(2, 2), _UNET, auxiliary_head=fcn(4, 1)), other_size=(72, 100)),
     'unet_deconv': Family(

@@ -53,6 +53,7 @@ WHOLE = [
     'sem_fpn',
     'setr',
     'stdc',
+    'twins',
     'unet',
     'upernet',
     'vit',

@@ -34,6 +34,9 @@ CONVNEXT = dict(
 POOLFORMER = dict(
     arch=dict(layers=[1, 1], embed_dims=[4, 8], mlp_ratios=[2, 2]), out_indices=(0, 2)
 )
+TWINS = dict(
+    embed_dims=(4, 8), num_heads=(1, 2), mlp_ratios=(2, 2), depths=(2, 1), sr_ratios=(4, 2)
+)
 # A new entry needs one line here.
 EXAMPLES = {
     BACKBONES: {
@@ -65,6 +68,8 @@ EXAMPLES = {
         'CGNet': dict(num_channels=(4, 8, 16), num_blocks=(2, 2), reductions=(4, 4)),
         **dict.fromkeys(('ConvNeXt', 'mmcls.ConvNeXt'), CONVNEXT),
         **dict.fromkeys(('PoolFormer', 'mmcls.PoolFormer'), POOLFORMER),
+        'PCPVT': dict(TWINS, out_indices=(0, 1)),
+        'SVT': dict(TWINS, drop_path_rate=0.0),
         'ERFNet': dict(
             enc_downsample_channels=(4, 8, 16),
             enc_stage_non_bottlenecks=(1, 2),

@@ -19,5 +19,6 @@ from msseg.models.backbones.resnet import ResNet, ResNetV1c, ResNetV1d
 from msseg.models.backbones.resnext import ResNeXt
 from msseg.models.backbones.stdc import STDCContextPathNet, STDCNet
 from msseg.models.backbones.swin import SwinTransformer
+from msseg.models.backbones.twins import PCPVT, SVT
 from msseg.models.backbones.unet import UNet
 from msseg.models.backbones.vit import VisionTransformer

@@ -243,14 +243,20 @@ class EfficientMultiheadAttention(MultiheadAttention):
             self.sr = build_conv_layer(None, embed_dims, embed_dims, sr_ratio, stride=sr_ratio)
             self.norm = build_norm_layer(norm_cfg, embed_dims)[1]
 
-    def construct(self, query: ms.Tensor, identity: ms.Tensor, size: tuple[int, int]) -> ms.Tensor:
-        """Add the result for tokens (n, h w, embed_dims) of a map of `size` to `identity`."""
+    def construct(
+        self, query: ms.Tensor, identity: ms.Tensor | None, size: tuple[int, int]
+    ) -> ms.Tensor:
+        """Add the result for tokens (n, h w, embed_dims) of a map of `size` to `identity`.
+
+        Without `identity`, give the result alone.
+        """
         if self.sr_ratio == 1:
             out = self.attn(query, query, True)
         else:
             source = self.norm(to_tokens(self.sr(to_map(query, size))))
             out = self.attn(query, source, False)
-        return identity + self.dropout_layer(self.proj_drop(out))
+        out = self.dropout_layer(self.proj_drop(out))
+        return out if identity is None else identity + out
 
 
 class MixFFN(nn.Cell):
