@@ -38,7 +38,7 @@ WORDS = {
 # A number below 0 is a colour, an angle, an offset, a label, or stands for "none" or "all".
 NEGATIVE = {
     'ignore_index', 'in_index', 'end_level', 'frozen_stages', 'dropout_ratio', 'seg_pad_val',
-    'pad_val', 'BEiT.out_indices', 'MAE.out_indices',
+    'ignore_label', 'pad_val', 'BEiT.out_indices', 'MAE.out_indices',
     'interval', 'max_keep_ckpts', 'min_value', 'fill_in', 'seg_fill_in', 'log_level', 'priority',
     'VisionTransformer.out_indices',
 }  # fmt: skip
@@ -124,6 +124,7 @@ def needed(tmp_path_factory):
         'HRNet': {k: v for k, v in tiny_hrnet().items() if k != 'type'},
         'ANNHead': dict(head, in_channels=(4, 4), in_index=(0, 1), project_channels=2),
         **dict.fromkeys(('APCHead', 'ASPPHead', 'DMHead'), head),
+        **dict.fromkeys(('DDRHead', 'PIDHead'), head),
         'DAHead': dict(head, pam_channels=2),
         'DepthwiseSeparableASPPHead': dict(head, c1_in_channels=4, c1_channels=2),
         'FPN': dict(in_channels=[4, 8], out_channels=4, num_outs=2),

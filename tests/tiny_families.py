@@ -169,6 +169,7 @@ _VIT = dict(
     out_indices=(0, 1),
 )  # fmt: skip
 _OF_VIT = 'its table of positions is resized to the image'
+_HARD = dict(type='OhemCrossEntropy', min_kept=100)
 _DETAIL = head(
     'STDCHead', in_channels=16, in_index=0, num_convs=1, concat_input=False, num_classes=2,
     loss_decode=[
@@ -215,6 +216,12 @@ FAMILIES = {
     ),
     'convnext': Family(model(fcn(8, 1), _CONVNEXT, auxiliary_head=AUX)),
     'danet': Family(model(head('DAHead', pam_channels=2), auxiliary_head=AUX)),
+    'ddrnet': Family(
+        model(
+            head('DDRHead', in_channels=16, in_index=-1, loss_decode=[_HARD, _HARD]),
+            dict(type='DDRNet', channels=4, ppm_channels=4),
+        )
+    ),
     'deeplabv3': Family(model(head('ASPPHead', dilations=(1, 3)), auxiliary_head=AUX)),
     'deeplabv3plus': Family(
         model(
@@ -334,6 +341,17 @@ FAMILIES = {
         model(head('PSAHead', mask_size=(5, 7)), auxiliary_head=AUX),
         other_size=(72, 104),
         fixed_size='its masks are spread over the map by its size',
+    ),
+    'pidnet': Family(
+        model(
+            head(
+                'PIDHead', in_channels=16, in_index=-1,
+                loss_decode=[
+                    dict(type='CrossEntropyLoss'), _HARD, dict(type='BoundaryLoss'), _HARD,
+                ],
+            ),
+            dict(type='PIDNet', channels=4, ppm_channels=4, num_branch_blocks=1),
+        )
     ),
     'pspnet': Family(model(head('PSPHead', pool_scales=(1, 2, 3)), auxiliary_head=AUX)),
     'resnest': Family(

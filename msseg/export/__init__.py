@@ -4,7 +4,6 @@ from msseg.export import (  # register translations
     onnx_convolution,
     onnx_indexing,
     onnx_operators,
-    onnx_pooling,
     onnx_shapes,
 )
 from msseg.export.export import export_model

@@ -70,6 +70,8 @@ EXAMPLES = {
         **dict.fromkeys(('PoolFormer', 'mmcls.PoolFormer'), POOLFORMER),
         'PCPVT': dict(TWINS, out_indices=(0, 1)),
         'SVT': dict(TWINS, drop_path_rate=0.0),
+        'DDRNet': dict(channels=4, ppm_channels=4),
+        'PIDNet': dict(channels=4, ppm_channels=4, num_branch_blocks=1),
         'ERFNet': dict(
             enc_downsample_channels=(4, 8, 16),
             enc_stage_non_bottlenecks=(1, 2),
@@ -155,6 +157,8 @@ EXAMPLES = {
         ),
         'FPNHead': dict(SELECT, channels=4, feature_strides=(4, 8)),
         'GCHead': dict(HEAD, channels=8, fusion_types=('channel_add', 'channel_mul')),
+        'DDRHead': dict(in_channels=12, num_classes=3, channels=4),
+        'PIDHead': dict(in_channels=12, num_classes=3, channels=4, edge_width=1),
         'DNLHead': dict(HEAD, channels=8, norm_cfg=dict(type='BN')),
         'CCHead': dict(HEAD, channels=8, norm_cfg=dict(type='BN')),
         'ISAHead': dict(HEAD, channels=8, isa_channels=4, down_factor=(3, 4)),
@@ -182,6 +186,8 @@ EXAMPLES = {
     },
     LOSSES: {
         'CrossEntropyLoss': {},
+        'BoundaryLoss': {},
+        'OhemCrossEntropy': dict(min_kept=4),
         'DiceLoss': {},
         'FocalLoss': {},
         'LovaszLoss': dict(reduction='none'),
@@ -209,6 +215,12 @@ IDENTITIES = (
 OF_ONE_SIZE = ('Feature2Pyramid', 'MLANeck', 'MultiLevelNeck')
 # Heads that need large feature maps: the larger side.
 SIZES = {'LRASPPHead': 98, 'DPTHead': 32}
+
+
+# Heads that read maps of one size: their channels.
+OWN_MAPS = {'DDRHead': (6, 12), 'PIDHead': (6, 6, 12)}
+# Losses of one channel for a class and the rest.
+BINARY = {'BoundaryLoss'}
 
 
 def entries(registry):
@@ -295,6 +307,8 @@ def test_head(name):
     if getattr(cell, 'reads_class_tokens', False):
         side = size // 8
         inputs = tuple((tensor(2, 6, side, side, seed=i), tensor(2, 6, seed=i)) for i in range(4))
+    if name in OWN_MAPS:
+        inputs = tuple(tensor(2, width, size, size) for width in OWN_MAPS[name])
     arguments = (inputs, tensor(2, 3, size, size, seed=1)) if cell.is_cascade else (inputs,)
     outputs = cell(*arguments)
     logits = outputs[0] if isinstance(outputs, tuple) else outputs
@@ -320,12 +334,15 @@ def test_loss(name):
     cell = build(LOSSES, name)
     target = labels(2, 5, 6)
     assert cell.loss_name.startswith('loss_')
-    value = cell(tensor(2, 3, 5, 6), target, None, 255)
+    right = ms.ops.one_hot(target, 3, ms.Tensor(9.0), ms.Tensor(-9.0)).transpose(0, 3, 1, 2)
+    logits = tensor(2, 3, 5, 6)
+    if name in BINARY:
+        right, logits = right[:, 1:2], logits[:, :1]
+    value = cell(logits, target, None, 255)
     assert value.shape == ()
     assert np.isfinite(float(value))
-    right = ms.ops.one_hot(target, 3, ms.Tensor(9.0), ms.Tensor(-9.0)).transpose(0, 3, 1, 2)
     assert float(cell(right, target, None, 255)) < float(value)
-    gradient = ms.grad(lambda z: cell(z, target, None, 255))(tensor(2, 3, 5, 6)).asnumpy()
+    gradient = ms.grad(lambda z: cell(z, target, None, 255))(logits).asnumpy()
     assert np.isfinite(gradient).all()
     assert gradient.any()
 

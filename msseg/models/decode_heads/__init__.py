@@ -6,8 +6,8 @@ from msseg.models.decode_heads.aspp_head import ASPPHead
 from msseg.models.decode_heads.base_decode_head import BaseCascadeDecodeHead, BaseDecodeHead
 from msseg.models.decode_heads.cc_head import CCHead
 from msseg.models.decode_heads.da_head import DAHead
+from msseg.models.decode_heads.ddr_head import DDRHead
 from msseg.models.decode_heads.dm_head import DMHead
-from msseg.models.decode_heads.dnl_head import DNLHead
 from msseg.models.decode_heads.dpt_head import DPTHead
 from msseg.models.decode_heads.ema_head import EMAHead
 from msseg.models.decode_heads.enc_head import EncHead
@@ -16,8 +16,9 @@ from msseg.models.decode_heads.fpn_head import FPNHead
 from msseg.models.decode_heads.gc_head import GCHead
 from msseg.models.decode_heads.isa_head import ISAHead
 from msseg.models.decode_heads.lraspp_head import LRASPPHead
-from msseg.models.decode_heads.nl_head import NLHead
+from msseg.models.decode_heads.nl_head import DNLHead, NLHead
 from msseg.models.decode_heads.ocr_head import OCRHead
+from msseg.models.decode_heads.pid_head import PIDHead
 from msseg.models.decode_heads.point_head import PointHead
 from msseg.models.decode_heads.psa_head import PSAHead
 from msseg.models.decode_heads.psp_head import PSPHead

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import mindspore as ms
@@ -12,9 +12,11 @@ from mindspore.common.initializer import HeNormal, initializer
 from msseg.models.layers.activation import RELU, build_activation_layer
 from msseg.models.layers.norm import build_norm_layer
 from msseg.registry import Registry, build_from_cfg
+from msseg.utils.errors import check_one_of
 from msseg.utils.layer_traits import register_traits
 from msseg.utils.upstream import check_cell
 
+_ORDERS = (('conv', 'norm', 'act'), ('norm', 'act', 'conv'))
 CONV_LAYERS = Registry('convolution layer', check_cell)
 
 
@@ -176,7 +178,7 @@ def build_conv_layer(
 
 
 class ConvModule(nn.Cell):
-    """Convolution ``conv``, then normalisation (``bn``, ``gn``, …), then activation.
+    """Convolution ``conv``, normalisation (``bn``, ``gn``, …) and activation.
 
     Arguments before `bias` are those of `Conv2d`.
 
@@ -185,6 +187,7 @@ class ConvModule(nn.Cell):
         conv_cfg: See `build_conv_layer`.
         norm_cfg: See `build_norm_layer`; None for none.
         act_cfg: See `build_activation_layer`; None for none.
+        order: ``('conv', 'norm', 'act')`` or ``('norm', 'act', 'conv')``.
 
     Source: MMCV 1.7 ``mmcv.cnn.ConvModule``, whose names and initialisation it keeps.
     """
@@ -202,8 +205,11 @@ class ConvModule(nn.Cell):
         conv_cfg: dict | None = None,
         norm_cfg: Mapping | None = None,
         act_cfg: Mapping | None = RELU,
+        order: Sequence[str] = _ORDERS[0],
     ) -> None:
         super().__init__()
+        check_one_of('order', tuple(order), _ORDERS, who='ConvModule')
+        self.is_conv_last = order[-1] == 'conv'
         self.conv = build_conv_layer(
             conv_cfg,
             in_channels,
@@ -217,18 +223,20 @@ class ConvModule(nn.Cell):
         )
         self.norm_name = ''
         if norm_cfg is not None:
-            self.norm_name, norm = build_norm_layer(norm_cfg, out_channels)
+            width = in_channels if self.is_conv_last else out_channels
+            self.norm_name, norm = build_norm_layer(norm_cfg, width)
             setattr(self, self.norm_name, norm)
         self.activate = build_activation_layer(act_cfg) if act_cfg is not None else None
 
     def construct(self, x: ms.Tensor) -> ms.Tensor:
         """Apply the layers to (n, c, h, w)."""
-        x = self.conv(x)
+        if not self.is_conv_last:
+            x = self.conv(x)
         if self.norm_name:
             x = getattr(self, self.norm_name)(x)
         if self.activate is not None:
             x = self.activate(x)
-        return x
+        return self.conv(x) if self.is_conv_last else x
 
 
 class DepthwiseSeparableConvModule(nn.Cell):

@@ -82,10 +82,26 @@ class OHEMPixelSampler(nn.Cell):
         labels = labels * valid.astype(ms.int32)
         logits = ops.stop_gradient(logits.astype(ms.float32))
         probability = ops.exp(self.log_prob(logits, labels))
-        # The lowest probabilities first, negated; invalid pixels come last.
-        order = ops.select(valid, -probability, ops.full_like(probability, -2.0)).reshape(-1)
-        lowest = -ops.topk(order, min(kept + 1, order.size))[0]
-        last = ops.minimum(valid.astype(ms.int32).sum() - 1, kept)
-        threshold = ops.gather(lowest, ops.maximum(last, 0), 0)
-        threshold = ops.maximum(threshold, self.thresh)
-        return ops.logical_and(valid, ops.less(probability, threshold)).astype(ms.float32)
+        return hard_pixels(probability, valid, kept, self.thresh).astype(ms.float32)
+
+
+def hard_pixels(
+    probability: ms.Tensor, valid: ms.Tensor, min_kept: int, thresh: float
+) -> ms.Tensor:
+    """Choose the pixels whose labelled class has a low probability.
+
+    Args:
+        probability: (n, h, w), of the labelled class.
+        valid: (n, h, w), bool: whether a pixel counts.
+        min_kept: Choose at least as many, where there are.
+        thresh: Choose all that have a lower probability.
+
+    Returns:
+        (n, h, w), bool.
+    """
+    # The lowest probabilities first, negated; invalid pixels come last.
+    order = ops.select(valid, -probability, ops.full_like(probability, -2.0)).reshape(-1)
+    lowest = -ops.topk(order, min(min_kept + 1, order.size))[0]
+    last = ops.minimum(valid.astype(ms.int32).sum() - 1, min_kept)
+    threshold = ops.maximum(ops.gather(lowest, ops.maximum(last, 0), 0), thresh)
+    return ops.logical_and(valid, ops.less(probability, threshold))
