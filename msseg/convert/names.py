@@ -30,6 +30,14 @@ _OWN_LEAVES = {
     'in_proj_weight': ('in_proj.weight',),  # of nn.MultiheadAttention
     'in_proj_bias': ('in_proj.bias',),
 }
+_OF_VIT = {  # a layer of VisionTransformer, as timm and DeiT name it
+    'norm1': 'ln1',
+    'norm2': 'ln2',
+    'attn.qkv': 'attn.attn.in_proj',
+    'attn.proj': 'attn.attn.out_proj',
+    'mlp.fc1': 'ffn.layers.0.0',
+    'mlp.fc2': 'ffn.layers.1',
+}
 _MMSEG_ROOTS = ('backbone.', 'neck.', 'decode_head.', 'auxiliary_head.')
 
 
@@ -186,3 +194,22 @@ def _rename_mmseg(name: str) -> str | None:
     if name.startswith('log_vars') or name.endswith('.class_weight'):
         raise LeftAside('a constant of the loss')
     return name if name.startswith(_MMSEG_ROOTS) else None
+
+
+def _is_vit(names: Collection[str]) -> bool:
+    return 'blocks.0.attn.qkv.weight' in names and 'blocks.0.gamma_1' not in names
+
+
+@register_names('vit', _is_vit)
+def _rename_vit(name: str) -> str | None:
+    if name.startswith(('head.', 'head_dist.', 'pre_logits.', 'fc_norm.')) or name == 'dist_token':
+        raise LeftAside('part of the ImageNet classifier')
+    if name.startswith(('cls_token', 'pos_embed', 'patch_embed.', 'norm.')):
+        name = name.replace('patch_embed.proj.', 'patch_embed.projection.')
+        return 'backbone.' + (f'ln1.{name[5:]}' if name.startswith('norm.') else name)
+    root, _, rest = name.partition('.')
+    index, _, inner = rest.partition('.')
+    layer = inner.rpartition('.')[0]
+    if root != 'blocks' or layer not in _OF_VIT:
+        return None
+    return f'backbone.layers.{index}.{_OF_VIT[layer]}{inner.removeprefix(layer)}'

@@ -212,3 +212,35 @@ def test_a_vision_transformers_positions_are_resized_to_the_size_of_its_images(t
     positions = large.backbone.positions((4, 4)).asnumpy()
     np.testing.assert_allclose(loaded['backbone.pos_embed'], positions, atol=1e-6)
     np.testing.assert_array_equal(loaded['backbone.cls_token'], backbone['cls_token'])
+
+
+TIMM = {
+    'patch_embed.projection.': 'patch_embed.proj.',
+    'layers.': 'blocks.',
+    'ln1.': 'norm1.',
+    'ln2.': 'norm2.',
+    'attn.attn.in_proj.': 'attn.qkv.',
+    'attn.attn.out_proj.': 'attn.proj.',
+    'ffn.blocks.0.0.': 'mlp.fc1.',
+    'ffn.blocks.1.': 'mlp.fc2.',
+    '.gamma': '.weight',
+    '.beta': '.bias',
+}
+
+
+def test_timms_vision_transformers_are_loaded_whole(tmp_path):
+    config = dict(FAMILIES['segmenter'].model)
+    config['backbone'] = dict(config['backbone'], final_norm=True)
+    model = build_segmentor(config)
+    values, file = {}, {'head.weight': np.ones((9, 6), np.float32)}
+    for name, p in model.backbone.parameters_and_names():
+        values[f'backbone.{name}'] = np.full(p.shape, len(file), np.float32)
+        renamed = 'norm.' + name[4:] if name.startswith('ln1.') else name
+        for own, timm in TIMM.items():
+            renamed = renamed.replace(own, timm)
+        file[renamed] = values[f'backbone.{name}']
+    assert {'norm.weight', 'blocks.1.mlp.fc2.bias', 'blocks.0.attn.qkv.weight'} < set(file)
+    model.backbone.pretrained = str(save_torch(tmp_path / 'timm.pth', file))
+    loaded = start_from(model)
+    for name, value in values.items():
+        np.testing.assert_array_equal(loaded[name], value, err_msg=name)

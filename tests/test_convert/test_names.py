@@ -253,3 +253,18 @@ class TestNamesOfUsers:
     def test_do_not_take_a_style_that_is_there(self, style):
         with pytest.raises(KeyError, match='is registered already'):
             register_names(style)(str)
+
+
+def test_a_vision_transformers_classifier_is_left_aside_and_other_transformers_are_unknown():
+    names_of_file = [
+        'cls_token',
+        'blocks.0.attn.qkv.weight',
+        'head_dist.bias',
+        'blocks.0.ls1.gamma',
+    ]
+    assert detect_style(names_of_file) == 'vit'
+    renamed = names.rename_layers(names_of_file, 'vit')
+    assert renamed['blocks.0.attn.qkv.weight'] == 'backbone.layers.0.attn.attn.in_proj.weight'
+    assert isinstance(renamed['head_dist.bias'], LeftAside)
+    assert renamed['blocks.0.ls1.gamma'] is None
+    assert detect_style(['blocks.0.attn.qkv.weight', 'blocks.0.gamma_1']) is None  # BEiT's
