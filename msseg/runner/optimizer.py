@@ -306,8 +306,9 @@ def build_optimizer(model: nn.Cell, cfg: dict) -> nn.Cell:
     if 'betas' in cfg:
         cfg['betas'] = tuple(cfg['betas'])
     cfg.setdefault('weight_decay', _default_decay(cfg.get('type')))
+    base_lrs = [group['lr'] for group in params]  # the optimizer replaces them by parameters
     optimizer = build_from_cfg(cfg, OPTIMIZERS, {'params': params})
-    optimizer.base_lrs = [group['lr'] for group in params]
+    optimizer.base_lrs = base_lrs
     # MindSpore keeps them in a plain list (2.8): graphs from the compile cache would then compute
     # with rates that belong to nothing, and give NaN.
     for parameter in optimizer.lrs:

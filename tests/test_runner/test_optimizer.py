@@ -221,6 +221,9 @@ def test_set_and_get_lr():
     assert sorted(get_lr(optimizer)) == pytest.approx([0.1, 0.2])
     set_lr(optimizer, [0.5, 0.25])
     assert get_lr(optimizer) == [0.5, 0.25]
+    # schedules compute from these
+    assert [type(lr) for lr in optimizer.base_lrs] == [float, float]
+    assert sorted(optimizer.base_lrs) == pytest.approx([0.1, 0.2])
 
 
 def test_frozen_parameters_are_left_out():
