@@ -2,21 +2,31 @@
 
 import pytest
 
+from msseg.utils.device import setup_device
 from tests.test_apis import test_family_training as training
 from tests.test_export import test_families as export
 from tests.tiny_families import FAMILIES
 
 
-@pytest.mark.parametrize('name', FAMILIES)
-@pytest.mark.parametrize(
-    'attempt',
-    [
-        export.test_onnx_of_any_size,
-        export.test_onnx_of_one_size_which_opencv_reads,
-        export.test_mindir_of_any_size,
-    ],
-    ids=lambda attempt: attempt.__name__.removeprefix('test_'),
+@pytest.fixture(autouse=True)
+def _mode_of_users():
+    setup_device('CPU')
+
+
+EXPORTS = (
+    export.test_onnx_of_any_size,
+    export.test_onnx_of_one_size_which_opencv_reads,
+    export.test_mindir_of_any_size,
 )
+CASES = [
+    pytest.param(attempt, name, id=f'{attempt.__name__.removeprefix("test_")}-{name}')
+    for attempt in EXPORTS
+    for name, family in FAMILIES.items()
+    if 'one_size' in attempt.__name__ or not family.fixed_size
+]
+
+
+@pytest.mark.parametrize(('attempt', 'name'), CASES)
 def test_export(attempt, name, tmp_path):
     attempt(name, tmp_path)
 
