@@ -39,7 +39,7 @@ class Negative:
 
 
 @HEADS.register_module()
-class PointHead(BaseDecodeHead):
+class PixelHead(BaseDecodeHead):
     """Classifies the finest feature map as it is."""
 
     def construct(self, inputs):
@@ -90,7 +90,7 @@ custom_imports = dict(imports=['my_components'], allow_failed_imports=False)
 model = dict(
     type='EncoderDecoder', pretrained=None, backbone=model['backbone'],
     decode_head=dict(
-        type='PointHead', in_channels=4, in_index=0, channels=4, num_classes=2,
+        type='PixelHead', in_channels=4, in_index=0, channels=4, num_classes=2,
         dropout_ratio=-1, loss_decode=dict(type='BrierLoss')),
     test_cfg=dict(mode='whole'))
 train_pipeline.insert(2, dict(type='Negative'))

@@ -342,6 +342,26 @@ def test_mixed_images_are_packed_after_mixing(raw):
     ]  # fmt: skip
 
 
+def test_boundaries_are_drawn_by_the_head(raw):
+    steps = raw['train_dataloader']['dataset']['pipeline']
+    steps = [*steps[:-1], dict(type='GenerateEdge', edge_width=6), steps[-1]]
+    changes = {'train_dataloader.dataset.pipeline': steps}
+    out = translated(raw, **changes, **{'model.decode_head.type': 'PIDHead'})
+    assert out.model.decode_head.edge_width == 6
+    assert 'GenerateEdge' not in [step.type for step in out.data.train.pipeline]
+    with pytest.raises(ValueError, match='ignore_index'):
+        steps[-2]['ignore_index'] = 0
+        translated(raw, **changes, **{'model.decode_head.type': 'PIDHead'})
+
+
+def test_class_weights_divide_the_loss(raw):
+    loss = dict(type='CrossEntropyLoss', class_weight=[1.0, 2.0])
+    losses = [loss, dict(loss, use_sigmoid=True), dict(type='CrossEntropyLoss')]
+    out = translated(raw, **{'model.decode_head.loss_decode': losses})
+    flags = [each.get('avg_by_class_weight', False) for each in out.model.decode_head.loss_decode]
+    assert flags == [True, False, False]
+
+
 def test_a_pipeline_without_a_flip_collects_nothing_of_it(raw):
     pack = [dict(type='PackSegInputs')]
     for flips, is_default in ([], False), ([dict(type='RandomFlip', prob=0.5)], True):

@@ -15,7 +15,7 @@ from msseg.utils import upstream
         (
             'BACKBONES',
             'VPD',
-            "VPD is MMSegmentation's and is not in msseg yet; here are: .*HRNet",
+            "VPD is MMSegmentation's and is not in msseg yet; here are: .*CGNet",
         ),
         (
             'HEADS',

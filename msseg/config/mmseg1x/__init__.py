@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from msseg.config.config_dict import ConfigDict
@@ -95,7 +95,9 @@ def translate(values: ConfigDict) -> tuple[ConfigDict, Report]:
     Source: MMSegmentation 1.2.2 and MMEngine 0.10.
     """
     report = Report()
-    root = Section(rename_types(values), '', report)
+    values = rename_types(values)
+    _move_edges(values, report)
+    root = Section(values, '', report)
     root.ignore(dict.fromkeys(_OF_0X, 'MMSegmentation 1.x does not read it'))
     out = ConfigDict()
     model = root.take('model')
@@ -104,6 +106,7 @@ def translate(values: ConfigDict) -> tuple[ConfigDict, Report]:
     model = model if isinstance(model, ConfigDict) else None
     if model is not None:
         _fit_windows(model)
+        _fit_losses(model)
     translate_data(root, model, out)
     translate_training(root, out)
     _translate_run(root, out)
@@ -152,6 +155,46 @@ def _fit_windows(model: ConfigDict) -> None:
         if isinstance(windows, ConfigDict) and isinstance(windows.get(key), int):
             size = windows[key]
             windows.put(key, (size, size), windows._config_files.get(key))
+
+
+def _fit_losses(model: ConfigDict) -> None:
+    """Let a softmax with class weights divide by the sum of the pixels' weights, as it does there.
+
+    0.x divides by the number of pixels.
+    """
+    for node in _dicts_in(model):
+        is_weighted = node.get('class_weight') is not None and not node.get('use_sigmoid')
+        if node.get('type') == 'CrossEntropyLoss' and is_weighted:
+            node.put('avg_by_class_weight', True, node._config_files.get('class_weight'))
+
+
+def _move_edges(values: ConfigDict, report: Report) -> None:
+    """Take ``GenerateEdge`` out of the training pipeline: the head here draws the edges."""
+    model = values.get('model')
+    head = model.get('decode_head') if isinstance(model, ConfigDict) else None
+    if not isinstance(head, ConfigDict) or head.get('type') != 'PIDHead':
+        return
+    for node in _dicts_in(values.get('train_dataloader')):
+        steps = node.get('pipeline')
+        for step in list(steps) if isinstance(steps, list) else ():
+            if isinstance(step, Mapping) and step.get('type') == 'GenerateEdge':
+                section = Section(step, 'GenerateEdge', report)
+                section.take('type')
+                section.expect('ignore_index', 255)
+                width = section.take('edge_width', 3)
+                section.close()
+                head.put('edge_width', width, step._config_files.get('edge_width'))
+                report.translated['GenerateEdge'] = 'model.decode_head.edge_width'
+                steps.remove(step)
+
+
+def _dicts_in(node: Any) -> Iterator[ConfigDict]:
+    """Yield a config's dicts, the outer ones first."""
+    if isinstance(node, ConfigDict):
+        yield node
+        node = list(node.values())
+    for value in node if isinstance(node, (list, tuple)) else ():
+        yield from _dicts_in(value)
 
 
 def _translate_run(root: Section, out: ConfigDict) -> None:
