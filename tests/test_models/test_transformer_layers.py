@@ -14,6 +14,7 @@ from msseg.models.layers import (
     resize_table,
     to_map,
 )
+from msseg.models.layers.precision import use_low_precision
 from msseg.models.layers.tokens import AdaptivePad
 
 # Made with PyTorch 2.13: F.interpolate(mode='bicubic') of sin(0 … 11) as (3, 4), the first values.
@@ -143,3 +144,14 @@ def test_recomputed_dropouts_draw_the_same_masks_backward(graph_mode):
         results.append([each.asnumpy() for _ in range(2) for each in gradient(x)])
     for plain, recomputed in zip(*results, strict=True):
         np.testing.assert_allclose(recomputed, plain, rtol=1e-4, atol=1e-5)
+
+
+def test_attention_computes_in_half_precision(graph_mode):
+    layer = MultiheadAttention(8, 2).set_train(False)
+    x = ms.Tensor(np.random.default_rng(0).normal(size=(2, 5, 8)), ms.float32)
+    full = [layer(x, x).asnumpy(), layer(x, x, x).asnumpy()]
+    low = MultiheadAttention(8, 2).set_train(False)
+    ms.load_param_into_net(low, layer.parameters_dict())
+    use_low_precision(low, ms.float16)
+    for got, expected in zip((low(x, x), low(x, x, x)), full, strict=True):
+        np.testing.assert_allclose(got.asnumpy(), expected, atol=1e-2)

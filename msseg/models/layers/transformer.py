@@ -136,9 +136,11 @@ class PackedDense(nn.Cell):
         """Apply layers `first` to `end` - 1 to (n, l, dims): (n, l, (end - first) dims)."""
         n, length, dims = x.shape
         begin, stop = first * self.dims, end * self.dims
-        y = self.product(x.reshape(n * length, dims), self.weight[begin:stop])
+        # MindSpore 2.8 casts parameters for mixed precision, but not what is computed of them.
+        weight = self.weight[begin:stop].astype(x.dtype)
+        y = self.product(x.reshape(n * length, dims), weight)
         if self.has_bias:
-            y = y + self.bias[begin:stop]
+            y = y + self.bias[begin:stop].astype(x.dtype)
         return y.reshape(n, length, stop - begin)
 
 
