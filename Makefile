@@ -22,7 +22,7 @@ test: lint  ## Lint, run all tests, print the coverage
 	$(PY) -m tests.run --workers $(TEST_WORKERS) --coverage
 
 test-endurance: $(VENV)/ready-for-tests  ## Kill, stop, resume and starve whole runs (up to 40 minutes)
-	$(PY) -m tests.run endurance --workers $(TEST_WORKERS)
+	$(PY) -m tests.run endurance --workers $(TEST_WORKERS) --group-size 1
 
 test-matrix: $(VENV)/made  ## Run all tests with each MindSpore that is supported, in environments of their own
 	$(PY) -m tests.matrix --workers $(TEST_WORKERS)

@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parents[1]
 FILES_IN_A_GROUP = 6
 # Several test processes: each computes with one thread, or they fight over the cores.
 ENVIRONMENT = {'OMP_NUM_THREADS': '1', 'OPENBLAS_NUM_THREADS': '1', 'MPLBACKEND': 'Agg'}
-# A group takes two minutes at most: one that takes this long hangs.
-TIME_LIMIT = 1500
+# A group takes some minutes: one that takes this long hangs.
+TIME_LIMIT = 2400
 
 
 @dataclass
@@ -56,8 +56,8 @@ class Outcome:
         return ', '.join(f'{self.counts[kind]} {kind}' for kind in kinds if self.counts[kind])
 
 
-def groups_of(paths: Iterable[Path]) -> list[tuple[Path, ...]]:
-    """Return the test files under some paths in groups, each from one folder."""
+def groups_of(paths: Iterable[Path], size: int = FILES_IN_A_GROUP) -> list[tuple[Path, ...]]:
+    """Return the test files under some paths in groups of a size, each from one folder."""
     folders: dict[Path, list[Path]] = {}
     for path in paths:
         found = [path] if path.suffix == '.py' else sorted(path.rglob('test_*.py'))
@@ -66,9 +66,9 @@ def groups_of(paths: Iterable[Path]) -> list[tuple[Path, ...]]:
         for file in found:
             folders.setdefault(file.parent, []).append(file)
     return [
-        tuple(files[start : start + FILES_IN_A_GROUP])
+        tuple(files[start : start + size])
         for files in folders.values()
-        for start in range(0, len(files), FILES_IN_A_GROUP)
+        for start in range(0, len(files), size)
     ]
 
 
@@ -179,6 +179,9 @@ def parse_args() -> argparse.Namespace:
         'tests', nargs='*', type=Path, default=[Path('tests')], help='folders or files'
     )
     parser.add_argument('--workers', type=int, default=2, help='test processes at a time')
+    parser.add_argument(
+        '--group-size', type=int, default=FILES_IN_A_GROUP, help='files in a test process'
+    )
     parser.add_argument('--coverage', action='store_true', help='print which lines were run')
     return parser.parse_args()
 
@@ -186,7 +189,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> None:
     args = parse_args()
     start = time.monotonic()
-    groups = groups_of(args.tests)
+    groups = groups_of(args.tests, args.group_size)
     python = Path(sys.executable)
     options = ['--cov', '--cov-report='] if args.coverage else []
     with tempfile.TemporaryDirectory(prefix='msseg-tests-') as logs:

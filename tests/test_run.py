@@ -30,6 +30,7 @@ def test_every_test_file_is_in_one_group():
     files = [file for group in groups for file in group]
     assert sorted(files) == sorted((ROOT / 'tests').rglob('test_*.py'))
     assert all(len(group) <= run.FILES_IN_A_GROUP for group in groups)
+    assert {len(group) for group in run.groups_of([ROOT / 'tests'], 1)} == {1}
     assert all(len({file.parent for file in group}) == 1 for group in groups)
 
 
