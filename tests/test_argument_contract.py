@@ -13,7 +13,13 @@ from msseg.config import Config
 from msseg.config.checking import find_problems
 from msseg.datasets.builder import DATASETS, PIPELINES
 from msseg.models.builder import BACKBONES, HEADS, LOSSES, NECKS, PIXEL_SAMPLERS, SEGMENTORS
-from msseg.models.layers import ACTIVATION_LAYERS, DROP_LAYERS, NORM_LAYERS, UPSAMPLE_LAYERS
+from msseg.models.layers import (
+    ACTIVATION_LAYERS,
+    DROP_LAYERS,
+    NORM_LAYERS,
+    TRANSFORMER_LAYERS,
+    UPSAMPLE_LAYERS,
+)
 from msseg.runner import HOOKS, OPTIMIZER_CONSTRUCTORS, OPTIMIZERS, RUNNERS
 from msseg.runner.train_step import TrainStep
 from msseg.utils.arguments import constructors, type_hints
@@ -21,11 +27,12 @@ from msseg.utils.cli import USER_ERRORS
 from tests.test_datasets.data_folder import CLASSES, write_images
 from tests.test_datasets.test_pipelines.test_contract import CONFIGS
 from tests.test_models.model_configs import tiny_hrnet, tiny_ocrnet
+from tests.tiny_families import knet_stage
 
 REGISTRIES = (
     BACKBONES, NECKS, HEADS, LOSSES, PIXEL_SAMPLERS, SEGMENTORS, NORM_LAYERS, DATASETS, PIPELINES,
     HOOKS, OPTIMIZERS, OPTIMIZER_CONSTRUCTORS, RUNNERS, ACTIVATION_LAYERS, DROP_LAYERS,
-    UPSAMPLE_LAYERS,
+    UPSAMPLE_LAYERS, TRANSFORMER_LAYERS,
 )  # fmt: skip
 NONSENSE = {
     'nan': math.nan, 'inf': math.inf, '-1': -1, 'word': 'maybe', 'fraction': 1.5, 'huge': 10**400,
@@ -163,6 +170,11 @@ def needed(tmp_path_factory):
         ),
         'STDCHead': dict(head, num_classes=2),
         'OCRHead': dict(head, ocr_channels=4),
+        'IterativeDecodeHead': dict(
+            num_stages=1,
+            kernel_generate_head=dict(head, type='FCNHead', channels=8),
+            kernel_update_head=[knet_stage()],
+        ),
         'LRASPPHead': dict(
             head,
             in_channels=(4, 4),

@@ -83,6 +83,18 @@ def lists(*channels: int) -> dict[str, Any]:
     return dict(in_channels=list(channels), in_index=list(range(len(channels))))
 
 
+def knet_stage(**options: Any) -> dict[str, Any]:
+    """A stage of an IterativeDecodeHead on features of 8 channels."""
+    updator = dict(type='KernelUpdator', in_channels=4, feat_channels=4, out_channels=4)
+    defaults = dict(
+        type='KernelUpdateHead', num_classes=NUM_CLASSES, num_heads=2, num_mask_fcs=1,
+        feedforward_channels=12, in_channels=8, out_channels=8,
+        feat_transform_cfg=dict(conv_cfg=dict(type='Conv2d'), act_cfg=None),
+        kernel_updator_cfg=updator,
+    )  # fmt: skip
+    return {**defaults, **options}
+
+
 AUX = fcn(4, 0, loss_decode=dict(type='CrossEntropyLoss', loss_weight=0.4))
 _OHEM = dict(sampler=dict(type='OHEMPixelSampler', thresh=0.7, min_kept=100))
 _SIGMOID = dict(loss_decode=dict(type='CrossEntropyLoss', use_sigmoid=True))
@@ -294,6 +306,17 @@ FAMILIES = {
               auxiliary_head=AUX),
         other_size=(73, 95),
         fixed_size='its biases by relative position are those of one size',
+    ),
+    'knet': Family(
+        model(
+            dict(
+                type='IterativeDecodeHead', num_stages=2, kernel_update_head=[knet_stage()] * 2,
+                kernel_generate_head=head(
+                    'UPerHead', **lists(4, 8), channels=8, pool_scales=(1, 3)
+                ),
+            ),
+            auxiliary_head=AUX,
+        )
     ),
     'mobilenet_v2': Family(
         model(

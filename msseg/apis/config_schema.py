@@ -26,7 +26,13 @@ from msseg.config.mmseg1x import place_of
 from msseg.datasets import TrainLoader
 from msseg.datasets.builder import DATASETS, PIPELINES
 from msseg.models.builder import BACKBONES, HEADS, LOSSES, NECKS, PIXEL_SAMPLERS, SEGMENTORS
-from msseg.models.layers import ACTIVATION_LAYERS, CONV_LAYERS, NORM_LAYERS, Conv2d
+from msseg.models.layers import (
+    ACTIVATION_LAYERS,
+    CONV_LAYERS,
+    NORM_LAYERS,
+    TRANSFORMER_LAYERS,
+    Conv2d,
+)
 from msseg.models.segmentors.inference_options import test_cfg as read_test_cfg
 from msseg.runner import HOOKS, OPTIMIZER_CONSTRUCTORS, OPTIMIZERS, RUNNERS, GradClip
 from msseg.runner.hooks import CheckpointHook, EvalHook, LrUpdaterHook
@@ -198,12 +204,16 @@ _LAYER_RULES = {
     'neck': registered(NECKS),
     'decode_head': registered(HEADS),
     'auxiliary_head': registered(HEADS),
+    'kernel_generate_head': registered(HEADS),
+    'kernel_update_head': registered(HEADS),
+    'kernel_updator_cfg': registered(TRANSFORMER_LAYERS),
     'loss_decode': registered(LOSSES),
     'sampler': registered(PIXEL_SAMPLERS),
     'pipeline': registered(PIPELINES),
     'transforms': registered(PIPELINES),
     'norm_cfg': registered(NORM_LAYERS, ['num_features'], requires_grad=bool),
     'act_cfg': registered(ACTIVATION_LAYERS, inplace=bool),
+    'ffn_act_cfg': registered(ACTIVATION_LAYERS, inplace=bool),
     'conv_cfg': registered(CONV_LAYERS, without=named_arguments(Conv2d)),
 }
 # in a config a list of folders stands for a data set of each

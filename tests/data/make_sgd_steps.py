@@ -68,8 +68,7 @@ def make_row(name, size, config):
     network.train()
     before = values_of(network)
     optimizer = torch.optim.SGD(network.parameters(), **OPTIMIZER)
-    heads = config['decode_head']
-    images, labels = batch(size, (heads[-1] if isinstance(heads, list) else heads)['num_classes'])
+    images, labels = batch(size, network.num_classes)
     shape = (*size, 3)
     meta = dict(ori_shape=shape, img_shape=shape, pad_shape=shape, flip=False, filename='')
     losses = network.forward_train(

@@ -39,6 +39,7 @@ WHOLE = [
     'hrnet',
     'icnet',
     'isanet',
+    'knet',
     'mae',
     'mobilenet_v2',
     'mobilenet_v3',

@@ -6,10 +6,13 @@ from msseg.convert import convert
 from tests.test_models.reference_fill import fill
 
 
-def load_filled(model, names):
-    """Load the file that PyTorch would have written; every name must match."""
-    weights = {name: fill(name, tuple(shape)) for name, shape in names.items()}
-    parameters = {p.name: p for p in model.get_parameters()}
+def load_filled(model, names, prefix=''):
+    """Load the file that PyTorch would have written; every name must match.
+
+    A part of a model needs the prefix that its names have there, such as ``decode_head.``.
+    """
+    weights = {prefix + name: fill(name, tuple(shape)) for name, shape in names.items()}
+    parameters = {prefix + p.name: p for p in model.get_parameters()}
     wanted = {name: p.shape for name, p in parameters.items() if p.dtype == ms.float32}
     conversion = convert(weights, 'mmseg', wanted)
     others = conversion.of_kind('missing', 'unexpected', 'shape mismatch', 'filled', 'folded')

@@ -26,7 +26,7 @@ def comparable(config):
 
 def _without_dropout(node):
     if isinstance(node, dict):
-        if 'num_classes' in node or node.get('type') == 'ERFNet':
+        if {'num_classes', 'channels'} <= node.keys() or node.get('type') == 'ERFNet':
             node['dropout_ratio'] = 0.0
         if node.get('type') == 'SwinTransformer':
             node['drop_path_rate'] = 0.0

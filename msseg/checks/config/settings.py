@@ -11,6 +11,7 @@ from typing import Any
 from msseg.config import Config
 from msseg.datasets import ConcatDataset, MultiImageMixDataset, RepeatDataset
 from msseg.datasets.builder import DATASETS, PIPELINES
+from msseg.models.builder import HEADS
 from msseg.registry import Registry, config_file, config_path
 from msseg.utils.arguments import argument_default
 
@@ -87,9 +88,18 @@ def is_list_of_dicts(value: Any) -> bool:
 
 
 def head_nodes(cfg: Config) -> list[Mapping[str, Any]]:
-    """Return the heads: decode heads, then auxiliary ones."""
+    """Return the heads: decode heads, then auxiliary ones, each before those inside of it."""
     model = part(cfg, 'model')
-    return [*each(model.get('decode_head')), *each(model.get('auxiliary_head'))]
+    heads = [*each(model.get('decode_head')), *each(model.get('auxiliary_head'))]
+    return [node for head in heads for node in (head, *_inner_heads(head))]
+
+
+def _inner_heads(head: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the heads with losses that a head's arguments are, by registered names."""
+    for node in (node for value in head.values() for node in each(value)):
+        kind = node.get('type')
+        if isinstance(kind, str) and hasattr(HEADS.get(kind), 'losses'):
+            yield node
 
 
 def dataset_nodes(cfg: Config, split: str) -> list[Mapping[str, Any]]:

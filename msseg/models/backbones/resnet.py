@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -138,6 +139,7 @@ class ResNet(nn.Cell):
         self.layer_names = tuple(f'layer{i + 1}' for i in range(num_stages))
         self.out_indices = tuple(sorted(set(out_indices)))
         self.out_channels = [widths[i] for i in self.out_indices]
+        self.out_strides = [4 * math.prod(strides[: i + 1]) for i in self.out_indices]
         if zero_init_residual and pretrained is None and init_cfg is None:
             self._zero_residuals()
         self.init_cfg = init_cfg

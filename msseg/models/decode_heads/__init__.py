@@ -15,6 +15,8 @@ from msseg.models.decode_heads.fcn_head import FCNHead
 from msseg.models.decode_heads.fpn_head import FPNHead
 from msseg.models.decode_heads.gc_head import GCHead
 from msseg.models.decode_heads.isa_head import ISAHead
+from msseg.models.decode_heads.iterative_decode_head import IterativeDecodeHead
+from msseg.models.decode_heads.kernel_update_head import KernelUpdateHead
 from msseg.models.decode_heads.lraspp_head import LRASPPHead
 from msseg.models.decode_heads.nl_head import DNLHead, NLHead
 from msseg.models.decode_heads.ocr_head import OCRHead

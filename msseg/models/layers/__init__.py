@@ -21,6 +21,7 @@ from msseg.models.layers.dropout import (
 from msseg.models.layers.dynamic_conv import DynamicDepthwiseConv
 from msseg.models.layers.host_ops import DescendingOrder, GramMatrix
 from msseg.models.layers.init_cfg import apply_init_cfg
+from msseg.models.layers.kernel_updator import KernelUpdator
 from msseg.models.layers.non_local import DisentangledNonLocal2d, NonLocal2d
 from msseg.models.layers.norm import (
     NORM_LAYERS,
@@ -35,7 +36,7 @@ from msseg.models.layers.pooling import (
     BlockAvgPool2d,
     SameAvgPool2d,
 )
-from msseg.models.layers.precision import BatchProduct, use_low_precision
+from msseg.models.layers.precision import BatchProduct, FullDense, use_low_precision
 from msseg.models.layers.res_block import (
     BasicBlock,
     Bottleneck,
@@ -55,8 +56,10 @@ from msseg.models.layers.tokens import (
 )
 from msseg.models.layers.transformer import (
     FFN,
+    TRANSFORMER_LAYERS,
     MultiheadAttention,
     TransformerEncoderLayer,
+    build_transformer_layer,
     drop_path_rates,
     initialise_transformer,
 )

@@ -29,7 +29,12 @@ class BatchProduct(nn.Cell):
         return self.product(a, b)
 
 
+class FullDense(nn.Dense):
+    """Linear layer that computes in float32 in mixed precision, too."""
+
+
 register_traits(BatchProduct, precision='low')
+register_traits(FullDense, precision='full', names=('Linear',))
 
 
 def use_low_precision(model: nn.Cell, dtype: ms.Type) -> None:

@@ -23,10 +23,13 @@ from msseg.models.layers.dropout import build_dropout
 from msseg.models.layers.norm import build_norm_layer
 from msseg.models.layers.precision import BatchProduct
 from msseg.models.layers.res_block import recompute_without_norms
+from msseg.registry import Registry
 from msseg.utils.arguments import Channels, PositiveInt, Probability, checked
 from msseg.utils.errors import UserValueError
 from msseg.utils.layer_traits import register_traits
+from msseg.utils.upstream import check_cell
 
+TRANSFORMER_LAYERS = Registry('transformer layer', check_cell)
 GELU: Mapping = MappingProxyType({'type': 'GELU'})
 LN: Mapping = MappingProxyType({'type': 'LN'})
 
@@ -254,6 +257,23 @@ class TransformerEncoderLayer(nn.Cell):
         """Apply to (n, l, embed_dims)."""
         x = self.attn(self.ln1(x), x)
         return self.ffn(self.ln2(x), x)
+
+
+def build_transformer_layer(cfg: Mapping) -> nn.Cell:
+    """Build the layer that a config names.
+
+    Args:
+        cfg: ``type`` is a name in `TRANSFORMER_LAYERS`.
+
+    Raises:
+        KeyError: An unknown ``type``.
+        TypeError: An argument that the layer does not take.
+
+    Examples:
+        >>> build_transformer_layer(dict(type='KernelUpdator', in_channels=4)).out_channels
+        4
+    """
+    return TRANSFORMER_LAYERS.build(cfg.copy())
 
 
 def dropout(ratio: float) -> nn.Cell:
