@@ -8,6 +8,7 @@ from mindspore import nn
 from msseg.models import SegmentorWithLoss, build_segmentor
 from msseg.models.decode_heads.ocr_head import SpatialGatherModule
 from msseg.models.layers import ConvModule, use_low_precision
+from tests import tiny_families
 from tests.test_models.model_configs import ocrnet, tiny_hrnet
 
 
@@ -41,6 +42,16 @@ def test_convolutions_are_low_and_norms_are_full():
     use_low_precision(stages, ms.float16)
     convolved, normalised = stages(batch()[0])
     assert (convolved.dtype, normalised.dtype) == (ms.float16, ms.float32)
+
+
+@pytest.mark.parametrize('name', ['vit', 'segmenter', 'dpt', 'setr_mla'])
+def test_heads_on_vision_transformers_compute_with_16_bit_maps(name):
+    """The neck of `vit` ends with convolutions without norms."""
+    network, x = tiny_families.build(name), ms.Tensor(tiny_families.images((32, 48))[0])
+    expected = network.predict(x).asnumpy()
+    use_low_precision(network, ms.float16)
+    difference = np.abs(network.predict(x).asnumpy() - expected).max()
+    assert 0 < difference < 0.05 * np.abs(expected).max()
 
 
 def test_softmax_over_pixels_is_full():

@@ -145,10 +145,10 @@ class BaseDecodeHead(nn.Cell):
     def transform_inputs(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor | tuple[ms.Tensor, ...]:
         """Choose the backbone's feature maps; resize and concatenate them where asked."""
         if self.input_transform is None:
-            return inputs[self.in_index]
+            return _in_float32(inputs[self.in_index])
         chosen = ()
         for i in self.in_index:
-            chosen = chosen + (inputs[i],)
+            chosen = chosen + (_in_float32(inputs[i]),)
         if self.input_transform == 'multiple_select':
             return chosen
         size = chosen[0].shape[2:]
@@ -315,6 +315,16 @@ class BaseCascadeDecodeHead(BaseDecodeHead):
     """
 
     is_cascade = True
+
+
+def _in_float32(x: ms.Tensor | tuple[ms.Tensor, ...]) -> ms.Tensor | tuple[ms.Tensor, ...]:
+    """Return a map in float32, whatever its last layer computes in; tuples as they are.
+
+    Heads concatenate it with results of norms, which are float32.
+    """
+    if isinstance(x, tuple) or x.dtype == ms.float32:
+        return x
+    return x.astype(ms.float32)
 
 
 def _check_loss(loss: nn.Cell, owner: str, count: int) -> None:
