@@ -82,8 +82,8 @@ class DPTHead(BaseDecodeHead):
         )
         self.project = ConvModule(self.channels, self.channels, 3, padding=1, norm_cfg=norm_cfg)
 
-    def construct(self, inputs: tuple[tuple[ms.Tensor, ms.Tensor], ...]) -> ms.Tensor:
-        """Give logits (n, out_channels, 8 h, 8 w).
+    def forward_features(self, inputs: tuple[tuple[ms.Tensor, ms.Tensor], ...]) -> ms.Tensor:
+        """Give features (n, channels, 8 h, 8 w).
 
         Args:
             inputs: Tuples of a map (n, embed_dims, h, w) and its class token (n, embed_dims).
@@ -93,7 +93,7 @@ class DPTHead(BaseDecodeHead):
         x = self.fusion_blocks[0](self.convs[last](maps[last]))
         for i in range(1, last + 1):
             x = self.fusion_blocks[i](x, self.convs[last - i](maps[last - i]))
-        return self.cls_seg(self.project(x))
+        return self.project(x)
 
     def _check_inputs(self, embed_dims: int, post_process_channels: Sequence[int]) -> None:
         widths = [embed_dims] * _NUM_MAPS

@@ -59,10 +59,10 @@ class SETRMLAHead(BaseDecodeHead):
             ]
         )
 
-    def construct(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
-        """Give logits of the maps' size times ``up_scale``."""
+    def forward_features(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
+        """Give features of the maps' size times ``up_scale``."""
         maps = self.transform_inputs(inputs)
         enlarged = ()
         for i in range(len(maps)):
             enlarged = enlarged + (self.up_convs[i](maps[i]),)
-        return self.cls_seg(ops.cat(enlarged, axis=1))
+        return ops.cat(enlarged, axis=1)

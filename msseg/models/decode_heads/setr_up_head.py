@@ -66,10 +66,10 @@ class SETRUPHead(BaseDecodeHead):
             self.up_convs.append(nn.SequentialCell([conv, Rescale(up_scale, self.align_corners)]))
             width = self.channels
 
-    def construct(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
-        """Give logits of the chosen map's size, times ``up_scale`` for each convolution."""
+    def forward_features(self, inputs: tuple[ms.Tensor, ...]) -> ms.Tensor:
+        """Give features of the chosen map's size, times ``up_scale`` for each convolution."""
         x = self.transform_inputs(inputs)
         x = to_map(self.norm(to_tokens(x)), x.shape[2:])
         for up_conv in self.up_convs:
             x = up_conv(x)
-        return self.cls_seg(x)
+        return x
