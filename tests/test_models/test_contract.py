@@ -141,7 +141,7 @@ def test_the_head_that_predicts_describes_its_output():
         (
             dict(backbone=tiny_hrnet(norm_cfg=dict(type='Wonder'))),
             'model.backbone.norm_cfg: Wonder is not in the normalisation layer registry',
-            "'GN', 'IN', 'IN2d', 'LN', 'Scale', 'SyncBN'",
+            "'GN', 'IN', 'IN2d', 'LN', 'LN2d', 'Scale', 'SyncBN'",
         ),
         (
             dict(decode_head=dict(FCN, act_cfg=dict(type='Gelu2'))),

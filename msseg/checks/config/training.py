@@ -139,6 +139,7 @@ def check_train_cfg(cfg: Config, findings: Findings) -> None:
     heads = [entry_of(node, HEADS) for node in head_nodes(cfg)]
     read = {name for head in heads for name in getattr(head, 'train_cfg_keys', ())}
     for node in (part(cfg, 'train_cfg'), part(cfg, 'model.train_cfg')):
-        for name in [name for name in node if name not in read]:
+        # None is no setting: MMSegmentation's files have sampler=None there
+        for name in [name for name in node if name not in read and node[name] is not None]:
             note = f'is {node[name]!r}, but {segmentor.__name__} and its heads never read it'
             findings.add_setting('unread', setting(node, name), note)
