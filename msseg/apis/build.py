@@ -78,7 +78,7 @@ def check_fit(model: nn.Cell, dataset: CustomDataset) -> None:
 
 
 def check_classes(model: nn.Cell, dataset: CustomDataset) -> None:
-    """Raise ValueError unless every head has as many classes as the data set."""
+    """Raise ValueError unless every head of the labels' classes has as many as the data set."""
     for name in ('CLASSES', 'PALETTE'):
         if not hasattr(dataset, name):
             raise TypeError(
@@ -88,7 +88,7 @@ def check_classes(model: nn.Cell, dataset: CustomDataset) -> None:
     check_class_names(dataset.CLASSES, type(dataset).__name__)
     num_classes = len(dataset.CLASSES)
     for name, head in model.heads:
-        if head.num_classes != num_classes:
+        if head.num_classes != num_classes and not getattr(head, 'has_own_target', False):
             raise ValueError(
                 f'model: head {name!r} has num_classes={head.num_classes}, but the data set '
                 f'{type(dataset).__name__} has {num_classes} classes {tuple(dataset.CLASSES)}: '

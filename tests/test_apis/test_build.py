@@ -35,6 +35,16 @@ def test_a_loss_may_leave_out_a_class():
         check_ignore_index(model_of(-1, Dice=99, Tversky=-1), SimpleNamespace(ignore_index=-1))
 
 
+def test_a_head_with_a_target_of_its_own_needs_no_class_for_each_of_the_labels():
+    dataset = SimpleNamespace(CLASSES=('a', 'b', 'c'), PALETTE=None)
+    edges = SimpleNamespace(num_classes=2, has_own_target=True)
+    model = SimpleNamespace(heads=[('decode', SimpleNamespace(num_classes=3)), ('aux', edges)])
+    check_classes(model, dataset)
+    edges.has_own_target = False
+    with pytest.raises(ValueError, match="head 'aux' has num_classes=2"):
+        check_classes(model, dataset)
+
+
 def test_names_of_a_data_set_of_any_kind_must_tell_its_classes_apart():
     dataset = SimpleNamespace(CLASSES=('a', 'a'), PALETTE=None)
     with pytest.raises(ValueError, match="SimpleNamespace: the name of class 1 is 'a', the same"):

@@ -51,6 +51,8 @@ def check_classes(cfg: Config, classes: Mapping[str, Sequence[str]], findings: F
         return
     expected = list(classes[trained])
     for head in head_nodes(cfg):
+        if getattr(entry_of(head, HEADS), 'has_own_target', False):
+            continue
         given = setting(head, 'num_classes', HEADS)
         if given is not None and fits(given.value, int) and given.value != len(expected):
             note = f'{given.value}, but {_describe(cfg, trained, expected)}'

@@ -37,6 +37,7 @@ class BaseDecodeHead(nn.Cell):
     alone. One whose scores are probabilities sets ``score_kind = 'probabilities'``, as do its
     losses.
     One whose graph depends on the size of its inputs sets ``fixed_size_reason``.
+    One whose target is not the labels' classes, such as edges, sets ``has_own_target``.
     Heads of a cascade after the first derive from `BaseCascadeDecodeHead`.
 
     Args:
@@ -70,6 +71,7 @@ class BaseDecodeHead(nn.Cell):
     """
 
     is_cascade = False
+    has_own_target = False
     score_kind: ScoreKind = 'logits'
     train_only_losses: tuple[str, ...] = ()
     own_transform: str | None = None  # the only input_transform of a subclass

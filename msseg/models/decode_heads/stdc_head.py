@@ -41,6 +41,8 @@ class STDCHead(FCNHead):
         [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 1]
     """
 
+    has_own_target = True
+
     @checked
     def __init__(self, boundary_threshold: NonNegative = 0.1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
