@@ -27,6 +27,9 @@ def did_you_mean(name: str, choices: Iterable[str]) -> str:
 def nearest(name: str, choices: Iterable[str], count: int) -> list[str]:
     """Return the choices that `name` may be a misspelling of, the closest first.
 
+    Those that begin with it come before others: CrossEntropy is CrossEntropyLoss more likely than
+    OhemCrossEntropy.
+
     A last word that both share, such as Head or Dataset, does not make two names similar:
     SegformerHead is not near OCRHead.
 
@@ -37,6 +40,7 @@ def nearest(name: str, choices: Iterable[str], count: int) -> list[str]:
     """
     by_lower = {choice.lower(): choice for choice in choices}
     close = difflib.get_close_matches(name.lower(), by_lower, n=3 * count, cutoff=_MIN_RATIO)
+    close.sort(key=lambda each: not each.startswith(name.lower()))
     return [by_lower[each] for each in close if _stems_are_near(name, by_lower[each])][:count]
 
 

@@ -286,3 +286,23 @@ class TestInitCfg:
         else:
             with pytest.raises(ValueError, match='Pretrained loads a backbone'):
                 build(cfg)
+
+
+def test_the_gradient_of_slopes_is_the_same_each_time(graph_mode):
+    """Threads of MindSpore's own operator add it up in an order that changes."""
+
+    class Product(nn.Cell):
+        def __init__(self):
+            super().__init__()
+            self.layer = build_activation_layer(dict(type='PReLU', num_parameters=8))
+
+        def construct(self, x):
+            return (self.layer(x) * x).sum()
+
+    network = Product()
+    x = np.random.default_rng(0).normal(size=(2, 8, 64, 80)).astype(np.float32)
+    gradient = ms.grad(network, None, network.trainable_params())
+    results = [gradient(ms.Tensor(x))[0].asnumpy().copy() for _ in range(40)]
+    assert len({result.tobytes() for result in results}) == 1
+    expected = (np.minimum(x, 0) * x).sum((0, 2, 3), dtype=np.float64)
+    np.testing.assert_allclose(results[0], expected, rtol=1e-5)

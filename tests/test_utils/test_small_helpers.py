@@ -74,6 +74,8 @@ def test_named_arguments_are_those_of_the_own_signature():
 
 
 def test_did_you_mean_is_near_and_quiet_when_nothing_is():
+    choices = ['OhemCrossEntropy', 'CrossEntropyLoss']
+    assert "'CrossEntropyLoss'" in did_you_mean('CrossEntropy', choices)
     assert did_you_mean('crossentropyloss', ['CrossEntropyLoss', 'Dice']) == (
         " Did you mean 'CrossEntropyLoss'?"
     )

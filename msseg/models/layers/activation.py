@@ -90,7 +90,26 @@ def PReLU(num_parameters: int = 1, init: float = 0.25) -> nn.Cell:
         num_parameters: 1, or as many as there are channels.
         init: Initial slope.
     """
-    return nn.PReLU(channel=num_parameters, w=init)
+    on_cpu = ms.get_context('device_target') == 'CPU'
+    return (CpuPReLU if on_cpu else nn.PReLU)(channel=num_parameters, w=init)
+
+
+class CpuPReLU(nn.PReLU):
+    """``nn.PReLU`` by elementary operators, for a gradient of the slopes that is always the same.
+
+    That of MindSpore's operator depends on how its threads meet (CPU, 2.8): a resumed run would not
+    be bit for bit the uninterrupted one.
+    """
+
+    def construct(self, x: ms.Tensor) -> ms.Tensor:
+        """Apply to (n, c, ...)."""
+        slopes = self.w.astype(x.dtype).reshape(_of_channels(self.w.shape[0], x.ndim))
+        return ops.relu(x) - slopes * ops.relu(-x)
+
+
+@ops.constexpr
+def _of_channels(count: int, rank: int) -> tuple[int, ...]:
+    return (1, count, *(1,) * (rank - 2))
 
 
 @ACTIVATION_LAYERS.register_module()
