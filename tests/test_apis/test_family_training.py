@@ -98,8 +98,12 @@ def test_mixed_precision_and_resuming(name, tmp_path):
     expected = losses_in_float32(name, next(runner.loader.batches()))
     for key in (key for key in expected if 'loss' in key):
         assert record.outputs[0][key] == pytest.approx(expected[key], rel=0.02), key
-    assert all(np.isfinite(list(values.values())).all() for values in record.outputs)
-    assert record.outputs[-1]['loss_scale'] > 1024
+    skipped = [values for values in record.outputs if values['skipped']]  # gradients overflowed
+    assert len(skipped) <= 1
+    for values in record.outputs:
+        finite = {key for key, value in values.items() if np.isfinite(value)}
+        assert values.keys() - finite <= ({'grad_norm'} if values['skipped'] else set())
+    assert skipped or record.outputs[-1]['loss_scale'] > 1024
 
     final = {key: p.asnumpy().copy() for key, p in parameters_of(runner).items()}
     for parameter in parameters_of(runner).values():  # nothing may be left of the first run
@@ -107,6 +111,6 @@ def test_mixed_precision_and_resuming(name, tmp_path):
     resumed, again = make_runner(name, tmp_path, step)
     resumed.resume(tmp_path / 'iter_2.ckpt')
     resumed.run()
-    assert again.outputs == record.outputs[2:]
+    assert repr(again.outputs) == repr(record.outputs[2:])  # NaN is not equal to itself
     for key, parameter in parameters_of(resumed).items():
         np.testing.assert_array_equal(parameter.asnumpy(), final[key], err_msg=key)
