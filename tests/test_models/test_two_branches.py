@@ -144,9 +144,9 @@ def test_hard_pixels_are_those_below_the_threshold_and_the_least_probable():
     ('changes', 'message'),
     [
         (dict(loss_decode=[ohem()]), 'loss_decode.*a list of 4 losses'),
-        (dict(loss_decode=ohem()), 'loss_decode.*a list of 4 losses'),
+        (dict(loss_decode=ohem()), 'loss_decode.*expected a list'),
         (dict(edge_width=0), 'edge_width'),
-        (dict(sampler=dict(type='OHEMPixelSampler')), 'sampler.*OhemCrossEntropy'),
+        (dict(sampler=dict(type='OHEMPixelSampler', thresh=0.7)), 'sampler.*OhemCrossEntropy'),
     ],
 )
 def test_bad_arguments(changes, message):

@@ -1,6 +1,7 @@
 """tools/train.py and tools/test.py take a config file of MMSegmentation 1.x as it is."""
 
 import json
+import logging
 import runpy
 import sys
 from pathlib import Path
@@ -67,6 +68,8 @@ randomness = dict(seed=0)
 @pytest.fixture
 def run(monkeypatch, capfd):
     def run_tool(tool, *arguments):
+        # those of earlier tests write elsewhere
+        monkeypatch.setattr(logging.getLogger('msseg'), 'handlers', [])
         monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments), '--device', 'CPU'])
         try:
             runpy.run_path(str(ROOT / 'tools' / tool), run_name='__main__')

@@ -3,6 +3,7 @@
 import re
 import types
 
+import mindspore as ms
 import pytest
 from mindspore import nn
 
@@ -103,4 +104,5 @@ def test_init_weights_of_a_head_is_called_once_it_is_built():
     head = build_head(dict(type=Mine, **HEAD))
     assert Mine.calls == 1
     assert head.found > 0
-    assert head._transform_inputs(('a', 'b')) == head.transform_inputs(('a', 'b')) == 'b'
+    maps = (ms.ops.zeros((1, 2, 3, 3)), ms.ops.ones((1, 4, 2, 2)))
+    assert head._transform_inputs(maps) is head.transform_inputs(maps) is maps[1]
