@@ -68,8 +68,9 @@ randomness = dict(seed=0)
 @pytest.fixture
 def run(monkeypatch, capfd):
     def run_tool(tool, *arguments):
-        # those of earlier tests write elsewhere
+        # as in a process of its own: handlers of earlier tests write elsewhere
         monkeypatch.setattr(logging.getLogger('msseg'), 'handlers', [])
+        logging.getLogger('msseg').setLevel(logging.NOTSET)
         monkeypatch.setattr(sys, 'argv', [tool, *map(str, arguments), '--device', 'CPU'])
         try:
             runpy.run_path(str(ROOT / 'tools' / tool), run_name='__main__')
