@@ -14,9 +14,9 @@ import mindspore as ms
 import numpy as np
 import pytest
 
-from msseg.models import build_head, build_loss, build_segmentor
+from msseg.models import build_backbone, build_head, build_loss, build_segmentor
 from msseg.models.decode_heads.pid_head import edge_map
-from tests.test_models.family_checks import image
+from tests.test_models.family_checks import image, norms
 from tests.test_models.reference_weights import load_filled
 from tests.test_models.sgd_steps import batch
 
@@ -155,8 +155,14 @@ def test_bad_arguments(changes, message):
         build_head(head)
 
 
-def test_a_head_that_does_not_fit_the_first_maps_is_refused():
+def test_a_head_that_does_not_fit_the_maps_is_refused():
     config = ddrnet()
     config['backbone']['channels'] = 8
-    with pytest.raises(ValueError, match='DDRHead|decode_head.*16.*32'):
+    with pytest.raises(ValueError, match='decode_head.*in_channels is 16.*has 32 channels'):
         build_segmentor(config)
+
+
+@pytest.mark.parametrize('config', [ddrnet(), pidnet(2), pidnet(3)])
+def test_every_norm_of_the_backbone_is_that_of_norm_cfg(config):
+    backbone = build_backbone(dict(config['backbone'], norm_cfg=dict(type='BN', eps=0.25)))
+    assert {layer.eps for layer in norms(backbone)} == {0.25}

@@ -89,7 +89,7 @@ class DDRNet(nn.Cell):
             ConvModule(channels * 2, channels * 4, 3, **step, **layers),
             ConvModule(channels * 4, channels * 8, 3, **step, **linear),
         )
-        self.spp = DAPPM(channels * 16, ppm_channels, channels * 4)
+        self.spp = DAPPM(channels * 16, ppm_channels, channels * 4, **layers)
         self.relu = nn.ReLU()
         self.out_channels = [channels * 2, channels * 4]
         self.pretrained = pretrained

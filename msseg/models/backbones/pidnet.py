@@ -103,7 +103,8 @@ class PIDNet(nn.Cell):
         self.d_branch_layers = nn.CellList(branch)
         self.diff_1 = ConvModule(channels * 4, first, 3, padding=1, **linear)
         self.diff_2 = ConvModule(channels * 8, width, 3, padding=1, **linear)
-        self.spp = (PAPPM if is_small else DAPPM)(channels * 16, ppm_channels, channels * 4)
+        pyramid = PAPPM if is_small else DAPPM
+        self.spp = pyramid(channels * 16, ppm_channels, channels * 4, **layers)
         self.dfm = LightBag(channels * 4, norm_cfg) if is_small else Bag(channels * 4, **layers)
         self.out_channels = [width, width, channels * 4]
         self.pretrained = pretrained
