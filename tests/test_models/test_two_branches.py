@@ -145,6 +145,7 @@ def test_hard_pixels_are_those_below_the_threshold_and_the_least_probable():
     [
         (dict(loss_decode=[ohem()]), 'loss_decode.*a list of 4 losses'),
         (dict(loss_decode=ohem()), 'loss_decode.*expected a list'),
+        (dict(loss_decode=[dict(ohem(), loss_name='loss_a')] * 4), 'another loss_name for each'),
         (dict(edge_width=0), 'edge_width'),
         (dict(sampler=dict(type='OHEMPixelSampler', thresh=0.7)), 'sampler.*OhemCrossEntropy'),
     ],

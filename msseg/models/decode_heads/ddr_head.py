@@ -101,7 +101,7 @@ def named_losses(
     """Return the losses of the outputs of a head, with names where they have none.
 
     Raises:
-        ValueError: There are not as many losses as `names`.
+        ValueError: There are not as many losses as `names`, or two have the same name.
     """
     if isinstance(configs, Mapping) or len(configs) != len(names):
         raise UserValueError(
@@ -110,7 +110,16 @@ def named_losses(
             expected=f'a list of {len(names)} losses, for {", ".join(names)}',
             who=who,
         )
-    return [{'loss_name': name, **config} for name, config in zip(names, configs, strict=True)]
+    losses = [{'loss_name': name, **config} for name, config in zip(names, configs, strict=True)]
+    given = [loss['loss_name'] for loss in losses]
+    if len(set(given)) < len(given):
+        raise UserValueError(
+            key='loss_decode',
+            got=given,
+            expected='another loss_name for each loss, or none',
+            who=who,
+        )
+    return losses
 
 
 def refuse_sampler(head: BaseDecodeHead) -> None:
