@@ -2,6 +2,7 @@
 
 import logging
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -88,6 +89,13 @@ class Lengths:
     iters_per_epoch, global_batch = 3, 1
 
 
+def write_data_yaml(root):
+    for folder, source in (('images', 'img'), ('masks', 'ann')):
+        shutil.copytree(root / source / 'train', root / 'yaml' / folder)
+    (root / 'yaml' / 'data.yaml').write_text(f'train: images\nnames: {[*CLASSES]}\n')
+    return str(root / 'yaml' / 'data.yaml')
+
+
 @pytest.fixture(scope='module')
 def needed(tmp_path_factory):
     """What must be given to build each part, by its name."""
@@ -105,6 +113,7 @@ def needed(tmp_path_factory):
             sets[name]['split'] = 'names.txt'
     sets['CustomDataset']['classes'] = CLASSES
     part = DATASETS.build(dict(sets['CustomDataset'], type='CustomDataset'))
+    sets['YamlDataset'] = dict(data=write_data_yaml(root), pipeline=[])
     sets['ConcatDataset'] = dict(datasets=[part])
     sets['RepeatDataset'] = dict(dataset=part, times=2)
     sets['MultiImageMixDataset'] = dict(dataset=part, pipeline=[])

@@ -47,7 +47,7 @@ from msseg.utils.arguments import (
     argument_hints,
     named_arguments,
 )
-from msseg.utils.errors import UserKeyError
+from msseg.utils.errors import UserKeyError, UserValueError
 from msseg.utils.logging import log_early
 
 TOP_LEVEL = {
@@ -159,12 +159,54 @@ def lay_options(cfg: Config, cfg_options: Mapping[str, Any] | None) -> None:
         log_early(f'{cfg.filename}: {line}')
     _refuse_translated_keys(cfg, cfg_options or ())
     schema = get_schema()
+    pipelines = _pipelines(cfg)
     drop_variables(cfg, schema)
+    _expand_data_yamls(cfg, pipelines)
     before = copy.deepcopy(cfg)
     if cfg_options:
         cfg.merge_from_dict(cfg_options)
+        _expand_data_yamls(cfg, pipelines)
     cfg.import_custom_modules()
     check_options(before, cfg, cfg_options or (), schema)
+
+
+def _pipelines(cfg: Config) -> dict[str, Any]:
+    """Return the pipelines of data sets that are named by a data YAML alone, by split."""
+    test = cfg.get('test_pipeline')
+    found = {'train': cfg.get('train_pipeline'), 'val': cfg.get('val_pipeline', test), 'test': test}
+    data = cfg.get('data')
+    for split in _SPLITS if isinstance(data, Mapping) else ():
+        node = data.get(split)
+        if isinstance(node, Mapping) and node.get('pipeline'):
+            found[split] = node['pipeline']
+    return found
+
+
+def _expand_data_yamls(cfg: Config, pipelines: Mapping[str, Any]) -> None:
+    """Put a YamlDataset where ``data.train`` and the like name a data YAML."""
+
+    def expanded(node: Any, split: str, key: str) -> Any:
+        if isinstance(node, str) and node.endswith(('.yaml', '.yml')):
+            if not pipelines[split]:
+                where = "dict(type='YamlDataset', data=…, pipeline=[…])"
+                raise UserValueError(
+                    key=key, got=node, expected=f'{split}_pipeline in the config too, or {where}'
+                )
+            return dict(type='YamlDataset', data=node, part=split, pipeline=pipelines[split])
+        if isinstance(node, (list, tuple)):
+            new = [expanded(each, split, f'{key}[{i}]') for i, each in enumerate(node)]
+            return new if any(a is not b for a, b in zip(new, node, strict=True)) else node
+        for inner in ('dataset', 'datasets') if isinstance(node, Mapping) else ():
+            new = expanded(node.get(inner), split, f'{key}.{inner}')
+            if new is not node.get(inner):  # a node knows the file that set it
+                node[inner] = new
+        return node
+
+    data = cfg.get('data')
+    for split in _SPLITS if isinstance(data, Mapping) else ():
+        new = expanded(data.get(split), split, f'data.{split}')
+        if new is not data.get(split):
+            data[split] = new
 
 
 def _refuse_translated_keys(cfg: Config, options: Iterable[str]) -> None:

@@ -10,11 +10,10 @@ from types import MappingProxyType
 from typing import Any
 
 from msseg.utils.errors import UserValueError
+from msseg.utils.plain_yaml import MAX_DEPTH, MAX_VALUES
 from msseg.utils.suggest import did_you_mean
 
 MAX_BYTES = 2**21
-MAX_DEPTH = 64
-MAX_VALUES = 1_000_000
 _MAX_KEY = 1_000
 _CONTAINERS = (dict, list, tuple, set, frozenset)
 
@@ -285,9 +284,3 @@ def _measure(
     inside.discard(id(value))
     sizes[id(value)] = count, height
     return count, height
-
-
-def find_duplicate(keys: list) -> int | None:
-    """Return the index of the first key that occurs before it too, None if all differ."""
-    first = {key: index for index, key in reversed(list(enumerate(keys)))}
-    return next((index for index, key in enumerate(keys) if first[key] != index), None)

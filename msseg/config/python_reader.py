@@ -12,13 +12,7 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from msseg.config.config_dict import (
-    MAX_DEPTH,
-    MAX_VALUES,
-    ConfigDict,
-    count_values,
-    find_duplicate,
-)
+from msseg.config.config_dict import ConfigDict, count_values
 from msseg.config.read_base import (
     ForeignName,
     LoadModule,
@@ -29,6 +23,7 @@ from msseg.config.read_base import (
 )
 from msseg.utils.errors import UserKeyError, UserValueError
 from msseg.utils.foreign_imports import explain_foreign_import
+from msseg.utils.plain_yaml import MAX_DEPTH, MAX_VALUES, find_duplicate
 from msseg.utils.shown import shown
 from msseg.utils.suggest import nearest
 from msseg.utils.user_code import describe_failure

@@ -8,16 +8,11 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import yaml
-
 from msseg.config.config_dict import (
     MAX_BYTES,
-    MAX_DEPTH,
-    MAX_VALUES,
     ConfigDict,
     count_values,
     display_file,
-    find_duplicate,
     set_file,
 )
 from msseg.config.find_base import OWN, find_base, find_module, not_found
@@ -31,6 +26,7 @@ from msseg.utils.errors import (
     UserOSError,
     UserValueError,
 )
+from msseg.utils.plain_yaml import find_duplicate, parse_yaml
 from msseg.utils.regular_file import check_regular
 from msseg.utils.shown import shown
 from msseg.utils.text_file import read_user_text
@@ -289,17 +285,7 @@ def _parse(text: str, file_format: str, where: str) -> Any:
             raise UserValueError(f'no JSON: {error.msg}', file=where, line=error.lineno) from error
         except ValueError as error:  # a key that stands twice, a number of thousands of digits
             raise UserValueError(f'no JSON: {error}', file=where) from error
-    try:
-        return yaml.load(text, _YamlLoader) or {}
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else None
-        lead = '' if isinstance(error, yaml.constructor.ConstructorError) else 'no YAML: '
-        is_tag = not lead and 'tag' in error.problem
-        hint = ': a YAML config holds plain data, and names components by strings' if is_tag else ''
-        raise UserValueError(f'{lead}{error.problem}{hint}', file=where, line=line) from error
-    except (yaml.YAMLError, ValueError, LookupError, TypeError, AttributeError) as error:
-        # what PyYAML's constructors raise: a day of 99, a number of thousands of digits, !!int x
-        raise UserValueError(f'no YAML: {error}', file=where) from error
+    return parse_yaml(text, where) or {}
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -307,54 +293,3 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if index is not None:
         raise ValueError(f'the key {pairs[index][0]!r} stands twice')
     return dict(pairs)
-
-
-class _YamlLoader(yaml.SafeLoader):
-    """PyYAML's loader of plain data, with ``1e-4`` as a number as in YAML 1.2.
-
-    The only tag of Python objects that it knows is that of tuples, which `Config.dump` writes: a
-    YAML file can name no function or class.
-    """
-
-    def __init__(self, stream: str) -> None:
-        super().__init__(stream)
-        self._depth = self._merged = 0
-
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node:
-        """Return a node; limit the depth, of which PyYAML's time is the square."""
-        self._depth += 1
-        if self._depth > MAX_DEPTH:
-            raise RecursionError
-        node = super().compose_node(parent, index)
-        self._depth -= 1
-        return node
-
-    def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
-        """Return a node; refuse duplicate keys, of which PyYAML would silently take the last."""
-        node = super().compose_mapping_node(anchor)
-        scalars = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        index = find_duplicate([(key.tag, key.value) for key in scalars])
-        if index is not None:
-            line = scalars[index].start_mark.line + 1
-            problem = f'the key {scalars[index].value!r} stands twice (line {line})'
-            raise yaml.MarkedYAMLError(problem=problem)
-        return node
-
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Copy what merge keys name into a node; a few lines may ask for millions of copies."""
-        super().flatten_mapping(node)
-        self._merged += len(node.value)
-        if self._merged > MAX_VALUES:
-            raise yaml.MarkedYAMLError(problem=f'its merge keys copy over {MAX_VALUES:,} values')
-
-    def tuple(self, node: yaml.SequenceNode) -> tuple:
-        """Return the elements of a sequence."""
-        return tuple(self.construct_sequence(node, deep=True))
-
-
-_YamlLoader.add_constructor('tag:yaml.org,2002:python/tuple', _YamlLoader.tuple)
-_YamlLoader.add_implicit_resolver(
-    'tag:yaml.org,2002:float',
-    re.compile(r'[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$'),
-    list('-+.0123456789'),
-)

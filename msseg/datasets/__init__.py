@@ -25,6 +25,7 @@ from msseg.datasets.pipelines import Compose
 from msseg.datasets.potsdam import PotsdamDataset
 from msseg.datasets.retina import ChaseDB1Dataset, DRIVEDataset, HRFDataset, STAREDataset
 from msseg.datasets.train_loader import TrainBatch, TrainLoader
+from msseg.datasets.yaml_dataset import YamlDataset
 
 __all__ = [
     'DATASETS',
@@ -58,6 +59,7 @@ __all__ = [
     'PascalVOCDataset',
     'PotsdamDataset',
     'STAREDataset',
+    'YamlDataset',
     'build_dataloader',
     'build_dataset',
     'check_labels',

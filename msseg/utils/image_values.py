@@ -121,7 +121,7 @@ def largest_value(img: np.ndarray) -> str:
 def as_color_type(img: np.ndarray, header: ImageHeader, color_type: str) -> np.ndarray:
     """Turn an image in the file's own type into (h, w, 3), BGR, or (h, w) for grayscale."""
     if not color_type.endswith('ignore_orientation') and header.kind != 'TIFF':
-        img = _upright(img, header.orientation)
+        img = turn_upright(img, header.orientation)
     channels = 1 if img.ndim == 2 else img.shape[2]
     img = img.reshape(*img.shape[:2], channels)
     img = img if channels >= 3 else img[..., :1]
@@ -144,7 +144,7 @@ def check_colours(header: ImageHeader, path: str | Path) -> None:
         )
 
 
-def _upright(img: np.ndarray, orientation: int) -> np.ndarray:
+def turn_upright(img: np.ndarray, orientation: int) -> np.ndarray:
     """Turn an image by EXIF's orientation."""
     if orientation >= 5:
         img = img.swapaxes(0, 1)

@@ -11,7 +11,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 TOOLS = sorted((ROOT / 'tools').rglob('*.py'))
 NAMES = [tool.relative_to(ROOT).as_posix() for tool in TOOLS]
-PRODUCTS = ('msseg.checks', 'msseg.export', 'msseg.prediction', 'msseg.reports')
+PRODUCTS = (
+    *('msseg.checks', 'msseg.export', 'msseg.own_data', 'msseg.prediction', 'msseg.reports'),
+)
 ALLOWED = (
     *PRODUCTS,
     'msseg.apis',

@@ -171,7 +171,7 @@ def _add_other_files(findings: Findings, split: str, dataset: CustomDataset) -> 
     for name in names if dataset.split is None and not lists_itself else ():
         if not name.endswith(suffixes):
             _add_missed(findings, split, dataset, name)
-    if ann_dir is None or is_list or not osp.isdir(img_dir):
+    if ann_dir is None or is_list or lists_itself or not osp.isdir(img_dir):
         return
     lower = {name.lower() for name in names}
     endings = [suffix.lower() for suffix in (*suffixes, *_IMAGE_SUFFIXES)]

@@ -1,0 +1,1 @@
+"""Users' own data: annotations of labelling tools to labels, and configs that train on them."""

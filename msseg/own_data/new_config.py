@@ -1,0 +1,280 @@
+"""Write a config that trains one of msseg's networks on a user's own data."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from msseg.config import Config
+from msseg.config.find_base import OWN, find_base
+from msseg.config.writer import to_python
+from msseg.datasets.data_yaml import read_data_yaml
+from msseg.models.builder import HEADS
+from msseg.utils.atomic import atomic_write_text
+from msseg.utils.errors import UserFileNotFoundError, UserValueError
+from msseg.utils.suggest import nearest
+
+DEFAULT_MODEL = 'ocrnet_nuclei'
+DATA_YAML = 'data.yaml'
+_STEP, _SMALLEST_CROP = 32, 64  # networks have 1/32 of an image at their deepest
+_OF_LABELS = ('reduce_zero_label', 'label_map')  # settings of LoadAnnotations for one data set
+
+
+class Written(NamedTuple):
+    """A config that was written.
+
+    Attributes:
+        config: The file.
+        report: What the check of the data found.
+    """
+
+    config: Path
+    report: Any
+
+
+class Facts(NamedTuple):
+    """What a config needs to know of its data.
+
+    Attributes:
+        num_classes: Number of classes.
+        num_images: For training.
+        size: (h, w) that is usual.
+        mean: Of each channel, RGB.
+        std: Likewise.
+    """
+
+    num_classes: int
+    num_images: int
+    size: tuple[int, int]
+    mean: list[float]
+    std: list[float]
+
+
+def find_model(name: str) -> str:
+    """Return how ``_base_`` names a config: ``msseg::FAMILY/NAME.py``, or the path of a file.
+
+    Raises:
+        ValueError: There is no such config.
+    """
+    if Path(name).is_file():
+        return os.path.abspath(name)
+    root = Path(find_base(f'{OWN}demo/ocrnet_nuclei.py', '')).parents[1]
+    own = [p.relative_to(root) for p in sorted(root.rglob('*.py')) if '_base_' not in p.parts]
+    wanted = name.removeprefix(OWN).removesuffix('.py')
+    for path in own:
+        if wanted in (path.stem, path.with_suffix('').as_posix()):
+            return f'{OWN}{path.as_posix()}'
+    near = nearest(wanted, [path.stem for path in own], 1)
+    expected = '' if near else f'the name of one of the {len(own)} configs, or a file'
+    raise UserValueError(key='--model', got=name, suggestions=near, expected=expected)
+
+
+def find_data(data: Path) -> Path:
+    """Return the data YAML that a user names, itself or by its folder.
+
+    Raises:
+        FileNotFoundError: There is none.
+    """
+    path = data / DATA_YAML if data.is_dir() else data
+    if not path.is_file():
+        raise UserFileNotFoundError(
+            f'{path}: there is no such file',
+            expected='a data YAML: the lines train, val, names and masks_dir',
+            advice='tools/import_labels.py folder makes one from folders of images and masks',
+        )
+    return path
+
+
+def write_config(
+    data: Path,
+    model: str,
+    out: Path | None,
+    check: Callable[[Config], Any],
+    is_pretrained: bool = False,
+    force: bool = False,
+) -> Written:
+    """Write a config, with the classes, sizes and statistics of a data set.
+
+    The pipelines, the schedule and the batch are those of the model's own config; crops are no
+    larger than the images, and Normalize has the data's mean and standard deviation.
+
+    Args:
+        data: A data YAML, or the folder of ``data.yaml``.
+        model: The name of a config, see `find_model`.
+        out: The file to write; None for ``MODEL.py`` next to the data YAML.
+        check: Reads all files of a config's data sets: `msseg.checks.data.check_dataset`.
+        is_pretrained: Keep the weights that the model's config starts from, and its Normalize.
+        force: Replace a file of the same name.
+
+    Raises:
+        FileExistsError: The file exists.
+        ValueError: The images differ in their channels, or cannot be read.
+    """
+    base, path = find_model(model), find_data(data)
+    out = out or path.parent / f'{Path(base).stem}.py'
+    if os.path.lexists(out) and not force:
+        raise FileExistsError(f'{out} is there already: name another by --out, or give --force')
+    original = Config.fromfile(base if not base.startswith(OWN) else find_base(base, ''))
+    report = check(_data_config(path))
+    facts = _facts(report, path)
+    settings = _settings(original, facts, path, out, is_pretrained)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write_text(out, _text(base, settings, facts))
+    return Written(out, report)
+
+
+def _data_config(path: Path) -> Config:
+    """Return a config of the data alone, for its check."""
+    content = read_data_yaml(path)
+    pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]
+    node = dict(type='YamlDataset', data=str(path), pipeline=pipeline)
+    splits = [split for split in ('train', 'val') if split in content.entries]
+    if len(splits) < 2:
+        missing = 'val' if splits == ['train'] else 'train'
+        raise UserValueError(
+            f'{missing!r} is missing', file=str(path), expected='a folder of images'
+        )
+    return Config({'data': {split: {**node, 'part': split} for split in splits}})
+
+
+def _facts(report: Any, path: Path) -> Facts:
+    train = report.splits[0]
+    sizes: Counter[tuple[int, int]] = train.statistics.sizes
+    norm = train.normalisation
+    if norm is None or not sizes:
+        raise UserValueError(
+            'its images cannot be read, or differ in their channels', file=str(path),
+            advice='tools/check_dataset.py says which',
+        )  # fmt: skip
+    every = np.repeat([*sizes], [*sizes.values()], axis=0)
+    size = tuple(int(side) for side in np.median(every, axis=0))
+    mean, std = ([round(v, 3) for v in values] for values in (norm.mean, norm.std))
+    std = [value or 1.0 for value in std]  # images of one colour
+    num_classes = len(train.rules.classes)
+    return Facts(num_classes, train.num_images, size, mean, std)
+
+
+def _settings(
+    cfg: Config, facts: Facts, path: Path, out: Path, is_pretrained: bool
+) -> dict[str, Any]:
+    """Return what the new config sets, by the names of its variables."""
+    pipelines = {
+        'train_pipeline': _pipeline(cfg, 'train', facts, is_pretrained),
+        'test_pipeline': _pipeline(cfg, 'test', facts, is_pretrained),
+    }
+    return {'model': _model(cfg.model, facts.num_classes, is_pretrained), **pipelines,
+            'samples_per_gpu': min(cfg.data.get('samples_per_gpu', 2), facts.num_images),
+            'data_file': _relative(path, out)}  # fmt: skip
+
+
+def _relative(path: Path, out: Path) -> str:
+    """Return how a config names a file: from its own folder if that is below the file's."""
+    here, there = out.parent.resolve(), path.parent.resolve()
+    if not here.is_relative_to(there):
+        return str(path.resolve())
+    return Path('{{ fileDirname }}', os.path.relpath(there, here), path.name).as_posix()
+
+
+def _model(model: Mapping, num_classes: int, is_pretrained: bool) -> dict[str, Any]:
+    changes: dict[str, Any] = {}
+    for key in ('decode_head', 'auxiliary_head'):
+        heads = model.get(key)
+        if isinstance(heads, (list, tuple)):
+            own = [_head(head, num_classes) for head in heads]
+            is_same = all(head == own[0] for head in own)
+            changes[key] = {'*': own[0]} if is_same else dict(enumerate(own))
+        elif heads:
+            changes[key] = _head(heads, num_classes)
+    if not is_pretrained:
+        changes['pretrained'] = None
+        changes |= _without_weights({'backbone': model.get('backbone') or {}})
+    return {key: value for key, value in changes.items() if value != {}}
+
+
+def _without_weights(node: Mapping) -> dict[str, Any]:
+    """Return what takes the files of weights out of a node."""
+    changes: dict[str, Any] = {}
+    for key, value in node.items():
+        if isinstance(value, Mapping):
+            if key == 'init_cfg' and value.get('type') == 'Pretrained':
+                changes[key] = None
+            elif inner := _without_weights(value):
+                changes[key] = inner
+        elif key == 'pretrained' and value is not None:
+            changes[key] = None
+    return changes
+
+
+def _head(head: Mapping, num_classes: int) -> dict[str, Any]:
+    if getattr(HEADS.get(head['type']), 'has_own_target', False):
+        return {}
+    changes: dict[str, Any] = {'num_classes': num_classes}
+    losses = head.get('loss_decode')
+    if isinstance(losses, Mapping) and losses.get('class_weight') is not None:
+        changes['loss_decode'] = {'class_weight': None}
+    elif isinstance(losses, (list, tuple)):
+        own = {i: {'class_weight': None} for i, loss in enumerate(losses)
+               if loss.get('class_weight') is not None}  # fmt: skip
+        changes |= {'loss_decode': own} if own else {}
+    return changes
+
+
+def _pipeline(cfg: Config, split: str, facts: Facts, is_pretrained: bool) -> list[dict]:
+    node: Any = cfg.data[split]
+    while not node.get('pipeline') or isinstance(node, (list, tuple)):
+        node = (
+            node[0] if isinstance(node, (list, tuple)) else node.get('dataset') or node['datasets']
+        )
+    steps = Config({'steps': list(node['pipeline'])}).to_dict()['steps']
+    return [_step(step, facts, is_pretrained) for step in steps]
+
+
+def _step(step: Mapping, facts: Facts, is_pretrained: bool) -> dict[str, Any]:
+    """Return a transform as it suits the images."""
+    step, (h, w) = dict(step), facts.size
+    kind = step['type']
+    if 'transforms' in step:
+        step['transforms'] = [_step(each, facts, is_pretrained) for each in step['transforms']]
+    if step.get('img_scale') is not None and kind in ('Resize', 'MultiScaleFlipAug'):
+        step['img_scale'] = (w, h)
+    for key in ('crop_size', 'size'):
+        if kind in ('RandomCrop', 'Pad') and step.get(key) is not None:
+            step[key] = tuple(_fitted(*sides) for sides in zip(step[key], (h, w), strict=True))
+    if kind == 'Normalize' and not is_pretrained:
+        step.update(mean=facts.mean, std=facts.std, to_rgb=True)
+    if kind == 'RandomFlip':
+        step.pop('swap_seg_labels', None)
+    for key in _OF_LABELS if kind == 'LoadAnnotations' else ():
+        step.pop(key, None)
+    return step
+
+
+def _fitted(crop: int, side: int) -> int:
+    """Return the length of a crop that an image holds."""
+    return crop if crop <= side else max(side // _STEP * _STEP, _SMALLEST_CROP)
+
+
+def _text(base: str, settings: Mapping[str, Any], facts: Facts) -> str:
+    h, w = facts.size
+    names = ('model', 'train_pipeline', 'test_pipeline')
+    lines = [
+        f'# Written by msseg: {facts.num_images} training images of about {h}x{w} (height x '
+        f'width) pixels, {facts.num_classes} classes.',
+        f'_base_ = {base!r}',
+        to_python({name: settings[name] for name in names}).rstrip(),
+        f'data_file = {settings["data_file"]!r}',
+        "train = dict(type='YamlDataset', data=data_file, part='train', pipeline=train_pipeline)",
+        "val = dict(type='YamlDataset', data=data_file, part='val', pipeline=test_pipeline)",
+        "test = dict(type='YamlDataset', data=data_file, part='test', pipeline=test_pipeline)",
+        'data = dict(',
+        f'    _delete_=True, samples_per_gpu={settings["samples_per_gpu"]}, workers_per_gpu=2, '
+        'train=train, val=val, test=test',
+        ')',
+        'del train, val, test',
+    ]
+    return '\n'.join(lines) + '\n'

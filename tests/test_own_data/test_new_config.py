@@ -1,0 +1,89 @@
+"""Configs for a user's own data."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from msseg.apis import load_config
+from msseg.apis.build import build_split
+from msseg.checks.data import check_dataset
+from msseg.own_data.new_config import write_config
+
+TEXT = 'train: images/train\nval: images/val\nmasks_dir: masks\nnames: [road, sky, car]\n'
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A folder of four images of 100 x 150 pixels, three classes and `data.yaml`."""
+    for name in ('train/1', 'train/2', 'train/3', 'val/4'):
+        for folder, mode, value in (('images', 'RGB', (50, 100, 150)), ('masks', 'L', 1)):
+            path = tmp_path / folder / f'{name}.png'
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new(mode, (150, 100), value).save(path)
+    (tmp_path / 'data.yaml').write_text(TEXT)
+    return tmp_path
+
+
+def heads_of(cfg):
+    for key in ('decode_head', 'auxiliary_head'):
+        heads = cfg.model.get(key) or []
+        yield from heads if isinstance(heads, list) else [heads]
+
+
+@pytest.mark.parametrize(
+    ('model', 'crop', 'num_classes'),
+    [
+        ('ocrnet_nuclei', (96, 128), {3}),
+        ('ocrnet_hr18s_512x1024_40k_cityscapes', (96, 128), {3}),
+        ('ocrnet/ocrnet_hr48_512x512_160k_ade20k.py', (96, 128), {3}),
+        ('msseg::stdc/stdc1_in1k-pre_512x1024_80k_cityscapes.py', (96, 128), {3, 2}),
+        ('deeplabv3plus_r50-d8_512x512_160k_ade20k', (96, 128), {3}),
+    ],
+)
+def test_a_config_has_what_its_data_needs(data, model, crop, num_classes):
+    written = write_config(data, model, None, check_dataset)
+    cfg = load_config(str(written.config))
+    assert {head.num_classes for head in heads_of(cfg)} == num_classes
+    assert cfg.model.pretrained is None
+    steps = {step['type']: step for step in cfg.data.train.pipeline}
+    assert steps['Normalize']['mean'] == [50, 100, 150]
+    assert tuple(steps['Pad']['size']) == tuple(steps['RandomCrop']['crop_size']) == crop
+    assert not steps['LoadAnnotations'].get('reduce_zero_label')
+    assert steps['Resize'].get('img_scale', (150, 100)) == (150, 100)
+    assert cfg.data.samples_per_gpu <= 3
+    assert [len(build_split(cfg, split)) for split in ('train', 'val', 'test')] == [3, 1, 1]
+
+
+def test_weights_and_statistics_may_stay(data):
+    name = 'ocrnet_hr18s_512x1024_40k_cityscapes'
+    written = write_config(data, name, data / 'own.py', check_dataset, is_pretrained=True)
+    cfg = load_config(str(written.config))
+    assert cfg.model.pretrained == 'open-mmlab://msra/hrnetv2_w18_small'
+    assert cfg.data.train.pipeline[-4]['mean'] == [123.675, 116.28, 103.53]
+
+
+def test_the_config_moves_with_its_folder_and_may_lie_elsewhere(data, tmp_path_factory):
+    write_config(data, 'ocrnet_nuclei', data / 'configs' / 'a.py', check_dataset)
+    elsewhere = tmp_path_factory.mktemp('elsewhere')
+    write_config(data, 'ocrnet_nuclei', elsewhere / 'b.py', check_dataset)
+    moved = data.rename(data.with_name('moved'))
+    assert len(build_split(load_config(str(moved / 'configs' / 'a.py')), 'train')) == 3
+    assert load_config(str(elsewhere / 'b.py')).data.train.data == str(data.resolve() / 'data.yaml')
+
+
+def test_mistakes_are_one_line(data):
+    for model, message in (('ocrnet_nuclie', "mean 'ocrnet_nuclei'"), ('x', 'name of one of')):
+        with pytest.raises(ValueError, match=message) as caught:
+            write_config(data, model, None, check_dataset)
+        assert '\n' not in str(caught.value)
+        assert len(str(caught.value)) < 300
+    with pytest.raises(FileNotFoundError, match='import_labels'):
+        write_config(data / 'images', 'ocrnet_nuclei', None, check_dataset)
+    (data / 'ocrnet_nuclei.py').write_text('mine = 1')
+    with pytest.raises(FileExistsError, match='--force'):
+        write_config(data, 'ocrnet_nuclei', None, check_dataset)
+    assert Path(data / 'ocrnet_nuclei.py').read_text() == 'mine = 1'
+    (data / 'data.yaml').write_text('train: images/train\nnames: [a, b]')
+    with pytest.raises(ValueError, match=r"data\.yaml: 'val' is missing"):
+        write_config(data, 'ocrnet_nuclei', data / 'a.py', check_dataset)
