@@ -24,7 +24,11 @@ SPLITS = ('train', 'val', 'test')
 _MASK_SUFFIXES = ('.png', '.PNG', '.bmp', '.tif', '.tiff')
 _USUAL_MASK_FOLDERS = ('masks', 'annotations')
 _KEYS = ('path', *SPLITS, 'names', 'nc', 'masks_dir', 'palette', 'label_map')
-_WITHOUT_EFFECT = {'download': 'nothing is fetched', 'channels': 'the config says it'}
+_WITHOUT_EFFECT = {
+    'download': 'nothing is fetched',
+    'channels': 'the config says it',
+    'roboflow': 'it says where the data come from',
+}
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,10 @@ class DataYaml:
 
     def _images_of(self, split: str, entry: str) -> list[Path]:
         path = self.root / os.path.expanduser(entry)
+        if file_kind(path) is None and entry.startswith(
+            '../'
+        ):  # Roboflow's: from the file's folder
+            path = self.root / entry.removeprefix('../')
         kind = file_kind(path)
         if kind == 'a folder':
             names = files_below(str(path))

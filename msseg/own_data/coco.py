@@ -67,7 +67,9 @@ def _samples(file: Path, document: Mapping, names: Mapping[int, str], notes: Not
         seen.add(number)
         who = f'{file}, image {number!r}'
         name = need(image, 'file_name', str, who)
-        size = need(image, 'height', int, who), need(image, 'width', int, who)
+        size = None
+        if image.get('height') is not None or image.get('width') is not None:
+            size = need(image, 'height', int, who), need(image, 'width', int, who)
         shapes = []
         for node, where in nodes.pop(number, []):
             shape = _shape(node, names, size, where, notes)
@@ -80,7 +82,7 @@ def _samples(file: Path, document: Mapping, names: Mapping[int, str], notes: Not
 
 
 def _shape(
-    node: Mapping, names: Mapping[int, str], size: tuple[int, int], who: str, notes: Notes
+    node: Mapping, names: Mapping[int, str], size: tuple[int, int] | None, who: str, notes: Notes
 ) -> Shape | None:
     category = need(node, 'category_id', int, who)
     if category not in names:
@@ -111,8 +113,12 @@ def _ring(numbers: Any, who: str) -> np.ndarray:
     return read_ring(list(zip(numbers[::2], numbers[1::2], strict=True)), who)
 
 
-def _decode(node: Mapping, size: tuple[int, int], who: str) -> np.ndarray:
+def _decode(node: Mapping, size: tuple[int, int] | None, who: str) -> np.ndarray:
     declared = need(node, 'size', list, who)
+    if size is None and len(declared) == 2 and all(type(side) is int for side in declared):
+        size = declared[0], declared[1]
+    if size is None:
+        raise UserValueError(key='size', got=declared, expected='[height, width]', who=who)
     if declared != list(size):
         expected = f'[{size[0]}, {size[1]}], the height and width of the image'
         raise UserValueError(key='size', got=declared, expected=expected, who=who)

@@ -16,12 +16,15 @@ from msseg.utils.errors import UserError, UserFileNotFoundError, UserValueError
 from msseg.utils.regular_file import file_kind
 from msseg.utils.suggest import nearest
 
+RECORD = 'import.json'  # a folder that has one holds the results of an import
 _MOST_NAMED = 3
 
 
 def list_images(folder: Path) -> list[Path]:
-    """Return the image files below a folder, sorted; hidden ones left out."""
+    """Return the images below a folder, sorted, without hidden ones and results of imports."""
     names = files_below(str(folder))
+    results = tuple(name.removesuffix(RECORD) for name in names if Path(name).name == RECORD)
+    names = [name for name in names if not name.startswith(results)] if results else names
     return [folder / name for name in names if name.lower().endswith(IMAGE_SUFFIXES)]
 
 
@@ -38,6 +41,12 @@ class ImageFinder:
         self._by_name: dict[str, list[Path]] = defaultdict(list)
         for path in dict.fromkeys(path for folder in self._folders for path in list_images(folder)):
             self._by_name[_plain(path.name)].append(path)
+
+    def others(self, used: Iterable[Path]) -> list[Path]:
+        """Return the images that are none of those used."""
+        known = {os.path.realpath(path) for path in used}
+        paths = (path for paths in self._by_name.values() for path in paths)
+        return [path for path in paths if os.path.realpath(path) not in known]
 
     def find(self, sample: Sample) -> Path:
         """Return the image of a sample.

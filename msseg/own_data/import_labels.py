@@ -19,7 +19,7 @@ from msseg.datasets.result_files import write_label_file
 from msseg.own_data.class_table import ClassTable, choose_classes
 from msseg.own_data.coco import read_coco
 from msseg.own_data.cvat import read_cvat
-from msseg.own_data.image_finder import ImageFinder
+from msseg.own_data.image_finder import RECORD, ImageFinder
 from msseg.own_data.image_size import image_header, turn_if_stored, upright_size
 from msseg.own_data.label_studio import read_label_studio
 from msseg.own_data.labelme import read_labelme
@@ -43,7 +43,7 @@ READERS: dict[str, Callable[[Source], Annotations]] = {
     'rgb': read_rgb,
     'folder': read_folder,
 }
-DATA_YAML, RECORD = 'data.yaml', 'import.json'
+DATA_YAML = 'data.yaml'
 _DEFAULT_VAL = 0.2
 
 
@@ -180,7 +180,7 @@ def _check_size(size: tuple[int, int], item: _Item) -> None:
 
 def _check_places(source: Source, out: Path) -> None:
     here = os.path.realpath(out)
-    for folder in (source.root, *source.images):
+    for folder in (*([source.path] if source.path.is_dir() else []), *source.images):
         there = os.path.realpath(folder)
         if os.path.commonpath([here, there]) in (here, there):
             raise UserValueError(
@@ -193,6 +193,9 @@ def _find_images(annotations: Annotations, source: Source, keeps_split: bool) ->
     finder = ImageFinder([source.root, *source.images], annotations.notes)
     samples = annotations.samples
     images = [finder.find(sample) for sample in samples]
+    if not annotations.indexed:  # else it is in the notes, with other files that are masks
+        for path in finder.others(images):
+            annotations.notes.add('an image without annotations is left out', path)
     first: dict[str, Sample] = {}
     for sample, image in zip(samples, images, strict=True):
         image_header(image)

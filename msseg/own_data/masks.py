@@ -32,7 +32,6 @@ _MASK_FOLDERS = (
 )
 # what names of images and masks of one pair end with
 _ENDINGS = re.compile(r'[_-](mask|masks|label|labels|gt|seg|segmentation|sat|image|img|L)$')
-_MASK_SUFFIXES = ('.png', '.bmp', '.tif', '.tiff', '.gif')
 _COLOUR_FILES = ('labelmap.txt', 'class_dict.csv', 'classes.csv', 'colors.csv', 'colours.csv')
 _MOST_SHOWN = 8
 
@@ -56,7 +55,7 @@ def read_voc(source: Source) -> Annotations:
         if (file := source.root / 'ImageSets' / 'Segmentation' / f'{split}.txt').is_file()
         for _, name in read_user_lines(file, str(file))
     }
-    samples = _pairs(_files(images, IMAGE_SUFFIXES), _files(masks, _MASK_SUFFIXES), notes)
+    samples = _pairs(_files(images), _files(masks), notes)
     if splits:
         notes_of = 'a mask that ImageSets/Segmentation does not list is left out'
         for sample in samples:
@@ -150,6 +149,10 @@ def _decoded(path: Path, by_colour: bool) -> np.ndarray:
 
 
 def _classes_of(pixels: np.ndarray, by_colour: Mapping, path: Path) -> np.ndarray:
+    if not by_colour:
+        raise UserValueError(
+            'it has colours', file=str(path), expected='class indices', advice='import it as rgb'
+        )
     packed = _packed(pixels)
     colours, inverse = np.unique(packed, return_inverse=True)
     named = [_unpacked(colour) for colour in colours.tolist()]
@@ -194,7 +197,7 @@ def _colour_table(source: Source) -> dict[Colour, str] | None:
             continue
         row = next(csv.reader([text])) if file.suffix == '.csv' else re.split('[:,]', text)
         name, *values = (word.strip() for word in row)
-        if not table and values[:3] == ['r', 'g', 'b']:
+        if not table and [v.lower() for v in values[:3]] == ['r', 'g', 'b']:
             continue
         numbers = [int(v) if v.isdecimal() and int(v) < 256 else None for v in values[:3]]
         if len(numbers) < 3 or None in numbers or not name:
@@ -239,10 +242,10 @@ def _coloured(
     )
 
 
-def _files(folder: Path, suffixes: tuple[str, ...]) -> dict[tuple[str, ...], list[Path]]:
+def _files(folder: Path) -> dict[tuple[str, ...], list[Path]]:
     found = defaultdict(list)
     for name in files_below(str(folder)):
-        if name.lower().endswith(suffixes):
+        if name.lower().endswith(IMAGE_SUFFIXES):
             found[_key(Path(name))].append(folder / name)
     return found
 
@@ -258,14 +261,12 @@ def _find_pairs(source: Source, notes: Notes) -> list[Sample]:
     for name in files_below(str(source.root)):
         path = Path(name)
         is_mask = any(part.lower() in _MASK_FOLDERS for part in path.parts[:-1])
-        roles, suffixes = (
-            (_MASK_FOLDERS, _MASK_SUFFIXES) if is_mask else (_IMAGE_FOLDERS, IMAGE_SUFFIXES)
-        )
-        if name.lower().endswith(suffixes):
+        roles = _MASK_FOLDERS if is_mask else _IMAGE_FOLDERS
+        if name.lower().endswith(IMAGE_SUFFIXES):
             kept = [part for part in path.parts[:-1] if part.lower() not in roles]
             (masks if is_mask else images)[_key(Path(*kept, path.name))].append(source.root / name)
     for folder in source.images:
-        for key, files in _files(folder, IMAGE_SUFFIXES).items():
+        for key, files in _files(folder).items():
             images[key] += files
     if not masks:
         raise UserFileNotFoundError(

@@ -147,10 +147,9 @@ def _facts(report: Any, path: Path) -> Facts:
     sizes: Counter[tuple[int, int]] = train.statistics.sizes
     norm = train.normalisation
     if norm is None or not sizes:
-        raise UserValueError(
-            'its images cannot be read, or differ in their channels', file=str(path),
-            advice='tools/check_dataset.py says which',
-        )  # fmt: skip
+        first = next((' '.join(str(each).split()) for each in report.findings), '')
+        problem = f'its images cannot be read, or differ in their channels: {first}'
+        raise UserValueError(problem, file=str(path))
     every = np.repeat([*sizes], [*sizes.values()], axis=0)
     size = tuple(int(side) for side in np.median(every, axis=0))
     mean, std = ([round(v, 3) for v in values] for values in (norm.mean, norm.std))
