@@ -116,6 +116,7 @@ def needed(tmp_path_factory):
     sets['YamlDataset'] = dict(data=write_data_yaml(root), pipeline=[])
     sets['ConcatDataset'] = dict(datasets=[part])
     sets['RepeatDataset'] = dict(dataset=part, times=2)
+    sets['ClassBalancedDataset'] = dict(dataset=part, oversample_thr=0.5)
     sets['MultiImageMixDataset'] = dict(dataset=part, pipeline=[])
     weight = dict(params=[dict(params=[Parameter(Tensor(np.ones(1, np.float32)), 'w')])], lr=0.1)
     run = dict(train_step=Step(), model=nn.Cell(), loader=Lengths(), work_dir=root,

@@ -4,6 +4,7 @@ from msseg.datasets.ade20k import ADE20KDataset
 from msseg.datasets.builder import DATASETS, PIPELINES, build_dataloader, build_dataset
 from msseg.datasets.camvid import CamVidDataset
 from msseg.datasets.cityscapes import CityscapesDataset
+from msseg.datasets.class_balanced import ClassBalancedDataset
 from msseg.datasets.coco_stuff import COCOStuffDataset
 from msseg.datasets.custom import CustomDataset, check_labels
 from msseg.datasets.dataset_wrappers import (
@@ -45,6 +46,7 @@ __all__ = [
     'ADE20KDataset',
     'COCOStuffDataset',
     'ChaseDB1Dataset',
+    'ClassBalancedDataset',
     'DRIVEDataset',
     'DarkZurichDataset',
     'FaceOccludedDataset',

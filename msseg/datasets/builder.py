@@ -47,7 +47,7 @@ def build_dataset(cfg: dict | Sequence[dict], default_args: dict | None = None) 
         return _concat([build_dataset(part, default_args) for part in cfg])
     if isinstance(cfg, dict):
         name = getattr(cfg.get('type'), '__name__', cfg.get('type'))
-        if name in ('RepeatDataset', 'MultiImageMixDataset'):
+        if name in ('RepeatDataset', 'ClassBalancedDataset', 'MultiImageMixDataset'):
             return _build_wrapper(cfg, 'dataset', build_dataset(cfg['dataset'], default_args))
         if name == 'ConcatDataset':
             parts = [build_dataset(part, default_args) for part in cfg['datasets']]

@@ -18,7 +18,7 @@ from msseg.utils.arguments import PositiveInt, checked
 from msseg.utils.errors import UserValueError
 
 
-class _Wrapper:
+class Wrapper:
     """Base of the wrappers; `_locate` finds a sample's data set and its index there."""
 
     def __init__(self, first: Any) -> None:
@@ -55,7 +55,7 @@ class _Wrapper:
 
 
 @DATASETS.register_module()
-class ConcatDataset(_Wrapper):
+class ConcatDataset(Wrapper):
     """Several data sets one after the other.
 
     Args:
@@ -132,7 +132,7 @@ class ConcatDataset(_Wrapper):
 
 
 @DATASETS.register_module()
-class RepeatDataset(_Wrapper):
+class RepeatDataset(Wrapper):
     """A data set several times over, so that an epoch is longer.
 
     Each time a sample comes, it is augmented differently.
@@ -179,7 +179,7 @@ class RepeatDataset(_Wrapper):
 
 
 @DATASETS.register_module()
-class MultiImageMixDataset(_Wrapper):
+class MultiImageMixDataset(Wrapper):
     """A data set for training whose samples are mixed with others, such as by `RandomMosaic`.
 
     Args:

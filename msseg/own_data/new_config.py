@@ -242,12 +242,14 @@ def _step(step: Mapping, facts: Facts, is_pretrained: bool) -> dict[str, Any]:
     if step.get('img_scale') is not None and kind in ('Resize', 'MultiScaleFlipAug'):
         step['img_scale'] = (w, h)
     for key in ('crop_size', 'size'):
-        if kind in ('RandomCrop', 'Pad') and step.get(key) is not None:
+        if kind in ('RandomCrop', 'RareClassCrop', 'Pad') and step.get(key) is not None:
             step[key] = tuple(_fitted(*sides) for sides in zip(step[key], (h, w), strict=True))
     if kind == 'Normalize' and not is_pretrained:
         step.update(mean=facts.mean, std=facts.std, to_rgb=True)
     if kind == 'RandomFlip':
         step.pop('swap_seg_labels', None)
+    if kind == 'RareClassCrop':
+        step.pop('classes', None)
     for key in _OF_LABELS if kind == 'LoadAnnotations' else ():
         step.pop(key, None)
     return step

@@ -427,7 +427,6 @@ def test_resuming_from_a_named_checkpoint(raw):
         (f'{_DATASET}.data_prefix.depth_map_path', 'd', 'images and labels only'),
         (f'{_DATASET}.indices', [1, 2], 'list the images in ann_file'),
         (f'{_DATASET}.backend_args', dict(backend='petrel'), 'files are read from disks'),
-        (f'{_DATASET}.type', 'ClassBalancedDataset', 'use RepeatDataset'),
         ('model.data_preprocessor.batch_augments', [{}], 'set it to None'),
         ('model.data_preprocessor.type', 'MyPreProcessor', 'write its steps into the pipelines'),
         ('model.data_preprocessor.size_divisor', 32, 'give one of size and size_divisor'),

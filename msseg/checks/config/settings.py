@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from msseg.config import Config
-from msseg.datasets import ConcatDataset, MultiImageMixDataset, RepeatDataset
+from msseg.datasets import (
+    ClassBalancedDataset,
+    ConcatDataset,
+    MultiImageMixDataset,
+    RepeatDataset,
+)
 from msseg.datasets.builder import DATASETS, PIPELINES
 from msseg.models.builder import HEADS
 from msseg.registry import Registry, config_file, config_path
@@ -110,7 +115,7 @@ def dataset_nodes(cfg: Config, split: str) -> list[Mapping[str, Any]]:
 def _unwrapped(value: Any) -> Iterator[Mapping[str, Any]]:
     for node in each(value):
         entry = entry_of(node, DATASETS)
-        if entry in (ConcatDataset, RepeatDataset):
+        if entry in (ConcatDataset, RepeatDataset, ClassBalancedDataset):
             yield from _unwrapped(node.get('datasets', node.get('dataset')))
         elif entry is MultiImageMixDataset:
             for inner in _unwrapped(node.get('dataset')):

@@ -13,6 +13,7 @@ from msseg.checks.data.file_scan import LabelScan, PairScan, PairTask, unpack_co
 from msseg.checks.findings import Findings
 from msseg.config import Config, required
 from msseg.datasets import (
+    ClassBalancedDataset,
     ConcatDataset,
     CustomDataset,
     MultiImageMixDataset,
@@ -134,7 +135,7 @@ def _parts(dataset: Any) -> Iterator[Any]:
     if isinstance(dataset, ConcatDataset):
         for part in dataset.datasets:
             yield from _parts(part)
-    elif isinstance(dataset, (RepeatDataset, MultiImageMixDataset)):
+    elif isinstance(dataset, (RepeatDataset, ClassBalancedDataset, MultiImageMixDataset)):
         yield from _parts(dataset.dataset)
     else:
         yield dataset

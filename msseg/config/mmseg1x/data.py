@@ -118,9 +118,6 @@ def _dataset(
     kind = section.kind()
     out = ConfigDict()
     section.put(out, 'type', _RENAMED.get(kind, kind))
-    if kind == 'ClassBalancedDataset':
-        advice = 'use RepeatDataset, or join the images of rare classes twice by ConcatDataset'
-        raise section.refusal('type', advice)
     if kind == 'ConcatDataset':
         parts = section.sections('datasets')
         joined = [_dataset(part, split, pipeline, preprocessor) for part in parts]

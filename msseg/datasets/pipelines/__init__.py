@@ -20,6 +20,7 @@ from msseg.datasets.pipelines.random_cutout import RandomCutOut
 from msseg.datasets.pipelines.random_flip import RandomFlip
 from msseg.datasets.pipelines.random_mosaic import RandomMosaic
 from msseg.datasets.pipelines.random_rotate import RandomRotate
+from msseg.datasets.pipelines.rare_class_crop import RareClassCrop
 from msseg.datasets.pipelines.rerange import Rerange
 from msseg.datasets.pipelines.resize import Resize
 from msseg.datasets.pipelines.resize_to_multiple import ResizeToMultiple
@@ -42,6 +43,7 @@ __all__ = [
     'PhotoMetricDistortion',
     'RGB2Gray',
     'RandomCrop',
+    'RareClassCrop',
     'RandomCutOut',
     'RandomFlip',
     'RandomMosaic',

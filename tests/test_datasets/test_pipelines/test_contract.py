@@ -38,6 +38,7 @@ CONFIGS = {
     'RandomFlip': dict(prob=0.5),
     'RandomMosaic': dict(prob=0.9, img_scale=[20, 30]),
     'RandomRotate': dict(prob=0.9, degree=20.0),
+    'RareClassCrop': dict(crop_size=[12, 16], classes=[1], prob=0.9),
     'Rerange': {},
     'Resize': dict(img_scale=[60, 40], ratio_range=[0.5, 2.0]),
     'ResizeToMultiple': dict(size_divisor=16),
