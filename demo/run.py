@@ -35,7 +35,7 @@ def main() -> None:
     cfg = load_config(CONFIG)
     checkpoint = OUTPUT / f'iter_{runner.iter}.ckpt'
     model = build_model(cfg)
-    load_trained(model, dataset, checkpoint)
+    load_trained(model, dataset, checkpoint, cfg.model)
     counter = ScoreCounter(dataset)
     predict_all(Inferencer(model), dataset, 0, [counter.add, pictures.add])
     table = counter.scores('mIoU').table()

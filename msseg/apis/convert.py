@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from msseg.apis.architecture import check_architecture
 from msseg.apis.build import build_model
-from msseg.config import Config
+from msseg.config import Config, required
 from msseg.convert import (
     Conversion,
     check_style,
@@ -55,10 +56,13 @@ def convert_checkpoint(
         outputs.file(report, '--report', '.json', '.txt', '')
     checkpoint = load_checkpoint(source)
     model = None if cfg is None else build_model(cfg)
-    wanted = None if model is None else needed_shapes(model, checkpoint)
+    wanted = None
+    if model is not None:
+        check_architecture(checkpoint, required(cfg, 'model'))
+        wanted = needed_shapes(model, checkpoint)
     conversion = _convert(checkpoint, style, wanted)
     if model is not None:
-        resize_tables(conversion, checkpoint, model)
+        resize_tables(conversion, model)
     if report is not None:
         write_report(conversion, source, report)
     print(f'{source}: names of style {conversion.style!r}\n{format_table(conversion)}')

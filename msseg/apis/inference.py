@@ -12,6 +12,7 @@ import numpy as np
 import PIL.Image
 from mindspore import nn
 
+from msseg.apis.architecture import check_architecture
 from msseg.apis.build import build_model, eval_pipeline, inner_datasets
 from msseg.apis.image_inputs import find_inputs
 from msseg.apis.model_source import find_model
@@ -70,6 +71,7 @@ def init_segmentor(
     meta: dict = {}
     if path is not None:
         loaded = load_checkpoint(path).as_evaluated()
+        check_architecture(loaded, required(cfg, 'model'))
         load_weights(model, loaded)
         meta = loaded.meta
     model.set_train(False)

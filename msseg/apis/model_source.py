@@ -10,6 +10,7 @@ from typing import Any
 
 from mindspore import nn
 
+from msseg.apis.architecture import check_architecture
 from msseg.apis.config_schema import load_config, prepare_config
 from msseg.apis.train_settings import StartSettings, checkpoint_folders
 from msseg.config import Config, ConfigDict
@@ -153,6 +154,7 @@ def load_initial_weights(model: nn.Cell, start: StartSettings) -> None:
             return
         path = find_weights(source, 'model.pretrained')
     checkpoint = load_checkpoint(path).as_evaluated()
+    check_architecture(checkpoint, start.model, part, strict=False)
     load_weights(model, checkpoint, False, part, start.allow_partial_backbone)
 
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from mindspore import nn
 
+from msseg.apis.architecture import check_architecture
 from msseg.apis.build import (
     build_model,
     build_split,
@@ -126,7 +127,7 @@ def test_from_config(
     check_classes(model, dataset)
     if start_check is not None and get_rank() == 0 and (metrics or report is not None):
         start_check({'test': dataset})
-    load_trained(model, dataset, checkpoint)
+    load_trained(model, dataset, checkpoint, required(cfg, 'model'))
     outputs = outputs_of(dataset, cfg.filename, checkpoint)
     page = None
     if report is not None:
@@ -261,9 +262,19 @@ def _is_multi_scale(step: Any) -> bool:
     return inspect.isclass(kind) and issubclass(kind, MultiScaleFlipAug)
 
 
-def load_trained(model: nn.Cell, dataset: CustomDataset, checkpoint: str | Path) -> None:
-    """Load the weights of a checkpoint, averaged if it has these; warn of other classes."""
+def load_trained(
+    model: nn.Cell, dataset: CustomDataset, checkpoint: str | Path, settings: Mapping[str, Any]
+) -> None:
+    """Load the weights of a checkpoint, averaged if it has these; warn of other classes.
+
+    Args:
+        model: The network.
+        dataset: What it is tested with.
+        checkpoint: The file.
+        settings: The config's ``model``.
+    """
     loaded = load_checkpoint(checkpoint).as_evaluated()
+    check_architecture(loaded, settings)
     load_weights(model, loaded)
     trained_for = loaded.meta.get('CLASSES')
     if trained_for is not None and list(trained_for) != list(dataset.CLASSES):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +187,7 @@ class StartSettings:
     load_from: str | None = None
     allow_partial_backbone: bool = False
     folders: Sequence[str | Path] = ()  # where to search for latest and best
+    model: Mapping[str, Any] = field(default_factory=dict)  # to compare foreign models with
 
     @classmethod
     def of(cls, cfg: Config) -> StartSettings:
@@ -196,6 +197,7 @@ class StartSettings:
             load_from=cfg.get('load_from') or None,
             allow_partial_backbone=bool(cfg.get('load_partial_backbone')),
             folders=checkpoint_folders(cfg),
+            model=cfg.get('model') or {},
         )
 
 

@@ -3,12 +3,11 @@
 The package needs numpy and the standard library only, neither PyTorch nor MindSpore.
 """
 
-from msseg.convert import hrnet_names  # registers names
 from msseg.convert.conversion import Conversion, Entry, convert
 from msseg.convert.names import (
-    LeftAside,
     check_style,
     detect_style,
+    expected_settings,
     known_styles,
     register_names,
 )
@@ -20,20 +19,26 @@ from msseg.convert.report import (
     list_misfits,
     write_report,
 )
+from msseg.convert.rules import LeftAside, Mapped, Rules, in_backbone, pixelwise
 
 __all__ = [
     'Conversion',
     'Entry',
     'ForeignFile',
     'LeftAside',
+    'Mapped',
+    'Rules',
     'check_style',
     'convert',
     'count_taken',
     'detect_style',
+    'expected_settings',
     'format_report',
     'format_table',
+    'in_backbone',
     'known_styles',
     'list_misfits',
+    'pixelwise',
     'read_foreign',
     'register_names',
     'sniff_format',

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
 from msseg.convert.names import (
-    LeftAside,
     check_style,
-    detect_style,
     known_styles,
+    matching_styles,
     rename_layers,
     strip_wrappers,
 )
+from msseg.convert.rules import LeftAside, Mapped, missing_parts
 
-KINDS = ('matched', 'converted', 'resized', 'folded', 'filled', 'left aside', 'unexpected',
-         'shape mismatch', 'missing')  # fmt: skip
+KINDS = ('matched', 'converted', 'joined', 'split', 'changed', 'resized', 'folded', 'filled',
+         'left aside', 'unexpected', 'shape mismatch', 'missing')  # fmt: skip
 Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Entry:
-    """The fate of one parameter.
+    """The fate of one parameter; of one that is split, one for each part.
 
     Attributes:
-        kind: One of ``KINDS``: ``matched`` kept its name, ``converted`` got another,
-            ``resized`` is a table brought to the model's size, ``folded`` a bias that went into a
-            running mean, ``filled`` a bias of zeros that the model has and the file does not.
+        kind: One of ``KINDS``: ``matched`` kept its name, ``converted`` got another, ``joined`` is
+            a part of a parameter, ``split`` became several, ``changed`` has its numbers in another
+            order or shape, ``resized`` is a table brought to the model's size, ``folded`` a bias
+            that went into a running mean, ``filled`` a bias of zeros that the model has and the
+            file does not.
         source: Name in the file; '' for a parameter that the file does not have.
         target: Name in the model; '' for a parameter that the model does not have.
         shape: In the file, or in the model where the file does not have it.
@@ -52,15 +55,25 @@ class Conversion:
         style: The origin of the file's names.
         weights: msseg's name to numbers; floating-point ones are float32.
         entries: One for every parameter of the file and, if asked, of the model.
+        misfits: msseg's name to numbers of another shape than the model's.
     """
 
     style: str
     weights: dict[str, np.ndarray] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
+    misfits: dict[str, np.ndarray] = field(default_factory=dict)
 
     def of_kind(self, *kinds: str) -> list[Entry]:
         """Return the entries of some kinds."""
         return [entry for entry in self.entries if entry.kind in kinds]
+
+
+class _Piece(NamedTuple):
+    """A parameter of the file that gives a parameter of the model, or a part of it."""
+
+    source: str
+    mapped: Mapped
+    place: int  # among the targets of the source
 
 
 def convert(
@@ -100,26 +113,23 @@ def convert(
     check_style(style)
     stripped = {name: name for name in tensors} if style == 'msseg' else strip_wrappers(tensors)
     if style == 'auto':
-        style = _detect(list(stripped.values()), wanted if part else None, part)
+        style = _detect(list(stripped.values()), wanted, part)
     if wanted is not None:
         wanted = {name: shape for name, shape in wanted.items() if name.startswith(part)}
-    renamed = rename_layers(list(stripped.values()), style, wanted or (), part or 'backbone.')
+    fates = rename_layers(list(stripped.values()), style, wanted or (), part or 'backbone.')
     conversion = Conversion(style)
-    found: dict[str, str] = {}
+    found: dict[str, list[_Piece]] = {}
     for source, inner in stripped.items():
-        target = renamed[inner]
-        if isinstance(target, str) and target.startswith(part):
-            if target in found:
-                raise ValueError(f'{source!r} and {found[target]!r} would both become {target!r}')
-            found[target] = source
-            continue
-        kind, note = 'left aside', f'not part of {part.rstrip(".")!r}'
-        if isinstance(target, LeftAside):
-            note = str(target)
-        elif target is None:
+        fate = fates[inner]
+        kind, note = 'left aside', _reason_to_leave(fate, wanted, part)
+        if fate is None:
             kind, note = 'unexpected', 'a name of no rule'
-        conversion.entries.append(Entry(kind, source, '', tensors[source].shape, note))
-    _take(conversion, tensors, found, wanted)
+        if note:
+            conversion.entries.append(Entry(kind, source, '', tensors[source].shape, note))
+            continue
+        for place, target in enumerate(fate.targets):
+            _add_piece(found.setdefault(target, []), _Piece(source, fate, place), target)
+    _take(conversion, tensors, _whole(found, conversion, tensors), wanted)
     # In the order of the file, then what it does not have.
     place = {source: index for index, source in enumerate(tensors)}
     conversion.entries.sort(key=lambda entry: place.get(entry.source, len(place)))
@@ -127,30 +137,84 @@ def convert(
 
 
 def _detect(names: list[str], wanted: Mapping[str, Shape] | None, part: str) -> str:
-    style = detect_style(names)
+    styles = matching_styles(names)
     if wanted is not None:
         # other networks share their names' beginnings, such as layer1.0.conv1
-        counts = {
-            each: sum(name in wanted for name in rename_layers(names, each, wanted, part).values())
-            for each in ('backbone', style)
-            if each is not None
-        }
-        if counts['backbone'] > counts.get(style, 0):
-            style = 'backbone'
-    if style is None:
-        examples = [name[:60] for name in names[:3]]
-        raise ValueError(
-            f'these {len(names)} names, such as {examples}, are in none of the styles '
-            f'{known_styles()}: add the style with msseg.convert.register_names in a file that '
-            'custom_imports lists'
-        )
-    return style
+        styles += ['backbone'] if part else []
+        counts = {style: _count_wanted(names, style, wanted, part) for style in styles}
+        if styles[-1:] == ['backbone'] and not counts['backbone']:
+            styles.pop()
+        styles.sort(key=lambda style: -counts[style])
+    if styles:
+        return styles[0]
+    examples = [name[:60] for name in names[:3]]
+    raise ValueError(
+        f'these {len(names)} names, such as {examples}, are in none of the styles '
+        f'{known_styles()}: add the style with msseg.convert.register_names in a file that '
+        'custom_imports lists'
+    )
+
+
+def _count_wanted(names: list[str], style: str, wanted: Mapping[str, Shape], part: str) -> int:
+    fates = rename_layers(names, style, wanted, part or 'backbone.').values()
+    targets = {name for fate in fates if isinstance(fate, Mapped) for name in fate.targets}
+    return len(targets & wanted.keys())
+
+
+def _reason_to_leave(
+    fate: Mapped | LeftAside | None, wanted: Mapping[str, Shape] | None, part: str
+) -> str:
+    """Return why a parameter is not taken; '' when it is, or unknown."""
+    if isinstance(fate, LeftAside):
+        return str(fate)
+    if fate is None:
+        return ''
+    if not all(target.startswith(part) for target in fate.targets):
+        return f'not part of {part.rstrip(".")!r}'
+    is_needed = wanted is None or any(target in wanted for target in fate.targets)
+    return '' if is_needed else fate.unless_needed
+
+
+def _add_piece(pieces: list[_Piece], piece: _Piece, target: str) -> None:
+    for other in pieces:
+        (index, count), (known, known_count) = piece.mapped.part, other.mapped.part
+        if index == known or count != known_count:
+            raise ValueError(f'{piece.source!r} and {other.source!r} would both become {target!r}')
+    pieces.append(piece)
+    pieces.sort(key=lambda each: each.mapped.part)
+
+
+def _whole(
+    found: Mapping[str, list[_Piece]], conversion: Conversion, tensors: Mapping[str, np.ndarray]
+) -> dict[str, list[_Piece]]:
+    """Return the parameters all of whose parts are in the file, and add entries for others."""
+    whole = {}
+    for target, pieces in found.items():
+        missing = list(missing_parts([piece.mapped.part for piece in pieces]))
+        if not missing:
+            whole[target] = pieces
+            continue
+        for source, mapped, _ in pieces:
+            note = (
+                f'{mapped.describe()} of {target}, whose {_parts(missing)} the file does not have'
+                + _by_rule(mapped, conversion.style)
+            )
+            conversion.entries.append(Entry('unexpected', source, '', tensors[source].shape, note))
+    return whole
+
+
+def _parts(numbers: list[int]) -> str:
+    return f'part{"s" if len(numbers) > 1 else ""} {" and ".join(map(str, numbers))}'
+
+
+def _by_rule(mapped: Mapped, style: str) -> str:
+    return f", by the rule '{mapped.rule}' of style {style!r}" if mapped.rule else ''
 
 
 def _take(
     conversion: Conversion,
     tensors: Mapping[str, np.ndarray],
-    found: Mapping[str, str],
+    found: Mapping[str, list[_Piece]],
     wanted: Mapping[str, Shape] | None,
 ) -> None:
     """Add weights and entries for the names that were found, and entries for the others."""
@@ -161,22 +225,22 @@ def _take(
         if wanted is None or (bias not in wanted and mean in wanted)
     }  # fmt: skip
     shifts = {mean: bias for bias, mean in folded.items()}
-    for target, source in found.items():
-        array = tensors[source]
-        other = None if wanted is None else wanted.get(target)
-        kind, note = 'matched' if source == target else 'converted', ''
-        wanted_shape = None
+    for target, pieces in found.items():
         if target in folded:
-            kind, target, note = 'folded', folded[target], 'mean - bias'
-        elif wanted is not None and other is None:
-            kind, note = 'unexpected', 'not in the model'
-        elif other is not None and tuple(other) != array.shape:
-            wanted_shape = tuple(other)
-            kind, note = 'shape mismatch', f'{wanted_shape} in the model'
+            entry = Entry('folded', '', folded[target], (), 'mean - bias')
+        elif wanted is not None and target not in wanted:
+            entry = Entry('unexpected', '', target, (), 'not in the model')
         else:
-            bias = tensors[found[shifts[target]]] if target in shifts else None
-            conversion.weights[target] = _as_float32(array, bias)
-        conversion.entries.append(Entry(kind, source, target, array.shape, note, wanted_shape))
+            bias = _build(found[shifts[target]], tensors) if target in shifts else None
+            entry = _place(conversion, target, pieces, tensors, wanted, bias)
+        for source, mapped, _ in pieces:
+            kind = entry.kind or mapped.kind or ('matched' if source == target else 'converted')
+            note = entry.note or mapped.describe()
+            if kind == 'shape mismatch':
+                note += _by_rule(mapped, conversion.style)
+            conversion.entries.append(
+                replace(entry, kind=kind, source=source, shape=tensors[source].shape, note=note)
+            )
     means = {} if keeps_biases else dict(_biases_before_norms(wanted or ()))
     for target, shape in (wanted or {}).items():
         if target in found:
@@ -186,6 +250,44 @@ def _take(
             conversion.weights[target] = np.zeros(shape, np.float32)
             kind, note = 'filled', 'zeros, which change no output'
         conversion.entries.append(Entry(kind, '', target, tuple(shape), note))
+
+
+def _place(
+    conversion: Conversion,
+    target: str,
+    pieces: list[_Piece],
+    tensors: Mapping[str, np.ndarray],
+    wanted: Mapping[str, Shape] | None,
+    bias: np.ndarray | None,
+) -> Entry:
+    """Add the numbers of a parameter of the model; return its entry, without the file's side.
+
+    A matrix fits a convolution of a single pixel, and the other way round.
+    """
+    try:
+        array = _build(pieces, tensors)
+    except (ValueError, IndexError) as error:
+        shape = () if wanted is None else tuple(wanted[target])
+        return Entry('shape mismatch', '', target, (), f'{shape} in the model: {error}', shape)
+    other = array.shape if wanted is None else tuple(wanted[target])
+    if other == array.shape:
+        conversion.weights[target] = _as_float32(array, bias)
+        return Entry('', '', target, ())
+    matrix = min(other, array.shape, key=len)
+    if len(matrix) == 2 and max(other, array.shape, key=len) == (*matrix, 1, 1):
+        conversion.weights[target] = _as_float32(array.reshape(other), bias)
+        return Entry('changed', '', target, (), f'as {other}: the same numbers')
+    conversion.misfits[target] = array
+    note = f'{other} in the model'
+    if len(pieces) > 1 or pieces[0].mapped.kind:
+        note += f', made {array.shape} of {len(pieces)} in the file'
+    return Entry('shape mismatch', '', target, (), note, other)
+
+
+def _build(pieces: list[_Piece], tensors: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the array of a parameter of the model."""
+    arrays = [mapped.cut(tensors[source])[place] for source, mapped, place in pieces]
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, pieces[0].mapped.axis)
 
 
 def _biases_before_norms(names: Iterable[str]) -> Iterator[tuple[str, str]]:

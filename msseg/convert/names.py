@@ -6,13 +6,16 @@ moving_mean, moving_variance).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
+from msseg.convert.rules import LeftAside, Mapped
 from msseg.utils.errors import check_one_of
 
-Rename = Callable[[str], str | None]
-Detect = Callable[[Collection[str]], bool]
+Rename = Callable[[str], str | Mapped | None]
+Detect = Callable[[Collection[str]], int]
+Expect = Callable[[Mapping[str, Any]], dict[str, dict[str, Any]]]
 
 _WRAPPERS = ('module.', 'model.', 'network.', '_backbone.')
 _NORM_LEAVES = {
@@ -30,19 +33,8 @@ _OWN_LEAVES = {
     'in_proj_weight': ('in_proj.weight',),  # of nn.MultiheadAttention
     'in_proj_bias': ('in_proj.bias',),
 }
-_OF_VIT = {  # a layer of VisionTransformer, as timm and DeiT name it
-    'norm1': 'ln1',
-    'norm2': 'ln2',
-    'attn.qkv': 'attn.attn.in_proj',
-    'attn.proj': 'attn.attn.out_proj',
-    'mlp.fc1': 'ffn.layers.0.0',
-    'mlp.fc2': 'ffn.layers.1',
-}
+_CLASSIFIERS = ('head.fc.', 'head.layers.')
 _MMSEG_ROOTS = ('backbone.', 'neck.', 'decode_head.', 'auxiliary_head.')
-
-
-class LeftAside(Exception):
-    """Raised by a rule for a parameter that no segmentation model has, with the reason."""
 
 
 @dataclass(frozen=True)
@@ -51,23 +43,33 @@ class _Origin:
 
     rename: Rename
     detect: Detect
+    expect: Expect | None
 
 
 _ORIGINS: dict[str, _Origin] = {}
 # styles that are not detected by the names alone
 _INNER = ('msseg', 'backbone')
+_GENERAL = 'mmseg'  # whose names begin like those of many others
 
 
-def register_names(style: str, detect: Detect = lambda names: False) -> Callable[[Rename], Rename]:
+def register_names(
+    style: str, detect: Detect = lambda names: 0, expect: Expect | None = None
+) -> Callable[[Rename], Rename]:
     """Return a decorator that registers the rule for another project's names.
 
     The rule takes a parameter's name, norms with running statistics already in MindSpore's terms,
     and returns msseg's name, or None for a name that it does not know. It raises `LeftAside` for
-    what no segmentation model has, such as a classifier. Styles of users are detected first.
+    what no segmentation model has, such as a classifier, and returns a `Mapped` where arrays are
+    joined, split or changed. `Rules` are such a rule, made of a table. Styles of users are detected
+    first; where the names fit several styles, the one counts that gives the most names of the
+    model.
 
     Args:
         style: The name of the origin, for ``--style``.
-        detect: Whether a file with these names, without wrappers, is of this origin.
+        detect: Whether a file with these names, without wrappers, is of this origin: 0 or False
+            for no; of several styles, that with the highest number comes first.
+        expect: What the ``config.json`` next to such a file requires of a config: part of the
+            model, such as ``'backbone'``, to its settings.
 
     Raises:
         KeyError: The style is registered already.
@@ -78,14 +80,14 @@ def register_names(style: str, detect: Detect = lambda names: False) -> Callable
         ...     return name.replace('own_net.', 'backbone.')
         >>> detect_style(['own_net.conv1.weight'])
         'own'
-        >>> rename_layers(['own_net.conv1.weight'], 'own')
-        {'own_net.conv1.weight': 'backbone.conv1.weight'}
+        >>> rename_layers(['own_net.conv1.weight'], 'own')['own_net.conv1.weight'].target
+        'backbone.conv1.weight'
     """
 
     def register(rename: Rename) -> Rename:
         if style in _ORIGINS or style in _INNER:
             raise KeyError(f'the style {style!r} is registered already; take another name')
-        _ORIGINS[style] = _Origin(rename, detect)
+        _ORIGINS[style] = _Origin(rename, detect, expect)
         return rename
 
     return register
@@ -127,18 +129,39 @@ def strip_wrappers(names: Iterable[str]) -> dict[str, str]:
     return stripped
 
 
-def detect_style(names: Collection[str]) -> str | None:
+def matching_styles(names: Iterable[str]) -> list[str]:
+    """Return the styles that may have a file with these names, without wrappers."""
+    names = set(names)
+    sure = {style: int(origin.detect(names)) for style, origin in _ORIGINS.items()}
+
+    def order(style: str) -> tuple[bool, bool, int]:
+        module = getattr(_ORIGINS[style].detect, '__module__', None) or ''
+        return module.startswith('msseg.'), style == _GENERAL, -sure[style]
+
+    return sorted(filter(sure.get, _ORIGINS), key=order)
+
+
+def detect_style(names: Iterable[str]) -> str | None:
     """Return the style of names without wrappers; None when no origin has such names."""
-    users_first = sorted(
-        _ORIGINS.items(), key=lambda item: item[1].rename.__module__.startswith('msseg.')
-    )
-    return next((style for style, origin in users_first if origin.detect(names)), None)
+    return next(iter(matching_styles(names)), None)
+
+
+def expected_settings(style: str, config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return what a foreign config requires of ours: part of the model to settings.
+
+    Empty for a style whose files come without a config.
+
+    Raises:
+        ValueError: The foreign config describes a network that msseg does not have.
+    """
+    origin = _ORIGINS.get(style)
+    return {} if origin is None or origin.expect is None else origin.expect(config)
 
 
 def rename_layers(
     names: Collection[str], style: str, wanted: Collection[str] = (), part: str = 'backbone.'
-) -> dict[str, str | LeftAside | None]:
-    """Return msseg's name for each name, without wrappers.
+) -> dict[str, Mapped | LeftAside | None]:
+    """Return what becomes of each name, without wrappers.
 
     Args:
         names: All names of a file.
@@ -149,7 +172,7 @@ def rename_layers(
         part: The prefix of the names of the backbone, for style ``'backbone'``.
 
     Returns:
-        Name to name; to `LeftAside` for what no segmentation model has; to None when unknown.
+        Name to its place; to `LeftAside` for what no segmentation model has; to None when unknown.
     """
     if style in _INNER:
         rename: Rename = f'{part if style == "backbone" else ""}{{}}'.format
@@ -160,25 +183,32 @@ def rename_layers(
         for name in names
         if name.endswith(('.running_mean', '.running_var'))
     }
-    renamed: dict[str, str | LeftAside | None] = {}
+    fates: dict[str, Mapped | LeftAside | None] = {}
     for name in names:
         layer, _, leaf = name.rpartition('.')
         new_leaf = _NORM_LEAVES.get(leaf, leaf) if layer in norms else leaf
         try:
             if leaf == 'num_batches_tracked':
                 raise LeftAside('a counter that PyTorch keeps')
-            renamed[name] = _as_in_model(rename(f'{layer}.{new_leaf}' if layer else name), leaf,
-                                         wanted)  # fmt: skip
+            fate = rename(f'{layer}.{new_leaf}' if layer else name)
+            fates[name] = None if fate is None else _as_in_model(fate, wanted)
         except LeftAside as reason:
-            renamed[name] = reason
-    return renamed
+            fates[name] = reason
+    return fates
 
 
-def _as_in_model(target: str | None, leaf: str, wanted: Collection[str]) -> str | None:
-    """Return the name that the model's layer has for a parameter of PyTorch's layer."""
-    if target is None or target in wanted:
+def _as_in_model(fate: str | Mapped, wanted: Collection[str]) -> Mapped:
+    """Return a place with the names that the model's layers have for PyTorch's parameters."""
+    if isinstance(fate, str):
+        return Mapped(_of_layer(fate, wanted))
+    targets = tuple(_of_layer(target, wanted) for target in fate.targets)
+    return replace(fate, target=targets[0] if len(targets) == 1 else targets)
+
+
+def _of_layer(target: str, wanted: Collection[str]) -> str:
+    if target in wanted:
         return target
-    layer = target.rpartition('.')[0]
+    layer, _, leaf = target.rpartition('.')
     names = (f'{layer}.{own}' if layer else own for own in _OWN_LEAVES.get(leaf, ()))
     return next((name for name in names if name in wanted), target)
 
@@ -187,6 +217,8 @@ def _as_in_model(target: str | None, leaf: str, wanted: Collection[str]) -> str 
 def _rename_mmseg(name: str) -> str | None:
     if name.startswith('ema_'):
         raise LeftAside("a running average that MMCV's EMAHook keeps")
+    if name.startswith(_CLASSIFIERS):
+        raise LeftAside("MMClassification's classifier")
     if name.startswith('data_preprocessor.'):
         raise LeftAside('a constant of the pipeline')
     if name.endswith('.relative_position_index'):
@@ -194,22 +226,3 @@ def _rename_mmseg(name: str) -> str | None:
     if name.startswith('log_vars') or name.endswith('.class_weight'):
         raise LeftAside('a constant of the loss')
     return name if name.startswith(_MMSEG_ROOTS) else None
-
-
-def _is_vit(names: Collection[str]) -> bool:
-    return 'blocks.0.attn.qkv.weight' in names and 'blocks.0.gamma_1' not in names
-
-
-@register_names('vit', _is_vit)
-def _rename_vit(name: str) -> str | None:
-    if name.startswith(('head.', 'head_dist.', 'pre_logits.', 'fc_norm.')) or name == 'dist_token':
-        raise LeftAside('part of the ImageNet classifier')
-    if name.startswith(('cls_token', 'pos_embed', 'patch_embed.', 'norm.')):
-        name = name.replace('patch_embed.proj.', 'patch_embed.projection.')
-        return 'backbone.' + (f'ln1.{name[5:]}' if name.startswith('norm.') else name)
-    root, _, rest = name.partition('.')
-    index, _, inner = rest.partition('.')
-    layer = inner.rpartition('.')[0]
-    if root != 'blocks' or layer not in _OF_VIT:
-        return None
-    return f'backbone.layers.{index}.{_OF_VIT[layer]}{inner.removeprefix(layer)}'

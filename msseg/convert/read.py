@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from msseg.convert.tensors import Storage, StoredTensor, map_file
+from msseg.convert.tensors import DTYPES, Storage, StoredTensor, map_file
 from msseg.convert.torch_files import read_torch_stream, read_torch_zip
 
 _CONTAINERS = ('state_dict', 'model_state_dict', 'model')
@@ -19,6 +21,7 @@ _META = ('CLASSES', 'PALETTE', 'config', 'cfg')
 # float16 doubles, tensors share storages; beyond that a small file pretends to be a large one.
 _MAX_GROWTH = 16
 _MAX_HEADER_BYTES = 100_000_000
+_MAX_CONFIG_BYTES = 10_000_000
 _SAFETENSORS_DTYPES = {
     'F16': 'float16', 'BF16': 'bfloat16', 'F32': 'float32', 'F64': 'float64', 'I8': 'int8',
     'I16': 'int16', 'I32': 'int32', 'I64': 'int64', 'U8': 'uint8', 'BOOL': 'bool',
@@ -31,23 +34,29 @@ class ForeignFile:
 
     Attributes:
         path: The file.
-        format: ``'torch zip'``, ``'torch stream'`` or ``'safetensors'``.
+        format: ``'torch zip'``, ``'torch stream'``, ``'safetensors'`` or ``'npz'``.
         tensors: Name to numbers; read-only, and in the file until they are used.
-        meta: ``CLASSES``, ``PALETTE`` and the text of the ``config``, if the file has them.
+        meta: ``CLASSES``, ``PALETTE`` and the text of the ``config``, if the file has them; of
+            Hugging Face's files the class names that the ``config.json`` next to them has.
+        model_config: The content of that ``config.json``; empty without one.
     """
 
     path: Path
     format: str
     tensors: dict[str, np.ndarray]
     meta: dict[str, Any] = field(default_factory=dict)
+    model_config: dict[str, Any] = field(default_factory=dict)
 
 
 def sniff_format(path: str | Path) -> str | None:
-    """Return the format of a file, see `ForeignFile`, by its first bytes; None for others."""
+    """Return the format of a file, see `ForeignFile`, by its first bytes; None for others.
+
+    Only what numpy wrote is known by its ending: both it and PyTorch write zip archives.
+    """
     with Path(path).open('rb') as file:
         head = file.read(9)
     if head.startswith(b'PK'):
-        return 'torch zip'
+        return 'npz' if Path(path).suffix == '.npz' else 'torch zip'
     if head[:1] == b'\x80' and head[1:2] in (b'\x02', b'\x03', b'\x04', b'\x05'):
         return 'torch stream'
     if len(head) == 9 and head[7:] == b'\0{':
@@ -56,7 +65,7 @@ def sniff_format(path: str | Path) -> str | None:
 
 
 def read_foreign(path: str | Path) -> ForeignFile:
-    """Read a PyTorch checkpoint or a safetensors file without running anything in it.
+    """Read a file of PyTorch, safetensors, or numpy (.npz) without running anything in it.
 
     Args:
         path: The file; its content decides about the format.
@@ -89,9 +98,11 @@ def read_foreign(path: str | Path) -> ForeignFile:
                 f'its tensors would take {total} bytes, the file has {path.stat().st_size}'
             )
         arrays = {name: tensor.to_array() for name, tensor in tensors.items()}
+        config = _read_model_config(path.with_name('config.json'))
+        meta = {**_find_classes(config), **_find_meta(content)}
     except (ValueError, MemoryError) as error:
         raise ValueError(f'checkpoint {str(path)!r} is refused: {error}') from error
-    return ForeignFile(path, kind, arrays, _find_meta(content))
+    return ForeignFile(path, kind, arrays, meta, config)
 
 
 def _find_weights(content: Any) -> dict[str, StoredTensor]:
@@ -134,6 +145,37 @@ def _find_meta(content: Any) -> dict[str, Any]:
         elif key in ('config', 'cfg') and type(value) is str:
             found['config'] = value  # cfg: as MMEngine calls it
     return found
+
+
+def _read_model_config(path: Path) -> dict[str, Any]:
+    """Return the description of a model that Hugging Face's library writes next to its weights.
+
+    A file of this name that describes no model is another program's and is not read.
+    """
+    if not path.is_file() or path.stat().st_size > _MAX_CONFIG_BYTES:
+        return {}
+    try:
+        config = json.loads(path.read_bytes(), object_pairs_hook=_without_doubles)
+    except (ValueError, RecursionError) as error:
+        if '"model_type"' not in path.read_text('utf-8', 'replace'):
+            return {}
+        raise ValueError(f'{str(path)!r} next to it cannot be read: {error}') from error
+    return config if isinstance(config, dict) and isinstance(config.get('model_type'), str) else {}
+
+
+def _find_classes(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the class names of a model's description, but for numbered ones."""
+    labels = config.get('id2label')
+    if not isinstance(labels, dict) or not labels:
+        return {}
+    names = [labels.get(str(i)) for i in range(len(labels))]
+    if not _is_list_of(names, str):
+        raise ValueError(
+            f"id2label in the config.json next to it has the keys {list(labels)[:3]}…, expected '0'"
+            f" to '{len(labels) - 1}', each with a name"
+        )
+    is_numbered = all(name == f'LABEL_{i}' for i, name in enumerate(names))
+    return {} if is_numbered else {'CLASSES': names}
 
 
 def _is_list_of(value: Any, kind: type) -> bool:
@@ -198,7 +240,31 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
+def _read_npz(path: Path) -> dict[str, StoredTensor]:
+    """Return the arrays of numpy's archive, as in the files of the authors' ViT; no pickles."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            total = sum(info.file_size for info in archive.infolist())
+        if total > _MAX_GROWTH * path.stat().st_size:
+            raise ValueError(f'its arrays would take {total} bytes')
+        with np.load(path, allow_pickle=False) as file:
+            return {name: _stored_array(name, np.asarray(file[name])) for name in file.files}
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError) as error:
+        raise ValueError(f'it is no archive of numpy, or damaged: {error}') from error
+
+
+def _stored_array(name: str, array: np.ndarray) -> StoredTensor:
+    kind = array.dtype.name
+    if kind not in DTYPES:
+        raise ValueError(f'{name!r} has numbers of kind {kind!r}, expected one of {list(DTYPES)}')
+    array = np.ascontiguousarray(array, array.dtype.newbyteorder('<'))
+    storage = Storage(name, kind, array.size, memoryview(array.tobytes()))
+    stride = [math.prod(array.shape[i + 1 :]) for i in range(array.ndim)]
+    return StoredTensor(storage, 0, array.shape, tuple(stride))
+
+
 _READERS = {
+    'npz': _read_npz,
     'torch zip': read_torch_zip,
     'torch stream': read_torch_stream,
     'safetensors': _read_safetensors,

@@ -11,8 +11,10 @@ from terminaltables import AsciiTable
 
 from msseg.convert.conversion import KINDS, Conversion, Entry
 from msseg.utils.atomic import atomic_write_text
+from msseg.utils.suggest import nearest
 
-_TAKEN = ('matched', 'converted', 'resized', 'filled')
+_TAKEN = ('matched', 'converted', 'joined', 'split', 'changed', 'resized', 'filled')
+_MAX_SEARCHED = 500  # names, for a near one
 _COLUMNS = {
     'Matched': _TAKEN,
     'Shape mismatch': ('shape mismatch',),
@@ -23,17 +25,17 @@ _COLUMNS = {
 
 def count_taken(conversion: Conversion, prefix: str = '') -> int:
     """Return how many of the model's parameters got their values."""
-    return sum(entry.target.startswith(prefix) for entry in conversion.of_kind(*_TAKEN))
+    names = {entry.target for entry in conversion.of_kind(*_TAKEN)}
+    return sum(name.startswith(prefix) for name in names)
 
 
 def format_table(conversion: Conversion) -> str:
     """Return a table of counts by part of the model, and a line for each other kind of entry."""
     counts: dict[str, Counter] = {}
-    for entry in conversion.entries:
-        for column, kinds in _COLUMNS.items():
-            if entry.kind in kinds:
-                part = _part_of(entry.target or entry.source)
-                counts.setdefault(part, Counter())[column] += 1
+    for column, kinds in _COLUMNS.items():
+        names = {entry.target or entry.source: None for entry in conversion.of_kind(*kinds)}
+        for name in names:
+            counts.setdefault(_part_of(name), Counter())[column] += 1
 
     def is_only_in_file(part: str) -> bool:
         return set(counts[part]) == {'Unexpected'}
@@ -70,12 +72,18 @@ def write_report(conversion: Conversion, source: str | Path, path: str | Path) -
 def list_misfits(conversion: Conversion) -> str:
     """Return in one sentence how many parameters fit, with an example of each kind of misfit."""
     taken = count_taken(conversion)
-    total = taken + len(conversion.of_kind('missing', 'shape mismatch'))
-    parts = [f'{taken} of {total} parameters of the model match']
+    misfits = {entry.target for entry in conversion.of_kind('missing', 'shape mismatch')}
+    parts = [f'{taken} of {taken + len(misfits)} parameters of the model match']
     for kind in ('missing', 'unexpected', 'shape mismatch'):
         if entries := conversion.of_kind(kind):
             first, what = entries[0], kind
             example = repr(first.source or first.target)
+            if kind == 'missing':
+                names = [entry.source for entry in conversion.of_kind('unexpected')[:_MAX_SEARCHED]]
+                near = nearest(first.target, names, 1)
+                example += f' (is it {near[0]!r} in the file?)' if near else ''
+            elif kind == 'unexpected' and not first.target:
+                example += f' ({first.note})'
             if kind == 'shape mismatch':
                 what = 'of another shape'
                 example = f'{first.target!r} ({first.shape} in the file, {first.note})'
@@ -92,8 +100,17 @@ def _part_of(name: str) -> str:
 
 def _notes(conversion: Conversion) -> list[str]:
     notes = []
+    if joined := conversion.of_kind('joined'):
+        number = len({entry.target for entry in joined})
+        notes.append(f'{len(joined)} were joined to {number}')
+    if split := conversion.of_kind('split'):
+        notes.append(f'{len({entry.source for entry in split})} were split into {len(split)}')
+    changed = Counter(entry.note for entry in conversion.of_kind('changed'))
+    notes += [f'{number} were changed: {note}' for note, number in changed.items()]
     if resized := conversion.of_kind('resized'):
-        notes.append(f'{len(resized)} tables were resized to the model')
+        first = resized[0]
+        sizes = f'{first.target} from {first.shape} to {first.wanted_shape}'
+        notes.append(f'{len(resized)} tables were resized to the model, such as {sizes}')
     if folded := conversion.of_kind('folded'):
         notes.append(f'{len(folded)} biases before batch norm went into its running mean')
     if filled := conversion.of_kind('filled'):

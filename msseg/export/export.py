@@ -10,6 +10,7 @@ from pathlib import Path
 import mindspore as ms
 from mindspore import nn
 
+from msseg.apis.architecture import check_architecture
 from msseg.apis.inference import find_classes
 from msseg.apis.model_source import find_checkpoint
 from msseg.config import Config, required
@@ -109,6 +110,7 @@ def _load(cfg: Config, checkpoint: str | Path) -> tuple[nn.Cell, dict]:
     switch_off_compile_cache()  # its key does not depend on folded norms
     model = build_segmentor(required(cfg, 'model'), cfg.get('train_cfg'), cfg.get('test_cfg'))
     loaded = load_checkpoint(checkpoint).as_evaluated()
+    check_architecture(loaded, required(cfg, 'model'))
     load_weights(model, loaded)
     model.set_train(False)
     if (model.test_cfg or {}).get('mode') == 'slide':

@@ -1,6 +1,6 @@
 """Models: layers, backbones, necks, heads, losses, segmentors, and how to build them."""
 
-from msseg.models import backbones, decode_heads, losses, necks, samplers, segmentors
+from msseg.models import backbones, decode_heads, losses, necks, origins, samplers, segmentors
 from msseg.models.builder import (
     BACKBONES,
     HEADS,

@@ -40,6 +40,7 @@ class Checkpoint:
         state: The tensors of training by name, empty when they were not saved.
         meta: See the module; of other frameworks' files ``CLASSES`` and ``PALETTE`` at most.
         is_foreign: Whether another framework wrote it, under its own names.
+        model_config: What Hugging Face's ``config.json`` next to it says of the model.
     """
 
     path: Path
@@ -47,6 +48,7 @@ class Checkpoint:
     state: dict[str, np.ndarray] = field(default_factory=dict)
     meta: dict = field(default_factory=dict)
     is_foreign: bool = False
+    model_config: dict = field(default_factory=dict)
 
     def as_evaluated(self) -> Checkpoint:
         """Return the checkpoint with the averaged weights, if any, in place of the raw ones."""
@@ -98,7 +100,9 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         raise FileNotFoundError(f'checkpoint {str(path)!r} is not a file')
     if sniff_format(path) is not None or path.suffix != '.ckpt':
         file = read_foreign(path)
-        return Checkpoint(path, file.tensors, meta=file.meta, is_foreign=True)
+        return Checkpoint(
+            path, file.tensors, meta=file.meta, is_foreign=True, model_config=file.model_config
+        )
     if not has_valid_checksum(path) and is_first(f'{path} without a checksum'):
         get_logger().info('%s carries no checksum: it is older, or not written here', path)
     meta, tensors = read_content(path)

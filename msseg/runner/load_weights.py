@@ -47,7 +47,7 @@ def load_weights(
     wanted = needed_shapes(model, checkpoint, part)
     conversion = _convert(checkpoint, wanted, part)
     if not strict:
-        resize_tables(conversion, checkpoint, model)
+        resize_tables(conversion, model)
     _check(conversion, checkpoint, wanted, strict, allow_partial_backbone)
     _check_kinds(conversion, checkpoint, parameters)
     for name, array in conversion.weights.items():
@@ -76,7 +76,7 @@ def needed_shapes(
     }
 
 
-def resize_tables(conversion: Conversion, checkpoint: Checkpoint, model: nn.Cell) -> None:
+def resize_tables(conversion: Conversion, model: nn.Cell) -> None:
     """Bring tables of another size, such as those of positions, to the model's.
 
     A cell with such a parameter has ``fit_table(leaf, table)``: given the parameter's own name and
@@ -89,8 +89,8 @@ def resize_tables(conversion: Conversion, checkpoint: Checkpoint, model: nn.Cell
         for _, parameter in cell.parameters_and_names(expand=False)
     }
     for i, entry in enumerate(conversion.entries):
-        if entry.kind == 'shape mismatch' and entry.target in owners:
-            table = checkpoint.weights[entry.source].astype(np.float32)
+        if entry.kind == 'shape mismatch' and entry.target in owners.keys() & conversion.misfits:
+            table = conversion.misfits[entry.target].astype(np.float32)
             table = owners[entry.target].fit_table(entry.target.rpartition('.')[2], table)
             if table is not None and table.shape == entry.wanted_shape:
                 conversion.weights[entry.target] = table.astype(np.float32)

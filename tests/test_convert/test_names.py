@@ -264,7 +264,9 @@ def test_a_vision_transformers_classifier_is_left_aside_and_other_transformers_a
     ]
     assert detect_style(names_of_file) == 'vit'
     renamed = names.rename_layers(names_of_file, 'vit')
-    assert renamed['blocks.0.attn.qkv.weight'] == 'backbone.layers.0.attn.attn.in_proj.weight'
+    assert renamed['blocks.0.attn.qkv.weight'].targets == (
+        'backbone.layers.0.attn.attn.in_proj.weight',
+    )
     assert isinstance(renamed['head_dist.bias'], LeftAside)
     assert renamed['blocks.0.ls1.gamma'] is None
-    assert detect_style(['blocks.0.attn.qkv.weight', 'blocks.0.gamma_1']) is None  # BEiT's
+    assert detect_style(['blocks.0.attn.qkv.weight', 'blocks.0.gamma_1']) == 'beit'

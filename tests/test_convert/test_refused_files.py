@@ -303,9 +303,31 @@ def test_two_members_of_one_name(tmp_path, refused):
 
 def test_other_zips_and_programs(tmp_path, refused):
     np.savez(tmp_path / 'a.npz', a=ARRAY)
-    assert 'no PyTorch checkpoint' in refused(tmp_path / 'a.npz')
+    (tmp_path / 'a.npz').rename(tmp_path / 'a.pth')
+    assert 'no PyTorch checkpoint' in refused(tmp_path / 'a.pth')
     path = write_zip(tmp_path / 'a.pth', dump({}), more={'constants.pkl': b''})
     assert 'TorchScript program' in refused(path)
+
+
+def test_archives_of_numpy_that_hold_other_things(tmp_path, refused):
+    path = tmp_path / 'a.npz'
+    np.savez(path, a=np.array([{}], object))
+    assert 'Object arrays cannot be loaded' in refused(path)
+    np.savez(path, a=np.array(['text']))
+    assert "'a' has numbers of kind" in refused(path)
+    with zipfile.ZipFile(path, 'w') as archive:
+        archive.writestr('notes.txt', 'text')
+    assert "'notes.txt' has numbers of kind" in refused(path)
+    with zipfile.ZipFile(path, 'w') as archive:
+        archive.writestr('a.npy', b'\x93NUMPY\x01\x00\x10\x00{broken')
+    refused(path)
+    np.savez_compressed(path, a=np.zeros(10**6))
+    assert 'its arrays would take 8000' in refused(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    assert 'no archive of numpy, or damaged' in refused(path)
+    np.savez(path)
+    assert 'holds no weights by name' in refused(path)
 
 
 # ------------------------------------------------------------ broken streams and safetensors

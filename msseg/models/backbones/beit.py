@@ -252,6 +252,7 @@ class BEiTAttention(nn.Cell):
     ) -> None:
         super().__init__()
         self.num_heads = num_heads
+        self.map_size = map_size
         self.scale = (embed_dims // num_heads) ** -0.5
         index = positions_with_class_token(*map_size)
         table = ops.zeros((index.max() + 1, num_heads), ms.float32)
@@ -268,6 +269,11 @@ class BEiTAttention(nn.Cell):
         self.softmax = nn.Softmax(axis=-1)
         self.similarity = BatchProduct(transpose_b=True)
         self.mixture = BatchProduct()
+
+    def fit_table(self, name: str, table: np.ndarray) -> np.ndarray | None:
+        """Resize a file's table of biases, that of another, square map."""
+        is_table = name == 'relative_position_bias_table' and table.ndim == 2
+        return resize_biases(table, self.map_size) if is_table else None
 
     def construct(self, x: ms.Tensor) -> ms.Tensor:
         """Apply to tokens (n, 1 + h w, c)."""
@@ -305,6 +311,53 @@ def positions_with_class_token(h: int, w: int) -> np.ndarray:
     index[1:, 0] = count + 1
     index[0, 0] = count + 2
     return index
+
+
+def resize_biases(table: np.ndarray, map_size: tuple[int, int]) -> np.ndarray | None:
+    """Resize the biases by relative position of a square map.
+
+    Those of near patches stay nearly as they are, those of far ones are stretched: the old
+    positions are taken to be apart in a geometric sequence that reaches over the new map.
+
+    Args:
+        table: ((2 side - 1) ** 2 + 3, num_heads); the last rows are those of the class token.
+        map_size: (h, w) of the new map.
+
+    Returns:
+        ((2 h - 1) (2 w - 1) + 3, num_heads); None for a table of another length.
+
+    Source: Bao et al., BEiT (2022), fine-tuning for segmentation; MMSegmentation 0.30
+        ``BEiT.resize_rel_pos_embed``, for square maps.
+    """
+    from scipy.interpolate import RectBivariateSpline
+
+    old = math.isqrt(max(len(table) - 3, 0))
+    if old < 3 or old**2 != len(table) - 3 or old % 2 == 0:
+        return None
+    new = [2 * length - 1 for length in map_size]
+    rows, columns = (_stretched(old, length) for length in new)
+    places = [np.arange(length) - length // 2 for length in new]
+    degree = min(3, old - 1)
+    biases = [
+        RectBivariateSpline(rows, columns, each.reshape(old, old), kx=degree, ky=degree)(*places)
+        for each in table[:-3].T
+    ]
+    resized = np.stack(biases, axis=-1).reshape(-1, table.shape[1])
+    return np.concatenate((resized, table[-3:])).astype(np.float32)
+
+
+def _stretched(old: int, new: int) -> np.ndarray:
+    """Return where `old` positions, an odd number, stand between `new` whole numbers around 0."""
+    half, reach = old // 2, new // 2
+    low, high = 1.01, 1.5
+    while high - low > 1e-6:
+        ratio = (low + high) / 2
+        if (1 - ratio**half) / (1 - ratio) > reach:
+            high = ratio
+        else:
+            low = ratio
+    places = np.cumsum(ratio ** np.arange(half))
+    return np.concatenate((-places[::-1], [0.0], places))
 
 
 def _initialise(backbone: nn.Cell) -> None:

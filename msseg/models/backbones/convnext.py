@@ -31,6 +31,7 @@ from msseg.utils.arguments import Channels, NonEmpty, NonNegative, PositiveInt, 
 from msseg.utils.errors import ArgumentError
 
 _LN: Mapping = MappingProxyType({'type': 'LN2d', 'eps': 1e-6})
+_DOWNSAMPLE_LN: Mapping = MappingProxyType({'type': 'LN2d', 'eps': 1e-5})
 _HINTS = {'depths': NonEmpty[PositiveInt], 'channels': NonEmpty[Channels]}
 Index = Annotated[int, Range(-16, 15)]
 
@@ -45,8 +46,7 @@ class ConvNeXt(nn.Cell):
         in_channels: Channels of the image.
         stem_patch_size: Height and width of the patches that the first convolution reads, and its
             step.
-        norm_cfg: See `build_norm_layer`; the norms before the convolutions that halve maps are
-            ``LN2d`` of eps 1e-5 in any case.
+        norm_cfg: See `build_norm_layer`.
         act_cfg: See `build_activation_layer`.
         linear_pw_conv: Whether 1x1 convolutions are linear layers: the same result, of weights of
             two axes instead of four.
@@ -62,6 +62,9 @@ class ConvNeXt(nn.Cell):
             for classification; heads of segmentors take maps and need False.
         with_cp: Recompute the blocks in the backward pass to save memory.
         init_cfg: See `apply_init_cfg`; by default as PyTorch initialises layers.
+        downsample_norm_cfg: The norms before the convolutions that halve maps. By default they are
+            those of mmcls; weights of the authors, timm and Hugging Face were trained with
+            ``dict(type='LN2d', eps=1e-6)``.
 
     Source: Liu et al., A ConvNet for the 2020s (2022); mmcls 0.25 ``ConvNeXt``, whose parameter
     names it keeps.
@@ -101,6 +104,7 @@ class ConvNeXt(nn.Cell):
         gap_before_final_norm: bool = True,
         with_cp: bool = False,
         init_cfg: Mapping | Sequence[Mapping] | None = None,
+        downsample_norm_cfg: Mapping = _DOWNSAMPLE_LN,
     ) -> None:
         super().__init__()
         settings = read_arch(arch, self.arch_settings, _HINTS, {}, 'ConvNeXt')
@@ -121,7 +125,7 @@ class ConvNeXt(nn.Cell):
         steps, stages = [], []
         for i, width in enumerate(widths):
             steps.append(
-                _downsample(widths[i - 1], width)
+                _downsample(widths[i - 1], width, downsample_norm_cfg)
                 if i
                 else _stem(in_channels, width, stem_patch_size, norm_cfg)
             )
@@ -242,7 +246,10 @@ def _stem(in_channels: int, channels: int, patch_size: int, norm_cfg: Mapping) -
     )
 
 
-def _downsample(in_channels: int, channels: int) -> nn.Cell:
+def _downsample(in_channels: int, channels: int, norm_cfg: Mapping) -> nn.Cell:
     return nn.SequentialCell(
-        [LayerNorm2d(in_channels), build_conv_layer(None, in_channels, channels, 2, stride=2)]
+        [
+            build_norm_layer(norm_cfg, in_channels)[1],
+            build_conv_layer(None, in_channels, channels, 2, stride=2),
+        ]
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import mindspore as ms
+import numpy as np
 from mindspore import Parameter, nn, ops
 from mindspore.common.initializer import TruncatedNormal, initializer
 
@@ -17,6 +18,7 @@ from msseg.models.layers import (
     apply_init_cfg,
     build_norm_layer,
     drop_path_rates,
+    fit_positions,
     freeze_parameters,
     initialise_transformer,
     recompute_without_norms,
@@ -188,6 +190,11 @@ class SwinTransformer(nn.Cell):
             if i + 1 < len(self.stages):
                 x, size = self.stages[i].downsample(out, size)
         return maps
+
+    def fit_table(self, name: str, table: np.ndarray) -> np.ndarray | None:
+        """Resize a file's table of positions, that of a square map, to ``pretrain_img_size``."""
+        is_table = name == 'absolute_pos_embed'
+        return fit_positions(table, self.table_size, num_extra=0) if is_table else None
 
     def layer_depth(self, name: str, num_layers: int) -> int | None:
         """Return 0 for what precedes the layers, and numbers from 1 for the layers of all stages.

@@ -20,6 +20,9 @@ class SegformerHead(BaseDecodeHead):
 
     Args:
         interpolate_mode: How maps are enlarged to the first one's size.
+        plain_projections: Whether maps are brought to equal channels by convolutions with biases
+            alone, as SegFormer's authors and Hugging Face do; by default a norm and an activation
+            follow, as in MMSegmentation.
         **kwargs: See `BaseDecodeHead`; ``in_channels`` and ``in_index`` are lists.
             ``input_transform`` is ``'multiple_select'``.
 
@@ -29,13 +32,19 @@ class SegformerHead(BaseDecodeHead):
 
     @checked
     def __init__(
-        self, interpolate_mode: Literal['bilinear', 'nearest'] = 'bilinear', **kwargs: Any
+        self,
+        interpolate_mode: Literal['bilinear', 'nearest'] = 'bilinear',
+        plain_projections: bool = False,
+        **kwargs: Any,
     ) -> None:
         super().__init__(input_transform='multiple_select', **kwargs)
         self.is_nearest = interpolate_mode == 'nearest'
         self.always_resizes = False  # set by an export for any size
+        options = self.conv_options
+        if plain_projections:
+            options = {**options, 'bias': True, 'norm_cfg': None, 'act_cfg': None}
         self.convs = nn.CellList(
-            [ConvModule(each, self.channels, 1, **self.conv_options) for each in self.in_channels]
+            [ConvModule(each, self.channels, 1, **options) for each in self.in_channels]
         )
         width = self.channels * len(self.in_channels)
         # always with ReLU, as upstream

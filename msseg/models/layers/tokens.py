@@ -169,24 +169,27 @@ def resize_array(table: np.ndarray, size: tuple[int, int], mode: str = 'bicubic'
 
 
 def fit_positions(
-    table: np.ndarray, size: tuple[int, int], mode: str = 'bicubic'
+    table: np.ndarray, size: tuple[int, int], mode: str = 'bicubic', num_extra: int = 1
 ) -> np.ndarray | None:
-    """Resize the positions of a class token and of the patches of a square map.
+    """Resize the positions of extra tokens and of the patches of a square map.
 
     Args:
-        table: (1, 1 + side * side, c).
+        table: (1, num_extra + side * side, c). One position more, that of DeiT's token of
+            distillation, is left out.
         size: (h, w) of the new map.
         mode: See `resize_table`.
+        num_extra: Tokens besides the patches, before them: 1 for a class token.
 
     Returns:
-        (1, 1 + h * w, c); None for a table of other axes, or of a map that is not square.
+        (1, num_extra + h * w, c); None for a table of other axes, or of a map that is not square.
     """
-    side = math.isqrt(max(table.shape[1] - 1, 0)) if table.ndim == 3 else 0
-    if side == 0 or side**2 != table.shape[1] - 1:
+    count = table.shape[1] - num_extra if table.ndim == 3 and table.shape[0] == 1 else 0
+    side = math.isqrt(max(count, 0))
+    if side == 0 or count - side**2 not in (0, num_extra):
         return None
-    patches = table[:, 1:].transpose(0, 2, 1).reshape(1, -1, side, side)
+    patches = table[:, -(side**2) :].transpose(0, 2, 1).reshape(1, -1, side, side)
     patches = resize_array(patches, size, mode).reshape(1, table.shape[2], -1).transpose(0, 2, 1)
-    return np.concatenate((table[:, :1], patches), axis=1)
+    return np.concatenate((table[:, :num_extra], patches), axis=1)
 
 
 def cubic_matrix(old: int, new: int) -> np.ndarray:

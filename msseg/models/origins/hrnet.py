@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
-from msseg.convert.names import LeftAside, register_names
+from msseg.convert import LeftAside, register_names
 
 _HRNET = re.compile(r'(conv[12]|bn[12]|layer1|transition[123]|stage[234])\.')
 _HRNET_ALONE = re.compile(r'(transition[123]|stage[234])\.')
