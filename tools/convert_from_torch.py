@@ -16,13 +16,15 @@ def parse_args() -> argparse.Namespace:
         description='Convert a checkpoint of PyTorch, or of the MindSpore model zoo, to one with '
         "msseg's names. PyTorch is not needed, and nothing in the file is run."
     )
-    parser.add_argument('source', help='.pth, .pth.tar, .safetensors, or .ckpt of the model zoo')
+    parser.add_argument(
+        'source', help='.pth, .pth.tar, .bin, .safetensors, .npz, or .ckpt of the model zoo'
+    )
     parser.add_argument('destination', help='.ckpt file to write')
     parser.add_argument(
         '--style',
         default='auto',
-        help='whose names they are: auto (default), official (HRNet-OCR), mmseg, imagenet (HRNet '
-        'with its classifier), timm, modelzoo',
+        help='whose names they are: auto (default), mmseg, huggingface, official (HRNet-OCR), '
+        'swin, mit, vit, …; docs/convert.md lists all',
     )
     parser.add_argument(
         '--config', help='config whose model the file must fill; without it names are converted'

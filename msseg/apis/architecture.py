@@ -6,15 +6,17 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from msseg.convert import detect_style, expected_settings
+from msseg.convert import detect_style, expected_settings, is_described
 from msseg.convert.names import strip_wrappers
 from msseg.models import BACKBONES, HEADS
 from msseg.registry import Registry
 from msseg.runner.checkpoint import Checkpoint
 from msseg.utils.arguments import argument_default
 from msseg.utils.errors import UserValueError
+from msseg.utils.logging import get_logger
 
 _REGISTRIES = {'backbone': BACKBONES, 'decode_head': HEADS, 'auxiliary_head': HEADS}
+_DECISIVE = ('.num_heads', '.act_cfg')  # no training makes sense of the weights with others
 _DEFAULTS = {'eps': 1e-5}  # of the norms that a norm_cfg names
 
 
@@ -30,46 +32,59 @@ def check_architecture(
         checkpoint: The weights.
         model: The config's ``model``.
         prefix: Compare only the part of the model whose parameters' names begin with this.
-        strict: Whether each part must be of the described type; otherwise a part of another type,
-            which does not take the weights, is not compared.
+        strict: Whether every difference is an error. Otherwise, for training, only one that makes
+            the weights meaningless is; the log warns of others, and a part of another type, which
+            does not take the weights, is not compared.
 
     Raises:
         ValueError: A setting differs.
     """
     style = detect_style(strip_wrappers(checkpoint.weights).values())
-    if not checkpoint.is_foreign or not checkpoint.model_config or style is None:
+    if not checkpoint.is_foreign or style is None or not is_described(style):
+        return
+    if not checkpoint.model_config:
+        get_logger().warning(
+            'no config.json is next to %s: class names are unknown, and settings that shapes do '
+            'not show, such as num_heads, are not compared',
+            checkpoint.path,
+        )
         return
     try:
         expected = expected_settings(style, checkpoint.model_config)
     except UserValueError as error:
         error.file = str(checkpoint.path.with_name('config.json'))
         raise
-    differences = []
+    differences: dict[str, str] = {}
     for part, settings in expected.items():
         if part.startswith(prefix.rstrip('.')):
-            differences += _differences(part, settings, model.get(part), strict)
-    if differences:
-        raise UserValueError(
-            f'checkpoint {str(checkpoint.path)!r} does not fit the config: the config.json next to '
-            f'it asks for {", ".join(differences)}'
-        )
+            differences |= _differences(part, settings, model.get(part), strict)
+    if not differences:
+        return
+    text = (
+        f'checkpoint {str(checkpoint.path)!r} does not fit the config: the config.json next to it '
+        f'asks for {", ".join(differences.values())}'
+    )
+    if strict or any(name.endswith(_DECISIVE) for name in differences):
+        raise UserValueError(text)
+    get_logger().warning('%s; training starts from the weights that fit', text)
 
 
-def _differences(part: str, expected: Mapping[str, Any], node: Any, strict: bool) -> list[str]:
-    """Return the settings of a part of the model that differ, each with both values."""
+def _differences(part: str, expected: Mapping[str, Any], node: Any, strict: bool) -> dict[str, str]:
+    """Return the settings of a part of the model that differ: name to a text with both values."""
     node = node[0] if isinstance(node, Sequence) and len(node) == 1 else node
     if not isinstance(node, Mapping):
-        return []  # the config has no such head, or several
+        return {}  # the config has no such head, or several
     registry = _REGISTRIES[part]
     has_type = _is_of_type(node.get('type'), expected['type'], registry)
     if not has_type and not strict:
-        return []
+        return {}
     cls = registry.get(expected['type'])
-    found = []
+    found = {}
     for key, wanted in expected.items():
         got = node.get(key, argument_default(cls, key))
         if not (has_type if key == 'type' else _agree(wanted, got)):
-            found.append(f'model.{part}.{key} = {_plain(wanted)!r}, not {_plain(got)!r}')
+            name = f'model.{part}.{key}'
+            found[name] = f'{name} = {_plain(wanted)!r}, not {_plain(got)!r}'
     return found
 
 

@@ -8,6 +8,7 @@ from msseg.convert.names import (
     check_style,
     detect_style,
     expected_settings,
+    is_described,
     known_styles,
     register_names,
 )
@@ -19,7 +20,7 @@ from msseg.convert.report import (
     list_misfits,
     write_report,
 )
-from msseg.convert.rules import LeftAside, Mapped, Rules, in_backbone, pixelwise
+from msseg.convert.rules import LeftAside, Mapped, Rules, has_name, in_backbone, pixelwise
 
 __all__ = [
     'Conversion',
@@ -35,7 +36,9 @@ __all__ = [
     'expected_settings',
     'format_report',
     'format_table',
+    'has_name',
     'in_backbone',
+    'is_described',
     'known_styles',
     'list_misfits',
     'pixelwise',

@@ -146,6 +146,11 @@ def detect_style(names: Iterable[str]) -> str | None:
     return next(iter(matching_styles(names)), None)
 
 
+def is_described(style: str) -> bool:
+    """Return whether a style's files come with a ``config.json`` that describes the model."""
+    return style in _ORIGINS and _ORIGINS[style].expect is not None
+
+
 def expected_settings(style: str, config: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Return what a foreign config requires of ours: part of the model to settings.
 

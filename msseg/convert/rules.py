@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -126,6 +126,8 @@ class Rules:
 def in_backbone(table: Mapping[str, Fate]) -> dict[str, Fate]:
     r"""Return the rules for a backbone's file as those for a model: with ``backbone.`` or without.
 
+    Heads are taken as they are: authors who train with MMSegmentation have its heads.
+
     Examples:
         >>> Rules(in_backbone({r'stem\.': 'conv1.'}))('stem.bias').target
         'backbone.conv1.bias'
@@ -137,7 +139,17 @@ def in_backbone(table: Mapping[str, Fate]) -> dict[str, Fate]:
         elif isinstance(fate, Mapped):
             fate = replace(fate, target=tuple(f'backbone.{each}' for each in fate.targets))
         rules[rf'(?:backbone\.)?{pattern}'] = fate
-    return rules
+    return rules | {r'(?=(?:decode|auxiliary)_head\.)': ''}
+
+
+def has_name(names: Collection[str], *wanted: str) -> bool:
+    """Return whether a file has all of some names, with ``backbone.`` before them or without.
+
+    Examples:
+        >>> has_name(['backbone.stem.bias'], 'stem.bias'), has_name(['stem.bias'], 'stem.weight')
+        (True, False)
+    """
+    return any(all(f'{start}{name}' in names for name in wanted) for start in ('', 'backbone.'))
 
 
 def pixelwise(pattern: str, target: str) -> dict[str, Fate]:

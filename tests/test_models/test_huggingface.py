@@ -1,6 +1,7 @@
 """Models that transformers' save_pretrained wrote give transformers' logits."""
 
 import json
+import logging
 import shutil
 from pathlib import Path
 
@@ -109,6 +110,22 @@ def test_settings_that_shapes_do_not_show_are_compared(name, part, key, value, m
         check_architecture(checkpoint, model)
 
 
+def test_training_warns_of_settings_and_refuses_other_heads_of_the_attention(caplog):
+    model, path = config_of('upernet_swin'), DATA / 'upernet_swin' / 'model.safetensors'
+    model['backbone']['window_size'] = 4
+    model['decode_head']['align_corners'] = True
+    caplog.set_level(logging.INFO, 'msseg')
+    start = StartSettings(load_from=str(path), model=model)
+    load_initial_weights(build_segmentor(model), start)
+    warned = [record.message for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warned) == 1 and 'window_size = 3, not 4' in warned[0]
+    assert 'model.decode_head.align_corners = False, not True' in warned[0]
+    assert 'relative_position_bias_table is resized from (25, 1) to (49, 1)' in caplog.text
+    model['backbone']['num_heads'] = [1, 1, 1, 1]
+    with pytest.raises(ValueError, match=r'num_heads = \[1, 2, 2, 4\]'):
+        load_initial_weights(build_segmentor(model), start)
+
+
 def test_training_with_another_head_takes_the_backbone(tmp_path):
     model = config_of('segformer')
     model['decode_head'] = dict(type='FCNHead', in_channels=16, in_index=3, channels=4,
@@ -154,3 +171,12 @@ def test_class_names_are_those_of_the_config_next_to_it(tmp_path):
         load_checkpoint(path)
     path.with_name('config.json').write_text('{of another program')
     assert load_checkpoint(path).model_config == {}
+
+
+def test_without_a_config_next_to_it_nothing_is_compared_and_that_is_said(tmp_path, caplog):
+    path = copy_of('segformer', tmp_path)
+    path.with_name('config.json').unlink()
+    model = config_of('segformer')
+    model['backbone']['num_heads'] = [1, 1, 1, 1]
+    check_architecture(load_checkpoint(path), model)
+    assert 'no config.json is next to' in caplog.text and 'num_heads' in caplog.text

@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import logging
 import re
 from pathlib import Path
 
@@ -10,9 +11,12 @@ import mindspore as ms
 import numpy as np
 import pytest
 
-from msseg.convert import convert, read_foreign
+from msseg.apis.model_source import load_initial_weights
+from msseg.apis.train_settings import StartSettings
+from msseg.convert import convert, detect_style, read_foreign
 from msseg.models import build_backbone, build_segmentor
 from msseg.models.backbones.beit import BEiTAttention
+from tests.test_convert.torch_files import save_torch
 from tests.test_models.reference_fill import fill
 
 DATA = Path(__file__).parents[1] / 'data' / 'origins'
@@ -265,3 +269,41 @@ def test_a_file_of_mae_starts_a_vision_transformer_too():
     fine_tuned = {n: a for n, a in arrays_of('mae').items() if not n.startswith('decoder')}
     assert convert(fine_tuned).style == 'vit'
     assert convert(fine_tuned, 'auto', wanted_by('mae'), 'backbone.').style == 'mae'
+
+
+@pytest.mark.parametrize('case', ['beit', 'mae', 'swin', 'twins_svt', 'vit', 'mit'])
+def test_mmsegmentations_own_files_are_not_taken_for_others(case):
+    names = [in_torch(name) for name in wanted_by(case)]
+    assert detect_style([f'backbone.{name}' for name in names]) == 'mmseg'
+
+
+@pytest.mark.parametrize('case', ['beit', 'swin', 'twins_pcpvt', 'vit'])
+def test_whole_models_of_authors_have_mmsegmentations_heads(case):
+    arrays, head = arrays_of(case), 'decode_head.psp_modules.0.1.conv.weight'
+    alone = convert(arrays)
+    whole = {f'backbone.{name}': array for name, array in arrays.items()}
+    whole[head] = fill(head, (2, 2, 1, 1))
+    conversion = convert(whole)
+    assert conversion.style == alone.style
+    assert conversion.weights.pop(head).shape == (2, 2, 1, 1)
+    assert same_weights(conversion.weights, alone.weights)
+
+
+@pytest.mark.parametrize(('case', 'options'), [('vit', dict(img_size=48)), ('mit', {})])
+def test_training_starts_from_a_file_of_the_authors(case, options, tmp_path, caplog):
+    caplog.set_level(logging.INFO, 'msseg')
+    path = save_torch(tmp_path / 'a.pth', arrays_of(case), lambda state: {'model': state})
+    backbone = {**MODELS[case], **options, 'pretrained': str(path)}
+    channels = build_backbone(MODELS[case]).out_channels
+    head = dict(type='FCNHead', in_channels=channels[-1], in_index=len(channels) - 1, channels=2,
+                num_classes=2)  # fmt: skip
+    model = build_segmentor(dict(type='EncoderDecoder', backbone=backbone, decode_head=head))
+    load_initial_weights(model, StartSettings())
+    expected = convert(arrays_of(case), 'auto', wanted_by(case), 'backbone.').weights
+    for parameter in model.get_parameters():
+        if parameter.name in expected and 'pos_embed' not in parameter.name:
+            np.testing.assert_array_equal(parameter.asnumpy(), expected[parameter.name])
+    assert f"(names of style '{case}')" in caplog.text and 'kept as initialised' not in caplog.text
+    if case == 'vit':
+        message = 'backbone.pos_embed is resized from (1, 17, 8) to (1, 37, 8)'
+        assert message in caplog.messages

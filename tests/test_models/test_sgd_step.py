@@ -100,7 +100,8 @@ def test_every_weight_after_a_step_is_that_of_mmsegmentation(name):
     stored = row['weights']
     load_filled(network, {key: values[0] for key, values in stored.items()})
     own = {p.name: p for p in network.get_parameters()}
-    names = rename_layers(list(stored), 'mmseg', list(own))
+    fates = rename_layers(list(stored), 'mmseg', list(own))
+    names = {key: fate.target for key, fate in fates.items()}
     before = {key: own[names[key]].asnumpy().copy() for key in stored}
     optimizer = build_optimizer(network, dict(type='SGD', **OPTIMIZER))
     step = TrainStep(SegmentorWithLoss(network).set_train(), optimizer)

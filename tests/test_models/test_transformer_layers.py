@@ -93,7 +93,8 @@ class TestMultiheadAttention:
         ]
         names = [f'decode_head.{name}' for name in names]
         wanted = [f'decode_head.{parameter.name}' for parameter in layer.get_parameters()]
-        assert list(rename_layers(names, 'mmseg', wanted).values()) == wanted
+        fates = rename_layers(names, 'mmseg', wanted).values()
+        assert [fate.target for fate in fates] == wanted
 
     def test_without_biases(self):
         names = [each.name for each in MultiheadAttention(8, 2, bias=False).get_parameters()]

@@ -42,7 +42,8 @@ def settings(groups):
 
 def assert_equal(found, row):
     wanted = {name: (lr, decay) for lr, decay, names in row['groups'] for name in names}
-    own = rename_layers(list(wanted), 'mmseg', list(found))
+    fates = rename_layers(list(wanted), 'mmseg', list(found))
+    own = {name: fate.target for name, fate in fates.items()}
     assert found.keys() == set(own.values())
     wrong = {name for name, value in wanted.items() if found[own[name]] != pytest.approx(value)}
     assert wrong == set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from msseg.convert import LeftAside, Rules, in_backbone, register_names
+from msseg.convert import LeftAside, Rules, has_name, in_backbone, register_names
 from msseg.convert.rules import Fate
 
 _CLASSIFIER = LeftAside('part of the classifier')
@@ -28,20 +28,15 @@ _TIMM: dict[str, Fate] = {
     r'stages\.(\d+)\.blocks\.(\d+)\.mlp\.fc([12])\.': r'stages.\1.\2.pointwise_conv\3.',
     r'stages\.(\d+)\.blocks\.(\d+)\.(norm\.|gamma$)': r'stages.\1.\2.\3',
 }
-# Models that the authors trained with MMSegmentation have its heads.
-_HEADS: dict[str, Fate] = {
-    r'(?=(?:decode|auxiliary)_head\.)': '',
-}
 
 
 def _is_of_authors(names: Collection[str]) -> bool:
-    name = 'stages.0.0.dwconv.weight'
-    return name in names or f'backbone.{name}' in names
+    return has_name(names, 'stages.0.0.dwconv.weight')
 
 
 def _is_of_timm(names: Collection[str]) -> bool:
-    return {'stem.0.weight', 'stages.0.blocks.0.conv_dw.weight'} <= set(names)
+    return has_name(names, 'stem.0.weight', 'stages.0.blocks.0.conv_dw.weight')
 
 
-register_names('convnext', _is_of_authors)(Rules(in_backbone(_AUTHORS) | _HEADS))
+register_names('convnext', _is_of_authors)(Rules(in_backbone(_AUTHORS)))
 register_names('timm_convnext', _is_of_timm)(Rules(in_backbone(_TIMM)))

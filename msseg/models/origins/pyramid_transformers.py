@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from msseg.convert import LeftAside, Mapped, Rules, in_backbone, pixelwise, register_names
+from msseg.convert import LeftAside, Mapped, Rules, has_name, in_backbone, pixelwise, register_names
 from msseg.convert.rules import Fate
 
 _CLASSIFIER = LeftAside('part of the classifier')
@@ -93,22 +93,21 @@ def _twins(has_windows: bool) -> dict[str, Fate]:
 
 
 def _is_mit(names: Collection[str]) -> bool:
-    name = 'block1.0.mlp.dwconv.dwconv.weight'
-    return name in names or f'backbone.{name}' in names
+    return has_name(names, 'block1.0.mlp.dwconv.dwconv.weight')
 
 
 def _has_windows(names: Collection[str]) -> bool | None:
     """Return whether a file is that of an SVT; None where it is of no Twins."""
-    authors, mmcls = 'pos_block.0.proj.0.weight', 'backbone.position_encodings.0.proj.weight'
-    for first, block in ((authors, 'blocks.0.0'), (mmcls, 'backbone.stages.0.0')):
-        if first in names and f'{block}.attn.qkv.weight' in names:
+    authors, mmcls = 'pos_block.0.proj.0.weight', 'position_encodings.0.proj.weight'
+    for first, block in ((authors, 'blocks.0.0'), (mmcls, 'stages.0.0')):
+        if has_name(names, first, f'{block}.attn.qkv.weight'):
             return True
-        if first in names and f'{block}.attn.q.weight' in names:
+        if has_name(names, first, f'{block}.attn.q.weight'):
             return False
     return None
 
 
-register_names('mit', _is_mit)(Rules(in_backbone(_MIT) | _SEGFORMER_HEAD))
+register_names('mit', _is_mit)(Rules(_SEGFORMER_HEAD | in_backbone(_MIT)))
 register_names('twins_pcpvt', lambda names: _has_windows(names) is False)(
     Rules(in_backbone(_twins(False)))
 )

@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 import numpy as np
 
-from msseg.convert import LeftAside, Mapped, Rules, in_backbone, register_names
+from msseg.convert import LeftAside, Mapped, Rules, has_name, in_backbone, register_names
 from msseg.convert.rules import Fate
 
 _MAX_STAGES = 16
@@ -62,25 +62,19 @@ _TIMM: dict[str, Fate] = {
         for i in range(1, _MAX_STAGES)
     },
 }
-# Models that the authors trained with MMSegmentation have its heads.
-_HEADS: dict[str, Fate] = {
-    r'(?=(?:decode|auxiliary)_head\.)': '',
-}
 
 
 def _is_swin(names: Collection[str]) -> bool:
-    table = 'layers.0.blocks.0.attn.relative_position_bias_table'
-    return table in names or f'backbone.{table}' in names
+    return has_name(names, 'layers.0.blocks.0.attn.relative_position_bias_table')
 
 
 def _is_of_authors(names: Collection[str]) -> int:
-    is_sure = _FIRST_MERGING in names or f'backbone.{_FIRST_MERGING}' in names
-    return (2 if is_sure else 1) if _is_swin(names) else 0
+    return (2 if has_name(names, _FIRST_MERGING) else 1) if _is_swin(names) else 0
 
 
 def _is_of_timm(names: Collection[str]) -> bool:
     return _is_swin(names) and _is_of_authors(names) < 2
 
 
-register_names('swin', _is_of_authors)(Rules(in_backbone(_AUTHORS) | _HEADS))
+register_names('swin', _is_of_authors)(Rules(in_backbone(_AUTHORS)))
 register_names('timm_swin', _is_of_timm)(Rules(in_backbone(_TIMM)))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from msseg.convert import LeftAside, Mapped, Rules, in_backbone, register_names
+from msseg.convert import LeftAside, Mapped, Rules, has_name, in_backbone, register_names
 from msseg.convert.rules import Fate
 
 _CLASSIFIER = LeftAside('part of the classifier')
@@ -103,8 +103,8 @@ for _old, _new in (('Dense_0', 'layers.0.0'), ('Dense_1', 'layers.1')):
 
 
 def _is_vit(names: Collection[str]) -> int:
-    has_attention = 'blocks.0.attn.qkv.weight' in names
-    return 2 if has_attention and 'blocks.0.gamma_1' not in names else 0
+    has_attention = has_name(names, 'blocks.0.attn.qkv.weight')
+    return 2 if has_attention and not _is_beit(names) else 0
 
 
 def _is_mae(names: Collection[str]) -> int:
@@ -114,11 +114,13 @@ def _is_mae(names: Collection[str]) -> int:
 
 
 def _is_beit(names: Collection[str]) -> bool:
-    return 'blocks.0.gamma_1' in names and 'blocks.0.attn.qkv.weight' in names
+    return has_name(names, 'blocks.0.gamma_1', 'blocks.0.attn.qkv.weight')
 
 
 def _is_mmcls(names: Collection[str]) -> bool:
-    return {'backbone.layers.0.attn.qkv.weight', 'backbone.layers.0.ln1.weight'} <= set(names)
+    """Return whether they are MMClassification's, not those of MMSegmentation's BEiT or MAE."""
+    has_layers = has_name(names, 'layers.0.attn.qkv.weight', 'layers.0.ln1.weight')
+    return has_layers and not has_name(names, 'layers.0.gamma_1')
 
 
 register_names('vit', _is_vit)(Rules(in_backbone(_VIT)))
