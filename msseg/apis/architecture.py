@@ -76,13 +76,14 @@ def _differences(part: str, expected: Mapping[str, Any], node: Any, strict: bool
         return {}  # the config has no such head, or several
     registry = _REGISTRIES[part]
     has_type = _is_of_type(node.get('type'), expected['type'], registry)
-    if not has_type and not strict:
-        return {}
+    if not has_type:
+        text = f'model.{part}.type = {expected["type"]!r}, not {node.get("type")!r}'
+        return {f'model.{part}.type': text} if strict else {}
     cls = registry.get(expected['type'])
     found = {}
     for key, wanted in expected.items():
         got = node.get(key, argument_default(cls, key))
-        if not (has_type if key == 'type' else _agree(wanted, got)):
+        if key != 'type' and not _agree(wanted, got):
             name = f'model.{part}.{key}'
             found[name] = f'{name} = {_plain(wanted)!r}, not {_plain(got)!r}'
     return found

@@ -7,7 +7,7 @@ import math
 import zipfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ _META = ('CLASSES', 'PALETTE', 'config', 'cfg')
 # float16 doubles, tensors share storages; beyond that a small file pretends to be a large one.
 _MAX_GROWTH = 16
 _MAX_HEADER_BYTES = 100_000_000
+_INDEX = '.index.json'
 _MAX_CONFIG_BYTES = 10_000_000
 _SAFETENSORS_DTYPES = {
     'F16': 'float16', 'BF16': 'bfloat16', 'F32': 'float32', 'F64': 'float64', 'I8': 'int8',
@@ -68,7 +69,8 @@ def read_foreign(path: str | Path) -> ForeignFile:
     """Read a file of PyTorch, safetensors, or numpy (.npz) without running anything in it.
 
     Args:
-        path: The file; its content decides about the format.
+        path: The file; its content decides about the format. Of a model in several files the
+            ``….index.json``.
 
     Raises:
         FileNotFoundError: The file does not exist.
@@ -83,6 +85,8 @@ def read_foreign(path: str | Path) -> ForeignFile:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f'checkpoint {str(path)!r} is not a file')
+    if path.name.endswith(_INDEX):
+        return _read_parts(path)
     kind = sniff_format(path)
     if kind is None:
         raise ValueError(
@@ -103,6 +107,27 @@ def read_foreign(path: str | Path) -> ForeignFile:
     except (ValueError, MemoryError) as error:
         raise ValueError(f'checkpoint {str(path)!r} is refused: {error}') from error
     return ForeignFile(path, kind, arrays, meta, config)
+
+
+def _read_parts(path: Path) -> ForeignFile:
+    """Read a model that Hugging Face's library wrote in several files, by their index."""
+    try:
+        places = json.loads(path.read_bytes()).get('weight_map')
+        if not isinstance(places, dict) or not _is_list_of(list(places.values()), str):
+            raise ValueError('it has no weight_map')
+    except (ValueError, AttributeError, RecursionError) as error:
+        raise ValueError(f'index {str(path)!r} cannot be read: {error}') from error
+    whole: ForeignFile | None = None
+    for name in sorted(set(places.values())):
+        if Path(name).name != name or name.endswith(_INDEX):
+            raise ValueError(f'index {str(path)!r} names {name!r}, expected a file next to it')
+        part = read_foreign(path.with_name(name))
+        whole = whole or replace(part, path=path, tensors={})
+        whole.tensors.update(part.tensors)
+    missing = [name for name in places if whole is None or name not in whole.tensors]
+    if whole is None or missing:
+        raise ValueError(f'the files of index {str(path)!r} lack {missing[:3] or "all weights"}')
+    return whole
 
 
 def _find_weights(content: Any) -> dict[str, StoredTensor]:

@@ -97,7 +97,8 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     """
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f'checkpoint {str(path)!r} is not a file')
+        what = 'a folder: name the file in it' if path.is_dir() else 'not a file'
+        raise FileNotFoundError(f'checkpoint {str(path)!r} is {what}')
     if sniff_format(path) is not None or path.suffix != '.ckpt':
         file = read_foreign(path)
         return Checkpoint(

@@ -17,7 +17,7 @@ _LAST = 'last_checkpoint'
 _NUMBERED = re.compile(r'(?P<prefix>iter|epoch)_(?P<number>\d+)\.ckpt')
 _BEST = re.compile(r'(?P<best>best_(?P<key>.+))_(iter|epoch)_\d+\.ckpt')
 _SUFFIXES = ('', '.ckpt', '.pth')
-_WEIGHTS = ('.ckpt', '.pth', '.pt', '.safetensors')
+_WEIGHTS = ('.ckpt', '.pth', '.pt', '.bin', '.safetensors', '.npz')
 
 _WHAT = {'latest': 'checkpoint of a run (iter_N.ckpt, epoch_N.ckpt)', 'best': 'best checkpoint'}
 

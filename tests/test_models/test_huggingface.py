@@ -17,6 +17,7 @@ from msseg.config import Config
 from msseg.convert import convert, read_foreign
 from msseg.models import build_segmentor
 from msseg.runner import load_checkpoint, load_weights
+from tests.test_convert.torch_files import save_torch
 from tests.test_models import huggingface_configs as configs
 
 DATA = Path(__file__).parents[1] / 'data' / 'origins'
@@ -98,7 +99,7 @@ def test_names_in_memory_mean_the_same(name):
         ('upernet_convnext', 'backbone', 'downsample_norm_cfg', dict(type='LN2d', eps=1e-5),
          r"downsample_norm_cfg = \{'eps': 1e-06\}"),
         ('upernet_convnext', 'decode_head', 'align_corners', True, r'align_corners = False, not T'),
-        ('upernet_swin', 'decode_head', 'type', 'FCNHead', r"type = 'UPerHead', not 'FCNHead'"),
+        ('upernet_swin', 'decode_head', 'type', 'FCNHead', r"type = 'UPerHead', not 'FCNHead'$"),
     ],
 )  # fmt: skip
 def test_settings_that_shapes_do_not_show_are_compared(name, part, key, value, message):
@@ -180,3 +181,29 @@ def test_without_a_config_next_to_it_nothing_is_compared_and_that_is_said(tmp_pa
     model['backbone']['num_heads'] = [1, 1, 1, 1]
     check_architecture(load_checkpoint(path), model)
     assert 'no config.json is next to' in caplog.text and 'num_heads' in caplog.text
+
+
+def test_a_model_in_several_files_is_read_by_its_index(tmp_path):
+    saved = read_foreign(DATA / 'segformer' / 'model.safetensors')
+    shutil.copy(DATA / 'segformer' / 'config.json', tmp_path)
+    names, index = list(saved.tensors), tmp_path / 'pytorch_model.bin.index.json'
+    places = {name: f'part-{i % 2}.bin' for i, name in enumerate(names)}
+    for part in set(places.values()):
+        save_torch(tmp_path / part, {n: saved.tensors[n] for n in names if places[n] == part})
+    index.write_text(json.dumps({'metadata': {}, 'weight_map': places}))
+    whole = read_foreign(index)
+    assert set(whole.tensors) == set(names) and whole.meta == saved.meta
+    assert whole.model_config == saved.model_config and whole.path == index
+    for wrong, message in (
+        ({**places, 'x.weight': 'part-0.bin'}, r"lack \['x\.weight'\]"),
+        ({'x': '../part-0.bin'}, r"names '\.\./part-0\.bin', expected a file next to it"),
+        ({'x': 'part-9.bin'}, r"part-9\.bin' is not a file"),
+        ({'x': 3}, 'has no weight_map'),
+        ({}, 'lack all weights'),
+    ):
+        index.write_text(json.dumps({'weight_map': wrong}))
+        with pytest.raises((ValueError, FileNotFoundError), match=message):
+            read_foreign(index)
+    index.write_text('[]')
+    with pytest.raises(ValueError, match='cannot be read'):
+        read_foreign(index)
