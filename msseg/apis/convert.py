@@ -11,10 +11,12 @@ from msseg.convert import (
     Conversion,
     check_style,
     convert,
+    detect_style,
     format_table,
     list_misfits,
     write_report,
 )
+from msseg.convert.names import strip_wrappers
 from msseg.runner.checkpoint import Checkpoint, load_checkpoint, save_weights
 from msseg.runner.load_weights import needed_shapes, resize_tables
 from msseg.utils.outputs import Outputs
@@ -76,8 +78,10 @@ def convert_checkpoint(
 
 def _convert(checkpoint: Checkpoint, style: str, wanted: dict[str, tuple] | None) -> Conversion:
     arrays = checkpoint.weights
+    # names of the model's backbone alone, without backbone., are those of no origin
+    is_bare = style == 'auto' and detect_style(strip_wrappers(arrays).values()) is None
     try:
-        conversion = convert(arrays, style, wanted)
+        conversion = convert(arrays, style, wanted, _BACKBONE if wanted and is_bare else '')
         taken = conversion.of_kind('matched', 'converted', 'shape mismatch', 'unexpected')
         if wanted and all(entry.target.startswith(_BACKBONE) for entry in taken if entry.target):
             conversion = convert(arrays, style, wanted, _BACKBONE)

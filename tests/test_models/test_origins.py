@@ -11,8 +11,10 @@ import mindspore as ms
 import numpy as np
 import pytest
 
+from msseg.apis import convert_checkpoint
 from msseg.apis.model_source import load_initial_weights
 from msseg.apis.train_settings import StartSettings
+from msseg.config import Config
 from msseg.convert import convert, detect_style, read_foreign
 from msseg.models import build_backbone, build_segmentor
 from msseg.models.backbones.beit import BEiTAttention
@@ -307,3 +309,14 @@ def test_training_starts_from_a_file_of_the_authors(case, options, tmp_path, cap
     if case == 'vit':
         message = 'backbone.pos_embed is resized from (1, 17, 8) to (1, 37, 8)'
         assert message in caplog.messages
+
+
+def test_a_backbone_that_mmsegmentation_converted_is_converted_too(tmp_path):
+    shapes = {in_torch(name): shape for name, shape in wanted_by('swin').items()}
+    arrays = {name: fill(name, shape) for name, shape in shapes.items()}
+    head = dict(type='FCNHead', in_channels=8, in_index=1, channels=2, num_classes=2)
+    cfg = Config(dict(model=dict(type='EncoderDecoder', backbone=MODELS['swin'], decode_head=head)))
+    path = save_torch(tmp_path / 'swin_tiny.pth', arrays)
+    conversion = convert_checkpoint(path, tmp_path / 'a.ckpt', cfg=cfg)
+    assert conversion.style == 'backbone' and len(conversion.weights) == len(arrays)
+    assert not conversion.of_kind('unexpected', 'missing')

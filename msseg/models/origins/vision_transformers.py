@@ -42,12 +42,11 @@ _BEIT: dict[str, Fate] = {
 }
 # MMClassification's ViT, DeiT and MAE: MMSegmentation's names but for the attention.
 _MMCLS: dict[str, Fate] = {
-    r'head\.': _CLASSIFIER,
-    r'backbone\.dist_token$': _CLASSIFIER,
-    r'backbone\.layers\.(\d+)\.attn\.qkv\.': r'backbone.layers.\1.attn.attn.in_proj.',
-    r'backbone\.layers\.(\d+)\.attn\.proj\.': r'backbone.layers.\1.attn.attn.out_proj.',
-    r'backbone\.ln1\.': Mapped('backbone.ln1.', unless_needed='the norm before the classifier'),
-    r'backbone\.': 'backbone.',
+    r'(?:head\.|dist_token$)': _CLASSIFIER,
+    r'layers\.(\d+)\.attn\.qkv\.': r'layers.\1.attn.attn.in_proj.',
+    r'layers\.(\d+)\.attn\.proj\.': r'layers.\1.attn.attn.out_proj.',
+    r'ln1\.': _FINAL_NORM,
+    r'(?=(?:layers|patch_embed)\.|cls_token$|pos_embed$)': '',
 }
 
 
@@ -129,4 +128,4 @@ register_names('beit', _is_beit)(Rules(in_backbone(_BEIT)))
 register_names('vit_jax', lambda names: 'Transformer/encoder_norm/scale' in names)(
     Rules(in_backbone(_JAX))
 )
-register_names('mmcls_vit', _is_mmcls)(Rules(_MMCLS))
+register_names('mmcls_vit', _is_mmcls)(Rules(in_backbone(_MMCLS)))
