@@ -30,6 +30,7 @@ def parse_args() -> argparse.Namespace:
         default=[],
         metavar='METRIC',
         help='scores: mIoU (the default when no other result is asked for), mDice, mFscore, '
+        'mBoundaryIoU (of edges), '
         "cityscapes (by Cityscapes' own tool)",
     )
     parser.add_argument('--out', help='write all label maps to this .npz file')
@@ -45,6 +46,13 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument(
         '--aug-test', action='store_true', help='average over six scales and horizontal flips'
+    )
+    parser.add_argument(
+        '--bootstrap',
+        type=int,
+        default=0,
+        metavar='N',
+        help='95 percent confidence intervals of the IoU from N resamples of the images, as 1000',
     )
     parser.add_argument('--work-dir', help='folder for a JSON file of the scores')
     parser.add_argument(
@@ -90,6 +98,7 @@ def main() -> None:
             tint_background=args.tint_background,
             format_dir=format_dir if args.format_only else None,
             aug_test=args.aug_test,
+            bootstrap=args.bootstrap,
             work_dir=folders.work_dir,
             report=partial(EvaluationReport, folders.output(args.report)) if args.report else None,
             start_check=check_before_testing,

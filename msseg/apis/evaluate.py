@@ -6,7 +6,7 @@ import tempfile
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from pathlib import Path
 
@@ -24,9 +24,11 @@ from msseg.datasets.sample_rng import name_sample
 from msseg.datasets.worker_pool import WORKER_TIMEOUT_S
 from msseg.evaluation import (
     Scores,
+    bootstrap_intervals,
     check_metrics,
     compute_scores,
     confusion_matrix,
+    count_boundaries,
     format_scores,
     reported_keys,
 )
@@ -104,7 +106,8 @@ def evaluate(
         inferencer: Predicts an image's labels; the losses of a `LossInferencer` are reported, too.
         dataset: A data set in test mode, with labels.
         workers_per_gpu: Number of processes that load images; 0 loads in this process.
-        metrics: Some of ``mIoU``, ``mDice``, ``mFscore``, and for Cityscapes ``cityscapes``.
+        metrics: Some of ``mIoU``, ``mDice``, ``mFscore``, ``mBoundaryIoU``, and for Cityscapes
+            ``cityscapes``.
         worker_timeout: See `EvalLoader`.
         is_over: Whether to abort, called after each image; not with several processes.
 
@@ -128,14 +131,19 @@ class Scorer:
         dataset: A data set with labels.
         metrics: See `evaluate`; none counts nothing.
         folder: A temporary folder, for the predictions that Cityscapes' own tool reads.
+        bootstrap: Number of resamples for confidence intervals; 0 for none.
     """
 
     def __init__(
-        self, dataset: CustomDataset, metrics: str | Sequence[str], folder: str | Path
+        self,
+        dataset: CustomDataset,
+        metrics: str | Sequence[str],
+        folder: str | Path,
+        bootstrap: int = 0,
     ) -> None:
         names = check_metrics(metrics, also=[CITYSCAPES])
         self.own = [name for name in names if name != CITYSCAPES]
-        self.counter = ScoreCounter(dataset) if self.own else None
+        self.counter = ScoreCounter(dataset, self.own, bootstrap) if self.own else None
         self.official = CityscapesCounter(dataset, folder) if CITYSCAPES in names else None
         if self.official and get_world_size() > 1:
             raise ValueError(
@@ -155,21 +163,38 @@ class Scorer:
 
 
 @contextmanager
-def scoring(dataset: CustomDataset, metrics: str | Sequence[str]) -> Iterator[Scorer]:
+def scoring(
+    dataset: CustomDataset, metrics: str | Sequence[str], bootstrap: int = 0
+) -> Iterator[Scorer]:
     """Yield a `Scorer` with a temporary folder."""
     with tempfile.TemporaryDirectory(prefix='msseg-') as folder:
-        yield Scorer(dataset, metrics, folder)
+        yield Scorer(dataset, metrics, folder, bootstrap)
 
 
 class ScoreCounter:
-    """Count predictions against a data set's labels; a handler for `predict_all`."""
+    """Count predictions against a data set's labels; a handler for `predict_all`.
 
-    def __init__(self, dataset: CustomDataset) -> None:
+    Args:
+        dataset: A data set with labels.
+        metrics: What will be asked for.
+        bootstrap: Number of resamples for confidence intervals; 0 for none.
+    """
+
+    def __init__(
+        self, dataset: CustomDataset, metrics: Sequence[str] = (), bootstrap: int = 0
+    ) -> None:
         check_labels(dataset)
         self.classes = dataset.CLASSES
         self.ignore_index = dataset.ignore_index
         self.ends = list(accumulate(len(part) for part in separate_parts(dataset)))
-        self.matrices = np.zeros((len(self.ends), len(self.classes), len(self.classes)), np.int64)
+        count = len(self.classes)
+        self.matrices = np.zeros((len(self.ends), count, count), np.int64)
+        self.boundaries = None
+        if 'mBoundaryIoU' in metrics:
+            self.boundaries = np.zeros((len(self.ends), count, 2), np.int64)
+        self.bootstrap = bootstrap
+        # right, labelled and predicted pixels of each image and class
+        self.images = np.zeros((3, len(dataset) if bootstrap else 0, count), np.int64)
 
     def add(self, sample: EvalSample, prediction: np.ndarray) -> None:
         """Count one image.
@@ -185,18 +210,39 @@ class ScoreCounter:
                 f'{prediction.shape[0]}x{prediction.shape[1]}; they must be of one size '
                 '(tools/check_dataset.py lists all such files)'
             )
-        self.matrices[bisect_right(self.ends, sample.index)] += confusion_matrix(
-            prediction, sample.gt, len(self.classes), self.ignore_index
-        )
+        part = bisect_right(self.ends, sample.index)
+        counted = (prediction, sample.gt, len(self.classes), self.ignore_index)
+        matrix = confusion_matrix(*counted)
+        self.matrices[part] += matrix
+        if self.boundaries is not None:
+            self.boundaries[part] += count_boundaries(*counted)
+        if self.bootstrap:
+            sums = matrix.diagonal(), matrix.sum(axis=1), matrix.sum(axis=0)
+            self.images[:, sample.index] = sums
 
     def scores(self, metrics: str | Sequence[str]) -> Evaluation:
         """Return the scores of all images counted so far, in all processes."""
         matrices = sum_over_ranks(self.matrices)
-        scores = Evaluation(
-            tuple(compute_scores(matrix, self.classes, metrics) for matrix in matrices)
-        )
+        boundaries = [None] * len(matrices)
+        if self.boundaries is not None:
+            boundaries = sum_over_ranks(self.boundaries)
+        parts = [
+            compute_scores(matrix, self.classes, metrics, boundary=boundary)
+            for matrix, boundary in zip(matrices, boundaries, strict=True)
+        ]
+        scores = Evaluation(tuple(self._with_intervals(parts)))
         scores.warn_of_absent_classes()
         return scores
+
+    def _with_intervals(self, parts: Sequence[Scores]) -> list[Scores]:
+        if not self.bootstrap:
+            return list(parts)
+        images = sum_over_ranks(self.images)
+        starts = [0, *self.ends]
+        return [
+            replace(part, intervals=bootstrap_intervals(*images[:, start:end], self.bootstrap))
+            for part, start, end in zip(parts, starts[:-1], self.ends, strict=True)
+        ]
 
 
 def separate_parts(dataset: CustomDataset) -> list[CustomDataset]:

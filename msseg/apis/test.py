@@ -79,6 +79,7 @@ def test_from_config(
     tint_background: bool = False,
     format_dir: str | Path | None = None,
     aug_test: bool = False,
+    bootstrap: int = 0,
     work_dir: str | Path | None = None,
     report: ReportFactory | None = None,
     start_check: Callable[[Mapping[str, CustomDataset]], None] | None = None,
@@ -94,7 +95,8 @@ def test_from_config(
     Args:
         cfg: The config, already checked.
         checkpoint: A checkpoint of msseg or another framework; see `find_checkpoint`.
-        metrics: Some of ``mIoU``, ``mDice``, ``mFscore``, and for Cityscapes ``cityscapes``.
+        metrics: Some of ``mIoU``, ``mDice``, ``mFscore``, ``mBoundaryIoU``, and for Cityscapes
+            ``cityscapes``.
         out: A .npz file for all label maps, by image name.
         show_dir: Folder for the images, blended with the predicted labels.
         opacity: Opacity of these labels, in (0, 1].
@@ -102,6 +104,7 @@ def test_from_config(
         tint_background: Colour background classes, too, here and in `report`.
         format_dir: Folder for the label maps in the format of the data set's benchmark.
         aug_test: Average over six scales and flips.
+        bootstrap: Number of resamples of the images for confidence intervals of IoU; 0 for none.
         work_dir: Folder for a JSON file of the scores.
         report: Makes the page on scores, confusions and images, such as
             ``functools.partial(msseg.reports.EvaluationReport, 'folder')``.
@@ -114,7 +117,7 @@ def test_from_config(
     Returns:
         The scores, None without `metrics`.
     """
-    check_test_options(metrics, out, show_dir, opacity, format_dir, report)
+    check_test_options(metrics, out, show_dir, opacity, format_dir, report, bootstrap)
     setup_device(device, device_id, launcher)
     init_dist(launcher)
     setup_logging()
@@ -141,7 +144,7 @@ def test_from_config(
     return test_segmentor(
         model, dataset, cfg, metrics, out=out, show_dir=show_dir, opacity=opacity, legend=legend,
         tint_background=tint_background, format_dir=format_dir, report=page, outputs=outputs,
-        on_scores=keep,
+        on_scores=keep, bootstrap=bootstrap,
     )  # fmt: skip
 
 
@@ -159,6 +162,7 @@ def test_segmentor(
     report: Report | None = None,
     outputs: Outputs | None = None,
     on_scores: Callable[[Evaluation], None] = lambda scores: None,
+    bootstrap: int = 0,
 ) -> Evaluation | None:
     """Predict all images of a data set; see `test_from_config` for most arguments.
 
@@ -170,7 +174,7 @@ def test_segmentor(
     outputs = outputs or outputs_of(dataset)
     skipped = Skipped()
     with ExitStack() as stack:
-        scorer = stack.enter_context(scoring(dataset, metrics))
+        scorer = stack.enter_context(scoring(dataset, metrics, bootstrap))
         handlers = scorer.handlers
         if out is not None:
             handlers.append(stack.enter_context(LabelArchive(out, dataset, outputs)).add)
@@ -214,6 +218,7 @@ def check_test_options(
     opacity: float,
     format_dir: str | Path | None,
     report: ReportFactory | None = None,
+    bootstrap: int = 0,
 ) -> None:
     """Raise, before anything is built, when the options ask for nothing or do not fit."""
     check_metrics(metrics, also=[CITYSCAPES])
@@ -226,6 +231,11 @@ def check_test_options(
         raise ValueError(
             'nothing to do: ask for scores (--eval mIoU), pictures (--show-dir), label maps '
             '(--out FILE.npz), label files (--format-only) or a page (--report)'
+        )
+    if bootstrap < 0 or (bootstrap and 'mIoU' not in metrics):
+        raise ValueError(
+            f'--bootstrap is {bootstrap}, expected a number of resamples from 1, such as 1000, '
+            'together with --eval mIoU'
         )
     if not 0 < opacity <= 1:
         raise ValueError(f'--opacity is {opacity}, expected a number in (0, 1]')

@@ -4,21 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from msseg.utils.errors import unknown_name
 
-# The per-class scores that each metric of MMSegmentation 0.x reports.
+# The per-class scores that each metric reports; all but the last are MMSegmentation 0.x's.
 METRICS = {
     'mIoU': ('IoU', 'Acc'),
     'mDice': ('Dice', 'Acc'),
     'mFscore': ('Fscore', 'Precision', 'Recall'),
+    'mBoundaryIoU': ('BoundaryIoU',),
 }
 
 _MOST_NAMED = 10
 # Intermediate arrays of this size stay in the processor's cache, three times as fast as memory.
 _BLOCK_PIXELS = 1 << 16
+
+
+class Intervals(NamedTuple):
+    """Confidence intervals, each (low, high), as fractions of 1.
+
+    Attributes:
+        level: Share of the resamples inside.
+        iou: float64 (K, 2), of the IoU of each class; NaN for a class without labelled pixels.
+        mean_iou: float64 (2,), of the mIoU.
+        accuracy: float64 (2,), of the share of right pixels.
+    """
+
+    level: float
+    iou: np.ndarray
+    mean_iou: np.ndarray
+    accuracy: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -30,12 +48,14 @@ class Scores:
         per_class: Score name to float64 (K,); NaN for a class without labelled pixels.
         num_pixels: Labelled pixels of each class, int64 (K,).
         overall_accuracy: Share of the labelled pixels that are predicted right; NaN without any.
+        intervals: Of IoU, mIoU and accuracy, if they were computed.
     """
 
     classes: tuple[str, ...]
     per_class: dict[str, np.ndarray]
     num_pixels: np.ndarray
     overall_accuracy: float
+    intervals: Intervals | None = None
 
     @property
     def absent(self) -> list[str]:
@@ -70,7 +90,18 @@ class Scores:
             for score, values in self.per_class.items()
             for name, value in zip(self.classes, values, strict=True)
         }
-        return {**self.summary(), **flat}
+        return {**self.summary(), **flat, **self._bounds()}
+
+    def _bounds(self) -> dict[str, float]:
+        if self.intervals is None:
+            return {}
+        pairs = {'mIoU': self.intervals.mean_iou, 'aAcc': self.intervals.accuracy}
+        pairs |= {f'IoU.{n}': p for n, p in zip(self.classes, self.intervals.iou, strict=True)}
+        return {
+            f'{key}_{end}': float(value)
+            for key, pair in pairs.items()
+            for end, value in zip(('low', 'high'), pair, strict=True)
+        }
 
 
 def confusion_matrix(
@@ -150,7 +181,7 @@ def check_metrics(metrics: str | Sequence[str], also: Sequence[str] = ()) -> lis
 def reported_keys(metrics: str | Sequence[str], classes: Sequence[str]) -> list[str]:
     """Return the keys of `Scores.as_dict`, to check options before there are scores."""
     empty = np.zeros((len(classes), len(classes)), np.int64)
-    return list(compute_scores(empty, classes, metrics).as_dict())
+    return list(compute_scores(empty, classes, metrics, boundary=empty[:, :2]).as_dict())
 
 
 def compute_scores(
@@ -158,6 +189,7 @@ def compute_scores(
     classes: Sequence[str],
     metrics: str | Sequence[str] = 'mIoU',
     beta: float = 1.0,
+    boundary: np.ndarray | None = None,
 ) -> Scores:
     """Derive scores from a confusion matrix.
 
@@ -169,10 +201,11 @@ def compute_scores(
         classes: Names of the K classes.
         metrics: Some of ``METRICS``.
         beta: Weight of recall in the F-score.
+        boundary: What `count_boundaries` gives, summed over images; for mBoundaryIoU.
 
     Raises:
         KeyError: An unknown metric.
-        ValueError: The matrix does not fit the classes.
+        ValueError: The matrix does not fit the classes, or `boundary` is missing.
 
     Examples:
         >>> scores = compute_scores(np.array([[3, 1], [0, 4]]), ('road', 'car'))
@@ -198,6 +231,10 @@ def compute_scores(
         'Recall': recall,
     }
     names = dict.fromkeys(name for metric in check_metrics(metrics) for name in METRICS[metric])
+    if 'BoundaryIoU' in names:
+        if boundary is None:
+            raise ValueError('mBoundaryIoU needs the counts of boundaries: give boundary')
+        scores['BoundaryIoU'] = _ratio(boundary[:, 0], np.maximum(boundary[:, 1], 1), labelled)
     total = labelled.sum()
     return Scores(
         classes=tuple(classes),

@@ -138,7 +138,7 @@ def score_outputs(
         inputs: The folder of the inputs.
         outputs: The folder of the outputs, with ``outputs.json``: logits or labels for each input,
             in a file of the same name.
-        metrics: Some of ``mIoU``, ``mDice``, ``mFscore``.
+        metrics: Some of ``mIoU``, ``mDice``, ``mFscore``, ``mBoundaryIoU``.
 
     Raises:
         FileNotFoundError: A list or a file is missing.
@@ -162,7 +162,7 @@ def score_outputs(
         )
     model = build_model(cfg)
     check_classes(model, dataset)
-    counter = ScoreCounter(dataset)
+    counter = ScoreCounter(dataset, metrics)
     for index, entry in enumerate(progress_bar(wanted, unit='img')):
         output = _read_array(outputs, found[entry['file']])
         labels = _labels(output, tuple(entry['size']), model.align_corners, model.threshold)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import mindspore as ms
@@ -16,8 +17,8 @@ from msseg.datasets import CustomDataset, EvalLoader
 from msseg.datasets.eval_loader import EvalSample
 from msseg.datasets.palette import background_classes
 from msseg.datasets.result_files import outputs_of
-from msseg.evaluation import Scores, compute_scores
-from msseg.evaluation.table import percent
+from msseg.evaluation import Scores, bootstrap_intervals, compute_scores
+from msseg.evaluation.table import interval, percent
 from msseg.inference.inferencer import Inferencer
 from msseg.reports.curves import Line, histogram, line_chart, read_log, run_places
 from msseg.reports.image_scores import ImageScores
@@ -91,7 +92,10 @@ class EvaluationReport:
 
     def scores(self) -> Scores:
         """Return the scores of all images that were gathered."""
-        return compute_scores(self.images.matrix, self.dataset.CLASSES, 'mIoU')
+        images = self.images
+        scores = compute_scores(images.matrix, self.dataset.CLASSES, 'mIoU')
+        intervals = bootstrap_intervals(images.hits, images.labelled, images.predicted)
+        return replace(scores, intervals=intervals)
 
     def write(self, inferencer: Inferencer) -> None:
         """Write the page and the table; once, after `gather`.
@@ -108,7 +112,8 @@ class EvaluationReport:
         )
         page.add('Summary', self._summary(scores))
         page.add('Classes', _class_table(scores, self.style.colours), note='Percent of the pixels; '
-                 'a click on a column’s head sorts.')  # fmt: skip
+                 'a click on a column’s head sorts. Intervals are of 1000 resamples of the '
+                 'images.')  # fmt: skip
         page.add('Confusion', *self._confusion(), note='Of the pixels labelled as the row’s class, '
                  'the percentage predicted as the column’s; n/a where no pixel is labelled as it. '
                  'Shades are of the square root, so that small confusions show.')  # fmt: skip
@@ -125,6 +130,7 @@ class EvaluationReport:
         summary = scores.summary()
         figures = [
             ('mIoU', percent(summary['mIoU'])),
+            ('its 95 % interval', interval(scores.intervals.mean_iou)),
             ('mean accuracy', percent(summary['mAcc'])),
             ('pixel accuracy', percent(summary['aAcc'])),
             ('images', f'{len(self.dataset):,}'),
@@ -304,10 +310,13 @@ def _class_table(scores: Scores, colours: Sequence[Sequence[int] | None]) -> str
         [
             Cell.of_class(name, colours[i]),
             Cell.percent(float(scores.per_class['IoU'][i])),
+            Cell(interval(scores.intervals.iou[i])),
             Cell.percent(float(scores.per_class['Acc'][i])),
             Cell.count(int(scores.num_pixels[i])),
             Cell.percent(float(scores.num_pixels[i] / total)),
         ]
         for i, name in enumerate(scores.classes)
     ]
-    return parts().table(['Class', 'IoU', 'Acc', 'Pixels', 'Share of pixels'], rows, 'classes')
+    return parts().table(
+        ['Class', 'IoU', 'IoU, 95 %', 'Acc', 'Pixels', 'Share of pixels'], rows, 'classes'
+    )

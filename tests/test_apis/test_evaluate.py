@@ -5,8 +5,10 @@ import cv2
 import numpy as np
 import pytest
 
-from msseg.apis.evaluate import evaluate, evaluation_keys, predict_all
+from msseg.apis.evaluate import evaluate, evaluation_keys, predict_all, scoring
+from msseg.apis.test import check_test_options
 from msseg.datasets import ConcatDataset, CustomDataset
+from msseg.evaluation import bootstrap_intervals, confusion_matrix, count_boundaries
 from tests.tiny import write_discs
 
 PIPELINE = [
@@ -134,3 +136,46 @@ def test_memory_does_not_grow_with_the_number_of_images(root):
     peak(2)
     one_label_map = 120 * 160
     assert peak(12) < peak(2) + one_label_map
+
+
+def test_boundaries_and_intervals_are_of_all_images(root):
+    dataset = discs(root, ann_dir='labels')
+    metrics = ['mIoU', 'mBoundaryIoU']
+    with scoring(dataset, metrics, bootstrap=50) as scorer:
+        predict_all(Brightness(), dataset, 0, scorer.handlers)
+        (scores,) = scorer.scores().parts
+    boundaries, matrices = 0, []
+    for index in range(len(dataset)):
+        label = dataset.get_gt_seg_map(index)
+        prediction = Brightness().labels([dataset[index]['img'][0]], None)
+        boundaries = boundaries + count_boundaries(prediction, label, 2)
+        matrices.append(confusion_matrix(prediction, label, 2))
+    assert (
+        scores.per_class['BoundaryIoU'].tolist() == (boundaries[:, 0] / boundaries[:, 1]).tolist()
+    )
+    made = np.array(matrices)
+    counts = made.diagonal(axis1=1, axis2=2), made.sum(axis=2), made.sum(axis=1)
+    expected = bootstrap_intervals(*counts, 50)
+    assert scores.intervals.iou.tolist() == expected.iou.tolist()
+    keys = scores.as_dict()
+    assert keys['mIoU_low'] <= keys['mIoU'] <= keys['mIoU_high']
+    assert set(evaluation_keys(dataset, metrics)) == {k for k in keys if '_' not in k}
+
+
+def test_separate_parts_have_intervals_of_their_own_images(root):
+    halves = [discs(root, ann_dir='labels', num_samples=n) for n in (3, 5)]
+    joined = ConcatDataset(halves)
+    with scoring(joined, 'mIoU', bootstrap=20) as scorer:
+        predict_all(Brightness(), joined, 0, scorer.handlers)
+        parts = scorer.scores().parts
+    for half, part in zip(halves, parts, strict=True):
+        with scoring(half, 'mIoU', bootstrap=20) as scorer:
+            predict_all(Brightness(), half, 0, scorer.handlers)
+            (alone,) = scorer.scores().parts
+        assert part.intervals.iou.tolist() == alone.intervals.iou.tolist()
+
+
+@pytest.mark.parametrize(('bootstrap', 'metrics'), [(-1, ['mIoU']), (10, ['mDice']), (10, [])])
+def test_intervals_need_a_number_and_the_iou(bootstrap, metrics):
+    with pytest.raises(ValueError, match=f'--bootstrap is {bootstrap}'):
+        check_test_options(metrics, 'a.npz', None, 0.5, None, bootstrap=bootstrap)
