@@ -154,7 +154,7 @@ def needed(tmp_path_factory):
         'PointHead': lists,
         'PSAHead': dict(head, mask_size=(3, 3)),
         'PSPHead': head,
-        **dict.fromkeys(('SegformerHead', 'UPerHead'), lists),
+        **dict.fromkeys(('SegformerHead', 'UPerHead', 'LightHamHead'), lists),
         **dict.fromkeys(('FCNHead', 'DepthwiseSeparableFCNHead', 'SETRUPHead'), head),
         'DPTHead': dict(
             head,

@@ -87,7 +87,7 @@ def knet_stage(**options: Any) -> dict[str, Any]:
     """A stage of an IterativeDecodeHead on features of 8 channels."""
     updator = dict(type='KernelUpdator', in_channels=4, feat_channels=4, out_channels=4)
     defaults = dict(
-        type='KernelUpdateHead', num_classes=NUM_CLASSES, num_heads=2, num_mask_fcs=1,
+        type='KernelUpdateHead', num_classes=NUM_CLASSES, num_heads=2, num_mask_fcs=1, dropout=0.2,
         feedforward_channels=12, in_channels=8, out_channels=8,
         feat_transform_cfg=dict(conv_cfg=dict(type='Conv2d'), act_cfg=None),
         kernel_updator_cfg=updator,
@@ -160,25 +160,33 @@ _ERFNET = dict(
     dec_stages_non_bottleneck=(1, 1),
     dec_non_bottleneck_channels=(8, 4),
 )
+# so that training draws every mask that a network can draw
+_PATHS = dict(drop_path_rate=0.2)
+_ATTENTION = dict(_PATHS, attn_drop_rate=0.2)
+_DROPS = dict(_ATTENTION, drop_rate=0.1)
 _CONVNEXT = dict(
     type='mmcls.ConvNeXt', arch=dict(depths=(1, 1), channels=(4, 8)), out_indices=(0, 1),
-    layer_scale_init_value=1.0, gap_before_final_norm=False,
+    layer_scale_init_value=1.0, gap_before_final_norm=False, **_PATHS,
 )  # fmt: skip
 _POOLFORMER = dict(
     type='mmcls.PoolFormer', out_indices=(0, 2),
     arch=dict(layers=(1, 1), embed_dims=(4, 8), mlp_ratios=(2, 2), layer_scale_init_value=1.0),
+    drop_rate=0.1, **_PATHS,
 )  # fmt: skip
 _TWINS = dict(
     embed_dims=(4, 8), num_heads=(1, 2), mlp_ratios=(2, 2), depths=(2, 1), sr_ratios=(4, 2),
-    out_indices=(0, 1), drop_path_rate=0.0, qkv_bias=True,
+    out_indices=(0, 1), qkv_bias=True, **_DROPS,
 )  # fmt: skip
 _MIT = dict(
-    type='MixVisionTransformer', embed_dims=4, num_layers=(1, 1, 1, 1), num_heads=(1, 2, 3, 4)
+    type='MixVisionTransformer', embed_dims=4, num_layers=(1, 1, 1, 1), num_heads=(1, 2, 3, 4),
+    **_DROPS,
+)  # fmt: skip
+_BEIT = dict(
+    img_size=(64, 80), embed_dims=4, num_heads=2, norm_cfg=dict(type='LN', eps=1e-6), **_ATTENTION
 )
-_BEIT = dict(img_size=(64, 80), embed_dims=4, num_heads=2, norm_cfg=dict(type='LN', eps=1e-6))
 _VIT = dict(
     type='VisionTransformer', img_size=32, patch_size=8, embed_dims=6, num_layers=2, num_heads=2,
-    out_indices=(0, 1),
+    out_indices=(0, 1), **_DROPS,
 )  # fmt: skip
 _OF_VIT = 'its table of positions is resized to the image'
 _HARD = dict(type='OhemCrossEntropy', min_kept=100)
@@ -382,11 +390,18 @@ FAMILIES = {
     ),
     'resnext': Family(model(fcn(32, 1), dict(RESNET, type='ResNeXt', depth=50, groups=2))),
     'segformer': Family(model(head('SegformerHead', **lists(4, 8, 12, 16)), _MIT)),
+    'segnext': Family(
+        model(
+            head('LightHamHead', **lists(4, 6), ham_channels=8, ham_kwargs=dict(MD_S=2, MD_R=3)),
+            dict(type='MSCAN', embed_dims=(4, 6), mlp_ratios=(2, 2), depths=(1, 1), num_stages=2,
+                 norm_cfg=BN, drop_rate=0.1, **_PATHS),
+        )
+    ),
     'segmenter': Family(
         model(
             head(
                 'SegmenterMaskTransformerHead', in_channels=6, num_layers=1, num_heads=2,
-                embed_dims=4, drop_path_rate=0.0, norm_cfg=dict(type='LN'),
+                embed_dims=4, norm_cfg=dict(type='LN'), **_DROPS,
             ),
             _VIT,
         ),
@@ -403,7 +418,7 @@ FAMILIES = {
             head('UPerHead', **lists(4, 8), pool_scales=(1, 2)),
             dict(
                 type='SwinTransformer', embed_dims=4, depths=(2, 2), num_heads=(1, 2),
-                strides=(4, 2), out_indices=(0, 1), window_size=4,
+                strides=(4, 2), out_indices=(0, 1), window_size=4, **_DROPS,
             ),
             auxiliary_head=AUX,
         ),

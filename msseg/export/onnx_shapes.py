@@ -65,8 +65,8 @@ def _reshape(builder: OnnxBuilder, node: Node) -> str:
         if size is not None:
             head = builder.integers([*head, shape[1]])
             return builder.emit('Reshape', [x, builder.emit('Concat', [head, size], axis=0)])
-    if len(old) == 4 and len(shape) == 3 and shape[2] == old[2] * old[3]:
-        return builder.emit('Reshape', [x, builder.integers([*head, shape[1], -1])])
+    if len(old) == 4 and len(shape) in (3, 4) and shape[-1] == old[2] * old[3]:
+        return builder.emit('Reshape', [x, builder.integers([*head, *shape[1:-1], -1])])
     if len(old) == 3 and node.shape == (old[0] * old[1], old[2]):  # the tokens of all images
         builder.tokens[node.shape[0]] = builder.emit('Slice', [builder.emit('Shape', [x]), *ends])
     if len(shape) == 2 and shape[0] in builder.tokens:

@@ -9,11 +9,12 @@ import pytest
 from msseg.apis.build import build_train_step
 from msseg.apis.train_settings import StepSettings
 from msseg.config import Config
-from msseg.models import SegmentorWithLoss
-from msseg.models.layers import use_low_precision
+from msseg.models import BACKBONES, SegmentorWithLoss
+from msseg.models.layers import Dropout, DropPath, use_low_precision
 from msseg.runner import IterBasedRunner
 from msseg.runner.checkpoint import copy_to
 from msseg.runner.hooks import Hook
+from msseg.utils.arguments import accepted_arguments
 from tests.test_runner.line_model import Batch
 from tests.tiny_families import FAMILIES, build, images
 
@@ -25,6 +26,19 @@ CONFIG = dict(
     optimizer_config=dict(grad_clip=dict(max_norm=10.0)),
     fp16=dict(loss_scale=dict(init_scale=1024.0, growth_interval=2)),
 )
+
+
+@pytest.mark.parametrize('name', FAMILIES)
+def test_what_can_drop_does(name):
+    """Paths and attention weights: the state of each such layer has to be resumed."""
+    backbone = FAMILIES[name].model['backbone']
+    takes = accepted_arguments(BACKBONES.get(backbone['type']))
+    rates = {key for key in ('drop_path_rate', 'attn_drop_rate', 'drop_rate') if key in takes}
+    assert {key for key in rates if backbone.get(key, 0) > 0} == rates
+    if rates:
+        cells = [cell for _, cell in build(name).backbone.cells_and_names()]
+        assert any(isinstance(cell, DropPath) for cell in cells)
+        assert any(isinstance(cell, Dropout) for cell in cells) == (rates != {'drop_path_rate'})
 
 
 class Batches:

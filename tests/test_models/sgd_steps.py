@@ -15,6 +15,7 @@ import numpy as np
 STORED = Path(__file__).parents[1] / 'data' / 'sgd_steps.jsonl.gz'
 OPTIMIZER = dict(lr=0.1, momentum=0.9, weight_decay=5e-4)
 NUM_PICKED = 6
+DROPS = {'drop_rate', 'attn_drop_rate', 'drop_path_rate', 'dropout'}
 
 
 def comparable(config):
@@ -28,8 +29,7 @@ def _without_dropout(node):
     if isinstance(node, dict):
         if {'num_classes', 'channels'} <= node.keys() or node.get('type') == 'ERFNet':
             node['dropout_ratio'] = 0.0
-        if node.get('type') == 'SwinTransformer':
-            node['drop_path_rate'] = 0.0
+        node |= dict.fromkeys(DROPS & node.keys(), 0.0)
         if node.get('type') == 'SyncBN':
             node['type'] = 'BN'
     for value in node.values() if isinstance(node, dict) else node:

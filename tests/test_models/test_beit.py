@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from msseg.models import build_backbone, build_segmentor
-from msseg.models.backbones.beit import positions_with_class_token
+from msseg.models.backbones.beit import BEiTAttention, positions_with_class_token
 from tests.test_models.family_checks import image
 
 SMALL = dict(
@@ -38,6 +38,46 @@ def test_pairs_that_are_equally_far_apart_share_a_bias():
             assert by_distance.setdefault(apart, index[1 + a, 1 + b]) == index[1 + a, 1 + b]
     assert sorted(by_distance.values()) == list(range(5 * 7))
     assert set(index[0, 1:]) == {35} and set(index[1:, 0]) == {36} and index[0, 0] == 37
+
+
+# The second column of what MMSegmentation 1.2.2's BEiT.resize_rel_pos_embed, with SciPy 1.11, makes
+# of a table of normal numbers: by the sides of the old map and the new one, and every so many rows.
+RESIZED = {
+    (3, 4, 9): [-1.32436, 2.30956, -1.16323, -0.17316, 1.06458, 0.03306],
+    (4, 3, 5): [-1.15186, 0.01749, 0.00581, 0.64681, -0.85544, -0.47864],
+    (14, 32, 496): [
+        -1.32439, -0.52903, -0.26997, -0.36691, -0.1064, -0.24082, -1.69379, 0.50846, 0.40988,
+    ],
+}  # fmt: skip
+BIASES = 'relative_position_bias_table'
+
+
+@pytest.mark.parametrize('case', RESIZED)
+def test_a_files_biases_of_another_image_are_resized_as_by_mmsegmentation(case):
+    old, new, every = case
+    table = np.random.default_rng(5).standard_normal(((2 * old - 1) ** 2 + 3, 2))
+    attention = BEiTAttention(8, 2, (new, new))
+    fitted = attention.fit_table(BIASES, table.astype(np.float32))
+    assert fitted.shape == attention.relative_position_bias_table.shape
+    np.testing.assert_allclose(fitted[::every, 1], RESIZED[case], atol=2e-5)
+    np.testing.assert_array_equal(fitted[-3:], table[-3:].astype(np.float32))
+
+
+def test_biases_of_an_oblong_map_are_resized_axis_by_axis():
+    fit = BEiTAttention(8, 2, (2, 4)).fit_table
+    table = np.random.default_rng(0).random((12, 2)).astype(np.float32)
+    fitted = fit(BIASES, table)[:-3].reshape(3, 7, 2)
+    np.testing.assert_allclose(fitted[:, 2:5], table[:-3].reshape(3, 3, 2), atol=1e-6)
+    assert fit(BIASES, table[:7]) is None and fit(BIASES, table[:2]) is None
+
+
+def test_positions_of_another_image_are_resized_as_by_mmsegmentation():
+    backbone = build_backbone(dict(SMALL, type='MAE', img_size=64, embed_dims=8))
+    table = np.random.default_rng(5).standard_normal((1, 1 + 14 * 14, 8)).astype(np.float32)
+    fitted = backbone.fit_table('pos_embed', table)
+    assert fitted.shape == backbone.pos_embed.shape
+    expected = [0.42045, 0.22456, -0.82415, 0.34649, 0.28294, -0.22459, -1.43898, 1.37989, 0.81965]
+    np.testing.assert_allclose(fitted[0, :9, 3], expected, atol=2e-5)
 
 
 def test_initial_weights():

@@ -73,6 +73,7 @@ EXAMPLES = {
         'SVT': dict(TWINS, drop_path_rate=0.0),
         'DDRNet': dict(channels=4, ppm_channels=4),
         'PIDNet': dict(channels=4, ppm_channels=4, num_branch_blocks=1),
+        'MSCAN': dict(embed_dims=(4, 6), depths=(1, 1), num_stages=2),
         'ERFNet': dict(
             enc_downsample_channels=(4, 8, 16),
             enc_stage_non_bottlenecks=(1, 2),
@@ -171,6 +172,7 @@ EXAMPLES = {
         'ISAHead': dict(HEAD, channels=8, isa_channels=4, down_factor=(3, 4)),
         'NLHead': dict(HEAD, channels=8, norm_cfg=dict(type='BN')),
         'SegformerHead': dict(SELECT, channels=4),
+        'LightHamHead': dict(SELECT, channels=4, ham_channels=8, ham_kwargs=dict(MD_R=3)),
         'SegmenterMaskTransformerHead': dict(
             in_channels=6,
             in_index=0,

@@ -74,6 +74,31 @@ def test_a_files_table_of_another_window_is_resized_head_by_head():
     assert attention.fit_table('relative_position_bias_table', table[:-1]) is None
 
 
+@pytest.mark.parametrize(
+    ('old', 'new', 'every', 'expected'),
+    [
+        (7, 12, 66, [-1.85267, -0.98809, -0.69632, 1.84252, -0.35053, 0.54366, 0.27098]),
+        (12, 7, 21, [-0.33566, 0.33713, -1.11171, -0.24012, 0.69395, 0.03644, 0.55423]),
+    ],
+)
+def test_biases_of_another_window_are_those_of_mmsegmentation(old, new, every, expected):
+    """PyTorch's bicubic interpolation of a table of normal numbers, the second head."""
+    table = np.random.default_rng(5).standard_normal(((2 * old - 1) ** 2, 3)).astype(np.float32)
+    fitted = WindowMSA(6, 3, new).fit_table('relative_position_bias_table', table)
+    np.testing.assert_allclose(fitted[::every, 1][:7], expected, atol=2e-5)
+
+
+def test_a_files_positions_of_another_image_are_resized():
+    backbone = build_backbone(dict(SMALL, use_abs_pos_embed=True, pretrain_img_size=(32, 16)))
+    rows = np.arange(4, dtype=np.float32)[:, None, None]
+    table = np.broadcast_to(rows, (4, 4, 4)).reshape(1, 16, 4)
+    fitted = backbone.fit_table('absolute_pos_embed', table).reshape(8, 4, 4)
+    np.testing.assert_allclose(fitted, fitted[:, :1, :1].repeat(4, 1).repeat(4, 2), atol=1e-6)
+    assert (np.diff(fitted[:, 0, 0]) > 0).all() and fitted[..., 0].mean() == pytest.approx(1.5)
+    assert backbone.fit_table('absolute_pos_embed', table[:, 1:]) is None
+    assert backbone.fit_table('other', table) is None
+
+
 def test_frozen_stages_neither_learn_nor_drop():
     backbone = build_backbone(
         dict(SMALL, frozen_stages=1, drop_rate=0.5, attn_drop_rate=0.5, drop_path_rate=0.5)

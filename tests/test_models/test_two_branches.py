@@ -1,13 +1,4 @@
-"""DDRNet and PIDNet: logits, losses and gradients of MMSegmentation 1.2.2.
-
-tests/data/mmseg122.json.gz has for each model the names and shapes of its weights, values of the
-logits, the losses of a training pass and norms of the gradients, computed in float64 by PyTorch
-2.13 from weights, image and batch that are made from names and seeds.
-"""
-
-import gzip
-import json
-from pathlib import Path
+"""DDRNet and PIDNet."""
 
 import cv2
 import mindspore as ms
@@ -17,13 +8,9 @@ import pytest
 from msseg.models import build_backbone, build_head, build_loss, build_segmentor
 from msseg.models.decode_heads.pid_head import edge_map
 from tests.test_models.family_checks import image, norms
+from tests.test_models.mmseg122 import NUM_CLASSES, ROWS, assert_logits, assert_training_pass
 from tests.test_models.reference_weights import load_filled
-from tests.test_models.sgd_steps import batch
 
-SIZE, NUM_CLASSES = (128, 192), 5
-ROWS = json.loads(
-    gzip.decompress((Path(__file__).parents[1] / 'data/mmseg122.json.gz').read_bytes())
-)
 WEIGHTS = [0.5 + 0.1 * i for i in range(NUM_CLASSES)]
 
 
@@ -64,37 +51,12 @@ MODELS = {'ddrnet': ddrnet(), 'pidnet_s': pidnet(2), 'pidnet_l': pidnet(3)}
 
 @pytest.mark.parametrize('name', MODELS)
 def test_names_logits_losses_and_gradients_are_those_of_mmsegmentation(name):
-    row, model = ROWS[name], build_segmentor(MODELS[name])
-    load_filled(model, row['names'])
+    model = build_segmentor(MODELS[name])
+    load_filled(model, ROWS[name]['names'])
     if name.startswith('pidnet'):  # so that some pixels are sure to be boundaries
         model.decode_head.d_cls_seg.bias.set_data(ms.Tensor([1.3], ms.float32))
-    model.set_train(False)
-    rng = np.random.default_rng(7)
-    logits = model.predict(ms.Tensor(rng.standard_normal((1, 3, *SIZE)), ms.float32)).asnumpy()
-    assert list(logits.shape) == row['shape']
-    places = np.sort(np.random.default_rng(3).choice(logits.size, 16, replace=False))
-    np.testing.assert_allclose(logits.ravel()[places], row['values'], atol=1e-4 * row['max'])
-
-    model.set_train()
-    images, labels = (ms.Tensor(each) for each in batch(SIZE, NUM_CLASSES))
-    head, weights = model.decode_head, model.trainable_params()
-
-    def total(x):
-        values = head.losses(head(model.backbone(x)), labels)
-        return sum(values[:-1]), values
-
-    (_, values), gradients = ms.value_and_grad(total, None, weights, has_aux=True)(images)
-    assert head.loss_names == list(row['losses'])
-    for value, (key, expected) in zip(values, row['losses'].items(), strict=True):
-        # a pixel or two of the accuracy may be ties
-        assert float(value) == pytest.approx(expected, rel=1e-3 if key == 'acc_seg' else 1e-5)
-    for part, expected in row['grads'].items():
-        squares = [
-            float((gradient.asnumpy().astype(float) ** 2).sum())
-            for weight, gradient in zip(weights, gradients, strict=True)
-            if weight.name.startswith(part)
-        ]
-        assert sum(squares) ** 0.5 == pytest.approx(expected, rel=2e-3)
+    assert_logits(name, model)
+    assert_training_pass(name, model)
 
 
 @pytest.mark.parametrize('config', [ddrnet(), pidnet()])

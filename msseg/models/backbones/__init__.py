@@ -14,6 +14,7 @@ from msseg.models.backbones.mae import MAE
 from msseg.models.backbones.mit import MixVisionTransformer
 from msseg.models.backbones.mobilenet_v2 import MobileNetV2
 from msseg.models.backbones.mobilenet_v3 import MobileNetV3
+from msseg.models.backbones.mscan import MSCAN
 from msseg.models.backbones.pidnet import PIDNet
 from msseg.models.backbones.poolformer import PoolFormer
 from msseg.models.backbones.resnest import ResNeSt

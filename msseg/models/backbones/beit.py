@@ -349,6 +349,8 @@ def resize_biases(table: np.ndarray, map_size: tuple[int, int]) -> np.ndarray | 
 def _stretched(old: int, new: int) -> np.ndarray:
     """Return where `old` positions, an odd number, stand between `new` whole numbers around 0."""
     half, reach = old // 2, new // 2
+    if old == new:
+        return np.arange(-half, half + 1)
     low, high = 1.01, 1.5
     while high - low > 1e-6:
         ratio = (low + high) / 2

@@ -14,6 +14,7 @@ from msseg.models.decode_heads.enc_head import EncHead
 from msseg.models.decode_heads.fcn_head import FCNHead
 from msseg.models.decode_heads.fpn_head import FPNHead
 from msseg.models.decode_heads.gc_head import GCHead
+from msseg.models.decode_heads.ham_head import LightHamHead
 from msseg.models.decode_heads.isa_head import ISAHead
 from msseg.models.decode_heads.iterative_decode_head import IterativeDecodeHead
 from msseg.models.decode_heads.kernel_update_head import KernelUpdateHead
