@@ -1,11 +1,11 @@
 """Scores on numpy alone: confusion matrix, metrics, tables."""
 
-from msseg.evaluation.bootstrap import bootstrap_intervals
 from msseg.evaluation.boundary import count_boundaries
 from msseg.evaluation.metrics import (
     METRICS,
     Intervals,
     Scores,
+    bootstrap_intervals,
     check_metrics,
     compute_scores,
     confusion_matrix,
