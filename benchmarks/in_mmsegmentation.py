@@ -1,8 +1,9 @@
-"""What this repository's configs do in MMSegmentation 0.30: train one, or time its network.
+"""What this repository's configs do in MMSegmentation: train one, or time its network.
 
-Runs in an environment with PyTorch, mmcv 1.7 and mmsegmentation 0.30, without msseg. CONFIG is what
-tools/print_config.py prints, without inheritance. Model, pipelines, optimizer and schedule are
-taken from it as they are; SyncBN becomes BN, as on one device here.
+Runs in an environment with PyTorch and MMSegmentation, without msseg. With 0.30, CONFIG
+is what tools/print_config.py prints, without inheritance; with 1.x, it is a file in that dialect.
+Model, pipelines, optimizer and schedule are taken from it as they are; SyncBN becomes BN, as on one
+device here.
 
 Example:
     python tools/print_config.py configs/demo/unet_nuclei.py > unet.py
@@ -80,9 +81,8 @@ def train(args: argparse.Namespace, cfg: Any) -> None:
     train_segmentor(model, dataset, cfg, validate=True, timestamp=timestamp, meta={})
 
 
-def answer(args: argparse.Namespace, cfg: Any) -> None:
+def answer(actions: dict[str, Callable[[], None]]) -> None:
     """Do what is asked for on stdin, until it ends: one prediction, or one train step."""
-    actions = {'predict': _prediction(args, cfg), 'step': _step(args, cfg)}
     print('ready', flush=True)
     for line in sys.stdin:
         actions[line.strip()]()
@@ -98,20 +98,20 @@ def _prediction(args: argparse.Namespace, cfg: Any) -> Callable[[], None]:
 
     def predict() -> None:
         with torch.no_grad():
-            model.encode_decode(image, [])
+            model.encode_decode(image, [{'img_shape': args.image}])
 
     return predict
 
 
 def _step(args: argparse.Namespace, cfg: Any) -> Callable[[], None]:
     import torch
-    from mmcv.runner import build_optimizer
+    from mmseg.core.builder import build_optimizer
     from mmseg.models import build_segmentor
 
     model = build_segmentor(cfg.model).train()
     optimizer = build_optimizer(model, cfg.optimizer)
     number, *size = args.batch
-    labels = torch.randint(0, cfg.model.decode_head.num_classes, (number, 1, *size))
+    labels = torch.randint(0, model.num_classes, (number, 1, *size))
     batch = dict(img=torch.randn(number, 3, *size), img_metas=[{}] * number)
 
     def step() -> None:
@@ -122,16 +122,66 @@ def _step(args: argparse.Namespace, cfg: Any) -> Callable[[], None]:
     return step
 
 
+def train_1x(args: argparse.Namespace, cfg: Any) -> None:
+    """Train and evaluate as a file of 1.x says."""
+    from mmengine.runner import Runner
+
+    cfg.update(work_dir=args.work_dir, randomness=dict(seed=args.seed))
+    Runner.from_cfg(cfg).train()
+
+
+def _step_1x(args: argparse.Namespace, cfg: Any) -> Callable[[], None]:
+    import torch
+    from mmengine.optim import build_optim_wrapper
+    from mmengine.structures import PixelData
+    from mmseg.models import build_segmentor
+    from mmseg.structures import SegDataSample
+
+    model = build_segmentor(cfg.model).train()
+    wrapper = build_optim_wrapper(model, cfg.optim_wrapper)
+    number, *size = args.batch
+    images = torch.randn(number, 3, *size)
+    samples = []
+    for _ in range(number):
+        labels = torch.randint(0, model.num_classes, (1, *size))
+        edges = PixelData(data=torch.randint(0, 2, (1, *size)))
+        samples.append(SegDataSample(gt_sem_seg=PixelData(data=labels), gt_edge_map=edges))
+
+    def step() -> None:
+        wrapper.update_params(model.parse_losses(model.loss(images, samples))[0])
+
+    return step
+
+
+def _load(path: str) -> tuple[Any, dict[str, Callable]]:
+    """Return a config, and what this MMSegmentation does with it."""
+    import mmseg
+
+    if mmseg.__version__.startswith('0.'):
+        from mmcv import Config
+
+        cfg, does = Config.fromfile(path), {'train': train, 'step': _step}
+    else:
+        from mmengine.config import Config
+        from mmseg.utils import register_all_modules
+
+        register_all_modules()
+        cfg, does = Config.fromfile(path), {'train': train_1x, 'step': _step_1x}
+    plain_batch_norm(cfg.model)
+    return cfg, does
+
+
 def main() -> None:
     """Train, or answer."""
     args = parse_args()
     import torch
-    from mmcv import Config
 
     torch.set_num_threads(args.threads)
-    cfg = Config.fromfile(args.config)
-    plain_batch_norm(cfg.model)
-    {'train': train, 'answer': answer}[args.command](args, cfg)
+    cfg, does = _load(args.config)
+    if args.command == 'train':
+        does['train'](args, cfg)
+    else:
+        answer({'predict': _prediction(args, cfg), 'step': does['step'](args, cfg)})
 
 
 if __name__ == '__main__':
