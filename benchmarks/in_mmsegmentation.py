@@ -27,7 +27,7 @@ def parse_args() -> argparse.Namespace:
     commands = parser.add_subparsers(dest='command', required=True)
     train_parser = commands.add_parser('train', help='train and evaluate, on the CPU')
     train_parser.add_argument('--work-dir', required=True, help='folder for logs, checkpoints')
-    train_parser.add_argument('--classes', nargs='+', required=True, help="the classes' names")
+    train_parser.add_argument('--classes', nargs='+', help="the classes' names, for 0.30")
     train_parser.add_argument('--seed', type=int, default=0, help='of weights and samples')
     answer_parser = commands.add_parser(
         'answer', help='read "predict" and "step" from stdin; do it, write "done"'
@@ -66,6 +66,10 @@ def train(args: argparse.Namespace, cfg: Any) -> None:
     from mmseg.datasets import build_dataset
     from mmseg.models import build_segmentor
 
+    if not args.classes:
+        sys.exit(
+            "--classes is missing: MMSegmentation 0.30 has none of this repository's data sets"
+        )
     for name in ('train', 'val', 'test'):
         custom_dataset(cfg.data[name], args.classes)
     cfg.data.update(workers_per_gpu=0, persistent_workers=False)
@@ -126,6 +130,8 @@ def train_1x(args: argparse.Namespace, cfg: Any) -> None:
     """Train and evaluate as a file of 1.x says."""
     from mmengine.runner import Runner
 
+    if args.classes:
+        sys.exit("--classes was given, but a file of 1.x names its data sets' classes itself")
     cfg.update(work_dir=args.work_dir, randomness=dict(seed=args.seed))
     Runner.from_cfg(cfg).train()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import os
 import subprocess
@@ -141,7 +142,8 @@ class MMSegmentation:
 
     def ask(self, action: str) -> None:
         """Wait until the other process has done ``predict`` or ``step`` once."""
-        print(action, file=self.process.stdin, flush=True)
+        with contextlib.suppress(BrokenPipeError):  # it has ended, which the next line reports
+            print(action, file=self.process.stdin, flush=True)
         self._wait_for('done')
 
     def _wait_for(self, word: str) -> None:
@@ -159,7 +161,8 @@ class MMSegmentation:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.process.stdout.close()
         self.process.wait()
         self.folder.cleanup()

@@ -1,4 +1,4 @@
-"""UPerNet on a small Swin Transformer, nuclei in microscopy images, 300 iterations.
+"""UPerNet on a small Swin Transformer, nuclei in microscopy images, 200 iterations.
 
 The weights are random at the start.
 

@@ -29,7 +29,7 @@ def test_maps_are_halved_rounding_up(height, width):
 
 def test_the_image_is_halved_with_zeros_around_it():
     x = image(6, 5).asnumpy()
-    got = InputInjection(1)(image(6, 5)).asnumpy()
+    got = InputInjection(3, 1)(image(6, 5)).asnumpy()
     padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
     for i in range(3):
         for j in range(3):

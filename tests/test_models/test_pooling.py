@@ -64,12 +64,13 @@ def windows(x, size, stride, padding, counts_zeros):
 @pytest.mark.parametrize(
     ('pool', 'arguments'),
     [
-        (lambda: AvgPool2d(3, 2, 1), (3, 2, 1, True)),
-        (lambda: AvgPool2d(2, 1), (2, 1, 0, True)),
+        (lambda: AvgPool2d(3, 3, 2, 1), (3, 2, 1, True)),
+        (lambda: AvgPool2d(3, 2, 1), (2, 1, 0, True)),
+        (lambda: AvgPool2d(3, 5, 2, 2), (5, 2, 2, True)),
         (lambda: BlockAvgPool2d(2), (2, 2, 0, False)),
         (lambda: BlockAvgPool2d(3), (3, 3, 0, False)),
     ],
-    ids=['with zeros', 'without', 'blocks of 2', 'blocks of 3'],
+    ids=['with zeros', 'without', 'with many zeros', 'blocks of 2', 'blocks of 3'],
 )
 def test_windows_at_the_border(pool, arguments, size):
     x = np.random.default_rng(0).normal(size=(2, 3, *size)).astype(np.float32)
@@ -78,6 +79,12 @@ def test_windows_at_the_border(pool, arguments, size):
         cell = pool()
         cell.always_resizes = always
         np.testing.assert_allclose(cell(ms.Tensor(x)).asnumpy(), expected, atol=1e-6)
+
+
+def test_windows_keep_the_type_and_are_no_parameters():
+    pool = AvgPool2d(2, 3, 2, 1)
+    assert pool(ms.ops.ones((1, 2, 4, 4), ms.float16)).dtype == ms.float16
+    assert not pool.parameters_dict()
 
 
 @pytest.mark.parametrize('size', [3, 5])

@@ -42,7 +42,7 @@ def test_blocks_step_by_averages_or_in_the_convolution(averages, steps, graph_mo
     assert block.conv2.conv.stride[0] == steps
     assert [m.shape for m in network(image(1, 3, 33, 41))] == [(1, 16, 9, 11), (1, 32, 5, 6)]
     if averages:
-        x = image(1, 2, 5, 5)
+        x = image(1, 8, 5, 5)
         padded = np.pad(x.asnumpy(), ((0, 0), (0, 0), (1, 1), (1, 1)))
         window = padded[0, :, 2:5, 2:5]
         np.testing.assert_allclose(

@@ -1,4 +1,4 @@
-"""AdamW for 300 iterations: networks that start from random weights on few images."""
+"""AdamW for 200 iterations: networks that start from random weights on few images."""
 
 _base_ = '../default_runtime.py'
 optimizer = dict(type='AdamW', lr=0.002, weight_decay=0.01)
@@ -9,10 +9,10 @@ lr_config = dict(
     min_lr=1e-5,
     by_epoch=False,
     warmup='linear',
-    warmup_iters=30,
+    warmup_iters=20,
     warmup_ratio=0.05,
 )
-runner = dict(type='IterBasedRunner', max_iters=300)
-checkpoint_config = dict(by_epoch=False, interval=300)
+runner = dict(type='IterBasedRunner', max_iters=200)
+checkpoint_config = dict(by_epoch=False, interval=200)
 evaluation = dict(interval=100, metric='mIoU')
 log_config = dict(interval=10)

@@ -256,7 +256,8 @@ class BGALayer(nn.Cell):
         self.detail_dwconv = nn.SequentialCell(
             DepthwiseSeparableConvModule(*sizes, 1, 1, **separable)
         )
-        self.detail_down = nn.SequentialCell(ConvModule(*sizes, 2, 1, **linear), AvgPool2d(3, 2, 1))
+        pool = AvgPool2d(channels, 3, 2, 1)
+        self.detail_down = nn.SequentialCell(ConvModule(*sizes, 2, 1, **linear), pool)
         self.semantic_conv = nn.SequentialCell(ConvModule(*sizes, 1, 1, **linear))
         self.semantic_dwconv = nn.SequentialCell(
             DepthwiseSeparableConvModule(*sizes, 1, 1, **separable)

@@ -89,8 +89,8 @@ class CGNet(nn.Cell):
         self.stem = nn.CellList(
             [_conv_module(channels, width, 3, stride, **options) for channels, stride in steps]
         )
-        self.inject_2x = InputInjection(1)
-        self.inject_4x = InputInjection(2)
+        self.inject_2x = InputInjection(in_channels, 1)
+        self.inject_4x = InputInjection(in_channels, 2)
         before = width + in_channels
         self.norm_prelu_0 = _norm_prelu(norm_cfg, before)
         self.out_channels = [before]
@@ -213,10 +213,10 @@ class GlobalContextExtractor(nn.Cell):
 class InputInjection(nn.Cell):
     """Halves the image by means of 3x3 pixels, outside of which it is 0. Source: as `CGNet`."""
 
-    def __init__(self, num_downsampling: int) -> None:
+    def __init__(self, channels: int, num_downsampling: int) -> None:
         super().__init__()
         self.num_downsampling = num_downsampling
-        self.pool = AvgPool2d(3, 2, 1)
+        self.pool = AvgPool2d(channels, 3, 2, 1)
 
     def construct(self, x: ms.Tensor) -> ms.Tensor:
         """Halve (n, c, h, w) some times, rounding up."""

@@ -219,7 +219,7 @@ class DAPPM(nn.Cell):
         super().__init__()
         self.options = {'bias': False, 'norm_cfg': norm_cfg, 'act_cfg': act_cfg, 'order': _ORDER}
         self.scales = nn.CellList([ConvModule(in_channels, branch_channels, 1, **self.options)])
-        for pool in (*(AvgPool2d(*each) for each in _POOLS), AdaptiveAvgPool2d(1)):
+        for pool in (*(AvgPool2d(in_channels, *each) for each in _POOLS), AdaptiveAvgPool2d(1)):
             conv = ConvModule(in_channels, branch_channels, 1, **self.options)
             self.scales.append(nn.SequentialCell(pool, conv))
         self._add_processes(branch_channels)

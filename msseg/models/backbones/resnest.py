@@ -140,7 +140,7 @@ class SplitAttentionBottleneck(Bottleneck):
             norm_cfg=self.norm_cfg,
             **options,
         )
-        self.pool = AvgPool2d(3, stride, 1) if averages else None
+        self.pool = AvgPool2d(out_channels, 3, stride, 1) if averages else None
 
     def construct(self, x: ms.Tensor) -> ms.Tensor:
         """Apply the block to (n, c, h, w)."""

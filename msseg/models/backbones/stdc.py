@@ -148,7 +148,7 @@ class STDCModule(nn.Cell):
                 )
             else:
                 self.downsample = downsample
-                self.skip = AvgPool2d(3, 2, 1)
+                self.skip = AvgPool2d(half, 3, 2, 1)
         layers = [first]
         for i in range(1, num_convs):
             width = out_channels // 2 ** min(i + 1, num_convs - 1)
