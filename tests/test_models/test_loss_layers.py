@@ -4,7 +4,7 @@ import mindspore as ms
 import numpy as np
 import pytest
 
-from msseg.models.layers import ChannelSoftmax, DescendingOrder, GramMatrix, Softplus
+from msseg.models.layers import ChannelSoftmax, DescendingOrder, GramMatrix, RankedValue, Softplus
 from tests.test_models.loss_checks import softmax
 
 
@@ -41,6 +41,17 @@ def test_descending_order(monkeypatch, compile_cache):
     assert layer(ms.Tensor(x)).dtype == ms.int32
     gradient = ms.grad(lambda z: (z * layer(z)).sum())(ms.Tensor(x))
     np.testing.assert_array_equal(gradient.asnumpy(), np.argsort(-x, axis=1))
+
+
+@pytest.mark.parametrize('compile_cache', ['0', '1'])
+@pytest.mark.parametrize('rank', [0, 2, 5])
+def test_value_of_a_rank(monkeypatch, compile_cache, rank, graph_mode):
+    monkeypatch.setenv('MS_COMPILER_CACHE_ENABLE', compile_cache)
+    x = ms.Tensor([4.0, -1.0, 7.0, 7.0, 0.0, 5.0])
+    layer = RankedValue()
+    assert layer.on_host == (compile_cache == '0')
+    value = layer(x, ms.Tensor(rank, ms.int32), 6)
+    assert value.shape == () and float(value) == [7, 7, 5, 4, 0, -1][rank]
 
 
 @pytest.mark.parametrize('compile_cache', ['0', '1'])

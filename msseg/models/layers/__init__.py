@@ -19,7 +19,7 @@ from msseg.models.layers.dropout import (
     build_dropout,
 )
 from msseg.models.layers.dynamic_conv import DynamicDepthwiseConv
-from msseg.models.layers.host_ops import DescendingOrder, GramMatrix
+from msseg.models.layers.host_ops import DescendingOrder, GramMatrix, RankedValue
 from msseg.models.layers.init_cfg import apply_init_cfg
 from msseg.models.layers.kernel_updator import KernelUpdator
 from msseg.models.layers.non_local import DisentangledNonLocal2d, NonLocal2d

@@ -47,6 +47,37 @@ class DescendingOrder(nn.Cell):
         return self.sort(x)[1]
 
 
+class RankedValue(nn.Cell):
+    """A vector's value of a rank, 0 for the largest; no gradient.
+
+    MindSpore's TopK of 100,000 among 262,144 values takes six times numpy's partition on the CPU
+    (2.8).
+
+    Examples:
+        >>> vector, rank = ms.Tensor([3.0, 9.0, 5.0]), ms.Tensor(1, ms.int32)
+        >>> float(RankedValue()(vector, rank, most=2))
+        5.0
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.on_host = host_functions_work()
+        if self.on_host:
+            self.host_value = ops.Custom(
+                _ranked,
+                out_shape=lambda shape, _: (1,),
+                out_dtype=lambda dtype, _: dtype,
+                func_type='pyfunc',
+            )
+
+    def construct(self, x: ms.Tensor, rank: ms.Tensor, most: int) -> ms.Tensor:
+        """Return the value, of shape (); `rank` is int32 of shape () and less than `most`."""
+        x = ops.stop_gradient(x)
+        if self.on_host:
+            return self.host_value(x, rank.reshape(1)).reshape(())
+        return ops.gather(ops.topk(x, most)[0], rank, 0)
+
+
 class GramMatrix(nn.Cell):
     """x x^T of a float64 stack of matrices, (n, c, d, points) to (n, c, d, d).
 
@@ -91,6 +122,11 @@ class GramMatrix(nn.Cell):
 
 def _order(x: np.ndarray) -> np.ndarray:
     return np.argsort(-x, axis=1).astype(np.int32)
+
+
+def _ranked(x: np.ndarray, rank: np.ndarray) -> np.ndarray:
+    place = x.size - 1 - int(rank[0])
+    return np.partition(x, place)[place : place + 1]
 
 
 def _gram(x: np.ndarray) -> np.ndarray:

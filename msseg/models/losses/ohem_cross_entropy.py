@@ -8,7 +8,7 @@ import mindspore as ms
 from mindspore import ops
 
 from msseg.models.builder import LOSSES
-from msseg.models.layers import LabelLogProb
+from msseg.models.layers import LabelLogProb, RankedValue
 from msseg.models.losses.common import BaseLoss, ClassWeight
 from msseg.models.losses.cross_entropy_loss import CrossEntropyLoss
 from msseg.models.samplers.ohem_pixel_sampler import hard_pixels
@@ -54,6 +54,7 @@ class OhemCrossEntropy(BaseLoss):
         self.min_kept = min_kept
         self.cross_entropy = CrossEntropyLoss(reduction='none', class_weight=self.class_weight)
         self.log_prob = LabelLogProb()
+        self.ranked = RankedValue()
 
     def construct(
         self,
@@ -71,5 +72,6 @@ class OhemCrossEntropy(BaseLoss):
         losses = self.cross_entropy(logits, labels, weight=weight, ignore_index=self.ignore_label)
         classes = labels * valid.astype(ms.int32)
         probability = ops.exp(self.log_prob(ops.stop_gradient(logits), classes))
-        hard = hard_pixels(probability, valid, self.min_kept, self.thres).astype(ms.float32)
+        hard = hard_pixels(probability, valid, self.min_kept, self.thres, self.ranked)
+        hard = hard.astype(ms.float32)
         return self.loss_weight * (losses * hard).sum() / ops.maximum(hard.sum(), 1.0)

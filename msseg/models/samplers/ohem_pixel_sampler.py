@@ -8,7 +8,7 @@ import mindspore as ms
 from mindspore import nn, ops
 
 from msseg.models.builder import PIXEL_SAMPLERS
-from msseg.models.layers import LabelLogProb
+from msseg.models.layers import LabelLogProb, RankedValue
 from msseg.utils.arguments import Int32, Probability, Range, checked
 
 
@@ -45,6 +45,7 @@ class OHEMPixelSampler(nn.Cell):
         self.min_kept = min_kept
         self.mean_over_kept = mean_over_kept
         self.log_prob = LabelLogProb()
+        self.ranked = RankedValue()
 
     def construct(self, logits: ms.Tensor, labels: ms.Tensor, losses: ms.Tensor) -> ms.Tensor:
         """Choose pixels.
@@ -72,7 +73,8 @@ class OHEMPixelSampler(nn.Cell):
         scores = ops.stop_gradient(losses.astype(ms.float32)).reshape(-1)
         # Losses are not negative: invalid pixels come last.
         scores = ops.select(valid.reshape(-1), scores, ops.full_like(scores, -1.0))
-        lowest = ops.topk(scores, min(kept, scores.size))[0][-1]
+        kept = min(kept, scores.size)
+        lowest = self.ranked(scores, ms.Tensor(kept - 1, ms.int32), kept)
         chosen = ops.greater_equal(scores, lowest).reshape(valid.shape)
         return ops.logical_and(valid, chosen).astype(ms.float32)
 
@@ -82,11 +84,16 @@ class OHEMPixelSampler(nn.Cell):
         labels = labels * valid.astype(ms.int32)
         logits = ops.stop_gradient(logits.astype(ms.float32))
         probability = ops.exp(self.log_prob(logits, labels))
-        return hard_pixels(probability, valid, kept, self.thresh).astype(ms.float32)
+        hard = hard_pixels(probability, valid, kept, self.thresh, self.ranked)
+        return hard.astype(ms.float32)
 
 
 def hard_pixels(
-    probability: ms.Tensor, valid: ms.Tensor, min_kept: int, thresh: float
+    probability: ms.Tensor,
+    valid: ms.Tensor,
+    min_kept: int,
+    thresh: float,
+    ranked: RankedValue,
 ) -> ms.Tensor:
     """Choose the pixels whose labelled class has a low probability.
 
@@ -95,13 +102,14 @@ def hard_pixels(
         valid: (n, h, w), bool: whether a pixel counts.
         min_kept: Choose at least as many, where there are.
         thresh: Choose all that have a lower probability.
+        ranked: The layer that finds the probability of a rank.
 
     Returns:
         (n, h, w), bool.
     """
     # The lowest probabilities first, negated; invalid pixels come last.
     order = ops.select(valid, -probability, ops.full_like(probability, -2.0)).reshape(-1)
-    lowest = -ops.topk(order, min(min_kept + 1, order.size))[0]
     last = ops.minimum(valid.astype(ms.int32).sum() - 1, min_kept)
-    threshold = ops.maximum(ops.gather(lowest, ops.maximum(last, 0), 0), thresh)
+    lowest = -ranked(order, ops.maximum(last, 0), min(min_kept + 1, order.size))
+    threshold = ops.maximum(lowest, thresh)
     return ops.logical_and(valid, ops.less(probability, threshold))
