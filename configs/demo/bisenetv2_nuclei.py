@@ -1,4 +1,4 @@
-"""BiSeNetV2, nuclei in microscopy images, 200 iterations from random weights.
+"""BiSeNetV2, nuclei in microscopy images, 80 iterations from random weights.
 
 Paper: BiSeNet V2: Bilateral Network with Guided Aggregation for Real-time Semantic Segmentation,
     https://arxiv.org/abs/2004.02147

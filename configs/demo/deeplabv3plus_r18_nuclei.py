@@ -1,4 +1,4 @@
-"""DeepLabV3+ on ResNetV1c-18, nuclei in microscopy images, 200 iterations from random weights.
+"""DeepLabV3+ on ResNetV1c-18, nuclei in microscopy images, 80 iterations from random weights.
 
 Paper: Encoder-Decoder with Atrous Separable Convolution for Semantic Image Segmentation,
     https://arxiv.org/abs/1802.02611

@@ -1,4 +1,4 @@
-"""K-Net over an FCN on ResNetV1c-18, nuclei in microscopy images, 200 iterations.
+"""K-Net over an FCN on ResNetV1c-18, nuclei in microscopy images, 80 iterations.
 
 The weights are random at the start.
 

@@ -1,4 +1,4 @@
-"""PIDNet-S, nuclei in microscopy images, 200 iterations from random weights.
+"""PIDNet-S, nuclei in microscopy images, 80 iterations from random weights.
 
 This file is written in the dialect of MMSegmentation 1.x, which takes it as it is, too.
 
@@ -99,14 +99,14 @@ val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=0.002, weight_decay=0.01))
 param_scheduler = [
-    dict(type='LinearLR', start_factor=0.05, begin=0, end=20, by_epoch=False),
-    dict(type='PolyLR', power=0.9, eta_min=1e-5, begin=20, end=200, by_epoch=False),
+    dict(type='LinearLR', start_factor=0.05, begin=0, end=10, by_epoch=False),
+    dict(type='PolyLR', power=0.9, eta_min=1e-5, begin=10, end=80, by_epoch=False),
 ]
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=200, val_interval=100)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=80, val_interval=40)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 default_hooks = dict(
     logger=dict(type='LoggerHook', interval=10, log_metric_by_epoch=False),
-    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=200),
+    checkpoint=dict(type='CheckpointHook', by_epoch=False, interval=80),
 )
 log_processor = dict(by_epoch=False)

@@ -1,4 +1,4 @@
-"""PSPNet on MobileNetV2, nuclei in microscopy images, 200 iterations from random weights.
+"""PSPNet on MobileNetV2, nuclei in microscopy images, 80 iterations from random weights.
 
 Paper: MobileNetV2: Inverted Residuals and Linear Bottlenecks, https://arxiv.org/abs/1801.04381
 Command: python tools/train.py configs/demo/pspnet_m-v2_nuclei.py

@@ -1,4 +1,4 @@
-"""STDC1, nuclei in microscopy images, 200 iterations from random weights.
+"""STDC1, nuclei in microscopy images, 80 iterations from random weights.
 
 Paper: Rethinking BiSeNet For Real-time Semantic Segmentation, https://arxiv.org/abs/2104.13188
 Command: python tools/train.py configs/demo/stdc1_nuclei.py

@@ -1,4 +1,4 @@
-"""UNet of a quarter of its width, nuclei in microscopy images, 200 iterations from random weights.
+"""UNet of a quarter of its width, nuclei in microscopy images, 80 iterations from random weights.
 
 Paper: U-Net: Convolutional Networks for Biomedical Image Segmentation,
     https://arxiv.org/abs/1505.04597

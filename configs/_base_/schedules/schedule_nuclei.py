@@ -1,4 +1,4 @@
-"""AdamW for 200 iterations: networks that start from random weights on few images."""
+"""AdamW for 80 iterations: networks that start from random weights on few images."""
 
 _base_ = '../default_runtime.py'
 optimizer = dict(type='AdamW', lr=0.002, weight_decay=0.01)
@@ -9,10 +9,10 @@ lr_config = dict(
     min_lr=1e-5,
     by_epoch=False,
     warmup='linear',
-    warmup_iters=20,
+    warmup_iters=10,
     warmup_ratio=0.05,
 )
-runner = dict(type='IterBasedRunner', max_iters=200)
-checkpoint_config = dict(by_epoch=False, interval=200)
-evaluation = dict(interval=100, metric='mIoU')
-log_config = dict(interval=10)
+runner = dict(type='IterBasedRunner', max_iters=80)
+checkpoint_config = dict(by_epoch=False, interval=80)
+evaluation = dict(interval=40, metric='mIoU')
+log_config = dict(interval=5)
