@@ -222,19 +222,24 @@ def _without_split(name: str, sample: Sample) -> str:
 def _divide(
     items: Sequence[_Item], present: Sequence[frozenset[int]], options: ImportOptions
 ) -> tuple[list[str], str]:
-    """Return the split of each image, and how they were divided."""
-    given = {item.sample.split for item in items}
-    if options.val is None and None not in given and {'train', 'val'} <= given:
-        return [item.sample.split for item in items], 'as the source has them'
+    """Return the split of each image, and how they were divided; test images stay these."""
+    given = [item.sample.split for item in items]
+    if options.val is None and None not in given and {'train', 'val'} <= {*given}:
+        return given, 'as the source has them'
     fraction = _DEFAULT_VAL if options.val is None else options.val
     if not 0 < fraction < 1:
         raise UserValueError(key='--val', got=fraction, expected='a share between 0 and 1')
-    if len(items) < 2:
-        raise UserValueError(f'{items[0].sample.who}: one image cannot be divided', expected='two')
-    names = [f'{item.sample.split or ""}/{item.name}' for item in items]
-    chosen = stratified_split(names, present, fraction, options.seed)
-    how = f'{fraction:g} for validation, by class, seed {options.seed}'
-    return ['val' if is_val else 'train' for is_val in chosen], how
+    divided = [i for i, split in enumerate(given) if split != 'test']
+    if len(divided) < 2:
+        raise UserValueError(
+            f'{items[0].sample.who}: {len(divided)} images cannot be divided', expected='two'
+        )
+    names = [f'{given[i] or ""}/{items[i].name}' for i in divided]
+    chosen = stratified_split(names, [present[i] for i in divided], fraction, options.seed)
+    splits = ['test'] * len(items)
+    for i, is_val in zip(divided, chosen, strict=True):
+        splits[i] = 'val' if is_val else 'train'
+    return splits, f'{fraction:g} for validation, by class, seed {options.seed}'
 
 
 def _result_names(items: Sequence[_Item], splits: Sequence[str]) -> list[tuple[str, str]]:

@@ -12,7 +12,7 @@ from msseg.own_data.image_finder import list_images
 from msseg.own_data.image_size import upright_size
 from msseg.own_data.shapes import Annotations, Notes, Sample, Shape, read_points, read_ring
 from msseg.own_data.source import Source
-from msseg.utils.errors import UserValueError
+from msseg.utils.errors import UserFileNotFoundError, UserValueError
 from msseg.utils.text_file import read_user_lines, read_user_text
 
 _LISTS = ('classes.txt', 'obj.names')
@@ -30,8 +30,12 @@ def read_yolo(source: Source) -> Annotations:
     content = _data_yaml(source)
     if content is not None:
         names, where = list(content.names), f'names of {content.file}'
-        pairs = [(image, split) for split in SPLITS if split in content.entries
-                 for image in content.images(split)]  # fmt: skip
+        pairs = [
+            (image, split)
+            for split in SPLITS
+            if split in content.entries
+            for image in _images(content, split, notes)
+        ]
     else:
         names, where = _listed_names(source)
         pairs = [(image, None) for folder in (source.root, *source.images)
@@ -44,6 +48,16 @@ def read_yolo(source: Source) -> Annotations:
             advice='put them into labels/, where images/ are',
         )
     return Annotations(samples, names, where, by_area=True, notes=notes)
+
+
+def _images(content: DataYaml, split: str, notes: Notes) -> list[Path]:
+    try:
+        return content.images(split)
+    except UserFileNotFoundError as error:
+        if split != 'test':
+            raise
+        notes.add('test images that are not there are left out', error)  # Roboflow may name them
+        return []
 
 
 def _data_yaml(source: Source) -> DataYaml | None:

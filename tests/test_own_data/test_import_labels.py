@@ -428,3 +428,68 @@ def test_a_source_that_is_missing_or_empty_is_one_line(tmp_path, kind):
 def test_the_script_of_the_formats_has_all_of_them():
     assert set(labelling_tools.WRITERS) == set(READERS)
     assert Path(labelling_tools.__file__).is_file()
+
+
+# ------------------------------------------------------------------------------- splits
+def write_roboflow(root):
+    text = 'train: ../train/images\nval: ../valid/images\ntest: ../test/images\nnames: [car]\n'
+    root.mkdir()
+    (root / 'data.yaml').write_text(f'{text}roboflow:\n  workspace: mine\n')
+    for split, count in (('train', 4), ('valid', 2), ('test', 3)):
+        for folder in ('images', 'labels'):
+            (root / split / folder).mkdir(parents=True)
+        for i in range(count):
+            Image.new('RGB', (10, 10)).save(root / split / 'images' / f'{split}{i}.jpg')
+            line = '0 0.1 0.1 0.6 0.1 0.6 0.7\n'
+            (root / split / 'labels' / f'{split}{i}.txt').write_text(line)
+
+
+def splits_in(out):
+    return {
+        folder.name: len([*folder.rglob('*.png')])
+        for folder in sorted((out / 'annotations').iterdir())
+    }
+
+
+def test_the_division_of_the_source_is_kept_and_test_images_stay_so(tmp_path):
+    write_roboflow(tmp_path / 'src')
+    lines = run('yolo', tmp_path / 'src').lines
+    assert lines[0] == '9 images: 4 train, 2 val, 3 test (as the source has them)'
+    assert splits_in(tmp_path / 'out') == {'test': 3, 'train': 4, 'val': 2}
+    run('yolo', tmp_path / 'src', tmp_path / 'half', val=0.5)
+    assert splits_in(tmp_path / 'half') == {'test': 3, 'train': 3, 'val': 3}
+    names = {path.name for path in (tmp_path / 'half' / 'images' / 'test').rglob('*.jpg')}
+    assert names == {'test0.jpg', 'test1.jpg', 'test2.jpg'}
+    shutil.rmtree(tmp_path / 'src' / 'test')
+    lines = run('yolo', tmp_path / 'src', tmp_path / 'less').lines
+    assert splits_in(tmp_path / 'less') == {'train': 4, 'val': 2}
+    assert any('test images' in line for line in lines)
+
+
+def test_files_named_after_splits_divide_the_images(make, tmp_path):
+    root = make('coco')
+    document = json.loads((root / 'annotations' / 'cells.json').read_text())
+    (root / 'annotations' / 'cells.json').unlink()
+    for name, part in (('instances_train2017', slice(0, 9)), ('instances_val2017', slice(9, 12))):
+        images = document['images'][part]
+        ids = {image['id'] for image in images}
+        nodes = [node for node in document['annotations'] if node['image_id'] in ids]
+        text = json.dumps({**document, 'images': images, 'annotations': nodes})
+        (root / 'annotations' / f'{name}.json').write_text(text)
+    run('coco', root)
+    assert splits_in(tmp_path / 'out') == {'train': 9, 'val': 3}
+
+
+def test_lists_of_voc_divide_the_images(make, tmp_path):
+    root = make('voc')
+    lists = root / 'ImageSets' / 'Segmentation'
+    lists.mkdir(parents=True)
+    stems = [name.removesuffix('.png') for name in NAMES]
+    (lists / 'train.txt').write_text('\n'.join(stems[:7]))
+    (lists / 'val.txt').write_text('\n'.join(stems[7:11]))
+    lines = run('voc', root).lines
+    assert splits_in(tmp_path / 'out') == {'train': 7, 'val': 4}
+    assert any('does not list' in line for line in lines)
+    (lists / 'val.txt').write_text('nothing')
+    with pytest.raises(UserError, match=r'nothing\.png.*val\.txt'):
+        run('voc', root, tmp_path / 'other')
