@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from tests.labelling_tools import CLASSES, WRITERS
+from tests.tiny import CONFIG
 
 ROOT = Path(__file__).resolve().parent.parent
-SHORT = ['runner.max_iters=2', 'evaluation.interval=2', 'checkpoint_config.interval=2',
-         'lr_config.warmup=None', 'data.workers_per_gpu=0']  # fmt: skip
+SHORT = ['runner.max_iters=2', 'evaluation.interval=2', 'checkpoint_config.interval=2']
 
 
 def run(tool, *arguments, cwd):
@@ -28,15 +28,18 @@ def run(tool, *arguments, cwd):
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    """A folder of its own, so that the network is compiled once."""
-    return tmp_path_factory.mktemp('own')
+    """A folder with the config of a tiny network."""
+    root = tmp_path_factory.mktemp('own')
+    (root / 'tiny.py').write_text(CONFIG.replace('{root}', str(root)))
+    return root
 
 
 @pytest.mark.parametrize('kind', WRITERS)
 def test_one_command_leads_to_training(folder, kind):
     WRITERS[kind](folder / kind)
     classes = ['--classes', *CLASSES] if kind == 'labelstudio' else []
-    shown = run('import_labels.py', kind, kind, '--out', f'{kind}-data', *classes, cwd=folder)
+    words = [kind, kind, '--out', f'{kind}-data', '--model', 'tiny.py', *classes]
+    shown = run('import_labels.py', *words, cwd=folder)
     config = Path(shown.split()[-1])
     work_dir = folder / f'{kind}-run'
     options = ['--work-dir', work_dir, '--cfg-options', *SHORT]

@@ -17,6 +17,13 @@ def parse_args() -> argparse.Namespace:
     )
     parser.add_argument('data', type=Path, help='data YAML, or the folder of data.yaml')
     parser.add_argument(
+        '--classes',
+        nargs='+',
+        metavar='NAME',
+        help='the classes of a folder without data.yaml, which is written; it has images/train, '
+        'images/val and masks (or annotations)',
+    )
+    parser.add_argument(
         '--model', default='ocrnet_nuclei', help='config to start from (default: ocrnet_nuclei)'
     )
     parser.add_argument(
@@ -39,7 +46,13 @@ def main() -> None:
     from msseg.own_data.new_config import write_config
 
     written = write_config(
-        args.data, args.model, args.out, check_dataset, args.pretrained, args.force
+        args.data,
+        args.model,
+        args.out,
+        check_dataset,
+        is_pretrained=args.pretrained,
+        force=args.force,
+        classes=args.classes,
     )
     print(format_report(written.report))
     print(f'train with: python tools/train.py {written.config}')

@@ -22,7 +22,7 @@ IMAGE_SUFFIXES = (
 )
 SPLITS = ('train', 'val', 'test')
 _MASK_SUFFIXES = ('.png', '.PNG', '.bmp', '.tif', '.tiff')
-_USUAL_MASK_FOLDERS = ('masks', 'annotations')
+MASK_FOLDERS = ('masks', 'annotations')
 _KEYS = ('path', *SPLITS, 'names', 'nc', 'masks_dir', 'palette', 'label_map')
 _WITHOUT_EFFECT = {
     'download': 'nothing is fetched',
@@ -110,11 +110,11 @@ class DataYaml:
         if not places:
             raise UserValueError(
                 f'{str(image)!r} is in no folder called images, whose place masks_dir '
-                f'({self.masks_dir or _USUAL_MASK_FOLDERS[0]!r}) takes',
+                f'({self.masks_dir or MASK_FOLDERS[0]!r}) takes',
                 file=str(self.file),
                 advice='put images into images/ and labels into masks/',
             )
-        folders = [self.masks_dir] if self.masks_dir else _USUAL_MASK_FOLDERS
+        folders = [self.masks_dir] if self.masks_dir else MASK_FOLDERS
         candidates = [
             Path(*parts[:i], folder, *parts[i + 1 :]).with_suffix(suffix)
             for folder in folders

@@ -60,6 +60,9 @@ def choose_classes(
         _check(names)
         return ClassTable(names, {}, IGNORED, annotations.classes_from, annotations.palette)
     found = sorted({shape.label for sample in annotations.samples for shape in sample.shapes})
+    for name in ignored:
+        if name not in found:
+            annotations.notes.add(f'--ignore: no object has the label {name!r}')
     left_out = {*ignored, *(name for name in IGNORED_NAMES if name not in (classes or ()))}
     listed = classes or annotations.classes
     names = [name for name in listed or found if name not in left_out]
@@ -95,6 +98,11 @@ def choose_classes(
 
 def _check(names: Sequence[str]) -> None:
     check_class_names(names, 'classes')
+    if len(names) < 2:
+        raise UserValueError(
+            f'the only class is {names[0]!r}' if names else 'there is no class',
+            expected='two or more, of which one may be the background',
+        )
     if len(names) > IGNORED:
         raise UserValueError(
             f'{len(names)} classes', expected=f'at most {IGNORED}: {IGNORED} marks ignored pixels'

@@ -113,6 +113,7 @@ def import_labels(
     _check_places(source, out)
     annotations = READERS[kind](source)
     notes = annotations.notes
+    _refuse_unused(kind, annotations, source, options)
     if options.overlap is not None:
         annotations.by_area = options.overlap == 'area'
     table = choose_classes(annotations, source.classes, options.ignored, options.background)
@@ -125,14 +126,16 @@ def import_labels(
     files = Outputs([item.image for item in items]).files(
         out, [name for names in new for name in names], '--out'
     )
+    record = {'format': kind, 'source': str(source.path), 'classes': table.names,
+              'files': [f for names in new for f in names]}  # fmt: skip
+    out.mkdir(parents=True, exist_ok=True)
+    # first, so that --force knows what an import that was stopped has written
+    atomic_write_text(out / RECORD, json.dumps(record, indent=1, ensure_ascii=False) + '\n')
     for i, item in enumerate(progress_bar(items, desc='written')):
         _place_image(item.image, files[2 * i], options.link)
         write_label_file(files[2 * i + 1], painter.label(item))
     used = [split for split in SPLITS if split in splits]
     atomic_write_text(out / DATA_YAML, _data_yaml(table, used))
-    record = {'format': kind, 'source': str(source.path), 'classes': table.names,
-              'files': [f for names in new for f in names]}  # fmt: skip
-    atomic_write_text(out / RECORD, json.dumps(record, indent=1, ensure_ascii=False) + '\n')
     own = _report(table, splits, present, how)
     return Imported(out / DATA_YAML, [*own, *notes.lines(), *painter.notes.lines()])
 
@@ -176,6 +179,22 @@ def _check_size(size: tuple[int, int], item: _Item) -> None:
             f'{item.sample.who}: the labels are of {size[0]}x{size[1]} pixels',
             expected=f'{upright[0]}x{upright[1]}, as {item.image}',
         )
+
+
+def _refuse_unused(
+    kind: str, annotations: Annotations, source: Source, options: ImportOptions
+) -> None:
+    """Raise ValueError for an option that the format has no use for."""
+    given = {'--label-map': source.label_map if kind != 'folder' else None}
+    if annotations.indexed:
+        own = {'ignore': options.ignored, 'background': options.background}
+        given |= {f'--{key}': value for key, value in {**own, 'overlap': options.overlap}.items()}
+    for name, value in given.items():
+        if value:
+            raise UserValueError(
+                f'{name} has no effect on {kind}',
+                advice=f'see the table of formats, or leave {name} out',
+            )
 
 
 def _check_places(source: Source, out: Path) -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import yaml
 
 from msseg.config import Config
 from msseg.config.find_base import OWN, find_base
 from msseg.config.writer import to_python
-from msseg.datasets.data_yaml import read_data_yaml
+from msseg.datasets.classes import check_class_names
+from msseg.datasets.data_yaml import MASK_FOLDERS, read_data_yaml
 from msseg.models.builder import HEADS
 from msseg.utils.atomic import atomic_write_text
 from msseg.utils.errors import UserFileNotFoundError, UserValueError
@@ -74,20 +76,45 @@ def find_model(name: str) -> str:
     raise UserValueError(key='--model', got=name, suggestions=near, expected=expected)
 
 
-def find_data(data: Path) -> Path:
+def find_data(data: Path, classes: Sequence[str] | None = None) -> Path:
     """Return the data YAML that a user names, itself or by its folder.
+
+    Args:
+        data: The file, or a folder that holds ``data.yaml``.
+        classes: Names of classes: of a folder that holds ``images/train``, ``images/val`` and
+            ``masks`` or ``annotations``, but no ``data.yaml``, that file is written.
 
     Raises:
         FileNotFoundError: There is none.
+        FileExistsError: There is one already, and `classes` are given.
     """
     path = data / DATA_YAML if data.is_dir() else data
+    if classes:
+        _write_data_yaml(path, classes)
     if not path.is_file():
         raise UserFileNotFoundError(
             f'{path}: there is no such file',
             expected='a data YAML: the lines train, val, names and masks_dir',
-            advice='tools/import_labels.py folder makes one from folders of images and masks',
+            advice='give --classes for folders images/train, images/val and masks, or use '
+            'tools/import_labels.py folder',
         )
     return path
+
+
+def _write_data_yaml(path: Path, classes: Sequence[str]) -> None:
+    if os.path.lexists(path):
+        raise FileExistsError(f'--classes: {path} is there already, and has names')
+    masks = next((n for n in MASK_FOLDERS if (path.parent / n).is_dir()), None)
+    missing = [name for name in ('images/train', 'images/val') if not (path.parent / name).is_dir()]
+    if missing or masks is None:
+        raise UserFileNotFoundError(
+            f'{path.parent}: there is no {missing[0] if missing else " nor ".join(MASK_FOLDERS)}',
+            expected='images/train, images/val, and the labels in masks/train, masks/val',
+        )
+    check_class_names(classes, '--classes')
+    values = {'train': 'images/train', 'val': 'images/val', 'masks_dir': masks}
+    text = yaml.safe_dump({**values, 'names': [*classes]}, sort_keys=False, allow_unicode=True)
+    atomic_write_text(path, text)
 
 
 def write_config(
@@ -97,6 +124,7 @@ def write_config(
     check: Callable[[Config], Any],
     is_pretrained: bool = False,
     force: bool = False,
+    classes: Sequence[str] | None = None,
 ) -> Written:
     """Write a config, with the classes, sizes and statistics of a data set.
 
@@ -110,12 +138,13 @@ def write_config(
         check: Reads all files of a config's data sets: `msseg.checks.data.check_dataset`.
         is_pretrained: Keep the weights that the model's config starts from, and its Normalize.
         force: Replace a file of the same name.
+        classes: See `find_data`.
 
     Raises:
         FileExistsError: The file exists.
         ValueError: The images differ in their channels, or cannot be read.
     """
-    base, path = find_model(model), find_data(data)
+    base, path = find_model(model), find_data(data, classes)
     out = out or path.parent / f'{Path(base).stem}.py'
     if os.path.lexists(out) and not force:
         raise FileExistsError(f'{out} is there already: name another by --out, or give --force')

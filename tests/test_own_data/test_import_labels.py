@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+import msseg.own_data.import_labels as import_module
 from msseg.own_data.import_labels import READERS, ImportOptions, import_labels
 from msseg.own_data.source import Source
 from msseg.utils.errors import UserError
@@ -119,6 +120,39 @@ def test_the_users_order_of_classes_holds(make, tmp_path):
     name = next(iter(labels_in(tmp_path / 'out')))
     label = np.array(Image.open(tmp_path / 'out' / 'annotations' / name))
     assert (label == 3 - label_of(NAMES.index(name.split('/', 1)[1]))).all()
+
+
+@pytest.mark.parametrize(
+    ('kind', 'options'),
+    [('rgb', dict(ignored=['cell'])), ('voc', dict(background='none')),
+     ('folder', dict(overlap='area')), ('coco', dict(label_map={1: 1}))],
+)  # fmt: skip
+def test_options_without_effect_are_refused(make, kind, options):
+    with pytest.raises(ValueError, match=f'--.*no effect on {kind}'):
+        run(kind, make(kind), **options)
+
+
+def test_one_class_alone_is_refused(make):
+    with pytest.raises(ValueError, match='only class'):
+        run('coco', make('coco'), ignored=CLASSES[1:])
+
+
+def test_an_import_that_was_stopped_can_be_repeated(make, tmp_path, monkeypatch):
+    root = make('folder')
+    write, count = import_module.write_label_file, []
+
+    def stop(*arguments):
+        count.append(1)
+        if len(count) > 3:
+            raise KeyboardInterrupt
+        write(*arguments)
+
+    monkeypatch.setattr(import_module, 'write_label_file', stop)
+    with pytest.raises(KeyboardInterrupt):
+        run('folder', root)
+    monkeypatch.undo()
+    run('folder', root, force=True)
+    assert len(labels_in(tmp_path / 'out')) == NUM_IMAGES
 
 
 def test_crowds_and_ignored_labels_do_not_count(make, tmp_path):

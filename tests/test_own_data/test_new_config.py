@@ -72,6 +72,20 @@ def test_the_config_moves_with_its_folder_and_may_lie_elsewhere(data, tmp_path_f
     assert load_config(str(elsewhere / 'b.py')).data.train.data == str(data.resolve() / 'data.yaml')
 
 
+def test_a_folder_without_a_data_yaml_needs_the_names_of_its_classes(data):
+    (data / 'data.yaml').unlink()
+    with pytest.raises(FileNotFoundError, match='--classes'):
+        write_config(data, 'ocrnet_nuclei', None, check_dataset)
+    written = write_config(data, 'ocrnet_nuclei', None, check_dataset, classes=['road', 'sky'])
+    assert build_split(load_config(str(written.config)), 'val').CLASSES == ['road', 'sky']
+    with pytest.raises(FileExistsError, match='data.yaml'):
+        write_config(data, 'unet_nuclei', None, check_dataset, classes=['a', 'b'])
+    (data / 'data.yaml').unlink()
+    (data / 'masks').rename(data / 'other')
+    with pytest.raises(FileNotFoundError, match='masks'):
+        write_config(data, 'unet_nuclei', None, check_dataset, classes=['a', 'b'])
+
+
 def test_mistakes_are_one_line(data):
     for model, message in (('ocrnet_nuclie', "mean 'ocrnet_nuclei'"), ('x', 'name of one of')):
         with pytest.raises(ValueError, match=message) as caught:
