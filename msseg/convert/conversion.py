@@ -267,8 +267,9 @@ def _place(
     try:
         array = _build(pieces, tensors)
     except (ValueError, IndexError) as error:
-        shape = () if wanted is None else tuple(wanted[target])
-        return Entry('shape mismatch', '', target, (), f'{shape} in the model: {error}', shape)
+        shape = None if wanted is None else tuple(wanted[target])
+        note = f'{shape} in the model: {error}' if shape is not None else str(error)
+        return Entry('shape mismatch', '', target, (), note, shape)
     other = array.shape if wanted is None else tuple(wanted[target])
     if other == array.shape:
         conversion.weights[target] = _as_float32(array, bias)
@@ -287,6 +288,8 @@ def _place(
 def _build(pieces: list[_Piece], tensors: Mapping[str, np.ndarray]) -> np.ndarray:
     """Return the array of a parameter of the model."""
     arrays = [mapped.cut(tensors[source])[place] for source, mapped, place in pieces]
+    if len({array.dtype.kind for array in arrays}) > 1:
+        raise ValueError(f'parts of different kinds: {[array.dtype.name for array in arrays]}')
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays, pieces[0].mapped.axis)
 
 

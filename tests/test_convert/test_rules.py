@@ -132,6 +132,17 @@ def test_a_wrong_shape_says_which_rule_failed(file, wanted, message):
     assert not conversion.weights and first.note in list_misfits(conversion)
 
 
+def test_wrong_arrays_without_a_model_are_reported_too():
+    file = {'net.pairs.weight': rows(0, 3), 'net.a.0': rows(0), 'net.rows.weight': np.float32(1)}
+    file |= {'net.q.bias': rows(0), 'net.k.bias': rows(0), 'net.v.bias': rows(0).astype(np.int8)}
+    conversion = convert(file)
+    assert list(conversion.weights) == ['backbone.a.0']
+    notes = {entry.source: entry.note for entry in conversion.of_kind('shape mismatch')}
+    assert set(notes) == set(file) - {'net.a.0'}
+    assert notes['net.pairs.weight'].startswith('cannot reshape array of size 9')
+    assert "parts of different kinds: ['float32', 'float32', 'int8']" in notes['net.k.bias']
+
+
 def test_a_matrix_fits_a_convolution_of_a_pixel_and_the_other_way_round():
     file = {'net.a.0': rows(0), 'net.b.0': rows(0)[:, :, None, None], 'net.c.0': rows(0)[0]}
     wanted = {'backbone.a.0': (2, 3, 1, 1), 'backbone.b.0': (2, 3), 'backbone.c.0': (3, 1, 1, 1)}
