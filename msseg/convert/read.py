@@ -266,7 +266,7 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _read_npz(path: Path) -> dict[str, StoredTensor]:
-    """Return the arrays of numpy's archive, as in the files of the authors' ViT; no pickles."""
+    """Return the arrays of numpy's archive; pickles in it are refused."""
     try:
         with zipfile.ZipFile(path) as archive:
             total = sum(info.file_size for info in archive.infolist())
