@@ -27,13 +27,14 @@ FAMILIES = tuple(
 # without the families; raised for data sets of retinas, mosaics, configs of MMSegmentation 1.x,
 # annotations of eight labelling formats, rules that change foreign weights, balanced sampling, and
 # intervals of scores
-MOST_LINES = 41_200
+# and cards: their settings, overflow, and the audit of operators
+MOST_LINES = 42_000
 MOST_FRAGMENTS = 40
 FORBIDDEN = {'ctypes', 'unittest'}
 # of the standard library, with a leading underscore for other reasons than privacy; and Config's
 DOCUMENTED = {'_exit', '_asdict', '_replace', '_fields', '_make', '_cfg_dict', '_filename'}
 # (module, private member of another package): why there is no public way
-PRIVATE = {}
+PRIVATE = {('msseg.utils.target', '_c_expression'): "the chip's name, as mindspore.amp asks for it"}
 
 
 def imported(tree):

@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 
 from msseg.utils.cli import CommandParser, add_model_arguments, parse_model_arguments, run_main
-from msseg.utils.device_name import DEVICE_HELP
 from msseg.utils.stop_signals import hear_interrupts
 
 
@@ -43,7 +42,9 @@ def parse_args() -> argparse.Namespace:
         metavar='FILE',
         help='images to compare file and checkpoint on (default: up to four of data.test)',
     )
-    parser.add_argument('--device', default='auto', help=DEVICE_HELP)
+    parser.add_argument(
+        '--device', help='for air: the Ascend card; other formats are made on the CPU'
+    )
     add_cfg_options(parser)
     return parse_model_arguments(parser)
 

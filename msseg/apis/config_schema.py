@@ -47,6 +47,7 @@ from msseg.utils.arguments import (
     argument_hints,
     named_arguments,
 )
+from msseg.utils.device_settings import apply_device_settings
 from msseg.utils.errors import UserKeyError, UserValueError
 from msseg.utils.logging import log_early
 
@@ -80,7 +81,7 @@ TOP_LEVEL = {
     'opencv_num_threads': 'ignored: loading uses processes',
     'mp_start_method': 'ignored: the loader chooses how its processes start',
     'gpu_ids': 'ignored: see --device-id',
-    'device': 'ignored: see --device',
+    'device': 'jit_level, precision_mode, allow_hf32, max_memory of a card; a name: see --device',
     'auto_resume': 'ignored: see --auto-resume',
     'aug_test': '`pipeline`: the test pipeline of `tools/test.py --aug-test`',
 }
@@ -99,6 +100,7 @@ _LOADERS = tuple(f'{split}_dataloader' for split in _SPLITS)
 _LOADER_ONLY = ('drop_last', 'dist', 'persistent_workers', 'pin_memory', 'prefetch_factor')
 MEANINGLESS = {
     **{key: text[9:] for key, text in TOP_LEVEL.items() if text.startswith('ignored: ')},
+    'device': 'see --device',  # a name; settings are a dict
     'evaluation.pre_eval': 'memory never grows with the number of images',
     'evaluation.efficient_test': 'memory never grows with the number of images',
     'optimizer_config.distributed': 'gradients are averaged whenever there are several devices',
@@ -312,6 +314,7 @@ def _training_rules() -> dict[str, Rule]:
         'fp16': takes('fp16', loss_scale=LossScale),
         'fp16.loss_scale': scale,
         'bf16': takes('bf16'),
+        'device': takes('device', apply_device_settings),
         'optimizer.paramwise_cfg.custom_keys': takes_anything,
         'log_config': takes('log_config', interval=PositiveInt, hooks=Any),
         'auto_scale_lr': takes('auto_scale_lr', enable=bool, base_batch_size=PositiveInt),

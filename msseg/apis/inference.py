@@ -65,7 +65,7 @@ def init_segmentor(
         labels = inference_segmentor(model, 'street.png')[0]
     """
     cfg, path = find_model(config, checkpoint, cfg_options)
-    setup_device(device, device_id)
+    setup_device(device, device_id, settings=cfg.get('device'))
     switch_off_compile_cache()  # which graphs come first depends on the images
     model = build_model(cfg)
     meta: dict = {}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import mindspore as ms
-
 from msseg.models.analysis.batch_check import check_batch
 from msseg.models.analysis.memory_estimate import estimate_memory, megabytes
 from msseg.runner import Runner
 from msseg.runner.hooks import Hook
-from msseg.utils.dist import get_rank
+from msseg.utils.dist import get_rank, get_world_size
 from msseg.utils.resources import available_memory, resident_memory
+from msseg.utils.target import get_target
 
 
 class BatchCheckHook(Hook):
@@ -28,7 +27,8 @@ class BatchCheckHook(Hook):
 class MemoryEstimateHook(Hook):
     """Log the estimated memory of the first step, and warn when the machine has less.
 
-    The free memory is known of the CPU only.
+    The free memory is known of the CPU only. On several cards nothing is estimated: the others
+    would wait for rank 0, where each operator is compiled by itself.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,7 @@ class MemoryEstimateHook(Hook):
         if self.is_done:
             return
         self.is_done = True
-        if get_rank() != 0:
+        if get_rank() != 0 or (get_world_size() > 1 and get_target().name != 'CPU'):
             return
         shape = runner.data_batch.img.shape
         estimate = estimate_memory(runner.model, shape, runner.state_parameters().values())
@@ -47,7 +47,7 @@ class MemoryEstimateHook(Hook):
             'memory of a step with %d images of %dx%d: %s', shape[0], *shape[2:], estimate.text()
         )
         free = available_memory()
-        if ms.get_context('device_target') == 'CPU':
+        if get_target().name == 'CPU':
             more = estimate.total - resident_memory()
             if more > free:
                 runner.logger.warning(

@@ -118,7 +118,7 @@ def test_from_config(
         The scores, None without `metrics`.
     """
     check_test_options(metrics, out, show_dir, opacity, format_dir, report, bootstrap)
-    setup_device(device, device_id, launcher)
+    setup_device(device, device_id, launcher, cfg.get('device'))
     init_dist(launcher)
     setup_logging()
     checkpoint = find_checkpoint(cfg, checkpoint, work_dir)

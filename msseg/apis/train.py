@@ -91,7 +91,7 @@ def train_from_config(
         device_id: See `setup_device`.
         seed: Seed of weights, order and augmentation; by default the config's, or that of the
             resumed checkpoint, or a random one.
-        deterministic: See `set_seed`.
+        deterministic: See `setup_device`.
         validate: Evaluate while training, as ``evaluation`` specifies.
         auto_resume: Resume the work dir's newest checkpoint, if there is one.
         launcher: See `init_dist`.
@@ -102,7 +102,7 @@ def train_from_config(
     Returns:
         The runner, after training.
     """
-    device = setup_device(device, device_id, launcher)
+    device = setup_device(device, device_id, launcher, cfg.get('device'), deterministic)
     init_dist(launcher)
     with held_work_dir(cfg, work_dir) as folder:
         timestamp = broadcast_object(time.strftime('%Y%m%d_%H%M%S'))
@@ -118,7 +118,7 @@ def train_from_config(
             log_config = logger.info if print_config else log_to_file
             log_config('config %s:\n%s', cfg.filename, cfg.pretty_text)
             logger.info('seed %d%s', cfg.seed, ', deterministic' if deterministic else '')
-            set_seed(cfg.seed, deterministic)
+            set_seed(cfg.seed)
             separate_compile_cache('train', graph_settings(cfg), validate, get_world_size())
             if resumed is not None:
                 cfg.resume_from = resumed

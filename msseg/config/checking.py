@@ -55,7 +55,8 @@ class Schema:
         by_path: Rules by dotted path, without list indices (``data.train``).
         by_key: Rules by the last key of any path (``backbone``).
         registries: Registries for a ``type`` that no rule covers.
-        meaningless: Dotted keys that are accepted without effect, and why.
+        meaningless: Dotted keys that are accepted without effect, and why; where there is a rule
+            for the path, too, only values that are no dicts.
         plain: Paths with a rule whose value need not be a dict.
         lists: Paths with a rule whose value may be a list of dicts.
     """
@@ -224,7 +225,7 @@ def _find_misfit(
 ) -> Iterator[Problem]:
     """Yield a value of a wrong type or out of the range that belongs there."""
     name, where, file = '.'.join(path), config_path(parent), config_file(parent, key)
-    if name in schema.by_path and name not in schema.plain:
+    if name in schema.by_path and name not in schema.plain and name not in schema.meaningless:
         may_be_list = name in schema.lists
         if not _is_dict(parent[key], may_be_list):
             expected = 'a dict, or a list of them' if may_be_list else 'a dict'
@@ -339,7 +340,9 @@ def drop_meaningless(cfg: Config, schema: Schema) -> None:
         node: Any = cfg._cfg_dict
         for part in parents:
             node = node.get(part) if isinstance(node, dict) else None
-        if isinstance(node, dict) and last in node:
+        if not isinstance(node, dict) or last not in node:
+            continue
+        if name not in schema.by_path or not isinstance(node[last], dict):
             dropped.append(f'{name}={node.pop(last)!r} ({reason})')
     if dropped:
         log_early(f'ignored, as they mean nothing here: {", ".join(dropped)}')

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import mindspore as ms
 from mindspore import nn
@@ -24,6 +25,7 @@ from msseg.models.contract import check_takes_any_size
 from msseg.runner import load_checkpoint, load_weights
 from msseg.utils.atomic import atomic_path
 from msseg.utils.device import setup_device, switch_off_compile_cache
+from msseg.utils.device_name import parse_device
 from msseg.utils.errors import UserValueError
 from msseg.utils.logging import get_logger
 from msseg.utils.outputs import Outputs
@@ -36,7 +38,7 @@ def export_model(
     out: str | Path,
     options: ExportOptions,
     images: Sequence[str | Path] = (),
-    device: str = 'auto',
+    device: str | None = None,
 ) -> tuple[Metadata, Agreement]:
     """Export a trained network, and compare the file with the checkpoint before it appears.
 
@@ -46,7 +48,8 @@ def export_model(
         out: The file; its metadata are written to ``OUT.json``.
         options: See `ExportOptions`.
         images: Files for the comparison; by default some of ``data.test``.
-        device: See `setup_device`.
+        device: For ``air`` an Ascend card, see `setup_device`. Other formats are made and compared
+            on the CPU, since cards round the factors of products.
 
     Returns:
         The file's description, and its agreement with the checkpoint.
@@ -62,7 +65,7 @@ def export_model(
         metadata, agreement = export_model(cfg, 'iter_500.ckpt', 'demo.onnx', options)
     """
     out = Path(out)
-    options.check(out, setup_device(device))
+    options.check(out, _setup(options.file_format, device, cfg.get('device')))
     checkpoint = find_checkpoint(cfg, checkpoint)
     outputs = Outputs([cfg.filename, checkpoint, *images])
     for target in (out, sidecar(out)):
@@ -103,6 +106,20 @@ def export_model(
             with atomic_path(target) as temporary:
                 os.replace(source, temporary)
     return metadata, agreement
+
+
+def _setup(file_format: str, device: str | None, settings: Any) -> str:
+    """Choose the device of an export."""
+    if file_format == 'air':
+        given = settings if isinstance(settings, Mapping) else {}
+        return setup_device(device or 'Ascend', settings={**given, 'jit_level': 'O2'})
+    if device is not None and parse_device(device)[0] not in ('auto', 'CPU'):
+        get_logger().warning(
+            '--device %s is for air alone: %s is made and compared on the CPU',
+            device,
+            file_format,
+        )
+    return setup_device('CPU')
 
 
 def _load(cfg: Config, checkpoint: str | Path) -> tuple[nn.Cell, dict]:

@@ -45,6 +45,7 @@ class Job:
     def __init__(self, plan: JobPlan) -> None:
         self.plan = plan
         self.stuck_after_s = _stuck_after_s()
+        self._is_patient = STUCK_VARIABLE not in os.environ
         self._processes = Processes()
         self._codes: dict[int, int] = {}  # by process number, in the order of ends
         self._killed: set[int] = set()
@@ -134,6 +135,9 @@ class Job:
         farthest = max(reached, key=lambda note: note.step, default=None)
         if farthest is None:
             return None
+        limit_s = self.stuck_after_s
+        if self._is_patient:
+            limit_s = max(limit_s, *(note.patience_s for note in reached))
         for rank, note in notes.items():
             pid = self._pids[rank]
             waited_s = now - (note or farthest).since_s
@@ -141,7 +145,7 @@ class Job:
                 return self._stuck(rank, 'it is stopped (SIGSTOP)', note)
             first = min(each.since_s for each in reached if each.step == farthest.step)
             is_late = note is None or note.step < farthest.step
-            if pid not in self._codes and is_late and now - first > self.stuck_after_s:
+            if pid not in self._codes and is_late and now - first > limit_s:
                 return self._stuck(rank, f'the others have waited {now - first:.0f} s for it', note)
         return None
 

@@ -1,13 +1,15 @@
-"""Loss scaling, with which small gradients survive in 16-bit floats."""
+"""Loss scaling, with which small gradients survive in 16-bit floats, and overflow."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
 import mindspore as ms
 from mindspore import Parameter, Tensor, nn, ops
+from mindspore.ops.operations.math_ops import NPUClearFloatStatusV2, NPUGetFloatStatusV2
 
 from msseg.registry import call_with_cfg
 from msseg.utils.arguments import Positive, PositiveInt, Range, checked
+from msseg.utils.dist import get_world_size
 
 LossScale = Literal['dynamic'] | Positive | Mapping
 
@@ -77,3 +79,33 @@ def build_loss_scaler(loss_scale: LossScale) -> LossScaler:
     if isinstance(loss_scale, Mapping):
         return call_with_cfg(LossScaler, loss_scale, 'loss_scale')
     return LossScaler(float(loss_scale), mode='static')
+
+
+class OverflowStatus(nn.Cell):
+    """The register of an Ascend chip that any operator's overflow sets.
+
+    Sums over devices of gradients that stopped at the largest number look healthy, so the devices
+    exchange what their registers say.
+
+    Source: MindSpore 2.8 ``mindspore.amp.all_finite`` and ``nn.TrainOneStepWithLossScaleCell``,
+    whose order of clearing, computing and reading is kept by ``ops.depend``.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(auto_prefix=False)
+        self.empty = Tensor([0] * 8, ms.int32)
+        self.clear_status = NPUClearFloatStatusV2()
+        self.get_status = NPUGetFloatStatusV2()
+        self.all_reduce = ops.AllReduce() if get_world_size() > 1 else None
+
+    def clear(self, img: Tensor) -> Tensor:
+        """Return the image; what is computed from it is seen by the next `happened`."""
+        return ops.depend(img, self.clear_status(self.empty))
+
+    def happened(self, grads: tuple) -> Tensor:
+        """Return 1 if there was an overflow until gradients were there, else 0; float32 scalar."""
+        status = self.get_status(ops.depend(self.empty, grads))
+        flag = ops.not_equal(status, 0).astype(ms.float32).sum()
+        if self.all_reduce is not None:
+            flag = self.all_reduce(flag.reshape(1)).sum()
+        return ops.minimum(flag, 1.0)

@@ -3,9 +3,10 @@
 import mindspore as ms
 from mindspore import Parameter, Tensor, nn, ops
 
-from msseg.runner.gradients import GradAccumulator, GradClip, GradNorm, GradReducer
-from msseg.runner.loss_scaler import LossScaler
+from msseg.runner.gradients import GradAccumulator, GradClip, GradNorm, GradReducer, join
+from msseg.runner.loss_scaler import LossScaler, OverflowStatus
 from msseg.utils.arguments import PositiveInt, checked
+from msseg.utils.target import get_target
 
 
 def _unscaled(scale: Tensor, grad: Tensor) -> Tensor:
@@ -44,7 +45,8 @@ class TrainStep(nn.Cell):
         cumulative_iters: How many batches' gradients make one update.
         reducer: None, or the mean of gradients and values over devices. It precedes the sum over
             batches, so that this sum is the same on all devices and one of them can save it.
-        skip_nonfinite: Skip the update of such a step without a loss scaler, too.
+        skip_nonfinite: Skip the update of such a step without a loss scaler, too. On chips where an
+            overflow gives finite numbers (see `Target.saturates`) it is always skipped.
     """
 
     @checked
@@ -71,7 +73,12 @@ class TrainStep(nn.Cell):
         self.accumulator = GradAccumulator(optimizer.parameters) if self.accumulates else None
         self.reducer = reducer
         self.has_reducer = reducer is not None
-        self.can_skip = self.has_scaler or skip_nonfinite
+        self.saturates = get_target().saturates
+        if self.saturates:
+            self.overflow = OverflowStatus()
+            # since the last update
+            self.overflowed = Parameter(Tensor(0.0), 'overflowed', requires_grad=False)
+        self.can_skip = self.has_scaler or skip_nonfinite or self.saturates
         optional = [('skipped', self.can_skip), ('loss_scale', self.has_scaler)]
         own = ['loss', 'grad_norm', *(name for name, is_there in optional if is_there)]
         self.value_names = [*network.value_names, *own]
@@ -96,26 +103,36 @@ class TrainStep(nn.Cell):
             (1 or 0) and the loss scale; their means over several devices.
         """
         scale = self.loss_scaler.scale * 1.0 if self.has_scaler else Tensor(1.0)
+        if self.saturates:
+            img = self.overflow.clear(img)
         (_, (loss, values)), grads = self.value_and_grad(img, gt, scale)
+        overflow = Tensor(0.0)
+        if self.saturates:
+            overflow = self.overflow.happened(grads)
         logged = values + (loss,)
         if self.has_reducer:
             grads = self.reducer(grads)
             logged = self.reducer.mean(logged)
         if not self.accumulates:
-            return logged + self._update(grads, scale)
+            return logged + self._update(grads, scale, overflow)
         grads = self.accumulator(grads)
+        if self.saturates:
+            overflow = ops.maximum(self.overflowed, overflow)
+            ops.assign(self.overflowed, ops.select(is_update, Tensor(0.0), overflow))
         if is_update:
-            outcome = self._update(grads, scale)
+            outcome = self._update(grads, scale, overflow)
             self.accumulator.clear()
         else:
             outcome = self._describe(self.norm(grads) / scale, Tensor(True), scale)
         return logged + outcome
 
-    def _update(self, grads: tuple, scale: Tensor) -> tuple:
+    def _update(self, grads: tuple, scale: Tensor, overflow: Tensor) -> tuple:
         if self.has_scaler:
             grads = self.map(ops.partial(_unscaled, scale), grads)
         norm = self.norm(grads)
         is_finite = self._is_finite(grads, norm)
+        if self.saturates:
+            is_finite = ops.logical_and(is_finite, ops.equal(overflow, 0.0))
         if self.has_clip:
             grads = self.grad_clip(grads, norm)
         if self.can_skip:
@@ -131,7 +148,7 @@ class TrainStep(nn.Cell):
         if not self.norm.is_infinity_norm:
             return ops.isfinite(norm)
         # The largest of several numbers need not be NaN when one of them is.
-        return ops.isfinite(ops.stack(self.map(_sum_of_magnitudes, grads)).sum())
+        return ops.isfinite(join(self.map(_sum_of_magnitudes, grads)))
 
     def _describe(self, norm: Tensor, is_finite: Tensor, scale: Tensor) -> tuple:
         described = (norm,)
@@ -148,4 +165,6 @@ class TrainStep(nn.Cell):
             state += [self.loss_scaler.scale, self.loss_scaler.good_steps]
         if self.accumulates:
             state += [self.accumulator.count, *self.accumulator.sums]
+        if self.accumulates and self.saturates:
+            state.append(self.overflowed)
         return state

@@ -25,20 +25,24 @@ _CALL_STACK = '\n----'  # MindSpore's line before the stacks of its own code
 # Read at import: MindSpore's compiler logs its errors' messages again, in some 70 lines, and
 # OpenCV writes a line about files that are reported here.
 _QUIET = {'MS_SUBMODULE_LOG_v': '{ANALYZER:4,COMMON:3}', 'OPENCV_LOG_LEVEL': 'FATAL'}
-# MMSegmentation's options and the ones here.
+# Options of MMSegmentation, and of forms and scripts for ModelArts, and the ones here.
 _SAME = {
     '--options': '--cfg-options',
     '--gpu-id': '--device-id',
     '--gpu-ids': '--device-id',
     '--output-dir': '--out',
     '--tta': '--aug-test',
+    '--ckpt-url': '--checkpoint-url',
+    '--result-url': '--train-url',
+    '--device-target': '--device',
 }
-# MMSegmentation's options that need nothing here: the number of their values, and an option of the
+# Such options that need nothing here: the number of their values, and an option of the
 # tool here that had them there.
 _NEEDLESS = {
     '--gpu-collect': (0, '--aug-test'),
     '--tmpdir': (1, '--aug-test'),
     '--not-show': (0, '--draws'),
+    '--num-gpus': (1, '--modelarts'),
 }
 _CARDS = ('--gpu-ids', '--gpus')
 _SCRIPTS = 'tools/dist_train.sh CONFIG N or tools/dist_test.sh CONFIG CHECKPOINT N'

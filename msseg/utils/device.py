@@ -8,14 +8,20 @@ import multiprocessing.util
 import os
 import platform
 import random
+import shutil
+import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import cv2
 import mindspore as ms
 import numpy as np
+from mindspore import context
 
 from msseg.utils.arguments import Seed, checked
 from msseg.utils.device_name import parse_device
+from msseg.utils.device_settings import apply_device_settings
 from msseg.utils.launchers import find_place
 from msseg.utils.logging import get_logger
 from msseg.utils.user_code import REPORT_FOLDER
@@ -25,13 +31,23 @@ _CACHE_PATH = 'MS_COMPILER_CACHE_PATH'
 _CACHE_SWITCH = 'MS_COMPILER_CACHE_ENABLE'
 
 
-def setup_device(device: str = 'auto', device_id: int | None = None, launcher: str = 'none') -> str:
+def setup_device(
+    device: str = 'auto',
+    device_id: int | None = None,
+    launcher: str = 'none',
+    settings: Mapping[str, Any] | None = None,
+    deterministic: bool = False,
+) -> str:
     """Choose the device that everything after this call runs on, in graph mode.
 
     Args:
-        device: See `parse_device`; ``auto`` takes Ascend, else GPU, else CPU.
+        device: See `parse_device`; ``auto`` takes Ascend, else GPU, else CPU, and logs why not a
+            card whose plugin MindSpore has.
         device_id: Number of the card, unless `device` has it; the framework's choice by default.
         launcher: What started this process, see `init_dist`; several take a card each.
+        settings: A config's ``device``, see `apply_device_settings`.
+        deterministic: Ask for kernels whose results repeat exactly. Sums over devices do so too if
+            this precedes `init_dist`.
 
     Returns:
         The device's name.
@@ -54,11 +70,11 @@ def setup_device(device: str = 'auto', device_id: int | None = None, launcher: s
     if place.is_scheduler:
         device = 'CPU'  # it computes nothing and must not occupy a card
     elif device == 'auto':
-        device = next((name for name in ('Ascend', 'GPU') if _is_present(name)), 'CPU')
-    elif device != 'CPU' and not _is_present(device):
+        device = _choose_device()
+    elif device != 'CPU' and (reason := _why_absent(device)):
         raise ValueError(
-            f'device {device!r} is not available to this MindSpore ({ms.__version__}): check the '
-            'driver and the CANN or CUDA installation, or use --device CPU'
+            f'device {device!r} is not available to this MindSpore ({ms.__version__}): {reason}; '
+            f'see docs/{device.lower()}.md, or use --device CPU'
         )
     if launcher != 'none' and device != 'CPU':
         device_id = place.device_id
@@ -67,6 +83,12 @@ def setup_device(device: str = 'auto', device_id: int | None = None, launcher: s
     _set_device(device, None if device == 'CPU' else device_id)
     # HRNet's graphs nest deeper than the framework's default of 1000 calls.
     ms.set_recursion_limit(10000)
+    if isinstance(settings, Mapping):  # PyTorch's configs have a name
+        apply_device_settings(**settings)
+    else:
+        apply_device_settings()
+    if deterministic:
+        _repeat_exactly()
     return device
 
 
@@ -82,6 +104,11 @@ def set_seed(seed: Seed, deterministic: bool = False) -> None:
     np.random.seed(seed)
     ms.set_seed(seed)
     if deterministic:
+        _repeat_exactly()
+
+
+def _repeat_exactly() -> None:
+    if ms.get_context('deterministic') != 'ON':  # MindSpore refuses it a second time
         ms.set_deterministic(True)
 
 
@@ -98,13 +125,51 @@ def _set_device(device: str, device_id: int | None) -> None:
             ) from error
 
 
-def _is_present(device: str) -> bool:
+def _choose_device() -> str:
+    for name in ('Ascend', 'GPU'):
+        reason = _why_absent(name)
+        if not reason:
+            return name
+        if _has_hardware(name):
+            get_logger().warning(
+                '--device auto takes no %s: %s; see docs/%s.md', name, reason, name.lower()
+            )
+    return 'CPU'
+
+
+def _why_absent(device: str) -> str:
+    """Return why MindSpore cannot use a kind of card; empty if it can."""
     # Asking for an absent device logs a warning and the plugin's loading error.
     logging.disable(logging.WARNING)
     try:
-        return getattr(ms.device_context, device.lower()).is_available()
+        cards = getattr(ms.device_context, device.lower())
+        if cards.is_available():
+            return '' if cards.device_count() > 0 else 'no card is visible, the driver sees none'
+    except RuntimeError as error:  # of the driver, while it counts
+        return f'the cards cannot be counted ({str(error).splitlines()[0]})'
     finally:
         logging.disable(logging.NOTSET)
+    plugins = Path(ms.__file__).parent.glob(f'lib/plugin/libmindspore_{device.lower()}.so*')
+    lacks = {path.name: _missing_libraries(path) for path in sorted(plugins)}
+    if not lacks:
+        return f'this build has no plugin for {device}'
+    nearest = min(lacks, key=lambda name: len(lacks[name]))
+    return f'its {nearest} does not find {", ".join(lacks[nearest]) or "its device"}'
+
+
+def _missing_libraries(library: Path) -> list[str]:
+    """Return the names of libraries that a library needs and the loader does not find."""
+    if shutil.which('ldd') is None:
+        return ['libraries that it needs']
+    run = subprocess.run(['ldd', str(library)], capture_output=True, text=True, check=False)
+    lines = [line.split() for line in run.stdout.splitlines() if line.endswith('=> not found')]
+    return list(dict.fromkeys(words[0] for words in lines))
+
+
+def _has_hardware(device: str) -> bool:
+    """Whether the system has the driver's device files of a kind of card."""
+    patterns = {'Ascend': ['davinci[0-9]*'], 'GPU': ['nvidia[0-9]*', 'dxg']}[device]
+    return any(True for pattern in patterns for _ in Path('/dev').glob(pattern))
 
 
 def _check_number(device: str, device_id: int) -> None:
@@ -163,7 +228,8 @@ def separate_compile_cache(*parts: object) -> Path | None:
     digest = hashlib.sha256()
     for source in sorted(Path(__file__).parents[1].rglob('*.py')):
         digest.update(source.read_bytes())
-    for part in (ms.__version__, ms.get_context('device_target'), ms.get_context('mode'), *parts):
+    own = (ms.get_context('device_target'), ms.get_context('mode'), context.get_jit_config())
+    for part in (ms.__version__, *own, *parts):
         digest.update(f'{part}\0'.encode())
     folder = base / f'msseg-{digest.hexdigest()[:16]}'
     os.environ[_CACHE_PATH] = str(folder)

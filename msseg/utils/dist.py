@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import signal
 from collections.abc import Callable, Iterable
@@ -11,12 +12,18 @@ import numpy as np
 
 from msseg.utils.errors import UserValueError
 from msseg.utils.launchers import find_place
-from msseg.utils.rank_status import end_with_launcher, note_together
+from msseg.utils.rank_status import ask_for_patience, end_with_launcher, note_together
 from msseg.utils.stop_signals import STOP_SIGNALS
 
 if TYPE_CHECKING:
     from mindspore import Parameter
 
+# Gradients travel in buckets of about so many MB, but on the CPU, where buckets are slower.
+_BUCKET_MB = 32
+# HCCL's patience with ranks that compile, or load more than others, before they join in (s).
+_HCCL_TIMEOUTS_S = {'HCCL_CONNECT_TIMEOUT': '1800', 'HCCL_EXEC_TIMEOUT': '3600'}
+# Compilers of cards take minutes for a large network, and for each size of images.
+_COMPILATION_S = 1800.0
 _PIECE = 1 << 22  # elements that travel at once: 16 MB of float32
 _NOTHING = np.zeros(0, np.uint8)
 
@@ -41,7 +48,9 @@ def init_dist(launcher: str) -> None:
     import mindspore as ms
     from mindspore import communication
 
-    device = ms.get_context('device_target')
+    from msseg.utils.target import get_target
+
+    device = get_target().name
     if device not in _DEVICES[launcher]:
         raise UserValueError(
             f'--launcher {launcher} is for {" and ".join(_DEVICES[launcher])}, but the device is '
@@ -54,7 +63,12 @@ def init_dist(launcher: str) -> None:
             signal.signal(number, signal.SIG_IGN)
     else:
         end_with_launcher()
+    if device != 'CPU':
+        ask_for_patience(_COMPILATION_S)
     note_together('joining the other processes')
+    if device == 'Ascend':
+        for variable, seconds in _HCCL_TIMEOUTS_S.items():
+            os.environ.setdefault(variable, seconds)
     try:
         communication.init()
     except RuntimeError as error:
@@ -67,6 +81,16 @@ def init_dist(launcher: str) -> None:
         gradients_mean=True,
         device_num=get_world_size(),
     )
+    if device != 'CPU':
+        fuse_gradients()
+
+
+def fuse_gradients() -> None:
+    """Let MindSpore join the AllReduce calls of gradients in graphs to come into larger ones."""
+    import mindspore as ms
+
+    bucket = {'mode': 'size', 'config': _BUCKET_MB}
+    ms.set_auto_parallel_context(comm_fusion={'allreduce': bucket})
 
 
 _DEVICES = {

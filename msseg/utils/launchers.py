@@ -14,7 +14,7 @@ _VARIABLES = {
     'none': (),
     'msrun': ('MS_ROLE', 'MS_SCHED_HOST', 'MS_SCHED_PORT', 'MS_WORKER_NUM'),
     'mpi': ('OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_LOCAL_RANK'),
-    'ranktable': ('RANK_TABLE_FILE', 'RANK_ID', 'DEVICE_ID'),
+    'ranktable': ('RANK_TABLE_FILE', 'RANK_ID', 'DEVICE_ID'),  # or ModelArts' ASCEND_DEVICE_ID
 }
 LAUNCHERS = tuple(_VARIABLES)
 _START_WITH = {
@@ -51,7 +51,7 @@ def find_place(launcher: str) -> Place:
         OSError: The rank table cannot be read.
     """
     check_one_of('--launcher', launcher, LAUNCHERS)
-    missing = [name for name in _VARIABLES[launcher] if not os.environ.get(name)]
+    missing = [name for name in _VARIABLES[launcher] if not _read(name)]
     if missing:
         raise UserValueError(
             f'--launcher {launcher}: {", ".join(missing)} not set in the environment, as '
@@ -65,7 +65,7 @@ def find_place(launcher: str) -> Place:
         return Place(launcher, _integer('OMPI_COMM_WORLD_LOCAL_RANK'))
     if launcher == 'ranktable':
         _check_rank_table(_integer('RANK_ID'))
-        return Place(launcher, _integer('DEVICE_ID'))
+        return Place(launcher, _integer(_name_of_card()))
     return Place(launcher)
 
 
@@ -96,6 +96,15 @@ def _check_rank_table(rank: int) -> None:
         raise UserValueError(
             f'RANK_ID is {rank}, but RANK_TABLE_FILE {path!r} lists the ranks {sorted(devices)}'
         )
+
+
+def _read(name: str) -> str | None:
+    return os.environ.get(_name_of_card() if name == 'DEVICE_ID' else name)
+
+
+def _name_of_card() -> str:
+    """Return the variable with the card's number: ModelArts sets ASCEND_DEVICE_ID."""
+    return 'DEVICE_ID' if os.environ.get('DEVICE_ID') else 'ASCEND_DEVICE_ID'
 
 
 def _integer(name: str) -> int:

@@ -29,11 +29,13 @@ class Status:
         step: How many things that all processes do together it has begun.
         doing: What it does, for messages.
         since_s: When it began that, on the machine's monotonic clock.
+        patience_s: How long others may have to wait for it, by its own account; 0 for no account.
     """
 
     step: int
     doing: str
     since_s: float
+    patience_s: float = 0.0
 
 
 def note(doing: str) -> None:
@@ -46,6 +48,13 @@ def note_together(doing: str) -> None:
     _write(doing, steps=1)
 
 
+def ask_for_patience(seconds: float) -> None:
+    """Say with all notes to come how long others may have to wait for this process."""
+    global _patience_s
+    _patience_s = seconds
+
+
+_patience_s = 0.0
 _written: tuple[str, mmap.mmap, int] | None = None  # folder, file and step
 
 
@@ -60,7 +69,7 @@ def _write(doing: str, steps: int) -> None:
             _written = folder, mmap.mmap(file.fileno(), _SIZE), 0
     _, content, step = _written
     _written = folder, content, step + steps
-    status = json.dumps([step + steps, doing[:64], time.monotonic()]).encode()
+    status = json.dumps([step + steps, doing[:64], time.monotonic(), _patience_s]).encode()
     content[:] = status[:_SIZE].ljust(_SIZE)
 
 

@@ -15,11 +15,12 @@ from msseg.launch.spawn import JobPlan, find_free_port
 from tests.many_processes import clean_environment
 
 RUN = """
-import sys
+import os, sys
 from pathlib import Path
-from msseg.launch.job import Job
+from msseg.launch import job
 from msseg.launch.spawn import JobPlan
-sys.exit(Job(JobPlan(Path(sys.argv[1]), [], 2, Path(sys.argv[2]), 'ranktable')).run())
+job._STUCK_AFTER_S = float(os.environ.get('DEFAULT_S', 300))
+sys.exit(job.Job(JobPlan(Path(sys.argv[1]), [], 2, Path(sys.argv[2]), 'ranktable')).run())
 """
 RANK = """
 import os, signal, subprocess, sys, time
@@ -164,6 +165,13 @@ def test_a_stopped_rank_is_named(start):
 
 def test_ranks_that_wait_together_are_not_stuck(start):
     run = start(WAIT.replace('100', '4'), MSSEG_STUCK_AFTER_S='1')
+    assert run.result() == (0, '', [])
+
+
+def test_ranks_that_compile_ask_for_patience(start):
+    patient = 'from msseg.utils.rank_status import ask_for_patience\nask_for_patience(60)\n'
+    late = f"{patient}note('compiling')\nif rank == 1: time.sleep(4)"
+    run = start(late + WAIT.replace('100', '4'), DEFAULT_S='1')
     assert run.result() == (0, '', [])
 
 

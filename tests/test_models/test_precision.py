@@ -28,20 +28,22 @@ def batch():
 class Stages(nn.Cell):
     """The types of what a layer's parts give."""
 
-    def __init__(self):
+    def __init__(self, norm):
         super().__init__()
-        self.layer = ConvModule(3, 4, 3, norm_cfg={'type': 'BN'})
+        self.layer = ConvModule(3, 4, 3, norm_cfg={'type': norm})
+        self.norm = getattr(self.layer, self.layer.norm_name)
 
     def construct(self, x):
         x = self.layer.conv(x)
-        return x, self.layer.bn(x)
+        return x, self.norm(x)
 
 
-def test_convolutions_are_low_and_norms_are_full():
-    stages = Stages()
+@pytest.mark.parametrize(('norm', 'expected'), [('BN', ms.float16), ('LN2d', ms.float32)])
+def test_convolutions_are_low_and_batch_norms_keep_their_type(norm, expected):
+    stages = Stages(norm)
     use_low_precision(stages, ms.float16)
     convolved, normalised = stages(batch()[0])
-    assert (convolved.dtype, normalised.dtype) == (ms.float16, ms.float32)
+    assert (convolved.dtype, normalised.dtype) == (ms.float16, expected)
 
 
 @pytest.mark.parametrize('name', ['vit', 'segmenter', 'dpt', 'setr_mla'])

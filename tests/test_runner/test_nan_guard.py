@@ -113,13 +113,36 @@ class Reads:
         return np.float32(1.0)
 
 
-def test_by_default_no_step_is_waited_for_before_the_next_has_started(tmp_path):
+def test_by_default_nothing_is_read_before_a_log_line_or_a_checkpoint(tmp_path):
     steps, reads = Steps(NaNGuardHook(), tmp_path), []
     for number in range(1, 5):
         steps.show_outputs({'loss': Reads(number, reads), 'grad_norm': Reads(number, reads)})
-        assert reads == [done for done in range(1, number) for _ in range(2)]
+    assert reads == []
     steps.guard.before_save(steps.runner)
-    assert reads[-2:] == [4, 4]
+    assert reads == [1, 1, 2, 2, 3, 3, 4, 4]
+
+
+class Reloading(Loader):
+    """A loader that can load a batch of an earlier iteration again."""
+
+    def __init__(self, poison_at):
+        super().__init__(poison_at=poison_at)
+        self.loaded = []
+
+    def load(self, iteration):
+        self.loaded.append(iteration)
+        batch = next(self.batches(iteration))
+        return batch.img, batch.gt
+
+
+def test_the_batch_of_an_earlier_step_is_loaded_again_for_the_report(tmp_path):
+    loader = Reloading(poison_at=1)
+    runner = runner_with(NaNGuardHook(), tmp_path, loader)
+    with pytest.raises(FloatingPointError, match=r'loss is nan in iteration 2 .*image_1_0\.png'):
+        runner.run()
+    report = json.loads((tmp_path / 'nonfinite_iter_2.json').read_text())
+    assert loader.loaded == [1]
+    assert report['samples'][0]['image']['num_nonfinite'] == 1
 
 
 @pytest.mark.parametrize('hook', ['logger', 'evaluation'])
@@ -165,6 +188,7 @@ class Steps:
             model=nn.Cell(),
             lrs=[0.01, 0.1],
             is_logging=lambda: False,
+            loader=None,
         )
 
     def show(self, loss=1.0, grad_norm=1.0, **more):

@@ -4,8 +4,11 @@ import mindspore as ms
 import numpy as np
 import pytest
 
+from msseg.checks.operators import list_operators
 from msseg.runner import GradClip, TrainStep, build_optimizer
+from msseg.runner.gradients import join
 from msseg.runner.loss_scaler import LossScaler, build_loss_scaler
+from msseg.utils.target import assume_target
 from tests.test_runner.line_model import Line, LineLoss, Loader
 
 SGD = {'type': 'SGD', 'lr': 0.1, 'momentum': 0.9, 'weight_decay': 0.1}
@@ -74,6 +77,62 @@ def test_a_batch_that_is_no_number_is_left_out_when_asked(norm_type):
     values = run(step, poisoned)
     assert values['skipped'] == 1.0 and not np.isfinite(values['loss'])
     assert all(np.array_equal(value, before[name]) for name, value in everything(step).items())
+
+
+@pytest.mark.parametrize(('chip', 'count'), [('ascend910', 1), ('ascend910b', 0)])
+def test_where_overflow_saturates_the_status_register_is_cleared_and_read(chip, count):
+    with assume_target('Ascend', chip):
+        step = make_step(loss_scaler=LossScaler())
+        batch = batches(1)[0]
+        found = list_operators(step, ms.Tensor(batch.img), ms.Tensor(batch.gt))
+    names = [operator.name for operator in found]
+    assert names.count('NPUClearFloatStatusV2') == names.count('NPUGetFloatStatusV2') == count
+    assert 'overflowed' not in {p.name for p in step.state_parameters()}
+
+
+class Register(ms.nn.Cell):
+    """The overflow that a card's register would tell, for each batch."""
+
+    def __init__(self):
+        super().__init__(auto_prefix=False)
+        self.value = ms.Parameter(ms.Tensor(0.0), 'register', requires_grad=False)
+
+    def clear(self, img):
+        return img
+
+    def happened(self, grads):
+        return self.value * 1.0
+
+
+@pytest.mark.parametrize('cumulative_iters', [1, 2])
+def test_an_overflow_in_the_register_skips_the_update(monkeypatch, cumulative_iters):
+    monkeypatch.setattr('msseg.runner.train_step.OverflowStatus', Register)
+    with assume_target('Ascend', 'ascend910'):
+        step = make_step(loss_scaler=LossScaler(8.0), cumulative_iters=cumulative_iters)
+    first, second, third, fourth = batches(4)
+    register = step.overflow.value
+    before = everything(step)
+    more = [[ms.Tensor(False)], [ms.Tensor(True)]] * 2 if cumulative_iters == 2 else [[]] * 4
+    register.set_data(ms.Tensor(1.0))
+    run(step, first, *more[0])
+    if cumulative_iters == 2:  # the first of two batches overflowed
+        register.set_data(ms.Tensor(0.0))
+        values = run(step, second, *more[1])
+        assert (values['skipped'], values['loss_scale']) == (1.0, 8.0)
+    assert all(np.array_equal(value, before[name]) for name, value in everything(step).items())
+    register.set_data(ms.Tensor(0.0))
+    values = run(step, third, *more[2])
+    values = run(step, fourth, *more[3])
+    assert (values['skipped'], values['loss_scale']) == (0.0, 4.0)
+    after = everything(step)
+    assert all(not np.array_equal(after[p.name], before[p.name]) for p in step.optimizer.parameters)
+
+
+@pytest.mark.parametrize(('count', 'largest'), [(1, False), (70, False), (1100, True)])
+def test_few_scalars_at_a_time_are_joined(count, largest):
+    numbers = np.random.default_rng(0).integers(-99, 99, count).astype(np.float32)
+    joined = join(tuple(ms.Tensor(number) for number in numbers), largest)
+    assert float(joined) == (numbers.max() if largest else numbers.sum())
 
 
 @pytest.mark.parametrize('scaler', [None, 'dynamic'])

@@ -1,9 +1,11 @@
 """One process of several: exchanges values and checks what it gets."""
 
 import json
+import re
 import sys
 from pathlib import Path
 
+import mindspore as ms
 import numpy as np
 from mindspore import Parameter, Tensor, nn
 
@@ -69,6 +71,25 @@ def check_reducer(rank, size):
     assert [float(value) for value in values] == [(size - 1) / 2, 6.0]
 
 
+def check_buckets(folder, size):
+    """Count the AllReduce operators of a graph for gradients, before and after they are joined."""
+    parameters = [Parameter(Tensor(np.zeros(3, np.float32)), name=f'w{i}') for i in range(8)]
+    grads = tuple(Tensor(np.full(3, float(i), np.float32)) for i in range(8))
+    counts = []
+    for fuses in (False, True):
+        if fuses:
+            dist.fuse_gradients()
+        graphs = Path(folder, f'graphs_{dist.get_rank()}_{fuses}')
+        ms.set_context(save_graphs=2, save_graphs_path=str(graphs))
+        means, _ = Reduced(GradReducer(parameters))(grads, (Tensor(1.0), Tensor(2.0)))
+        for grad, mean in zip(grads, means, strict=True):
+            np.testing.assert_array_equal(mean.asnumpy(), grad.asnumpy())
+        final = max(graphs.rglob('hwopt_*.ir'), key=lambda path: path.stem.rpartition('_')[2])
+        counts.append(len(re.findall(r'= (?:PrimFunc_)?AllReduce\(', final.read_text())))
+    ms.set_context(save_graphs=0)
+    assert counts == [9, 2], counts  # and one for what is logged
+
+
 def main(folder):
     setup_device('CPU', launcher='msrun')
     dist.init_dist('msrun')
@@ -76,6 +97,7 @@ def main(folder):
     check_sums(rank, size)
     check_broadcasts(rank)
     check_reducer(rank, size)
+    check_buckets(folder, size)
     dist.barrier()
     dist.keep_together()
     Path(folder, f'{rank}.json').write_text(json.dumps([rank, size]))

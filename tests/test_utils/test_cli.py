@@ -17,7 +17,8 @@ from msseg.utils.shown import shorten, shown
 @pytest.fixture
 def parser():
     parser = CommandParser(prog='train.py')
-    for name in ('--work-dir', '--cfg-options', '--device-id', '--resume-from', '--show-dir'):
+    for name in ('--work-dir', '--cfg-options', '--device-id', '--resume-from', '--show-dir',
+                 '--data-url', '--checkpoint-url'):  # fmt: skip
         parser.add_argument(name)
     return parser
 
@@ -62,6 +63,8 @@ def test_wrong_options_are_one_line_with_a_suggestion(parser, capsys, line, mess
         ('--gpu-ids 0', {'device_id': '0'}, 'note: --gpu-ids is --device-id here\n'),
         ('--gpu_id 1', {'device_id': '1'}, 'note: --gpu_id is --device-id here\n'),
         ('--show-dir x', {'show_dir': 'x'}, ''),
+        ('--ckpt_url x', {'checkpoint_url': 'x'}, 'note: --ckpt_url is --checkpoint-url here\n'),
+        ('--data_url=x', {'data_url': 'x'}, 'note: --data_url is --data-url here\n'),
     ],
 )
 def test_old_spellings_are_taken_with_a_note(parser, capfd, line, expected, note):

@@ -7,7 +7,14 @@ import pytest
 from msseg.utils import dist
 from msseg.utils.device import setup_device
 from msseg.utils.launchers import LAUNCHERS, find_place, read_rank_table
-from msseg.utils.rank_status import FOLDER_VARIABLE, Status, note, note_together, read_status
+from msseg.utils.rank_status import (
+    FOLDER_VARIABLE,
+    Status,
+    ask_for_patience,
+    note,
+    note_together,
+    read_status,
+)
 from tests.many_processes import run_processes
 
 WORKER = Path(__file__).with_name('dist_worker.py')
@@ -30,7 +37,8 @@ MPI = ('OMPI_COMM_WORLD_SIZE', 'OMPI_COMM_WORLD_RANK', 'OMPI_COMM_WORLD_LOCAL_RA
 @pytest.fixture
 def environment(monkeypatch):
     """Sets variables; those of launchers that started the tests themselves are gone."""
-    for name in (*MSRUN, *MPI, 'MS_ROLE', 'DEVICE_ID', 'RANK_ID', 'RANK_TABLE_FILE'):
+    for name in (*MSRUN, *MPI, 'MS_ROLE', 'DEVICE_ID', 'ASCEND_DEVICE_ID', 'RANK_ID',
+                 'RANK_TABLE_FILE'):  # fmt: skip
         monkeypatch.delenv(name, raising=False)
 
     def set_variables(**variables):
@@ -99,6 +107,14 @@ def test_places(environment, table):
     assert read_rank_table(str(table)) == {0: 4, 1: 5}
 
 
+def test_modelarts_variables_place_a_process(environment, table):
+    environment(RANK_TABLE_FILE=table, RANK_ID=1, RANK_SIZE=2)
+    with pytest.raises(ValueError, match='DEVICE_ID not set'):
+        find_place('ranktable')
+    environment(ASCEND_DEVICE_ID=1)
+    assert find_place('ranktable').device_id == 1
+
+
 @pytest.mark.parametrize('launcher', ['mpi', 'ranktable'])
 def test_launchers_for_cards_alone(environment, table, launcher):
     environment(**dict.fromkeys(MPI, 0), RANK_TABLE_FILE=table, RANK_ID=0, DEVICE_ID=4)
@@ -138,4 +154,8 @@ def test_notes_say_what_a_rank_does(tmp_path, environment):
     second = read_status(tmp_path, 2)
     assert first.doing.startswith('loading üü')
     assert second == Status(first.step + 1, 'computing iteration 7', second.since_s)
+    ask_for_patience(1800)
+    note('compiling')
+    assert read_status(tmp_path, 2).patience_s == 1800
+    ask_for_patience(0)
     assert second.since_s >= first.since_s

@@ -183,7 +183,7 @@ class _Walk:
         for tensor in {'inputs': inputs, 'output': (output,), 'nothing': ()}[traits.keeps]:
             if isinstance(tensor, ms.Tensor) and id(tensor) not in self._seen:
                 self._seen[id(tensor)] = tensor
-                self.kept.append(tensor.size * 4)
+                self.kept.append(tensor.size * tensor.itemsize)
 
 
 def _unfolds(conv: nn.Conv2d) -> bool:

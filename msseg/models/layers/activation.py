@@ -11,6 +11,7 @@ from mindspore import nn, ops
 
 from msseg.registry import Registry
 from msseg.utils.errors import UserKeyError, UserValueError
+from msseg.utils.target import get_target
 from msseg.utils.upstream import check_cell
 
 ACTIVATION_LAYERS = Registry('activation layer', check_cell)
@@ -90,7 +91,7 @@ def PReLU(num_parameters: int = 1, init: float = 0.25) -> nn.Cell:
         num_parameters: 1, or as many as there are channels.
         init: Initial slope.
     """
-    on_cpu = ms.get_context('device_target') == 'CPU'
+    on_cpu = get_target().name == 'CPU'
     return (CpuPReLU if on_cpu else nn.PReLU)(channel=num_parameters, w=init)
 
 

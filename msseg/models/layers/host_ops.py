@@ -1,4 +1,4 @@
-"""Operators that numpy computes on the CPU, many times faster than MindSpore."""
+"""Orders and products of matrices: by numpy on the CPU, by what cards are good at elsewhere."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ import os
 import mindspore as ms
 import numpy as np
 from mindspore import nn, ops
+
+from msseg.utils.target import get_target
+
+_LARGEST_KEY = 2.0**30
+_HALVINGS = 32
+_INFINITE = float(np.finfo(np.float32).max)
 
 
 def host_functions_work() -> bool:
@@ -17,19 +23,21 @@ def host_functions_work() -> bool:
     """
     cached = os.environ.get('MS_COMPILER_CACHE_ENABLE') == '1'
     cached = cached or bool(ms.get_context('enable_compile_cache'))
-    return ms.get_context('device_target') == 'CPU' and not cached
+    return get_target().name == 'CPU' and not cached
 
 
 class DescendingOrder(nn.Cell):
     """Indices that sort each row in descending order; ties in any order, no gradient.
 
     MindSpore's Sort and TopK take over ten times numpy's time on the CPU (2.8: a second for 19
-    rows of 262144), so there numpy sorts.
+    rows of 262144), so there numpy sorts. On Ascend the operator's documentation warns of float32,
+    so there 30 bits of each number are sorted as integers.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.on_host = host_functions_work()
+        self.on_ascend = get_target().name == 'Ascend'
         self.sort = ops.Sort(axis=1, descending=True)
         if self.on_host:
             self.host_sort = ops.Custom(
@@ -44,6 +52,9 @@ class DescendingOrder(nn.Cell):
         x = ops.stop_gradient(x)
         if self.on_host:
             return self.host_sort(x)
+        if self.on_ascend:
+            largest = ops.maximum(ops.abs(x).max(), 1e-30)
+            x = (x * (_LARGEST_KEY / largest)).astype(ms.int32)
         return self.sort(x)[1]
 
 
@@ -51,7 +62,8 @@ class RankedValue(nn.Cell):
     """A vector's value of a rank, 0 for the largest; no gradient.
 
     MindSpore's TopK of 100,000 among 262,144 values takes six times numpy's partition on the CPU
-    (2.8).
+    (2.8), and on a GPU one block of threads finds some thousand numbers at a time. So on cards the
+    value is found by halving the range of all.
 
     Examples:
         >>> vector, rank = ms.Tensor([3.0, 9.0, 5.0]), ms.Tensor(1, ms.int32)
@@ -62,6 +74,7 @@ class RankedValue(nn.Cell):
     def __init__(self) -> None:
         super().__init__()
         self.on_host = host_functions_work()
+        self.on_cpu = get_target().name == 'CPU'
         if self.on_host:
             self.host_value = ops.Custom(
                 _ranked,
@@ -75,11 +88,19 @@ class RankedValue(nn.Cell):
         x = ops.stop_gradient(x)
         if self.on_host:
             return self.host_value(x, rank.reshape(1)).reshape(())
-        return ops.gather(ops.topk(x, most)[0], rank, 0)
+        if self.on_cpu:
+            return ops.gather(ops.topk(x, most)[0], rank, 0)
+        high, low = x.max(), x.min() - 1.0
+        for _ in range(_HALVINGS):  # above `low` are more than `rank` values, above `high` are not
+            middle = 0.5 * (low + high)
+            are_enough = (x > middle).astype(ms.float32).sum() > rank
+            low = ops.select(are_enough, middle, low)
+            high = ops.select(are_enough, high, middle)
+        return ops.select(x > low, x, ops.full_like(x, _INFINITE)).min()
 
 
 class GramMatrix(nn.Cell):
-    """x x^T of a float64 stack of matrices, (n, c, d, points) to (n, c, d, d).
+    """x x^T of a stack of matrices, float64 on the CPU, (n, c, d, points) to (n, c, d, d).
 
     MindSpore's BatchMatMul of float64 takes 5 to 10 times numpy's time on the CPU (2.8), and over
     a hundred times when other programs run, because its threads wait for each other after every

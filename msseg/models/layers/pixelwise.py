@@ -5,6 +5,8 @@ from __future__ import annotations
 import mindspore as ms
 from mindspore import nn, ops
 
+from msseg.utils.target import get_target
+
 
 class ChannelReduction(nn.Cell):
     """Base of cells that reduce (n, c, h, w) over its channels.
@@ -17,7 +19,7 @@ class ChannelReduction(nn.Cell):
 
     def __init__(self) -> None:
         super().__init__()
-        self.on_cpu = ms.get_context('device_target') == 'CPU'
+        self.on_cpu = get_target().name == 'CPU'
         self.argmax = ops.Argmax(axis=1, output_type=ms.int32)
         self.gather = ops.GatherD()
 
@@ -56,7 +58,11 @@ class ChannelSoftmax(ChannelReduction):
 
 
 class LabelLogProb(ChannelReduction):
-    """Log-softmax over the channels, at the label only."""
+    """Log-softmax over the channels, at the label only.
+
+    Off the CPU no gather takes it from the logits: where Ascend sinks graphs, the gather's gradient
+    runs on the card's slow scalar processor (MindSpore 2.8, CustGatherDGradV2).
+    """
 
     def construct(self, logits: ms.Tensor, labels: ms.Tensor) -> ms.Tensor:
         """Compute log p(label), float32 (n, h, w).
@@ -69,8 +75,16 @@ class LabelLogProb(ChannelReduction):
         index = labels.reshape(n, 1, h, w)
         top = self.maximum(logits)
         log_sum = ops.log(self.sum_channels(ops.exp(logits - top)))
-        value = self.gather(logits, 1, index) - top - log_sum
+        value = self._at_label(logits, index) - top - log_sum
         return value.reshape(n, h, w)
+
+    def _at_label(self, logits: ms.Tensor, index: ms.Tensor) -> ms.Tensor:
+        if self.on_cpu:
+            return self.gather(logits, 1, index)
+        c = logits.shape[1]
+        classes = ops.arange(c).astype(ms.int32).reshape(1, c, 1, 1)
+        chosen = ops.select(ops.equal(index, classes), logits, ops.zeros_like(logits))
+        return chosen.sum(axis=1, keepdims=True)
 
 
 class Softplus(nn.Cell):

@@ -7,6 +7,7 @@ from mindspore import nn, ops
 
 from msseg.utils.layer_traits import LayerTraits, register_traits, traits_of
 from msseg.utils.logging import warn_once
+from msseg.utils.target import ASCEND_910A, get_target
 
 
 class BatchProduct(nn.Cell):
@@ -40,10 +41,13 @@ register_traits(FullDense, precision='full', names=('Linear',))
 def use_low_precision(model: nn.Cell, dtype: ms.Type) -> None:
     """Let a model's convolutions and matrix products compute in 16-bit floats.
 
-    `LayerTraits.precision` says which layers do. Parameters stay float32. Normalisation computes in
-    float32 and returns it, so that activations, sums of branches and resizes are float32, as are,
-    by their own casts, softmax and losses. A layer with weights but without traits computes in the
-    type of its input, and a warning names it.
+    `LayerTraits.precision` says which layers do. Parameters stay float32. Batch norms keep the type
+    of their input, and so do activations, sums of branches and resizes after them, which take half
+    the memory; other norms compute in float32 and return it, as do, by their own casts, softmax and
+    losses. A layer with weights but without traits computes in the type of its input, and a warning
+    names it.
+
+    Source: the operators of PyTorch's ``autocast`` by type.
 
     MindSpore's ``auto_mixed_precision`` leaves synchronised norms in float16 (level O2) or replaces
     classes (O1), for which parameters change their names (2.8).
@@ -57,10 +61,12 @@ def use_low_precision(model: nn.Cell, dtype: ms.Type) -> None:
     """
     if dtype not in (ms.float16, ms.bfloat16):
         raise ValueError(f'mixed precision: got {dtype}, expected float16 or bfloat16')
-    if dtype == ms.bfloat16 and ms.get_context('device_target') == 'CPU':
+    target = get_target()
+    if dtype == ms.bfloat16 and (target.name == 'CPU' or target.chip == ASCEND_910A):
+        where = 'the CPU' if target.name == 'CPU' else 'Ascend 910A'
         raise ValueError(
-            'bf16 is set, but MindSpore has no bfloat16 convolutions on the CPU: use an Ascend '
-            'card or a GPU, or remove bf16'
+            f'bf16 is set, but MindSpore has no bfloat16 convolutions on {where}: use a newer '
+            "Ascend card or a GPU, or replace bf16 by fp16=dict(loss_scale='dynamic')"
         )
     for _, cell in model.cells_and_names():
         precision = traits_of(cell).precision

@@ -6,6 +6,8 @@ import mindspore as ms
 import numpy as np
 from mindspore import nn, ops
 
+from msseg.utils.target import get_target
+
 
 def resize(x: ms.Tensor, size: tuple[int, int], align_corners: bool = False) -> ms.Tensor:
     """Resize bilinearly as PyTorch does.
@@ -152,7 +154,7 @@ def _constant_matrix(old: int, new: int, align_corners: bool) -> ms.Tensor:
 
 @ops.constexpr
 def _on_cpu() -> bool:
-    return ms.get_context('device_target') == 'CPU'
+    return get_target().name == 'CPU'
 
 
 # ops.interpolate does not survive dynamic shapes, and the older resize operators place pixels

@@ -20,8 +20,10 @@ from msseg.utils.arguments import (
     Range,
     checked,
 )
+from msseg.utils.target import ASCEND_910A, get_target
 
 _CLIP_MIN = 1e-6
+_LEAST_JITTER = 1e-4
 
 
 @LOSSES.register_module()
@@ -49,7 +51,11 @@ class RMILoss(BaseLoss):
     See `BaseLoss` for the other arguments.
 
     Source: arXiv:1910.12037; NVIDIA/semantic-segmentation ``loss/rmi.py``. The covariances are
-    float64, as there. The number of classes is the logits'.
+    float64, as there; on Ascend, which has no float64 products, they are float32 and the jitter is
+    at least 1e-4 of their mean diagonal. The number of classes is the logits'.
+
+    Raises:
+        ValueError: The device is an Ascend 910A, which multiplies in float16.
 
     Examples:
         >>> loss = RMILoss(do_rmi=False)  # log(2) for each of 4 channels, over 4 pixels + 1
@@ -127,7 +133,15 @@ class RegionInformation(nn.Cell):
         self.pool_size = pool_size
         pool = nn.MaxPool2d if pool_way == 0 else nn.AvgPool2d
         self.pool = pool(pool_size, pool_size, pad_mode='pad', padding=pool_size // 2)
-        self.jitter = ms.Tensor(jitter * np.eye(radius * radius), ms.float64)
+        target = get_target()
+        if target.chip == ASCEND_910A:
+            raise ValueError(
+                'RMILoss: its covariances need products of float32, and Ascend 910A multiplies in '
+                'float16: use another loss, or a newer card'
+            )
+        self.is_single = target.name == 'Ascend'
+        self.dtype = ms.float32 if self.is_single else ms.float64
+        self.jitter = ms.Tensor(jitter * np.eye(radius * radius), self.dtype)
         self.product = ops.BatchMatMul()
         self.covariance = GramMatrix()
         self.inverse = ops.MatrixInverse()
@@ -145,11 +159,20 @@ class RegionInformation(nn.Cell):
         guess = self._points(self._shrink(probabilities, False))
         truth = ops.stop_gradient(self._points(self._shrink(targets, True)))
         covariance = self.covariance(ops.concat((guess, truth), axis=2))
+        jitter = self._jitter(covariance)
         mixed = covariance[:, :, d:, :d]
-        known = self.product(mixed, self._inverse(covariance[:, :, :d, :d] + self.jitter))
+        known = self.product(mixed, self._inverse(covariance[:, :, :d, :d] + jitter))
         left = covariance[:, :, d:, d:] - self.product(known, mixed.swapaxes(2, 3))
-        logs = self._log_determinant(left + self.jitter)
+        logs = self._log_determinant(left + jitter)
         return (0.5 * logs.sum() / (probabilities.shape[0] * d)).astype(ms.float32)
+
+    def _jitter(self, covariance: ms.Tensor) -> ms.Tensor:
+        if not self.is_single:
+            return self.jitter
+        size = covariance.shape[2]
+        eye = ops.eye(size, size, ms.float32)
+        mean = (ops.stop_gradient(covariance) * eye).sum(axis=(2, 3), keepdims=True) / size
+        return ops.maximum(self.jitter, _LEAST_JITTER * mean * eye[: size // 2, : size // 2])
 
     def _inverse(self, matrix: ms.Tensor) -> ms.Tensor:
         if self.radius == 1:  # the operators take 2 x 2 and more
@@ -173,7 +196,7 @@ class RegionInformation(nn.Cell):
         return ops.gather(ops.gather(maps, _nearest(h, size[0]), 2), _nearest(w, size[1]), 3)
 
     def _points(self, maps: ms.Tensor) -> ms.Tensor:
-        """Return each map's regions minus their mean, (n, c, radius^2, regions), float64."""
+        """Return each map's regions minus their mean, (n, c, radius^2, regions), in its type."""
         n, c, h, w = maps.shape
         height = h - self.radius + 1
         width = w - self.radius + 1
@@ -182,7 +205,7 @@ class RegionInformation(nn.Cell):
                 f'RMILoss: the maps are {h} x {w} after shrinking by rmi_pool_size, expected at '
                 f'least {self.radius} x {self.radius}, the rmi_radius'
             )
-        points = ops.unfold(maps, self.radius).reshape(n, c, -1, height * width).astype(ms.float64)
+        points = ops.unfold(maps, self.radius).reshape(n, c, -1, height * width).astype(self.dtype)
         return points - points.mean(axis=3, keep_dims=True)
 
 

@@ -9,6 +9,7 @@ from msseg.models.contract import takes_any_size
 from msseg.models.layers import resize
 from msseg.models.output_spec import to_labels, to_probabilities
 from msseg.utils.errors import check_one_of
+from msseg.utils.target import get_target
 
 _OUTPUTS = ('logits', 'probabilities', 'labels')
 
@@ -51,7 +52,7 @@ class InferenceSegmentor(nn.Cell):
         segmentor: A segmentor with ``predict`` and ``output_spec``.
         output: ``'logits'``, ``'probabilities'`` or ``'labels'``.
         dynamic: Whether one graph serves all sizes, if no part depends on the size; False compiles
-            one for each size, which is somewhat faster.
+            one for each size, which is somewhat faster, as always where the device sinks graphs.
 
     Raises:
         ValueError: An unknown `output`.
@@ -66,7 +67,7 @@ class InferenceSegmentor(nn.Cell):
         self.align_corners = spec.align_corners
         self.out_channels, self.threshold, self.kind = spec.out_channels, spec.threshold, spec.kind
         self.set_train(False)
-        if dynamic and takes_any_size(segmentor):
+        if dynamic and leaves_size_open(segmentor):
             self.set_inputs(_of_any_size(spec.in_channels))
 
     def construct(self, img: ms.Tensor) -> ms.Tensor:
@@ -100,7 +101,7 @@ class HeadLogits(nn.Cell):
         prefixes = [prefix for prefix, _ in segmentor.heads]
         self.predicting = max(i for i, name in enumerate(prefixes) if name.startswith('decode'))
         self.set_train(False)
-        if takes_any_size(segmentor):
+        if leaves_size_open(segmentor):
             self.set_inputs(_of_any_size(segmentor.output_spec.in_channels))
 
     def construct(self, img: ms.Tensor) -> tuple[ms.Tensor, ...]:
@@ -128,7 +129,7 @@ class HeadLosses(nn.Cell):
         self.segmentor = segmentor
         heads = [head for _, head in segmentor.heads]
         self.set_train(False)
-        if all(_takes_any_size(head) for head in heads):
+        if all(_takes_any_size(head) for head in heads) and not get_target().sinks_graphs:
             self.set_inputs(
                 ms.Tensor(shape=[None, None, None], dtype=ms.int32),
                 *(_of_any_size(head.out_channels) for head in heads),
@@ -137,6 +138,15 @@ class HeadLosses(nn.Cell):
     def construct(self, labels: ms.Tensor, *logits: ms.Tensor) -> tuple[ms.Tensor, ...]:
         """Give one number per name in ``loss_names`` of the segmentor, for int32 (n, h, w)."""
         return self.segmentor.losses(logits, labels)
+
+
+def leaves_size_open(segmentor: nn.Cell) -> bool:
+    """Whether evaluation compiles one graph for all sizes of images.
+
+    Where the device sinks whole graphs, it does not: there no shape may be open, and no operation
+    depend on one.
+    """
+    return takes_any_size(segmentor) and not get_target().sinks_graphs
 
 
 def _takes_any_size(head: nn.Cell) -> bool:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from msseg.runner.runner import Runner
 
 
+def _move(share: Tensor, average: Parameter, source: Parameter) -> Tensor:
+    return ops.assign(average, average + share * (source - average))
+
+
 class WeightAverage(nn.Cell):
     """Averages of parameters, moved towards the parameters at each call.
 
@@ -32,12 +36,11 @@ class WeightAverage(nn.Cell):
             Parameter(Tensor(p.asnumpy().copy()), f'ema.{p.name}', requires_grad=False)
             for p in parameters
         )
+        self.map = ops.HyperMap()
 
     def construct(self, share: Tensor) -> Tensor:
         """Move every average by a share of the way to its parameter; return the share."""
-        for i in range(len(self.sources)):
-            average = self.averages[i]
-            ops.assign(average, average + share * (self.sources[i] - average))
+        self.map(ops.partial(_move, share), self.averages, self.sources)
         return share
 
     def update(self, share: float) -> None:

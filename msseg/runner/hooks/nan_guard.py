@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+import mindspore as ms
 import numpy as np
-from mindspore import Parameter
+from mindspore import Parameter, Tensor, nn, ops
 
 from msseg.runner.builder import HOOKS
-from msseg.runner.checkpoint import copy_to
 from msseg.runner.hooks.hook import Hook
 from msseg.utils.arguments import PositiveInt, checked
 from msseg.utils.atomic import atomic_write_text
@@ -23,12 +23,40 @@ if TYPE_CHECKING:
     from msseg.runner.runner import Runner
 
 
+_MOST_UNCHECKED = 100  # where nothing is logged
+
+
 @dataclass
 class _Step:
     iteration: int  # from 1
     batch: Any  # img, gt, indices, filenames
     values: dict[str, Any]  # what the step returned by name: tensors, and numbers once checked
     lrs: list[float]
+
+
+class _Copies(nn.Cell):
+    """Copies of parameters on the device."""
+
+    def __init__(self, parameters: Sequence[Parameter]) -> None:
+        super().__init__(auto_prefix=False)
+        self.originals = ms.ParameterTuple(parameters)
+        self.copies = ms.ParameterTuple(
+            Parameter(Tensor(p.asnumpy().copy()), f'kept.{p.name}', requires_grad=False)
+            for p in parameters
+        )
+        self.map = ops.HyperMap()
+
+    def construct(self, restores: bool) -> bool:
+        """Set the copies to the parameters, or the other way round."""
+        if restores:
+            self.map(_assign, self.originals, self.copies)
+        else:
+            self.map(_assign, self.copies, self.originals)
+        return restores
+
+
+def _assign(target: Parameter, source: Parameter) -> Tensor:
+    return ops.assign(target, source)
 
 
 @HOOKS.register_module()
@@ -45,10 +73,9 @@ class NaNGuardHook(Hook):
     Every run has this hook; one in ``custom_hooks`` replaces it.
 
     Args:
-        interval: Iterations between checks, each of all steps since the one before. By default each
-            step is checked as soon as the next one has started, so that the device never waits;
-            at once with ``policy='skip'``. Log lines, evaluations and checkpoints come after the
-            check of all steps.
+        interval: Iterations between checks, each of all steps since the one before. By default only
+            log lines, evaluations and checkpoints come after a check of all steps, so that the
+            device never waits between them; with ``policy='skip'`` each step is checked at once.
         policy: ``'stop'`` ends the run; ``'skip'`` continues, with weights, optimizer and running
             statistics as they were before the step.
         max_consecutive: Number of updates in a row that may be skipped, by `policy` or by an
@@ -76,7 +103,7 @@ class NaNGuardHook(Hook):
         self.num_skipped = 0
         self._unchecked: list[_Step] = []
         self._group_is_bad = False
-        self._statistics: dict[str, tuple[Parameter, np.ndarray]] = {}
+        self._statistics: _Copies | None = None
 
     def state(self) -> dict:
         """Return the counts, unless they are 0."""
@@ -96,19 +123,20 @@ class NaNGuardHook(Hook):
                 "NaNGuardHook: policy='skip' needs a step that leaves updates out: build it with "
                 'TrainStep(…, skip_nonfinite=True), as tools/train.py does'
             )
-        self._keep_statistics(runner)
+        statistics = running_statistics(runner.model)
+        self._statistics = _Copies(statistics) if statistics else None
 
     def after_train_iter(self, runner: Runner) -> None:
         """Remember the step; check those that are due."""
-        outputs = dict(runner.outputs)
-        self._unchecked.append(_Step(runner.iter, runner.data_batch, outputs, runner.lrs))
-        is_due = self.interval is not None and self.every_n_iters(runner, self.interval)
-        if is_due or self.is_last_iter(runner) or runner.is_logging():
+        outputs, batch = dict(runner.outputs), runner.data_batch
+        if self.interval != 1 and hasattr(runner.loader, 'load'):
+            batch = batch._replace(img=None, gt=None)  # `load` gives them again
+        self._unchecked.append(_Step(runner.iter, batch, outputs, runner.lrs))
+        every = _MOST_UNCHECKED if self.interval is None else self.interval
+        if self.every_n_iters(runner, every) or self.is_last_iter(runner) or runner.is_logging():
             self.check(runner)
-        elif self.interval is None:
-            self.check(runner, but_newest=1)
-        if self.policy == 'skip':
-            self._keep_statistics(runner)
+        if self._statistics is not None:
+            self._statistics(restores=False)
 
     def before_save(self, runner: Runner) -> None:
         """Check, so that no checkpoint holds values that are not finite."""
@@ -120,10 +148,9 @@ class NaNGuardHook(Hook):
         self.check(runner)
         yield
 
-    def check(self, runner: Runner, but_newest: int = 0) -> None:
+    def check(self, runner: Runner) -> None:
         """Check all steps since the last check; FloatingPointError ends the run."""
-        end = len(self._unchecked) - but_newest
-        steps, self._unchecked = self._unchecked[:end], self._unchecked[end:]
+        steps, self._unchecked = self._unchecked, []
         for step in steps:
             step.values = {name: float(value.asnumpy()) for name, value in step.values.items()}
             self._check_step(runner, step)
@@ -133,7 +160,8 @@ class NaNGuardHook(Hook):
         num_batches = runner.train_step.cumulative_iters
         is_update = step.iteration % num_batches == 0 or step.iteration == runner.max_iters
         loss_is_bad = not math.isfinite(values['loss'])
-        norm_is_bad = not math.isfinite(values['grad_norm'])
+        # Where an overflow gives the largest number (Ascend 910A) the norm is finite.
+        norm_is_bad = not math.isfinite(values['grad_norm']) or bool(values.get('skipped'))
         overflows = norm_is_bad and not loss_is_bad and 'loss_scale' in values
         if values.get('skipped'):
             self.consecutive += 1
@@ -183,6 +211,9 @@ class NaNGuardHook(Hook):
     def _write(self, runner: Runner, step: _Step) -> str:
         """Log the report and write it; return its file's path."""
         meta = runner.meta
+        if step.batch.img is None:
+            img, gt = runner.loader.load(step.iteration - 1)
+            step.batch = step.batch._replace(img=img, gt=gt)
         report = _make_report(step, meta.get('CLASSES') or (), meta.get('ignore_index'))
         report = {'policy': self.policy, 'rank': runner.rank, **report}
         suffix = f'_rank_{runner.rank}' if runner.rank else ''
@@ -198,15 +229,10 @@ class NaNGuardHook(Hook):
     def _too_many(self) -> str:
         return f'{self.consecutive} updates in a row were left out'
 
-    def _keep_statistics(self, runner: Runner) -> None:
-        self._statistics = {
-            p.name: (p, p.asnumpy().copy()) for p in running_statistics(runner.model)
-        }
-
     def _restore_statistics(self, runner: Runner) -> None:
         """Undo the effect of a skipped step's forward pass on running statistics."""
-        for parameter, kept in self._statistics.values():
-            copy_to(parameter, kept)
+        if self._statistics is not None:
+            self._statistics(restores=True)
         runner.logger.warning(
             'going on without the update: %d left out so far, %d in a row',
             self.num_skipped,
