@@ -57,7 +57,7 @@ def choose_classes(
     """
     if annotations.indexed:
         names = list(annotations.classes or ())
-        _check(names)
+        _check(names, annotations.classes_from)
         return ClassTable(names, {}, IGNORED, annotations.classes_from, annotations.palette)
     found = sorted({shape.label for sample in annotations.samples for shape in sample.shapes})
     for name in ignored:
@@ -80,7 +80,7 @@ def choose_classes(
     else:
         names, value = [background or 'background', *names], 0
         order_from += f'; {names[0]!r}, of pixels without an object, was added'
-    _check(names)
+    _check(names, order_from)
     index_of = {name: i for i, name in enumerate(names)} | dict.fromkeys(left_out, IGNORED)
     for sample in annotations.samples:
         for shape in sample.shapes:
@@ -96,8 +96,8 @@ def choose_classes(
     return ClassTable(names, index_of, value, order_from)
 
 
-def _check(names: Sequence[str]) -> None:
-    check_class_names(names, 'classes')
+def _check(names: Sequence[str], order_from: str) -> None:
+    check_class_names(names, f'classes in the order of {order_from}')
     if len(names) < 2:
         raise UserValueError(
             f'the only class is {names[0]!r}' if names else 'there is no class',

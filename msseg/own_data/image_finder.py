@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -18,6 +19,7 @@ from msseg.utils.suggest import nearest
 
 RECORD = 'import.json'  # a folder that has one holds the results of an import
 _MOST_NAMED = 3
+_NO_NAME = re.compile('[\0\ud800-\udc7f\udd00-\udfff]')  # others stand for bytes of names
 
 
 def list_images(folder: Path) -> list[Path]:
@@ -61,6 +63,8 @@ class ImageFinder:
         """
         written = [sample.image, *sample.other_names]
         names = list(dict.fromkeys(n for name in written for n in (name, unquote(name))))
+        if any(_NO_NAME.search(name) for name in names):
+            raise UserValueError(f'{sample.file}: {sample.image!r} can be no name of a file')
         for name in names:
             for folder in (*sample.near, *self._folders):
                 path = folder / name.replace('\\', '/') if name else folder

@@ -388,6 +388,12 @@ BROKEN = {
     'coco: unknown image': (
         'coco', change('*.json', lambda d: d['annotations'][0].update(image_id=7)),
         'annotation 1: image_id is 7'),
+    'coco: no name of a file': (
+        'coco', change('*.json', lambda d: d['images'][0].update(file_name='a\0\ud800')),
+        'cells.json: .*no name of a file'),
+    'coco: no name of a class': (
+        'coco', change('*.json', lambda d: d['categories'][1].update(name='a\nb')),
+        'categories of .*class 1 '),
     'coco: a list': ('coco', rewrite('*.json', '[]'), 'no JSON file of COCO'),
     'coco: missing image': (
         'coco', lambda r: (r / 'images' / NAMES[0]).unlink(), 'cells.json.*missing'),
