@@ -10,7 +10,7 @@ OPENCV_PIN := $(shell sed -n 's/^opencv-python-headless==//p' constraints.txt)
 # Test processes at a time: each computes with one thread.
 TEST_WORKERS ?= 2
 
-.PHONY: help demo test test-endurance test-matrix lint format clean
+.PHONY: help demo test test-endurance test-wheel test-matrix lint format clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ test: lint  ## Lint, run all tests, print the coverage
 
 test-endurance: $(VENV)/ready-for-tests  ## Kill, stop, resume and starve whole runs (up to 40 minutes)
 	$(PY) -m tests.run endurance --workers $(TEST_WORKERS) --group-size 1
+
+test-wheel: $(VENV)/ready-for-tests  ## Install the built wheel with Python 3.10 and 3.12, where they are found, and use it
+	$(PY) -m tests.wheel --others
 
 test-matrix: $(VENV)/made  ## Run all tests with each MindSpore that is supported, in environments of their own
 	$(PY) -m tests.matrix --workers $(TEST_WORKERS)

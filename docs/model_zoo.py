@@ -1,5 +1,8 @@
 """Write docs/model_zoo.md: MMSegmentation's published scores, and what is counted here.
 
+What concerns the repository's own configs goes to configs/model_zoo.json, too, which comes with the
+installed package.
+
 The metafiles inside the package mmsegmentation 0.30 name config files, data sets and scores; what
 was counted with msseg stands in docs/model_zoo.json, a line a config file.
 
@@ -28,6 +31,7 @@ from msseg.utils.cli import CommandParser, run_main
 DOCS = Path(__file__).resolve().parent
 PAGE = DOCS / 'model_zoo.md'
 COUNTS = DOCS / 'model_zoo.json'
+OWN_FIGURES = DOCS.parent / 'configs' / 'model_zoo.json'  # what `msseg models` shows
 CONFIGS = DOCS.parent / 'configs'
 TRAINING_ONLY = ('pretrained', 'auxiliary_head', 'train_cfg', 'init_cfg', 'sampler')
 # config, data, mIoU in percent: measured with this code, see docs/results.md
@@ -159,6 +163,60 @@ def page(models: Sequence[Published], counts: dict[str, Count]) -> str:
     intro = 'From random weights, on a CPU; commands and versions are in [Results](results.md).\n'
     parts.append('\n'.join(['## Measured here\n', intro, title, '| --- ' * 3 + '|', *rows]) + '\n')
     return '\n'.join(parts)
+
+
+def own_figures(
+    models: Sequence[Published], counts: dict[str, Count], known: dict[str, dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Return the figures of the own configs by name, those that run here measured.
+
+    Args:
+        models: What is published.
+        counts: What is counted.
+        known: Figures of before, for the parameters of networks that are in neither.
+    """
+    from msseg.config.own_configs import own_names
+
+    published = {model.config: model for model in models}
+    measured = {config: (data, score) for config, data, score in MEASURED}
+    figures: dict[str, dict[str, Any]] = {}
+    for name, path in own_names().items():
+        config = path.removesuffix('.py')
+        parameters = known.get(name, {}).get('parameters')
+        parameters = counts[config].parameters if config in counts else parameters
+        figures[name] = {} if parameters is None else {'parameters': parameters}
+        model = published.get(config)
+        if config in measured:
+            data, score = measured[config]
+            figures[name] |= {'mIoU': score, 'data': data, 'source': 'measured with msseg'}
+        elif model is not None and not model.score.endswith(')'):
+            score = float(model.score)
+            source = 'published by MMSegmentation'
+            figures[name] |= {'mIoU': score, 'data': model.dataset, 'source': source}
+    return figures
+
+
+def read_own_figures() -> dict[str, dict[str, Any]]:
+    """Return what configs/model_zoo.json has."""
+    return json.loads(OWN_FIGURES.read_text(encoding='utf-8')) if OWN_FIGURES.exists() else {}
+
+
+def write_own_figures(figures: dict[str, dict[str, Any]]) -> None:
+    """Write configs/model_zoo.json, a line a config."""
+    lines = [f'{json.dumps(name)}: {json.dumps(values)}' for name, values in figures.items()]
+    OWN_FIGURES.write_text('{\n' + ',\n'.join(lines) + '\n}\n', encoding='utf-8')
+
+
+def count_own(figures: dict[str, dict[str, Any]]) -> None:
+    """Count the parameters of the own configs that have none in `figures`, a second each."""
+    from msseg.config import Config
+
+    for name, values in figures.items():
+        if 'parameters' not in values:
+            model = Config.fromfile(name).model.to_dict()
+            count = count_parameters(_without(model, TRAINING_ONLY))
+            figures[name] = {'parameters': count, **values}
+            print(f'{name}: {count}', flush=True)
 
 
 def _row(model: Published, count: Count | None) -> str:
@@ -319,6 +377,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--export', help='export these to ONNX first, and note the size of the files', **many
     )
+    parser.add_argument(
+        '--own', action='store_true', help='count the parameters of own configs that have none'
+    )
     return parser.parse_args()
 
 
@@ -326,7 +387,7 @@ def main() -> None:
     """Count what is asked for, and write the page."""
     args = parse_args()
     models = read_published()
-    if args.parameters or args.count or args.export:
+    if args.parameters or args.count or args.export or args.own:
         from msseg.utils.device import setup_device
 
         setup_device('CPU')
@@ -334,6 +395,10 @@ def main() -> None:
         add_counts(models, args.count, with_macs=True)
         add_exports(models, args.export)
     PAGE.write_text(page(models, read_counts()), encoding='utf-8')
+    figures = own_figures(models, read_counts(), read_own_figures())
+    if args.own:
+        count_own(figures)
+    write_own_figures(figures)
 
 
 if __name__ == '__main__':

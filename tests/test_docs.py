@@ -6,8 +6,8 @@ repository's folders. Comments before a block change that:
 - `<!-- file: NAME -->`: the block is written to that file instead; of a `diff` what it leads to.
 - `<!-- notest -->`: the block only has its commands and options checked; for what takes long or
   needs data that is not here. Keep these few.
-- `<!-- test with: OPTIONS -->`: the block's `python tools/…` commands get these options too, as
-  for fewer iterations.
+- `<!-- test with: OPTIONS -->`: the block's `msseg …` and `python tools/…` commands get these
+  options too, as for fewer iterations.
 - `<!-- output -->`: the block is what the page's commands print, word by word.
 """
 
@@ -25,10 +25,13 @@ from pathlib import Path
 
 import pytest
 
+from msseg.commands import COMMANDS
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob('*.md'), *ROOT.glob('docs/**/*.md'), *ROOT.glob('demo/**/*.md')])
 SHOWN = ('configs', 'demo', 'docs', 'msseg', 'tests', 'tools', 'Makefile', 'README.md')
 WRITTEN_BY_RUNS = 'demo/output'
+MODULES = {each.name: f'msseg/commands/{each.module}.py' for each in COMMANDS}
 MAX_NOTEST = 23
 
 _FENCE = re.compile(
@@ -39,7 +42,9 @@ _COMMENT = re.compile(r'<!-- (file|test with|notest|output):? ?(.*?) ?-->')
 _LINK = re.compile(r'\[[^\]]*\]\((?!https?://)([^)#\s]*)(?:#([^)\s]*))?\)')
 _PATH = re.compile(r'^(?:configs|demo|docs|msseg|tests|tools)/[\w./-]*\w/?$')
 _OPTION = re.compile(r'^--[a-z][\w-]*')
-_TOOL = re.compile(r'python ((?:tools|demo)/[\w/]+\.py)(.*)')
+_TOOL = re.compile(r'(?:python ((?:tools|demo)/[\w/]+\.py)|\bmsseg ([a-z][\w-]*))(.*)')
+# this checkout's command, whatever is installed
+_COMMAND = f'#!/bin/sh\nexec {sys.executable} -m msseg "$@"\n'
 
 
 @dataclass(frozen=True)
@@ -116,13 +121,17 @@ RUNNABLE = [page for page in PAGES if any(block.runs for block in blocks_of(page
 
 
 @pytest.mark.parametrize('page', RUNNABLE, ids=named(RUNNABLE))
-def test_code_runs(page, tmp_path):
+def test_code_runs(page, tmp_path, tmp_path_factory):
     for name in SHOWN:
         (tmp_path / name).symlink_to(ROOT / name)
     (tmp_path / 'page.py').write_text(script_of(blocks_of(page)))
+    folders = [str(tmp_path_factory.mktemp('bin')), str(Path(sys.executable).parent)]
+    command = Path(folders[0]) / 'msseg'
+    command.write_text(_COMMAND)
+    command.chmod(0o755)
     environment = {
         **os.environ,
-        'PATH': f'{Path(sys.executable).parent}{os.pathsep}{os.environ["PATH"]}',
+        'PATH': os.pathsep.join([*folders, os.environ['PATH']]),
         'PYTHONPATH': str(ROOT),
     }
     run = subprocess.run(
@@ -153,7 +162,11 @@ def test_named_files_options_and_targets_exist(page):
     prose = _FENCE.sub('', page.read_text(encoding='utf-8'))
     wrong = []
     options = options_of_msseg_infer()
-    tools = [*ROOT.glob('tools/**/*.py'), *ROOT.glob('docs/*.py')]
+    tools = [
+        *ROOT.glob('tools/**/*.py'),
+        *ROOT.glob('docs/*.py'),
+        *ROOT.glob('msseg/commands/**/*.py'),
+    ]
     options.update(*(options_of(tool) for tool in tools))
     for code in re.findall(r'`([^`\n]+)`', prose):
         words = code.split()
@@ -172,9 +185,10 @@ def test_commands_take_the_options_they_are_given(page):
     wrong = []
     for block in blocks_of(page):
         for command in commands_of(block) if block.language == 'bash' else []:
-            for tool, arguments in _TOOL.findall(command):
+            for script, name, arguments in _TOOL.findall(command):
+                tool = script or MODULES.get(name, f'no msseg {name}')
                 if not (ROOT / tool).exists():
-                    wrong.append(f'{block.where}: no {tool}')
+                    wrong.append(f'{block.where}: {tool} is not there')
                     continue
                 known = options_of(ROOT / tool)
                 given = {w.split('=')[0] for w in arguments.split() if w.startswith('--')}
@@ -184,16 +198,24 @@ def test_commands_take_the_options_they_are_given(page):
     assert not wrong
 
 
-@pytest.mark.parametrize('tool', ['tools/train.py', 'tools/test.py'])
-def test_every_option_of_training_and_testing_is_in_its_table(tool):
+@pytest.mark.parametrize('name', ['train', 'test'])
+def test_every_option_of_training_and_testing_is_in_its_table(name):
     page = (ROOT / 'docs/getting_started.md').read_text(encoding='utf-8')
-    table = page.partition(f'| option of `{tool}` | effect |')[2].partition('\n\n')[0]
-    assert set(re.findall(r'`(--[\w-]+)', table)) == options_of(ROOT / tool) - {'--help'}
+    table = page.partition(f'| option of `msseg {name}` | effect |')[2].partition('\n\n')[0]
+    assert set(re.findall(r'`(--[\w-]+)', table)) == options_of(ROOT / MODULES[name]) - {'--help'}
+
+
+def test_every_command_is_in_the_table_of_commands():
+    page = (ROOT / 'docs/getting_started.md').read_text(encoding='utf-8')
+    table = page.partition('| command | script | what it does |')[2].partition('\n\n')[0]
+    assert re.findall(r'^\| `msseg ([\w-]+)` \|', table, re.M) == list(MODULES)
 
 
 def options_of(tool: Path) -> set[str]:
     """Returns the options that a command line declares, those of its subcommands included."""
     files = [tool]
+    if tool.is_relative_to(ROOT / 'tools'):
+        files += ROOT.glob(f'msseg/commands/{tool.relative_to(ROOT / "tools")}')
     if tool.name == 'benchmark.py':
         files += (ROOT / 'benchmarks').glob('*.py')
     options = {'--help'}

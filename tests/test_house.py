@@ -24,11 +24,11 @@ LINES = {
 FAMILIES = tuple(
     f'msseg.models.{room}.' for room in ('backbones', 'decode_heads', 'necks', 'layers', 'origins')
 )
-# without the families; raised for data sets of retinas, mosaics, configs of MMSegmentation 1.x,
-# annotations of eight labelling formats, rules that change foreign weights, balanced sampling, and
-# intervals of scores
-# and cards: their settings, overflow, and the audit of operators
-MOST_LINES = 42_000
+# without the families; raised for the command lines, which were in tools/ before, data sets of
+# retinas, mosaics, configs of MMSegmentation 1.x, annotations of eight labelling formats, rules
+# that change foreign weights, balanced sampling, intervals of scores, and cards: their settings,
+# overflow, and the audit of operators
+MOST_LINES = 45_000
 MOST_FRAGMENTS = 40
 FORBIDDEN = {'ctypes', 'unittest'}
 # of the standard library, with a leading underscore for other reasons than privacy; and Config's

@@ -19,6 +19,19 @@ def test_the_page_is_up_to_date():
     assert written == model_zoo.page(MODELS, COUNTS), 'run python docs/model_zoo.py'
 
 
+def test_the_figures_of_own_configs_are_up_to_date_and_complete():
+    known = model_zoo.read_own_figures()
+    assert known == model_zoo.own_figures(MODELS, COUNTS, known), 'run python docs/model_zoo.py'
+    assert [name for name, values in known.items() if 'parameters' not in values] == []
+    assert known['ocrnet_hr18s_512x1024_40k_cityscapes'] == {
+        'parameters': 6378496,
+        'mIoU': 74.3,
+        'data': 'Cityscapes',
+        'source': 'published by MMSegmentation',
+    }
+    assert known['ocrnet_nuclei']['source'] == 'measured with msseg'
+
+
 def test_the_metafiles_are_read():
     assert len(MODELS) == 602
     models = {model.config: model for model in MODELS}

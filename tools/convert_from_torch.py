@@ -1,50 +1,7 @@
-"""Convert a checkpoint: ``python tools/convert_from_torch.py SRC DST [options]``.
+"""Do what ``msseg convert`` does."""
 
-PyTorch is not needed, and nothing in the file is run.
-"""
-
-from __future__ import annotations
-
-import argparse
-
-from msseg.utils.cli import CommandParser, run_main
-
-
-def parse_args() -> argparse.Namespace:
-    """Return the command line's arguments."""
-    parser = CommandParser(
-        description='Convert a checkpoint of PyTorch, or of the MindSpore model zoo, to one with '
-        "msseg's names. PyTorch is not needed, and nothing in the file is run."
-    )
-    parser.add_argument(
-        'source', help='.pth, .pth.tar, .bin, .safetensors, .npz, or .ckpt of the model zoo'
-    )
-    parser.add_argument('destination', help='.ckpt file to write')
-    parser.add_argument(
-        '--style',
-        default='auto',
-        help='whose names they are: auto (default), mmseg, huggingface, official (HRNet-OCR), '
-        'swin, mit, vit, …; docs/convert.md lists all',
-    )
-    parser.add_argument(
-        '--config', help='config whose model the file must fill; without it names are converted'
-    )
-    parser.add_argument(
-        '--report', help='file for what became of every parameter; JSON when it ends in .json'
-    )
-    return parser.parse_args()
-
-
-def main() -> None:
-    """Convert."""
-    args = parse_args()
-    from msseg.apis import convert_checkpoint, load_config
-    from msseg.utils.logging import setup_logging
-
-    setup_logging()
-    cfg = load_config(args.config, parts=('model',)) if args.config is not None else None
-    convert_checkpoint(args.source, args.destination, args.style, cfg, args.report)
-
+from msseg.commands.convert_from_torch import main
+from msseg.utils.cli import run_main
 
 if __name__ == '__main__':
     run_main(main)

@@ -1,64 +1,7 @@
-"""Write a config for a data set of your own: ``python tools/new_config.py DATA --model NAME``."""
+"""Do what ``msseg new`` does."""
 
-from __future__ import annotations
-
-import argparse
-import sys
-from pathlib import Path
-
-from msseg.utils.cli import CommandParser, run_main
-
-
-def parse_args() -> argparse.Namespace:
-    """Return the command line's arguments."""
-    parser = CommandParser(
-        description='Check a data set and write a config that trains on it. Exit status 1 with '
-        'errors in the data.'
-    )
-    parser.add_argument('data', type=Path, help='data YAML, or the folder of data.yaml')
-    parser.add_argument(
-        '--classes',
-        nargs='+',
-        metavar='NAME',
-        help='the classes of a folder without data.yaml, which is written; it has images/train, '
-        'images/val and masks (or annotations)',
-    )
-    parser.add_argument(
-        '--model', default='ocrnet_nuclei', help='config to start from (default: ocrnet_nuclei)'
-    )
-    parser.add_argument(
-        '--out', type=Path, help='config to write (default: MODEL.py next to the data YAML)'
-    )
-    parser.add_argument(
-        '--pretrained',
-        action='store_true',
-        help="start from the weights that the model's config names, with its mean and std",
-    )
-    parser.add_argument('--force', action='store_true', help='replace a config of that name')
-    return parser.parse_args()
-
-
-def main() -> None:
-    """Check and write; the exit status is 1 with errors."""
-    args = parse_args()
-
-    from msseg.checks.data import check_dataset, format_report
-    from msseg.own_data.new_config import write_config
-
-    written = write_config(
-        args.data,
-        args.model,
-        args.out,
-        check_dataset,
-        is_pretrained=args.pretrained,
-        force=args.force,
-        classes=args.classes,
-    )
-    print(format_report(written.report))
-    print(f'train with: python tools/train.py {written.config}')
-    if written.report.num_errors:
-        sys.exit(1)
-
+from msseg.commands.new_config import main
+from msseg.utils.cli import run_main
 
 if __name__ == '__main__':
     run_main(main)

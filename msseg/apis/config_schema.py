@@ -83,7 +83,7 @@ TOP_LEVEL = {
     'gpu_ids': 'ignored: see --device-id',
     'device': 'jit_level, precision_mode, allow_hf32, max_memory of a card; a name: see --device',
     'auto_resume': 'ignored: see --auto-resume',
-    'aug_test': '`pipeline`: the test pipeline of `tools/test.py --aug-test`',
+    'aug_test': '`pipeline`: the test pipeline of `msseg test --aug-test`',
 }
 _TOP_LEVEL_HINTS = {
     'work_dir': File | None,
@@ -121,7 +121,7 @@ def load_config(
     """Read a config, apply ``--cfg-options``, import its modules and check every key.
 
     Args:
-        filename: Path of the config.
+        filename: Path of the config, or the name of one of msseg's own.
         cfg_options: Values by dotted key.
         parts: Top-level keys to check, all by default; () checks the options only.
 
@@ -221,7 +221,7 @@ def _refuse_translated_keys(cfg: Config, options: Iterable[str]) -> None:
                 f"{first} is MMSegmentation 1.x's key, and the config has been translated",
                 key=option,
                 who=f'--cfg-options {option}',
-                advice=f'set {place} in its place (tools/print_config.py shows all keys)',
+                advice=f'set {place} in its place (msseg print-config shows all keys)',
             )
 
 

@@ -82,7 +82,7 @@ class Evaluation:
         if coverage:
             get_logger().warning(
                 'the scores are %s. Such a class has no score, and the means leave it out: if it '
-                'should be there, look for its label value with tools/check_dataset.py',
+                'should be there, look for its label value with msseg check-data',
                 coverage,
             )
 
@@ -148,7 +148,7 @@ class Scorer:
         if self.official and get_world_size() > 1:
             raise ValueError(
                 "metric 'cityscapes' is for one device: ask for mIoU here, and for cityscapes with "
-                'tools/test.py on one device'
+                'msseg test on one device'
             )
 
     @property
@@ -208,7 +208,7 @@ class ScoreCounter:
             raise ValueError(
                 f'{name}: its label is {height}x{width} (height x width), but the image is '
                 f'{prediction.shape[0]}x{prediction.shape[1]}; they must be of one size '
-                '(tools/check_dataset.py lists all such files)'
+                '(msseg check-data lists all such files)'
             )
         part = bisect_right(self.ends, sample.index)
         counted = (prediction, sample.gt, len(self.classes), self.ignore_index)

@@ -69,7 +69,11 @@ def init_segmentor(
     switch_off_compile_cache()  # which graphs come first depends on the images
     model = build_model(cfg)
     meta: dict = {}
-    if path is not None:
+    if path is None:
+        get_logger().warning(
+            'no weights are given: the network of %s is random, and so are its labels', cfg.filename
+        )
+    else:
         loaded = load_checkpoint(path).as_evaluated()
         check_architecture(loaded, required(cfg, 'model'))
         load_weights(model, loaded)

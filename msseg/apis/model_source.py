@@ -15,7 +15,8 @@ from msseg.apis.config_schema import load_config, prepare_config
 from msseg.apis.train_settings import StartSettings, checkpoint_folders
 from msseg.config import Config, ConfigDict
 from msseg.config.config_dict import set_file
-from msseg.config.reader import FORMATS, Loaded
+from msseg.config.find_base import is_config
+from msseg.config.reader import Loaded
 from msseg.config.writer import read_literals
 from msseg.runner import load_checkpoint, load_weights
 from msseg.runner.checkpoint import load_meta
@@ -75,14 +76,14 @@ def find_model(
         if cfg_options:
             config.merge_from_dict(cfg_options)
     elif config is None or isinstance(config, (str, Path)):
-        if checkpoint is None and config is not None and not is_config_file(config):
+        if checkpoint is None and config is not None and not is_config(config):
             config, checkpoint = None, config
         if config is None and checkpoint is None:
             raise TypeError('neither a config nor a checkpoint is given, expected one of them')
         if config is None:
             path = resolve_checkpoint(checkpoint, [work_dir] if work_dir else [])
             return stored_config(path, cfg_options), path
-        if checkpoint is not None and is_config_file(checkpoint) and not is_config_file(config):
+        if checkpoint is not None and is_config(checkpoint) and not is_config(config):
             raise ValueError(f'the config comes first: {str(checkpoint)!r}, {str(config)!r}')
         config = load_config(str(config), cfg_options)
     else:
@@ -91,11 +92,6 @@ def find_model(
             'or of a checkpoint, or what load_config gives'
         )
     return config, None if checkpoint is None else find_checkpoint(config, checkpoint, work_dir)
-
-
-def is_config_file(name: str | Path) -> bool:
-    """Whether a name has a config file's ending."""
-    return Path(name).suffix in FORMATS
 
 
 def find_checkpoint(

@@ -16,6 +16,7 @@ from msseg.config.config_dict import (
     split_key,
 )
 from msseg.config.custom_imports import import_modules_from_strings
+from msseg.config.find_base import find_config
 from msseg.config.merge import merge_dicts
 from msseg.config.reader import load_file, load_text
 from msseg.config.writer import to_python, to_text
@@ -100,7 +101,7 @@ class Config:
         """Read a .py, .json or .yaml file with the files it inherits from.
 
         Args:
-            filename: Path of the file.
+            filename: Path of the file, or a name; see `find_config`.
             use_predefined_variables: Fill in ``{{ fileDirname }}`` and the like.
             import_custom_modules: Import what the config lists in ``custom_imports``.
 
@@ -109,7 +110,8 @@ class Config:
             ValueError, KeyError, TypeError: A file cannot be read, or does not fit its bases.
             ImportError: A module in ``custom_imports`` cannot be imported.
         """
-        loaded = load_file(str(filename), use_predefined_variables)
+        filename = find_config(str(filename))
+        loaded = load_file(filename, use_predefined_variables)
         cfg = cls(loaded.values, loaded.text, filename, loaded.report)
         if import_custom_modules:
             cfg.import_custom_modules()

@@ -15,9 +15,10 @@ from msseg.config.config_dict import (
     display_file,
     set_file,
 )
-from msseg.config.find_base import OWN, find_base, find_module, not_found
+from msseg.config.find_base import find_base, find_module, not_found
 from msseg.config.merge import merge_dicts, without_markers
 from msseg.config.mmseg1x import is_1x, translate
+from msseg.config.own_configs import OWN, own_names
 from msseg.config.python_reader import BASE_KEY, BaseVariables, read_python
 from msseg.utils.cli import CONFIG_ENDINGS
 from msseg.utils.errors import (
@@ -253,7 +254,10 @@ def _read_text(filename: str, who: str, is_base: bool) -> str:
         folder, name = os.path.split(filename)
         siblings = os.listdir(folder or '.') if os.path.isdir(folder or '.') else []
         advice = f"from anywhere, '{OWN}demo/ocrnet_nuclei.py' names a config of msseg's own"
-        raise not_found(lead, name, siblings, advice if is_base else '')
+        if not is_base:
+            siblings += [] if folder else own_names()
+            advice = "msseg models lists the names of msseg's own"
+        raise not_found(lead, name, siblings, advice)
     check_regular(filename)
     if os.path.splitext(filename)[1] not in FORMATS:
         raise UserOSError(f'{lead}: {_ONLY_FORMATS}')

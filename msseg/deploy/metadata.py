@@ -159,7 +159,7 @@ class Metadata:
             raise UserValueError(
                 'does not say what its input and output mean',
                 file=who,
-                advice='export the model with tools/export.py',
+                advice='export the model with msseg export',
             )
         if version not in (FORMAT_VERSION, OTHER_IMAGES_VERSION):
             raise UserValueError(
@@ -202,7 +202,7 @@ def read_sidecar(path: str | Path) -> Metadata:
         raise UserFileNotFoundError(
             f'its metadata {beside.name} are not in the same folder',
             file=str(path),
-            advice='keep the two files that tools/export.py writes together',
+            advice='keep the two files that msseg export writes together',
         ) from None
     metadata = Metadata.from_json(text, str(beside))
     length = path.stat().st_size

@@ -16,7 +16,7 @@ from msseg.utils.errors import UserValueError
 
 
 class Predictor:
-    """Label images with a file of ``tools/export.py``, without its config and checkpoint.
+    """Label images with a file of ``msseg export``, without its config and checkpoint.
 
     Args:
         path: A .mindir, .onnx or .ms file.

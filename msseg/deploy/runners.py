@@ -58,7 +58,7 @@ def open_file(path: str | Path, runtime: str, device: str) -> Runner:
         raise UserValueError(
             f'an exported file ends in one of {list(_BY_SUFFIX)}, this one in {path.suffix!r}',
             file=str(path),
-            advice='make one with tools/export.py',
+            advice='make one with msseg export',
         )
     if not path.is_file():
         raise UserFileNotFoundError('there is no such file', file=str(path))

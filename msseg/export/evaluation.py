@@ -40,7 +40,7 @@ def deploy_test(
         file: The .mindir, .onnx or .ms file.
         cfg: The config, already checked.
         metrics: See `evaluate`.
-        out: A .npz file for all label maps, by image name, as ``tools/test.py --out`` writes it.
+        out: A .npz file for all label maps, by image name, as ``msseg test --out`` writes it.
         device: See `Predictor`.
         runtime: See `Predictor`.
 
@@ -131,7 +131,7 @@ def write_inputs(cfg: Config, folder: str | Path) -> int:
 def score_outputs(
     cfg: Config, inputs: str | Path, outputs: str | Path, metrics: Sequence[str] = ('mIoU',)
 ) -> Evaluation:
-    """Score a network's outputs for the inputs of `write_inputs`, as ``tools/test.py`` scores.
+    """Score a network's outputs for the inputs of `write_inputs`, as ``msseg test`` scores.
 
     Args:
         cfg: The config that the inputs were written with.

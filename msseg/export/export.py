@@ -133,6 +133,6 @@ def _load(cfg: Config, checkpoint: str | Path) -> tuple[nn.Cell, dict]:
     if (model.test_cfg or {}).get('mode') == 'slide':
         get_logger().warning(
             "model.test_cfg.mode is 'slide', but an exported file sees a whole image at once: "
-            'its scores differ from those of tools/test.py'
+            'its scores differ from those of msseg test'
         )
     return model, loaded.meta

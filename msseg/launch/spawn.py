@@ -27,7 +27,7 @@ class JobPlan:
     """What to start.
 
     Attributes:
-        script: The Python script that every process runs.
+        program: What Python runs in every process: a script, or ``-m`` and a module.
         arguments: Its arguments, without ``--launcher``.
         num_local: Processes on this machine.
         log_dir: Folder for the logs; must exist.
@@ -38,7 +38,7 @@ class JobPlan:
         port: On machine 0, where the processes find each other; None takes a free one.
     """
 
-    script: Path
+    program: Sequence[str]
     arguments: Sequence[str]
     num_local: int
     log_dir: Path
@@ -147,7 +147,7 @@ def _start(
     defaults = {'MS_NODE_TIMEOUT': str(_NODE_TIMEOUT_S), 'OMP_NUM_THREADS': str(threads)}
     with log.open('w') as file:
         return subprocess.Popen(
-            [sys.executable, str(plan.script), *plan.arguments, f'--launcher={plan.launcher}'],
+            [sys.executable, *plan.program, *plan.arguments, f'--launcher={plan.launcher}'],
             env={**defaults, **os.environ, 'PYTHONUNBUFFERED': '1', **variables},
             stdout=file,
             stderr=subprocess.STDOUT,

@@ -12,7 +12,8 @@ import numpy as np
 import yaml
 
 from msseg.config import Config
-from msseg.config.find_base import OWN, find_base
+from msseg.config.find_base import find_base, find_config
+from msseg.config.own_configs import OWN, own_folder, own_names
 from msseg.config.writer import to_python
 from msseg.datasets.classes import check_class_names
 from msseg.datasets.data_yaml import MASK_FOLDERS, read_data_yaml
@@ -63,16 +64,13 @@ def find_model(name: str) -> str:
     Raises:
         ValueError: There is no such config.
     """
-    if Path(name).is_file():
-        return os.path.abspath(name)
-    root = Path(find_base(f'{OWN}demo/ocrnet_nuclei.py', '')).parents[1]
-    own = [p.relative_to(root) for p in sorted(root.rglob('*.py')) if '_base_' not in p.parts]
-    wanted = name.removeprefix(OWN).removesuffix('.py')
-    for path in own:
-        if wanted in (path.stem, path.with_suffix('').as_posix()):
-            return f'{OWN}{path.as_posix()}'
-    near = nearest(wanted, [path.stem for path in own], 1)
-    expected = '' if near else f'the name of one of the {len(own)} configs, or a file'
+    path = Path(find_config(name))
+    if path.is_relative_to(own_folder()):
+        return f'{OWN}{path.relative_to(own_folder()).as_posix()}'
+    if path.is_file():
+        return os.path.abspath(path)
+    near = nearest(name, own_names(), 1)
+    expected = '' if near else f'the name of one of the {len(own_names())} configs, or a file'
     raise UserValueError(key='--model', got=name, suggestions=near, expected=expected)
 
 
@@ -96,7 +94,7 @@ def find_data(data: Path, classes: Sequence[str] | None = None) -> Path:
             f'{path}: there is no such file',
             expected='a data YAML: the lines train, val, names and masks_dir',
             advice='give --classes for folders images/train, images/val and masks, or use '
-            'tools/import_labels.py folder',
+            'msseg import-labels folder',
         )
     return path
 

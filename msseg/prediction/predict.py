@@ -12,22 +12,17 @@ from pathlib import Path
 import numpy as np
 from mindspore import nn
 
-from msseg.apis.build import eval_pipeline
 from msseg.apis.image_inputs import LABELS, OVERLAYS, PROBABILITIES, Input, find_inputs
-from msseg.apis.inference import inferencer_of
 from msseg.apis.visualize import OverlayStyle
-from msseg.inference.preparation import Preparation, Prepared
 from msseg.prediction.areas import AREA_SUMS, AREAS, AreaCounter, AreaTables, writing_areas
-from msseg.prediction.raster import Raster, UnreadableInputError, count_pages, reading
-from msseg.prediction.results import as_uint8, write_georeference, writing_png, writing_results
-from msseg.prediction.tiles import ReadRows, blended_rows, check_tiling, decide_in_pieces, spans
+from msseg.prediction.labeller import Labeller
+from msseg.prediction.raster import Raster, UnreadableInputError, count_pages
+from msseg.prediction.results import write_georeference, writing_png, writing_results
+from msseg.prediction.tiles import check_tiling
 from msseg.prediction.video import VideoFrames, writing_video
 from msseg.utils.atomic import temporary_path
 from msseg.utils.outputs import Outputs, Skipped
 from msseg.utils.progress_bar import progress_bar
-
-# Rows of an image, their labels, and uint8 probabilities (h, w, channels) if asked for.
-LabelledRows = tuple[slice, np.ndarray, np.ndarray | None]
 
 
 @dataclass(frozen=True)
@@ -149,14 +144,14 @@ class _Predictor:
     def __init__(
         self, model: nn.Cell, out: Path, options: PredictOptions, areas: AreaTables | None
     ) -> None:
-        self.inferencer = inferencer_of(model)
-        self.prepare = Preparation(eval_pipeline(model.cfg))
+        self.labeller = Labeller(model, options.tile, options.overlap)
+        self.prepare = self.labeller.prepare
         self.style = OverlayStyle(
             model.CLASSES, model.PALETTE, options.opacity, options.legend, options.tint_background
         )
         self.out, self.options, self.areas = out, options, areas
-        self.label_type = np.uint8 if model.num_classes <= 256 else np.uint16
         self.num_channels = model.out_channels if options.probabilities else None
+        self.value_type = np.uint8 if options.probabilities else None
 
     def image(self, each: Input) -> None:
         """Label an image; of a TIFF of several pages each, in a folder of the file's name."""
@@ -176,7 +171,8 @@ class _Predictor:
         with writing_results(
             self.out, each.name, raster.size, self.style, self.num_channels
         ) as write:
-            for rows, labels, values in self._labelled(raster.rows, raster.size, each.path):
+            found = self.labeller.rows(raster.rows, raster.size, each.path, self.value_type)
+            for rows, labels, values in found:
                 write(raster.rows(rows.start, rows.stop), labels, values)
                 if self.areas is not None:
                     counter.add(labels)
@@ -196,7 +192,10 @@ class _Predictor:
         ):
             bar = progress_bar(frames, frames.num_frames or None, unit='frame')
             for index, frame in enumerate(bar):
-                labels, values = self._labelled_frame(frame, f'{each.path}, frame {index}')
+                name = f'{each.path}, frame {index}'
+                labels, values = self.labeller.whole(
+                    self.prepare.scale(frame), name, self.value_type
+                )
                 if values is not None:
                     np.save(values_folder / f'{index:06d}.npy', values)
                 picture = labels_folder / f'{index:06d}.png'
@@ -208,64 +207,6 @@ class _Predictor:
                     counters[-1].add(labels)
         for index, counter in enumerate(counters):
             self.areas.add(f'{each.name}/{index:06d}', counter)
-
-    def _labelled_frame(self, frame: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray | None]:
-        frame = self.prepare.scale(frame)
-        size = frame.shape[:2]
-        labels = np.empty(size, self.label_type)
-        values = self.num_channels and np.empty((*size, self.num_channels), np.uint8)
-        for rows, *found in self._labelled(lambda top, bottom: frame[top:bottom], size, name):
-            labels[rows] = found[0]
-            if values is not None:
-                values[rows] = found[1]
-        return labels, values
-
-    def _labelled(
-        self, read_rows: ReadRows, size: tuple[int, int], name: str | Path
-    ) -> Iterator[LabelledRows]:
-        """Yield rows from the top, their labels and, if asked for, uint8 probabilities."""
-        tile = self.options.tile
-        if size[0] * size[1] > tile[0] * tile[1]:
-            yield from self._labelled_in_tiles(read_rows, size, name)
-            return
-        prepared = self._prepared(read_rows(0, size[0]), name)
-        with reading(Path(name)):
-            if self.num_channels is None:
-                labels, values = self.inferencer.labels(*prepared), None
-            else:
-                found = self.inferencer.probabilities(*prepared)
-                labels, values = self.inferencer.decide(found), as_uint8(found)
-        yield slice(0, size[0]), labels, values
-
-    def _labelled_in_tiles(
-        self, read_rows: ReadRows, size: tuple[int, int], name: str | Path
-    ) -> Iterator[LabelledRows]:
-        tile, overlap = self.options.tile, self.options.overlap
-        labels = np.empty((min(tile[0], size[0]), size[1]), self.label_type)
-        values = self.num_channels and np.empty((*labels.shape, self.num_channels), np.uint8)
-
-        def probabilities(image: np.ndarray) -> np.ndarray:
-            prepared = self._prepared(image, name)
-            with reading(Path(name)):
-                return self.inferencer.probabilities(*prepared)
-
-        def finish(rows: slice, columns: slice, found: np.ndarray) -> None:
-            count = rows.stop - rows.start
-            decide_in_pieces(self.inferencer.decide, found, labels[:count, columns])
-            if values is not None:
-                values[:count, columns] = as_uint8(found)
-
-        total = len(spans(size[0], tile[0], overlap)) * len(spans(size[1], tile[1], overlap))
-        with progress_bar(total=total, unit='tile') as bar:
-            for rows in blended_rows(
-                read_rows, size, probabilities, tile, overlap, finish, bar.update
-            ):
-                count = rows.stop - rows.start
-                yield rows, labels[:count], None if values is None else values[:count]
-
-    def _prepared(self, image: np.ndarray, name: str | Path) -> Prepared:
-        with reading(Path(name)):
-            return self.prepare(np.ascontiguousarray(image), str(name), is_loaded=True)
 
 
 @contextmanager

@@ -93,7 +93,7 @@ class _Browser:
         if label.shape != image.shape[:2]:
             raise ValueError(
                 f'{path}: the image is of size {image.shape[:2]} (height, width), its label of '
-                f'{label.shape}; tools/check_dataset.py lists all such files'
+                f'{label.shape}; msseg check-data lists all such files'
             )
         panels = [('file', self.style.blend(as_bgr(image, limits), label), path)]
         for epoch in range(self.draws):

@@ -33,7 +33,7 @@ def count_confusions(dataset: CustomDataset, archive: str | Path) -> np.ndarray:
 
     Args:
         dataset: With labels.
-        archive: What ``tools/test.py --out FILE.npz`` wrote.
+        archive: What ``msseg test --out FILE.npz`` wrote.
 
     Returns:
         int64 (K, K), rows are labels, columns predictions.
@@ -50,7 +50,7 @@ def count_confusions(dataset: CustomDataset, archive: str | Path) -> np.ndarray:
         names = set(maps.files)
     except (ValueError, AttributeError, zipfile.BadZipFile) as error:
         raise ValueError(
-            f'{archive}: this is no archive of label maps: give what tools/test.py --out wrote'
+            f'{archive}: this is no archive of label maps: give what msseg test --out wrote'
         ) from error
     with maps:
         wanted = archive_names(dataset)
@@ -59,7 +59,7 @@ def count_confusions(dataset: CustomDataset, archive: str | Path) -> np.ndarray:
             filename = dataset.img_infos[missing[0]]['filename']
             raise ValueError(
                 f'{archive} has no label map of {filename!r}: it is of other images than data.test '
-                'of the config, or an older version wrote it: write it again (tools/test.py --out)'
+                'of the config, or an older version wrote it: write it again (msseg test --out)'
             )
         for index, name in enumerate(progress_bar(wanted, unit='img')):
             label = dataset.get_gt_seg_map(index)

@@ -7,6 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from msseg.utils.device_name import DEVICE_HELP
@@ -24,7 +25,7 @@ _MAX_LINE = 800
 _CALL_STACK = '\n----'  # MindSpore's line before the stacks of its own code
 # Read at import: MindSpore's compiler logs its errors' messages again, in some 70 lines, and
 # OpenCV writes a line about files that are reported here.
-_QUIET = {'MS_SUBMODULE_LOG_v': '{ANALYZER:4,COMMON:3}', 'OPENCV_LOG_LEVEL': 'FATAL'}
+QUIET = {'MS_SUBMODULE_LOG_v': '{ANALYZER:4,COMMON:3}', 'OPENCV_LOG_LEVEL': 'FATAL'}
 # Options of MMSegmentation, and of forms and scripts for ModelArts, and the ones here.
 _SAME = {
     '--options': '--cfg-options',
@@ -45,7 +46,7 @@ _NEEDLESS = {
     '--num-gpus': (1, '--modelarts'),
 }
 _CARDS = ('--gpu-ids', '--gpus')
-_SCRIPTS = 'tools/dist_train.sh CONFIG N or tools/dist_test.sh CONFIG CHECKPOINT N'
+_SCRIPTS = 'msseg dist train CONFIG N or msseg dist test CONFIG CHECKPOINT N'
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -57,6 +58,8 @@ class CommandParser(argparse.ArgumentParser):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._known: list[str] = []
         self._commands: Any = None
+        if not args:
+            kwargs.setdefault('prog', program_name())
         super().__init__(*args, **kwargs)
 
     def add_argument(self, *names: str, **kwargs: Any) -> argparse.Action:
@@ -126,26 +129,38 @@ class CommandParser(argparse.ArgumentParser):
         self.exit(2, f'{self.prog}: error: {line} (--help lists the options)\n')
 
 
-def run_main(main: Callable[[], object]) -> None:
+def program_name() -> str:
+    """Return what a user typed to start this command, such as ``msseg train`` or ``train.py``."""
+    path = Path(sys.argv[0])
+    is_module = path.name == '__main__.py' and path.parent.name == 'msseg'
+    words = ['msseg' if is_module else path.name]
+    if is_module or path.stem == 'msseg':
+        words += sys.argv[1:2]
+        words += sys.argv[2:3] if sys.argv[1:2] == ['convert-dataset'] else []
+    return ' '.join(word for word in words if not word.startswith('-'))
+
+
+def run_main(main: Callable[[], Any]) -> None:
     """Run a command line's `main` and end the process.
 
-    The exit status is 0; 1 after a user's mistake or an error in a user's own code (one line on
-    stderr, and the traceback if the environment variable ``MSSEG_DEBUG`` is ``1``); 130 after
-    Ctrl-C. Any other exception is a bug of ours and keeps its traceback. A user's component that
-    ends the program with any status is an error as well: the work is not done.
+    The exit status is what `main` returns, 0 for None; 1 after a user's mistake or an error in a
+    user's own code (one line on stderr, and the traceback if the environment variable
+    ``MSSEG_DEBUG`` is ``1``); 130 after Ctrl-C. Any other exception is a bug of ours and keeps its
+    traceback. A user's component that ends the program with any status is an error as well: the
+    work is not done.
 
     Args:
         main: The command, which takes no arguments.
     """
     is_debugging = os.environ.get('MSSEG_DEBUG') == '1'
     if not is_debugging:
-        for variable, level in _QUIET.items():
+        for variable, level in QUIET.items():
             os.environ.setdefault(variable, level)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names of files need not be UTF-8
             stream.reconfigure(errors='backslashreplace')
     try:
-        main()
+        status = main()
     except KeyboardInterrupt:
         print('interrupted', file=sys.stderr)
         sys.exit(130)
@@ -157,56 +172,14 @@ def run_main(main: Callable[[], object]) -> None:
         line = shorten(message, _MAX_LINE) if message else one_line(error)
         print(f'error: {line}', file=sys.stderr)
         sys.exit(1)
+    if status:
+        sys.exit(status)
 
 
 def announce(action: str) -> None:
     """Write on a terminal what begins, such as ``'training CONFIG'``, before slow imports."""
     if sys.stdout.isatty():
         say(f'msseg {__version__}: {action}')
-
-
-def add_model_arguments(parser: argparse.ArgumentParser, inputs: str = '') -> None:
-    """Add ``[CONFIG] CHECKPOINT``; read them with `parse_model_arguments`.
-
-    Args:
-        parser: The parser of the command line.
-        inputs: Help on the ``INPUT…`` after them, if it takes some.
-    """
-    parser.add_argument('config', help='config file; may be left out: checkpoints hold theirs')
-    parser.add_argument(
-        'checkpoint',
-        nargs='?',
-        help='a file (.ckpt, .pth, .safetensors), a work dir (its newest), latest or best of the '
-        "config's work dir, or WORK_DIR/latest, WORK_DIR/best",
-    )
-    if inputs:
-        parser.add_argument('inputs', nargs='*', metavar='INPUT', help=inputs)
-
-
-def parse_model_arguments(parser: argparse.ArgumentParser) -> argparse.Namespace:
-    """Parse a command line of `add_model_arguments`; ``config`` is None if it was left out."""
-    args = parser.parse_intermixed_args()
-    names = [args.config, args.checkpoint, *getattr(args, 'inputs', [])]
-    names = [name for name in names if name is not None]
-    args.config = names.pop(0) if names[0].endswith(CONFIG_ENDINGS) else None
-    if not names:
-        parser.error(
-            f'the checkpoint is missing after {args.config}: name a file, a work dir, or latest or '
-            "best of the config's work dir"
-        )
-    args.checkpoint, *rest = names
-    if hasattr(args, 'inputs'):
-        args.inputs = rest
-        if not rest:
-            parser.error(f'INPUT is missing after {args.checkpoint}')
-    elif rest and rest[0].endswith(CONFIG_ENDINGS):
-        parser.error(f'the config comes first: {rest[0]} {args.checkpoint}')
-    elif rest:
-        parser.error(
-            f'two checkpoints are given, {args.checkpoint} and {rest[0]}; a config ends in '
-            f'{", ".join(CONFIG_ENDINGS)}'
-        )
-    return args
 
 
 def add_device_options(parser: argparse.ArgumentParser) -> None:

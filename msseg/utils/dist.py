@@ -54,7 +54,7 @@ def init_dist(launcher: str) -> None:
     if device not in _DEVICES[launcher]:
         raise UserValueError(
             f'--launcher {launcher} is for {" and ".join(_DEVICES[launcher])}, but the device is '
-            f'{device}: use --launcher msrun, which tools/dist_train.sh does',
+            f'{device}: use --launcher msrun, which msseg dist train does',
             key='--launcher',
         )
     if place.is_scheduler:

@@ -18,9 +18,9 @@ _VARIABLES = {
 }
 LAUNCHERS = tuple(_VARIABLES)
 _START_WITH = {
-    'msrun': 'tools/dist_train.sh CONFIG NUM or tools/dist_test.sh CONFIG CHECKPOINT NUM',
-    'mpi': 'mpirun -n NUM python tools/train.py CONFIG --launcher mpi',
-    'ranktable': 'RANK_TABLE_FILE=FILE tools/dist_train.sh CONFIG NUM --launcher ranktable',
+    'msrun': 'msseg dist train CONFIG NUM or msseg dist test CONFIG CHECKPOINT NUM',
+    'mpi': 'mpirun -n NUM msseg train CONFIG --launcher mpi',
+    'ranktable': 'RANK_TABLE_FILE=FILE msseg dist train CONFIG NUM --launcher ranktable',
 }
 
 

@@ -1,6 +1,6 @@
 """Notes between the processes of a job and the one that started them.
 
-`tools/dist_run.py` gives its processes a folder; each maps one small file there into memory, so
+`msseg dist` gives its processes a folder; each maps one small file there into memory, so
 that a note costs no disk access. Without such a folder nothing is noted.
 """
 

@@ -16,10 +16,14 @@ from msseg.utils.errors import UserError
 REPORT_FOLDER = 'MS_OM_PATH'
 
 _PACKAGE = Path(__file__).resolve().parents[1]
-# Python, installed packages, and the command lines next to this package.
+# Python, installed packages, and the command lines of this package.
 _LIBRARIES = (
-    *(Path(sysconfig.get_path(name)).resolve() for name in ('stdlib', 'purelib', 'platlib')),
+    *(
+        Path(sysconfig.get_path(name)).resolve()
+        for name in ('stdlib', 'purelib', 'platlib', 'scripts')
+    ),
     _PACKAGE.parent / 'tools',
+    _PACKAGE.parent / 'bin',  # of pip install --target
 )
 # Frames as MindSpore 2.8 lists them below the message of an error in a graph, and as Python does.
 _IN_GRAPH = re.compile(r'^# \d+ In file (.+?):(\d+)', re.MULTILINE)

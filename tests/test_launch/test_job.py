@@ -20,7 +20,7 @@ from pathlib import Path
 from msseg.launch import job
 from msseg.launch.spawn import JobPlan
 job._STUCK_AFTER_S = float(os.environ.get('DEFAULT_S', 300))
-sys.exit(job.Job(JobPlan(Path(sys.argv[1]), [], 2, Path(sys.argv[2]), 'ranktable')).run())
+sys.exit(job.Job(JobPlan(sys.argv[1:2], [], 2, Path(sys.argv[2]), 'ranktable')).run())
 """
 RANK = """
 import os, signal, subprocess, sys, time
@@ -240,7 +240,7 @@ def test_a_rank_table_with_fewer_ranks_than_processes(tmp_path, monkeypatch):
     table = tmp_path / 'table.json'
     table.write_text('{"server_list": [{"device": [{"device_id": "0", "rank_id": "0"}]}]}')
     monkeypatch.setenv('RANK_TABLE_FILE', str(table))
-    plan = JobPlan(tmp_path / 'rank.py', [], 2, tmp_path, 'ranktable')
+    plan = JobPlan(['rank.py'], [], 2, tmp_path, 'ranktable')
     with pytest.raises(ValueError, match=r'2 processes were asked for.*has no rank 1; it lists'):
         Job(plan).run()
     monkeypatch.delenv('RANK_TABLE_FILE')
@@ -251,7 +251,7 @@ def test_a_rank_table_with_fewer_ranks_than_processes(tmp_path, monkeypatch):
 def test_a_time_to_wait_that_is_none(tmp_path, monkeypatch):
     monkeypatch.setenv('MSSEG_STUCK_AFTER_S', 'soon')
     with pytest.raises(ValueError, match="MSSEG_STUCK_AFTER_S is 'soon', expected a positive"):
-        Job(JobPlan(tmp_path / 'rank.py', [], 1, tmp_path))
+        Job(JobPlan(['rank.py'], [], 1, tmp_path))
 
 
 def test_every_start_has_a_log_folder_of_its_own(tmp_path):

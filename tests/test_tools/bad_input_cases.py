@@ -698,7 +698,7 @@ _OPTIONS = [
     ),
     _config('hooks that are a word', "custom_hooks = 'EMAHook'", "custom_hooks is 'EMAHook'"),
     _options('unknown launcher', '--launcher slurm', "'slurm'", "'msrun'"),
-    _options('msrun that did not start this', '--launcher msrun', 'MS_ROLE', 'tools/dist_train.sh'),
+    _options('msrun that did not start this', '--launcher msrun', 'MS_ROLE', 'msseg dist train'),
     _options('mpi that did not start this', '--launcher mpi', 'OMPI_COMM_WORLD_SIZE', 'mpirun'),
     _options('ranktable that did not start this', '--launcher ranktable', 'RANK_TABLE_FILE'),
     _options(

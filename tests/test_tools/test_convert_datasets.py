@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from msseg.commands.convert_datasets.camvid import COLOUR_MAP, GROUPS, convert_camvid, usual_split
+from msseg.commands.convert_datasets.cityscapes import convert_cityscapes
 from msseg.datasets import CamVidDataset, CityscapesDataset
-from tools.convert_datasets.camvid import COLOUR_MAP, GROUPS, convert_camvid, usual_split
-from tools.convert_datasets.cityscapes import convert_cityscapes
 
 TOOLS = Path(__file__).parents[2] / 'tools' / 'convert_datasets'
 # a value of each kind: no class, road, bicycle, and one that Cityscapes does not use

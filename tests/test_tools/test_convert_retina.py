@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from msseg.commands.convert_datasets.chase_db1 import convert_chase_db1
+from msseg.commands.convert_datasets.drive import convert_drive
+from msseg.commands.convert_datasets.hrf import convert_hrf
+from msseg.commands.convert_datasets.stare import convert_stare
 from msseg.datasets import build_dataset
 from msseg.datasets.picture_archives import PictureArchive
-from tools.convert_datasets.chase_db1 import convert_chase_db1
-from tools.convert_datasets.drive import convert_drive
-from tools.convert_datasets.hrf import convert_hrf
-from tools.convert_datasets.stare import convert_stare
 
 TOOLS = Path(__file__).parents[2] / 'tools' / 'convert_datasets'
 VALUES = np.array([[0, 127], [128, 255]], np.uint8)

@@ -145,7 +145,7 @@ def test_the_switch_scales_the_learning_rate(trained):
         (['train', 'small.py', '0'], {}, "NUM is '0', expected a whole number of at least 1"),
         (['train', 'none.py', '2'], {}, "config file 'none.py' does not exist"),
         (['test', 'small.py', 'x.ckpt', '-1'], {}, "NUM is '-1', expected a whole number"),
-        (['train', 'small.py', '2', '--launcher', 'mpi'], {}, 'for mpi: mpirun -n NUM python'),
+        (['train', 'small.py', '2', '--launcher', 'mpi'], {}, 'for mpi: mpirun -n NUM msseg train'),
         (['train', 'small.py', '2'], {'NNODES': '2'}, 'NNODES is 2, so MASTER_ADDR must name'),
         (['train', 'small.py', '2'], {'NODE_RANK': '1'}, 'NODE_RANK is 1, expected a number from'),
         (['train', 'small.py', '2'], {'PORT': 'http'}, "PORT is 'http', expected a whole number"),

@@ -26,7 +26,7 @@ def test_one_command_leads_from_annotations_to_a_config(tmp_path):
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith('12 images: 10 train, 2 val (0.2 for validation, by class')
     assert 'nothing is wrong' in done.stdout
-    assert done.stdout.endswith('train with: python tools/train.py data/ocrnet_nuclei.py\n')
+    assert done.stdout.endswith('train with: msseg train data/ocrnet_nuclei.py\n')
     again = run('import_labels.py', *words, cwd=tmp_path)
     assert (again.returncode, again.stderr.count('\n')) == (1, 1)
     assert '--force' in again.stderr

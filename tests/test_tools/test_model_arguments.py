@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from msseg.commands.model_arguments import add_model_arguments, parse_model_arguments
 from msseg.runner.checkpoint import save_checkpoint
-from msseg.utils.cli import add_model_arguments, parse_model_arguments
 from tests.test_runner.line_model import Line
 
 TOOL = str(Path(__file__).resolve().parents[2] / 'tools' / 'test.py')

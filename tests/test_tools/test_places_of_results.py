@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from msseg.commands.convert_datasets.camvid import convert_camvid
+from msseg.commands.convert_datasets.cityscapes import convert_cityscapes
 from msseg.launch.modelarts import LocalFolders
 from msseg.runner.checkpoint import save_weights
 from tests.tiny import write_config, write_discs
-from tools.convert_datasets.camvid import convert_camvid
-from tools.convert_datasets.cityscapes import convert_cityscapes
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 

@@ -16,6 +16,7 @@ from msseg.checks.config.settings import SPLITS, Setting, dataset_nodes, part, s
 from msseg.checks.findings import Findings, note_of
 from msseg.config import Config
 from msseg.config.checking import find_problems
+from msseg.config.find_base import find_config
 from msseg.config.reader import DuplicateKey, load_file
 from msseg.datasets.file_lists import check_folder, collect_problems
 from msseg.registry import config_file, config_path
@@ -45,9 +46,9 @@ def read_config(
             reason, or an option does not fit.
     """
     duplicates: list[DuplicateKey] = []
-    loaded = None
+    loaded, filename = None, find_config(str(filename))
     try:
-        loaded = load_file(str(filename), duplicates=duplicates)
+        loaded = load_file(filename, duplicates=duplicates)
     except (ValueError, KeyError, TypeError):
         if not duplicates:
             raise
@@ -56,7 +57,7 @@ def read_config(
         findings.add('duplicate_base_key', key, note, file)
     if loaded is None:
         return None
-    cfg = Config(loaded.values, loaded.text, str(filename), loaded.report)
+    cfg = Config(loaded.values, loaded.text, filename, loaded.report)
     lay_options(cfg, cfg_options)
     return cfg
 

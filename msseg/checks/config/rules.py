@@ -138,7 +138,7 @@ RULES = {
     'does_not_load': error(
         'sample that does not load',
         _STOPS,
-        'Follow the message; tools/check_dataset.py reads all files.',
+        'Follow the message; msseg check-data reads all files.',
     ),
     'does_not_run': error(
         'step that does not run', _STOPS, 'MSSEG_DEBUG=1 shows the place in the code.'

@@ -92,7 +92,7 @@ def check_at_start(
         _count_as_logged(finding, sample.sources, sample.scans)
     number = len(sample.findings)
     result = count(number, 'warning') if number else 'nothing found'
-    logger.info('checked %s samples: %s (tools/check_dataset.py checks all)', sample, result)
+    logger.info('checked %s samples: %s (msseg check-data checks all)', sample, result)
     return sample.findings
 
 

@@ -25,7 +25,7 @@ _MEANINGLESS = {
     'env_cfg': 'processes and backends are chosen by the tools',
     'launcher': 'see --launcher',
     'experiment_name': 'the work dir has a name of its own',
-    'tta_model': 'see --aug-test of tools/test.py',
+    'tta_model': 'see --aug-test of msseg test',
     'model_wrapper_cfg': 'a PyTorch setting',
     'compile': 'networks are always compiled',
 }

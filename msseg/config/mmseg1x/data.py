@@ -65,7 +65,7 @@ def translate_data(root: Section, model: ConfigDict | None, out: ConfigDict) -> 
             _loader(loader, split, data)
             root.report.translated[f'{split}_dataloader'] = f'data.{split}'
     if 'val_dataloader' in root and 'val' not in data:
-        root.report.translated['val_dataloader=None'] = '--no-validate of tools/train.py'
+        root.report.translated['val_dataloader=None'] = '--no-validate of msseg train'
     if data:
         out['data'] = data
     steps = root.sections('tta_pipeline')

@@ -15,13 +15,13 @@ _DEFAULTS = ConfigDict(
 # Done by the runner itself, or without effect on weights and scores.
 _BUILT_IN = ('IterTimerHook', 'ParamSchedulerHook', 'DistSamplerSeedHook', 'RuntimeInfoHook')
 _MEANINGLESS = {
-    'SegVisualizationHook': 'see --show-dir of tools/test.py',
+    'SegVisualizationHook': 'see --show-dir of msseg test',
     'EmptyCacheHook': 'a PyTorch setting',
     'SyncBuffersHook': 'evaluation uses the statistics of the first device',
     'MemoryProfilerHook': 'the log shows the memory',
     'NPUProfilerHook': "see MindSpore's profiler",
     'ProfilerHook': "see MindSpore's profiler",
-    'PrepareTTAHook': 'see --aug-test of tools/test.py',
+    'PrepareTTAHook': 'see --aug-test of msseg test',
 }
 _LOGGER = {
     'interval_exp_name': 'the log has a name of its own',
@@ -42,7 +42,7 @@ _CHECKPOINT = {
     'save_begin': 'checkpoints are saved from the start',
 }
 _LOGGERS = {'LocalVisBackend': None, 'TensorboardVisBackend': 'TensorboardLoggerHook'}
-_VISUALIZER = 'curves and pictures: tools/analyze_logs.py, --show-dir of tools/test.py'
+_VISUALIZER = 'curves and pictures: msseg analyze, --show-dir of msseg test'
 
 
 def translate_hooks(root: Section, out: ConfigDict, evaluation: ConfigDict) -> None:

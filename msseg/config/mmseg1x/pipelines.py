@@ -136,7 +136,7 @@ def test_pipeline(steps: Sequence[Section], preprocessor: Preprocessor) -> list[
     for step in steps:
         kind = step.kind()
         if kind == 'TestTimeAug':
-            raise step.refusal('type', 'put it into tta_pipeline, for tools/test.py --aug-test')
+            raise step.refusal('type', 'put it into tta_pipeline, for msseg test --aug-test')
         if kind in ('LoadAnnotations', 'PackSegInputs'):
             continue
         if kind in ('Resize', 'ResizeShortestEdge'):

@@ -16,9 +16,9 @@ _METRICS = {'IoUMetric': None, 'CityscapesMetric': 'cityscapes'}
 _METRIC = {
     'collect_device': 'scores come from one confusion matrix',
     'prefix': 'scores have their own names',
-    'output_dir': 'see --format-dir of tools/test.py',
-    'format_only': 'see --format-only of tools/test.py',
-    'keep_results': 'see --format-only of tools/test.py',
+    'output_dir': 'see --format-dir of msseg test',
+    'format_only': 'see --format-only of msseg test',
+    'keep_results': 'see --format-only of msseg test',
     'backend_args': 'files are written to disks',
 }
 _BFLOAT16 = ('bfloat16', 'torch.bfloat16')
@@ -131,7 +131,7 @@ def _metrics(root: Section, evaluation: ConfigDict) -> None:
         metric = found[0] if len(found) == 1 else found
         root.put(evaluation, 'metric', metric, 'val_evaluator' if of_val else 'test_evaluator')
     if of_val and of_test and of_val != of_test:
-        reason = f'give tools/test.py --eval {" ".join(of_test)}'
+        reason = f'give msseg test --eval {" ".join(of_test)}'
         root.report.meaningless['test_evaluator'] = reason
 
 

@@ -121,7 +121,7 @@ class NaNGuardHook(Hook):
         if 'skipped' not in runner.train_step.value_names:
             raise ValueError(
                 "NaNGuardHook: policy='skip' needs a step that leaves updates out: build it with "
-                'TrainStep(…, skip_nonfinite=True), as tools/train.py does'
+                'TrainStep(…, skip_nonfinite=True), as msseg train does'
             )
         statistics = running_statistics(runner.model)
         self._statistics = _Copies(statistics) if statistics else None
