@@ -64,6 +64,8 @@ def main(argv: Sequence[str] | None = None) -> object:
     words = list(sys.argv[1:] if argv is None else argv)
     by_name = {command.name: command for command in COMMANDS}
     parser = _parser()
+    if words[:1] == ['help']:
+        words = [*words[1:2], '--help']
     if not words:
         parser.print_help()
         return None

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 
 from msseg.config.find_base import is_config
+from msseg.config.own_configs import own_names
 from msseg.utils.cli import CONFIG_ENDINGS
+from msseg.utils.suggest import did_you_mean
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, inputs: str = '') -> None:
@@ -37,6 +40,10 @@ def parse_model_arguments(
     names = [args.config, args.checkpoint, *getattr(args, 'inputs', [])]
     names = [name for name in names if name is not None]
     args.config = names.pop(0) if is_config(names[0]) else None
+    if args.config is None and not os.path.lexists(names[0]):
+        hint = did_you_mean(names[0], own_names())
+        if hint:
+            parser.error(f'{names[0]!r} is no config and no checkpoint.{hint}')
     if not names:
         parser.error(
             f'the checkpoint is missing after {args.config}: name a file, a work dir, or latest or '

@@ -135,8 +135,8 @@ def program_name() -> str:
     is_module = path.name == '__main__.py' and path.parent.name == 'msseg'
     words = ['msseg' if is_module else path.name]
     if is_module or path.stem == 'msseg':
-        words += sys.argv[1:2]
-        words += sys.argv[2:3] if sys.argv[1:2] == ['convert-dataset'] else []
+        rest = [word for word in sys.argv[1:] if word != 'help']
+        words += rest[: 2 if rest[:1] == ['convert-dataset'] else 1]
     return ' '.join(word for word in words if not word.startswith('-'))
 
 

@@ -71,6 +71,14 @@ def test_sub_commands_explain_themselves(command, capsys, monkeypatch):
     assert command.help[:1].islower() and not command.help.endswith('.')
 
 
+def test_help_is_a_command_too(capsys, monkeypatch):
+    monkeypatch.setattr(sys, 'argv', ['/bin/msseg', 'help', 'flops'])
+    with pytest.raises(SystemExit) as end:
+        commands.main()
+    assert end.value.code == 0
+    assert capsys.readouterr().out.startswith('usage: msseg flops ')
+
+
 def test_every_module_of_a_command_is_in_the_table_once():
     modules = [command.module for command in commands.COMMANDS]
     found = {path for path in COMMANDS if '\ndef main(' in path.read_text(encoding='utf-8')}

@@ -33,6 +33,8 @@ def parse(monkeypatch, line, inputs):
         ('a.json b.ckpt --out x i', 'images', ('a.json', 'b.ckpt', ['i'], 'x')),
         ('b.ckpt --out x i j', 'images', (None, 'b.ckpt', ['i', 'j'], 'x')),
         ('run i', 'images', (None, 'run', ['i'], None)),
+        ('unet_nuclei best', '', ('unet_nuclei', 'best', None, None)),
+        ('unet/none b.ckpt', 'images', (None, 'unet/none', ['b.ckpt'], None)),
     ],
 )
 def test_config_checkpoint_and_inputs_are_told_apart(monkeypatch, line, inputs, expected):
@@ -48,6 +50,8 @@ def test_config_checkpoint_and_inputs_are_told_apart(monkeypatch, line, inputs, 
         ('a.py b.ckpt', 'images', 'INPUT is missing after b.ckpt'),
         ('a.py', 'images', 'the checkpoint is missing after a.py'),
         ('a.py b c', '', 'unrecognized arguments: c'),
+        ('ocrnet_nucleii best', '', "Did you mean 'ocrnet_nuclei'?"),
+        ('unet_nuclei', '', 'the checkpoint is missing after unet_nuclei'),
     ],
 )
 def test_what_is_missing_is_named(monkeypatch, capsys, line, inputs, message):
