@@ -92,7 +92,7 @@ def test_mistakes_are_one_line(data):
             write_config(data, model, None, check_dataset)
         assert '\n' not in str(caught.value)
         assert len(str(caught.value)) < 300
-    with pytest.raises(FileNotFoundError, match='import_labels'):
+    with pytest.raises(FileNotFoundError, match='import-labels'):
         write_config(data / 'images', 'ocrnet_nuclei', None, check_dataset)
     (data / 'ocrnet_nuclei.py').write_text('mine = 1')
     with pytest.raises(FileExistsError, match='--force'):
