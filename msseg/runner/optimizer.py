@@ -54,6 +54,23 @@ def _update_by_adam(
     return True
 
 
+def _update_after_decay(
+    update: ops.Adam,
+    kept: Tensor,
+    powers: tuple[Tensor, Tensor],
+    betas: tuple[float, float],
+    eps: Tensor,
+    lr: Tensor,
+    grad: Tensor,
+    weight: Parameter,
+    first: Parameter,
+    second: Parameter,
+) -> bool:
+    ops.assign(weight, ops.mul(weight, kept))
+    update(weight, first, second, powers[0], powers[1], lr, betas[0], betas[1], eps, grad)
+    return True
+
+
 def _add_decay(decay: float, weight: Parameter, grad: Tensor) -> Tensor:
     return ops.addn((ops.mul(weight, Tensor(decay, ms.float32)), grad))
 
@@ -202,6 +219,7 @@ class AdamW(optim.AdamW, _SettingsByGroup):
         super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
         self._read_groups(maximize)
         self.amsgrad = amsgrad
+        self.update = ops.Adam()
 
     def construct(self, gradients: tuple) -> bool:
         """Update all parameters."""
@@ -211,9 +229,24 @@ class AdamW(optim.AdamW, _SettingsByGroup):
         for i in range(len(self.decays)):
             start, end = self.ends[i], self.ends[i + 1]
             beta1, beta2 = self.betas[i]
-            grads, lr = gradients[start:end], self.lrs[i]
-            self.implementation(
-                lr, self.decays[i], beta1, beta2, self.amsgrad, self.epsilons[i], grads, start, end
+            grads, lr, decay = gradients[start:end], self.lrs[i], self.decays[i]
+            if self.amsgrad:
+                self.implementation(
+                    lr, decay, beta1, beta2, True, self.epsilons[i], grads, start, end
+                )
+                continue
+            # One operator in place of ten: 20 % of a train step of PIDNet-S (MindSpore 2.8, CPU).
+            # It adds eps before the second mean's correction, PyTorch after it.
+            powers = (ops.pow(beta1, self.state_step), ops.pow(beta2, self.state_step))
+            eps = self.epsilons[i] * ops.sqrt(1 - powers[1])
+            self.hyper_map(
+                ops.partial(
+                    _update_after_decay, self.update, 1 - lr * decay, powers, self.betas[i], eps, lr
+                ),
+                grads,
+                self.parameters[start:end],
+                self.exp_avg[start:end],
+                self.exp_avg_sq[start:end],
             )
         return True
 
