@@ -44,11 +44,13 @@ class Network:
     is_1x: bool = False
 
     def load(self) -> Config:
-        """Return the config, without pretrained weights."""
+        """Return the config, without pretrained weights and without mixed precision."""
         base = self.config if '::' in self.config else f'msseg::{self.config}'
         cfg = Config.fromstring(f'_base_ = {base!r}', '.py')
         cfg.model.pop('pretrained', None)
         cfg.model.backbone.pop('init_cfg', None)
+        if cfg.pop('fp16', None) is not None:
+            cfg.optimizer_config = {}
         return cfg
 
     def limit(self, action: str) -> float:

@@ -54,21 +54,8 @@ def _update_by_adam(
     return True
 
 
-def _update_after_decay(
-    update: ops.Adam,
-    kept: Tensor,
-    powers: tuple[Tensor, Tensor],
-    betas: tuple[float, float],
-    eps: Tensor,
-    lr: Tensor,
-    grad: Tensor,
-    weight: Parameter,
-    first: Parameter,
-    second: Parameter,
-) -> bool:
-    ops.assign(weight, ops.mul(weight, kept))
-    update(weight, first, second, powers[0], powers[1], lr, betas[0], betas[1], eps, grad)
-    return True
+def _shrink(kept: Tensor, weight: Parameter) -> Tensor:
+    return ops.assign(weight, ops.mul(weight, kept))
 
 
 def _add_decay(decay: float, weight: Parameter, grad: Tensor) -> Tensor:
@@ -239,12 +226,12 @@ class AdamW(optim.AdamW, _SettingsByGroup):
             # It adds eps before the second mean's correction, PyTorch after it.
             powers = (ops.pow(beta1, self.state_step), ops.pow(beta2, self.state_step))
             eps = self.epsilons[i] * ops.sqrt(1 - powers[1])
+            weights = self.parameters[start:end]
+            self.hyper_map(ops.partial(_shrink, 1 - lr * decay), weights)
             self.hyper_map(
-                ops.partial(
-                    _update_after_decay, self.update, 1 - lr * decay, powers, self.betas[i], eps, lr
-                ),
+                ops.partial(_update_by_adam, self.update, powers, self.betas[i], eps, lr),
                 grads,
-                self.parameters[start:end],
+                weights,
                 self.exp_avg[start:end],
                 self.exp_avg_sq[start:end],
             )

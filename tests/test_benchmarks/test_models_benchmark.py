@@ -65,8 +65,9 @@ def test_a_network_of_a_1x_file_asks_for_its_own_python(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize('name', models.NETWORKS)
 def test_its_configs_are_loaded_without_pretrained_weights(name):
-    model = models.NETWORKS[name].load().model
-    assert 'pretrained' not in model and 'init_cfg' not in model.backbone
+    cfg = models.NETWORKS[name].load()
+    assert 'pretrained' not in cfg.model and 'init_cfg' not in cfg.model.backbone
+    assert 'fp16' not in cfg and 'Fp16OptimizerHook' not in cfg.pretty_text
 
 
 def test_this_side_predicts_and_trains(monkeypatch, tmp_path):

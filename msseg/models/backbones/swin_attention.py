@@ -12,6 +12,14 @@ from mindspore.common.initializer import TruncatedNormal, initializer
 
 from msseg.models.layers import BatchProduct, resize_array
 from msseg.models.layers.transformer import before_shortcut, dropout
+from msseg.models.layers.windows import (
+    crop_map,
+    from_windows,
+    pad_to_windows,
+    roll_map,
+    split_heads,
+    to_windows,
+)
 from msseg.utils.errors import UserValueError
 
 _MASKED = -100.0
@@ -36,27 +44,20 @@ class ShiftWindowMSA(nn.Cell):
     def construct(self, x: ms.Tensor, size: tuple[int, int], mask: ms.Tensor) -> ms.Tensor:
         """Apply to tokens (n, h w, c) of a map of `size`."""
         n, length, c = x.shape
-        (h, w), side = size, self.window_size
-        x = x.reshape(n, h, w, c)
-        bottom, right = -h % side, -w % side
-        if bottom > 0 or right > 0:
-            x = ops.Pad(((0, 0), (0, bottom), (0, right), (0, 0)))(x)
-        rows, columns = (h + bottom) // side, (w + right) // side
+        side = self.window_size
+        x = pad_to_windows(x.reshape(n, *size, c), side)
+        padded = x.shape[1:3]
         if self.shift_size > 0:
-            x = _roll(x, self.shift_size)
-        x = x.reshape(n, rows, side, columns, side, c).transpose(0, 1, 3, 2, 4, 5)
-        x = x.reshape(n * rows * columns, side * side, c)
+            x = roll_map(x, self.shift_size)
+        x = to_windows(x, side)
         if self.shift_size > 0:
             x = self.w_msa(x, mask)
         else:
             x = self.w_msa(x, None)
-        x = x.reshape(n, rows, columns, side, side, c).transpose(0, 1, 3, 2, 4, 5)
-        x = x.reshape(n, rows * side, columns * side, c)
+        x = from_windows(x, padded, side)
         if self.shift_size > 0:
-            x = _roll(x, -self.shift_size)
-        if bottom > 0 or right > 0:
-            x = x[:, :h, :w]
-        return self.drop(x.reshape(n, length, c))
+            x = roll_map(x, -self.shift_size)
+        return self.drop(crop_map(x, size).reshape(n, length, c))
 
 
 class WindowMSA(nn.Cell):
@@ -120,8 +121,7 @@ class WindowMSA(nn.Cell):
         """
         count, tokens, c = x.shape
         heads = self.num_heads
-        qkv = self.qkv(x).reshape(count, tokens, 3, heads, c // heads).transpose(2, 0, 3, 1, 4)
-        q, k, v = qkv[0], qkv[1], qkv[2]
+        q, k, v = split_heads(self.qkv(x), heads)
         bias = ops.gather(self.relative_position_bias_table, self.index, 0)
         bias = bias.reshape(1, tokens, tokens, heads).transpose(0, 3, 1, 2)
         weights = self.similarity(q * self.scale, k) + bias
@@ -162,9 +162,3 @@ def shift_mask(h: int, w: int, side: int) -> np.ndarray:
 def window_mask(h: int, w: int, side: int) -> ms.Tensor:
     """Return `shift_mask` as a constant of the graph."""
     return ms.Tensor(shift_mask(h, w, side))
-
-
-def _roll(x: ms.Tensor, step: int) -> ms.Tensor:
-    """Move a map (n, h, w, c) up and left by `step`, what leaves it comes in opposite."""
-    x = ops.cat((x[:, step:], x[:, :step]), axis=1)
-    return ops.cat((x[:, :, step:], x[:, :, :step]), axis=2)

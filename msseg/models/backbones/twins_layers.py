@@ -16,6 +16,13 @@ from msseg.models.layers.transformer import (
     drop_path_layer,
     dropout,
 )
+from msseg.models.layers.windows import (
+    crop_map,
+    from_windows,
+    pad_to_windows,
+    split_heads,
+    to_windows,
+)
 from msseg.utils.errors import UserValueError
 
 _MASKED = -1000.0
@@ -152,27 +159,19 @@ class LocallyGroupedSelfAttention(nn.Cell):
         """Apply to tokens (n, h w, embed_dims) of a map of `size`."""
         n, length, c = x.shape
         (h, w), side, heads = size, self.window_size, self.num_heads
-        bottom, right = -h % side, -w % side
-        x = x.reshape(n, h, w, c)
-        if bottom > 0 or right > 0:
-            x = ops.Pad(((0, 0), (0, bottom), (0, right), (0, 0)))(x)
-        rows, columns = (h + bottom) // side, (w + right) // side
-        x = x.reshape(n, rows, side, columns, side, c).transpose(0, 1, 3, 2, 4, 5)
-        windows, tokens = rows * columns, side * side
-        qkv = self.qkv(x.reshape(n * windows, tokens, c))
-        qkv = qkv.reshape(n * windows, tokens, 3, heads, c // heads).transpose(2, 0, 3, 1, 4)
-        q, k, v = qkv[0], qkv[1], qkv[2]
+        x = pad_to_windows(x.reshape(n, h, w, c), side)
+        padded = x.shape[1:3]
+        x = to_windows(x, side)
+        count, tokens = x.shape[:2]
+        q, k, v = split_heads(self.qkv(x), heads)
         weights = self.similarity(q * self.scale, k)
-        if bottom > 0 and right > 0:
+        if padded[0] > h and padded[1] > w:
             mask = _padding_mask(h, w, side)
-            weights = weights.reshape(n, windows, heads, tokens, tokens) + mask
-            weights = weights.reshape(n * windows, heads, tokens, tokens)
+            weights = weights.reshape(n, count // n, heads, tokens, tokens) + mask
+            weights = weights.reshape(count, heads, tokens, tokens)
         weights = self.attn_drop(self.softmax(weights))
-        x = self.mixture(weights, v).transpose(0, 2, 1, 3)
-        x = x.reshape(n, rows, columns, side, side, c).transpose(0, 1, 3, 2, 4, 5)
-        x = x.reshape(n, rows * side, columns * side, c)
-        if bottom > 0 or right > 0:
-            x = x[:, :h, :w]
+        x = self.mixture(weights, v).transpose(0, 2, 1, 3).reshape(count, tokens, c)
+        x = crop_map(from_windows(x, padded, side), size)
         return self.proj_drop(self.proj(x.reshape(n, length, c)))
 
 
