@@ -38,7 +38,7 @@ _MOST_OPERANDS = {'Stack': 32, 'Concat': 63, 'AddN': 63}
 _MOST_DIMENSIONS = 8
 _PLATFORMS = re.compile(r'Supported Platforms:\s*\n\s*(.*)')
 _REFERENCE = re.compile(r'Refer to :func:`mindspore\.(?:ops|mint)\.(\w+)`')
-_GRADIENT = re.compile(r'(Backprop|Grad)\w*$')
+_GRADIENT = re.compile(r'(Backprop|Backward|Grad)\w*$')
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ def _read(model: Any) -> Iterator[Operator]:
                 tensor
                 for attribute in node.attribute
                 if attribute.name == 'shape' or node.op_type == 'Constant'
-                for tensor in (*attribute.tensors, *([attribute.t] if attribute.t.dims else []))
+                for tensor in _tensors(attribute)
             ]
             if names.get(node.op_type.removeprefix('REF::')) in ('MakeTuple', 'MakeList'):
                 elements[node.output[0]] = list(node.input)
@@ -211,10 +211,16 @@ def _read(model: Any) -> Iterator[Operator]:
                 name,
                 frozenset(_TYPES.get(tensor.data_type, '?') for tensor in taken),
                 max(map(len, shapes), default=0),
-                len(operands),
+                sum(max(1, len(tensors.get(each, ()))) for each in operands),  # or a tuple
                 any(length < 0 for shape in shapes for length in shape),
                 _scope(node.domain),
             )
+
+
+def _tensors(attribute: Any) -> list[Any]:
+    """Return the tensors of an ``AttributeProto``, also those inside of tuples."""
+    own = [*attribute.tensors, *([attribute.t] if attribute.t.dims else [])]
+    return own + [tensor for value in attribute.values for tensor in _tensors(value)]
 
 
 def _scope(domain: str) -> tuple[tuple[str, str], ...]:
@@ -292,7 +298,7 @@ COMPOSED: dict[str, str] = dict.fromkeys(
     'an operator of Ascend, composed of others where a device has no kernel (as on the CPU)',
 )  # fmt: skip
 COMPOSED |= dict.fromkeys(
-    ('ResizeBilinearGrad', 'ReluGrad', 'SplitWithSize', 'TensorShape', 'SliceGrad'),
+    ('ResizeBilinearGrad', 'ReluGrad', 'SplitWithSize', 'SliceGrad', 'TensorMove'),
     'made by the derivation of gradients, of operators that are documented',
 )
 # Computed on the host from sizes that are open, and only there.

@@ -88,7 +88,7 @@ def _sum_of_squares(half_square: ops.L2Loss, grad: Tensor) -> Tensor:
 
 
 def _largest(grad: Tensor) -> Tensor:
-    return ops.abs(grad.astype('float32')).max()
+    return ops.amax(ops.abs(grad.astype('float32')))
 
 
 def _sum_of_powers(exponent: float, grad: Tensor) -> Tensor:
@@ -114,7 +114,7 @@ def join(scalars: tuple, largest: bool = False) -> Tensor:
 
 def _join_few(scalars: tuple, largest: bool) -> Tensor:
     together = ops.stack(scalars)
-    return together.max() if largest else together.sum()
+    return ops.amax(together) if largest else together.sum()
 
 
 class GradNorm(nn.Cell):

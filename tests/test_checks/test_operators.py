@@ -3,7 +3,7 @@
 import mindspore as ms
 import numpy as np
 import pytest
-from mindspore import nn, ops
+from mindspore import Parameter, nn, ops
 
 from msseg.apis.train_settings import StepSettings
 from msseg.checks.operators import (
@@ -48,11 +48,18 @@ class DoubleProduct(nn.Cell):
 
 
 class LongStack(nn.Cell):
+    def __init__(self):
+        super().__init__()
+        self.scalars = ms.ParameterTuple(Parameter(ms.Tensor(0.0), f's{i}') for i in range(900))
+        self.map = ops.HyperMap()
+
     def construct(self, x):
-        parts = ()
-        for i in range(900):
-            parts = parts + (x.sum() * i,)
-        return ops.stack(parts)
+        return ops.stack(self.map(ops.neg, self.scalars)) + x.sum()
+
+
+class SplitStack(nn.Cell):
+    def construct(self, x):
+        return ops.stack(ops.split(x.reshape(96), 1))
 
 
 class Inner(nn.Cell):
@@ -99,6 +106,7 @@ PLANTED = [
     (DoubleProduct, 'Ascend', CHIPS[1], 'float64', 'BatchMatMul'),
     (LongStack, 'Ascend', CHIPS[1], '900 operands, more than 32', 'Stack'),
     (LongStack, 'GPU', '', '900 operands', 'Stack'),
+    (SplitStack, 'Ascend', CHIPS[1], '96 operands', 'Stack'),
     (Choice, 'Ascend', ASCEND_910A, 'control flow at run time', 'Switch'),
     (HostFunction, 'Ascend', CHIPS[1], 'a function of Python', 'Custom'),
     (HostFunction, 'GPU', '', 'a function of Python', 'Custom'),

@@ -53,7 +53,7 @@ class DescendingOrder(nn.Cell):
         if self.on_host:
             return self.host_sort(x)
         if self.on_ascend:
-            largest = ops.maximum(ops.abs(x).max(), 1e-30)
+            largest = ops.maximum(ops.amax(ops.abs(x)), 1e-30)
             x = (x * (_LARGEST_KEY / largest)).astype(ms.int32)
         return self.sort(x)[1]
 
@@ -90,13 +90,13 @@ class RankedValue(nn.Cell):
             return self.host_value(x, rank.reshape(1)).reshape(())
         if self.on_cpu:
             return ops.gather(ops.topk(x, most)[0], rank, 0)
-        high, low = x.max(), x.min() - 1.0
+        high, low = ops.amax(x), ops.amin(x) - 1.0
         for _ in range(_HALVINGS):  # above `low` are more than `rank` values, above `high` are not
             middle = 0.5 * (low + high)
             are_enough = (x > middle).astype(ms.float32).sum() > rank
             low = ops.select(are_enough, middle, low)
             high = ops.select(are_enough, high, middle)
-        return ops.select(x > low, x, ops.full_like(x, _INFINITE)).min()
+        return ops.amin(ops.select(x > low, x, ops.full_like(x, _INFINITE)))
 
 
 class GramMatrix(nn.Cell):
