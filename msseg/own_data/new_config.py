@@ -25,6 +25,7 @@ from msseg.utils.suggest import nearest
 DEFAULT_MODEL = 'ocrnet_nuclei'
 DATA_YAML = 'data.yaml'
 _STEP, _SMALLEST_CROP = 32, 64  # networks have 1/32 of an image at their deepest
+_MARK = '# Written by msseg:'
 _OF_LABELS = ('reduce_zero_label', 'label_map')  # settings of LoadAnnotations for one data set
 
 
@@ -146,6 +147,8 @@ def write_config(
     out = out or path.parent / f'{Path(base).stem}.py'
     if os.path.lexists(out) and not force:
         raise FileExistsError(f'{out} is there already: name another by --out, or give --force')
+    if out.is_file() and not out.read_bytes().startswith(_MARK.encode()):
+        raise FileExistsError(f'{out} was not written by msseg: name another by --out')
     original = Config.fromfile(base if not base.startswith(OWN) else find_base(base, ''))
     report = check(_data_config(path))
     facts = _facts(report, path)
@@ -291,7 +294,7 @@ def _text(base: str, settings: Mapping[str, Any], facts: Facts) -> str:
     h, w = facts.size
     names = ('model', 'train_pipeline', 'test_pipeline')
     lines = [
-        f'# Written by msseg: {facts.num_images} training images of about {h}x{w} (height x '
+        f'{_MARK} {facts.num_images} training images of about {h}x{w} (height x '
         f'width) pixels, {facts.num_classes} classes.',
         f'_base_ = {base!r}',
         to_python({name: settings[name] for name in names}).rstrip(),

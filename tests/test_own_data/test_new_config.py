@@ -97,7 +97,11 @@ def test_mistakes_are_one_line(data):
     (data / 'ocrnet_nuclei.py').write_text('mine = 1')
     with pytest.raises(FileExistsError, match='--force'):
         write_config(data, 'ocrnet_nuclei', None, check_dataset)
+    with pytest.raises(FileExistsError, match='not written by msseg'):
+        write_config(data, 'ocrnet_nuclei', None, check_dataset, force=True)
     assert Path(data / 'ocrnet_nuclei.py').read_text() == 'mine = 1'
+    for force in (False, True):
+        write_config(data, 'ocrnet_nuclei', data / 'again.py', check_dataset, force=force)
     (data / 'data.yaml').write_text('train: images/train\nnames: [a, b]')
     with pytest.raises(ValueError, match=r"data\.yaml: 'val' is missing"):
         write_config(data, 'ocrnet_nuclei', data / 'a.py', check_dataset)
