@@ -354,6 +354,21 @@ def test_boundaries_are_drawn_by_the_head(raw):
         translated(raw, **changes, **{'model.decode_head.type': 'PIDHead'})
 
 
+def test_patches_of_vision_transformers_have_no_bias_unless_set(raw):
+    out = translated(raw, **{'model.backbone': dict(type='VisionTransformer')})
+    assert out.model.backbone.patch_bias is False
+    backbone = dict(type='mmseg.VisionTransformer', patch_bias=True)
+    assert translated(raw, **{'model.backbone': backbone}).model.backbone.patch_bias is True
+    assert 'patch_bias' not in translated(raw).model.backbone
+
+
+def test_dice_is_that_of_whole_images(raw):
+    losses = [dict(type='DiceLoss', loss_weight=3.0), dict(type='CrossEntropyLoss')]
+    out = translated(raw, **{'model.decode_head.loss_decode': losses})
+    dice = dict(type='ImageDiceLoss', loss_weight=3.0)
+    assert out.model.decode_head.loss_decode == [dice, losses[1]]
+
+
 def test_class_weights_divide_the_loss(raw):
     loss = dict(type='CrossEntropyLoss', class_weight=[1.0, 2.0])
     losses = [loss, dict(loss, use_sigmoid=True), dict(type='CrossEntropyLoss')]

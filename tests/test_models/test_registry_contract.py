@@ -196,6 +196,7 @@ EXAMPLES = {
     LOSSES: {
         'CrossEntropyLoss': {},
         'BoundaryLoss': {},
+        'ImageDiceLoss': {},
         'OhemCrossEntropy': dict(min_kept=4),
         'DiceLoss': {},
         'FocalLoss': {},

@@ -107,6 +107,7 @@ def translate(values: ConfigDict) -> tuple[ConfigDict, Report]:
     if model is not None:
         _fit_windows(model)
         _fit_losses(model)
+        _fit_patches(model)
     translate_data(root, model, out)
     translate_training(root, out)
     _translate_run(root, out)
@@ -160,12 +161,21 @@ def _fit_windows(model: ConfigDict) -> None:
 def _fit_losses(model: ConfigDict) -> None:
     """Let a softmax with class weights divide by the sum of the pixels' weights, as it does there.
 
-    0.x divides by the number of pixels.
+    0.x divides by the number of pixels. Its ``DiceLoss`` is another one, too.
     """
     for node in _dicts_in(model):
+        if node.get('type') == 'DiceLoss':
+            node.put('type', 'ImageDiceLoss', node._config_files.get('type'))
         is_weighted = node.get('class_weight') is not None and not node.get('use_sigmoid')
         if node.get('type') == 'CrossEntropyLoss' and is_weighted:
             node.put('avg_by_class_weight', True, node._config_files.get('class_weight'))
+
+
+def _fit_patches(model: ConfigDict) -> None:
+    """Let patches of vision transformers have no bias, which is the default there."""
+    for node in _dicts_in(model):
+        if node.get('type') == 'VisionTransformer' and 'patch_bias' not in node:
+            node.put('patch_bias', False, node._config_files.get('type'))
 
 
 def _move_edges(values: ConfigDict, report: Report) -> None:

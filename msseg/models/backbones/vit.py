@@ -70,6 +70,8 @@ class VisionTransformer(nn.Cell):
         pretrained: Weights that training loads first; kept as ``pretrained``, never loaded here.
         init_cfg: See `apply_init_cfg`; by default linear layers are truncated normal of deviation
             0.02 and the patches' convolution Kaiming.
+        patch_bias: Whether the patches' convolution has a bias. MMSegmentation 1.x's has none by
+            default, which the translation of its files sets.
 
     Source: Dosovitskiy et al., An Image is Worth 16x16 Words (2021); MMSegmentation 0.30
     ``VisionTransformer``, whose parameter names it keeps. As there, the table of positions is left
@@ -111,6 +113,7 @@ class VisionTransformer(nn.Cell):
         with_cp: bool = False,
         pretrained: File | None = None,
         init_cfg: Mapping | Sequence[Mapping] | None = None,
+        patch_bias: bool = True,
     ) -> None:
         super().__init__()
         if output_cls_token and not with_cls_token:
@@ -127,7 +130,11 @@ class VisionTransformer(nn.Cell):
         self.out_channels = [embed_dims] * len(self.out_indices)
         self.out_strides = [patch_size] * len(self.out_indices)
         self.patch_embed = PatchEmbed(
-            in_channels, embed_dims, patch_size, norm_cfg=norm_cfg if patch_norm else None
+            in_channels,
+            embed_dims,
+            patch_size,
+            bias=patch_bias,
+            norm_cfg=norm_cfg if patch_norm else None,
         )
         length = 1 + self.table_size[0] * self.table_size[1]
         law = TruncatedNormal(0.02)
