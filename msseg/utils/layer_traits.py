@@ -100,8 +100,9 @@ def known_names() -> list[str]:
 for _cls in (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm):
     # MindSpore's SyncBatchNorm is not derived from BatchNorm2d
     _name = 'BatchNorm2d' if _cls is nn.SyncBatchNorm else _cls.__name__
-    # the operator takes and gives 16-bit floats, and computes its statistics in float32
-    register_traits(_cls, is_norm=True, keeps_statistics=True, names=('_BatchNorm', _name))
+    register_traits(
+        _cls, is_norm=True, keeps_statistics=True, precision='full', names=('_BatchNorm', _name)
+    )
 register_traits(nn.GroupNorm, is_norm=True, precision='full', names=('GroupNorm',))
 register_traits(nn.LayerNorm, is_norm=True, precision='full', names=('LayerNorm',))
 register_traits(nn.Conv1d, precision='low', names=('Conv1d',))

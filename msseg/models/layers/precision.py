@@ -41,13 +41,10 @@ register_traits(FullDense, precision='full', names=('Linear',))
 def use_low_precision(model: nn.Cell, dtype: ms.Type) -> None:
     """Let a model's convolutions and matrix products compute in 16-bit floats.
 
-    `LayerTraits.precision` says which layers do. Parameters stay float32. Batch norms keep the type
-    of their input, and so do activations, sums of branches and resizes after them, which take half
-    the memory; other norms compute in float32 and return it, as do, by their own casts, softmax and
-    losses. A layer with weights but without traits computes in the type of its input, and a warning
-    names it.
-
-    Source: the operators of PyTorch's ``autocast`` by type.
+    `LayerTraits.precision` says which layers do. Parameters stay float32. Normalisation computes in
+    float32 and returns it, so that activations, sums of branches and resizes are float32, as are,
+    by their own casts, softmax and losses. A layer with weights but without traits computes in the
+    type of its input, and a warning names it.
 
     MindSpore's ``auto_mixed_precision`` leaves synchronised norms in float16 (level O2) or replaces
     classes (O1), for which parameters change their names (2.8).
