@@ -42,9 +42,7 @@ COMMANDS = (
     Command('convert', 'convert_from_torch', 'convert a checkpoint of PyTorch, without PyTorch'),
     Command('check-config', 'check_config', 'find what is wrong with a config before training'),
     Command('check-data', 'check_dataset', 'find what is wrong with the files of a data set'),
-    Command(
-        'check-operators', 'check_operators', 'find operators of a network that a card has not'
-    ),
+    Command('check-operators', 'check_operators', 'find operators that a card does not run'),
     Command('import-labels', 'import_labels', 'make a data set and a config from annotations'),
     Command('new', 'new_config', 'write a config that trains on a data set of your own'),
     Command('convert-dataset', 'convert_dataset', 'convert Cityscapes, CamVid, DRIVE and others'),
