@@ -1,4 +1,4 @@
-"""Write docs/one_step.md: each config file of MMSegmentation 0.30, trained for one step.
+"""Write docs/one_step.md: config files of MMSegmentation 0.30, trained for one step.
 
 A file's config is loaded, checked and built as `tools/train.py` does, and trained by its own
 training step on two images of random numbers at a small size. Files that differ only in data,
@@ -38,13 +38,13 @@ BATCH = 2
 MOST_STEPS = 12  # in 16 bits until the loss scale fits
 SAME = ('pretrained', 'num_classes', 'class_weight', 'test_cfg')
 HEADER = """\
-# One training step of every config file
+# One training step of config files
 
-Every config file of MMSegmentation 0.30 is loaded and checked as `tools/train.py` does, its model
-and training step are built (loss, optimizer with its groups of parameters, clipping, mixed
+Config files of MMSegmentation 0.30 are loaded and checked as `tools/train.py` does, the model and
+the training step are built (loss, optimizer with its groups of parameters, clipping, mixed
 precision), and one step is done on two images of random numbers, from random weights, on a CPU
 (MindSpore 2.8.0, PyNative mode). A model passes if all losses, the norm of the gradients and all
-weights afterwards are finite, and the weights have changed. {state}
+weights afterwards are finite, and weights have changed. {state}
 
 - **files**: those of the family's folder. **models**: those that are trained. Files that differ
   only in data, schedule, number of classes or file of weights share a model; of each of them the
@@ -53,9 +53,10 @@ weights afterwards are finite, and the weights have changed. {state}
   network is built for images of that size (`img_size` of the backbone); the file's own is larger.
 - **16 bits**: models that are trained in float16, as their files ask for.
 - **tensors**: the trainable ones of all models. **kept**: those of them that the step left as they
-  were: their gradient is 0. Such are shifts of norms in residual branches whose last norm begins
-  with the factor 0, and what reaches the loss through weights that begin with 0 only. Their names
-  stand in [one_step.jsonl](one_step.jsonl).
+  were. To be expected are those without a gradient: shifts of norms in residual branches whose
+  last norm begins with the factor 0, what reaches the loss through weights that begin with 0 only,
+  and blocks that drop path leaves out for both images. Their names stand in
+  [one_step.jsonl](one_step.jsonl).
 
 `python docs/one_step.py` writes this page; with `--train` and names of config files, such as
 `'ann/*'`, it trains models first.
@@ -283,7 +284,9 @@ def page(rows: Sequence[Row], names: Sequence[str]) -> str:
 
 
 def _line(family: str, rows: Sequence[Row]) -> str:
-    crops = sorted({f'{row.size[0]}{"*" * row.resized}' for row in rows})
+    crops = [
+        f'{side}{"*" * resized}' for side, resized in sorted({(r.size[0], r.resized) for r in rows})
+    ]
     cells = [
         sum(len(row.files) for row in rows),
         len(rows),
