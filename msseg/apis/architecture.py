@@ -83,6 +83,8 @@ def _differences(part: str, expected: Mapping[str, Any], node: Any, strict: bool
     found = {}
     for key, wanted in expected.items():
         got = node.get(key, argument_default(cls, key))
+        if key == 'arch' and isinstance(got, str):  # a name for depths and channels
+            got = getattr(cls, 'arch_settings', {}).get(got, got)
         if key != 'type' and not _agree(wanted, got):
             name = f'model.{part}.{key}'
             found[name] = f'{name} = {_plain(wanted)!r}, not {_plain(got)!r}'

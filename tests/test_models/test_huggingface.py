@@ -111,6 +111,18 @@ def test_settings_that_shapes_do_not_show_are_compared(name, part, key, value, m
         check_architecture(checkpoint, model)
 
 
+def test_an_architecture_may_have_a_name(tmp_path):
+    path, model = copy_of('upernet_convnext', tmp_path), config_of('upernet_convnext')
+    backbone = json.loads(path.with_name('config.json').read_text())['backbone_config']
+    tiny = {'depths': [3, 3, 9, 3], 'hidden_sizes': [96, 192, 384, 768]}
+    edit(path, backbone_config={**backbone, **tiny})
+    model['backbone']['arch'] = 'tiny'
+    check_architecture(load_checkpoint(path), model)
+    model['backbone']['arch'] = 'small'
+    with pytest.raises(ValueError, match=r"'depths': \[3, 3, 9, 3\].*, not .*\[3, 3, 27, 3\]"):
+        check_architecture(load_checkpoint(path), model)
+
+
 def test_training_warns_of_settings_and_refuses_other_heads_of_the_attention(caplog):
     model, path = config_of('upernet_swin'), DATA / 'upernet_swin' / 'model.safetensors'
     model['backbone']['window_size'] = 4
