@@ -10,7 +10,7 @@ OPENCV_PIN := $(shell sed -n 's/^opencv-python-headless==//p' constraints.txt)
 # Test processes at a time: each computes with one thread.
 TEST_WORKERS ?= 2
 
-.PHONY: help demo test test-endurance test-wheel test-matrix lint format clean
+.PHONY: help demo test test-endurance test-wheel test-matrix lint format site clean
 
 help:  ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ lint: $(VENV)/ready-for-tests  ## Check style and who imports whom
 format: $(VENV)/ready-for-tests  ## Write the code in the project's style
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
+
+site: $(VENV)/ready-for-tests  ## Build the pages as a site into build/site
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict
 
 clean:  ## Remove the environment, caches and everything that runs have written
 	rm -rf $(VENV) .venvs build msseg.egg-info work_dirs demo/output .pytest_cache .ruff_cache \

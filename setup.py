@@ -56,10 +56,13 @@ EXTRAS = {
     'onnx': ['onnx>=1.17', 'onnxruntime>=1.20'],
     # TIFF files of many channels, of several pages, and windows of large ones
     'tiff': ['rasterio>=1.3'],
-    'docs': ['mkdocs-material>=9.5'],
+    # the pages as a site, the reference made from docstrings
+    'docs': ['mkdocs-material>=9.5', 'mkdocstrings[python]>=0.27'],
     'tests': [
         'cityscapesscripts>=2.2',
         'import-linter>=2.0',
+        'mkdocs-material>=9.5',
+        'mkdocstrings[python]>=0.27',
         'onnx>=1.17',
         'onnxruntime>=1.20',
         'pytest>=8.0',

@@ -34,7 +34,7 @@ def build_dataset(cfg: dict | Sequence[dict], default_args: dict | None = None) 
 
     Source: MMSegmentation 0.30 ``mmseg.datasets.build_dataset``.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from PIL import Image
         >>> root = tempfile.mkdtemp()

@@ -56,7 +56,7 @@ def choose_classes(
     Source: MMSegmentation 0.30 ``CustomDataset.get_classes_and_palette``; a palette given
         together with the own classes is used here, and ignored there.
 
-    Example:
+    Examples:
         >>> choose_classes(('road', 'sky'), ((128, 64, 128), (70, 130, 180)), ['sky'], None, '')
         ClassChoice(names=['sky'], palette=[(70, 130, 180)], class_map={0: -1, 1: 0})
     """

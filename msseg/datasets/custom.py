@@ -77,7 +77,7 @@ class CustomDataset:
         `val_fraction`, several suffixes, ``.lst`` files, and labels that are checked where they
         are read.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from PIL import Image
         >>> root = tempfile.mkdtemp()

@@ -40,7 +40,7 @@ def background_classes(classes: Sequence[str]) -> tuple[int, ...]:
         classes: Class names. ``background``, ``bg``, ``背景`` and the like count, see
             `BACKGROUND_NAMES`; case, blanks, hyphens and underscores do not.
 
-    Example:
+    Examples:
         >>> background_classes(['_background_', 'cell', 'background cell'])
         (0,)
     """
@@ -58,7 +58,7 @@ def default_palette(classes: Sequence[str]) -> list[tuple[int, int, int]]:
     Args:
         classes: Class names.
 
-    Example:
+    Examples:
         >>> default_palette(['background', 'cell', 'debris'])
         [(0, 0, 0), (230, 159, 0), (86, 180, 233)]
     """

@@ -28,7 +28,7 @@ def seeded_sample(seed: int, epoch: int, index: int) -> Iterator[np.random.Gener
     Python are seeded too and put back afterwards, so that a user's transform written for
     MMSegmentation, which draws from them, is as reproducible as ours.
 
-    Example:
+    Examples:
         >>> with seeded_sample(seed=0, epoch=3, index=7) as rng:
         ...     first = rng.random(), np.random.rand()
         >>> with seeded_sample(seed=0, epoch=3, index=7) as rng:

@@ -124,7 +124,7 @@ class TrainLoader:
     Raises:
         ValueError: An empty data set or a number out of range.
 
-    Example:
+    Examples:
         >>> class Dataset(list):
         ...     def __getitem__(self, index):
         ...         img, gt = np.zeros((3, 4, 4)), np.full((1, 4, 4), index)

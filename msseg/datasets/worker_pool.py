@@ -76,7 +76,7 @@ class WorkerPool:
         timeout_s: Seconds after which a worker that is busy with one sample counts as hung.
         advice: What to do about a worker that was killed, for errors.
 
-    Example:
+    Examples:
         >>> pool = WorkerPool(lambda task: task**2, num_workers=2, describe=str)
         >>> list(pool.imap([1, 2, 3]))
         [1, 4, 9]

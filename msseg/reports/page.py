@@ -36,7 +36,7 @@ class Page:
         title: The heading.
         subtitle: A line below the heading.
 
-    Example:
+    Examples:
         >>> page = Page('demo: mIoU 86.5')
         >>> page.add('Summary', parts().cards([('mIoU', '86.5')]), note='One run.')
         >>> '<b>86.5</b><span>mIoU</span>' in page.html()

@@ -4,10 +4,11 @@ A schedule maps (base learning rate, progress, total) to a learning rate. Progre
 iterations or epochs, so the first iteration has progress 0. Formulas and argument names are MMCV
 1.7's; ``gaussian`` is the MindSpore model zoo's.
 
->>> [round(poly(0.1, done, 4, power=1.0), 3) for done in range(4)]
-[0.1, 0.075, 0.05, 0.025]
->>> step(0.1, 7, 10, step=[5, 8])
-0.010000000000000002
+Examples:
+    >>> [round(poly(0.1, done, 4, power=1.0), 3) for done in range(4)]
+    [0.1, 0.075, 0.05, 0.025]
+    >>> step(0.1, 7, 10, step=[5, 8])
+    0.010000000000000002
 """
 
 from __future__ import annotations

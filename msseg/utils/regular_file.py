@@ -19,7 +19,7 @@ _KINDS = (
 def file_kind(path: str | Path) -> str | None:
     """Return what a path names, also through links, such as ``'a folder'``; None for nothing.
 
-    Example:
+    Examples:
         >>> file_kind('/'), file_kind('/dev/null'), file_kind('/none')
         ('a folder', 'a device', None)
     """

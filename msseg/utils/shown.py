@@ -25,7 +25,7 @@ def shown(value: Any, limit: int = _LIMIT) -> str:
         value: A setting; of objects that are not plain values, only the type is shown.
         limit: The maximum number of characters.
 
-    Example:
+    Examples:
         >>> shown([1, 'a'])
         "[1, 'a']"
         >>> shown('x' * 1000, limit=11)

@@ -27,7 +27,7 @@ class Compose:
     Raises:
         TypeError: Something that is neither.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> pipeline = Compose([dict(type='Pad', size=(4, 4)), dict(type='RandomFlip', prob=1.0)])
         >>> pipeline(dict(img=np.ones((2, 4), np.uint8)))['img'].tolist()

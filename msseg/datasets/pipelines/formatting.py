@@ -45,7 +45,7 @@ class Collect:
 
     Source: MMSegmentation 0.30 ``Collect``.
 
-    Example:
+    Examples:
         >>> Collect(keys=['img'], meta_keys=['flip'])({'img': 'an array', 'flip': True, 'x': 0})
         {'img': 'an array', 'img_metas': {'flip': True}}
     """

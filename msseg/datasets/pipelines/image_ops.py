@@ -43,7 +43,7 @@ def check_byte_scale(img: np.ndarray, who: str) -> None:
 def multiple_of(size: tuple[int, int], divisor: int | Sequence[int]) -> tuple[int, int]:
     """Return the smallest size (h, w) not below `size` that is a multiple of `divisor`.
 
-    Example:
+    Examples:
         >>> multiple_of((500, 1000), 32)
         (512, 1024)
     """

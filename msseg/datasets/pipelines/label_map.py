@@ -21,7 +21,7 @@ class LabelMap(dict):
 
     A range is found by each of its values.
 
-    Example:
+    Examples:
         >>> label_map = LabelMap({0: 0, range(1, 100): 1})
         >>> label_map[7], 7 in label_map, label_map.get(100)
         (1, True, None)
@@ -60,7 +60,7 @@ def parse_label_map(label_map: dict | None, who: str) -> LabelMap | None:
     Raises:
         TypeError, ValueError: It is no such mapping.
 
-    Example:
+    Examples:
         >>> parse_label_map({'0': 255, '1-9': 0, '128,0,0': 1}, 'CustomDataset')
         {0: 255, range(1, 10): 0, (128, 0, 0): 1}
     """
@@ -123,7 +123,7 @@ def map_values(label: np.ndarray, mapping: dict[int | range, int]) -> np.ndarray
     Returns:
         (h, w) uint8 where all fits, else int32.
 
-    Example:
+    Examples:
         >>> map_values(np.array([[0, 1, 255]], np.uint8), {255: 1, 1: 0})
         array([[0, 0, 1]], dtype=uint8)
     """

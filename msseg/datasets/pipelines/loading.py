@@ -58,7 +58,7 @@ class LoadImageFromFile:
         FileNotFoundError: The image is missing.
         ValueError: The image is empty, truncated or cannot be decoded.
 
-    Example:
+    Examples:
         >>> import tempfile
         >>> from PIL import Image
         >>> folder = tempfile.mkdtemp()

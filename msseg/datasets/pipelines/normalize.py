@@ -23,7 +23,7 @@ class Normalize:
 
     Source: MMSegmentation 0.30 ``Normalize``, same values bit by bit.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> normalize = Normalize(mean=[100.0], std=[50.0], to_rgb=False)
         >>> normalize(dict(img=np.array([[50, 200]], np.uint8)))['img'][..., 0]

@@ -28,7 +28,7 @@ class Pad:
 
     Source: MMSegmentation 0.30 ``Pad``.
 
-    Example:
+    Examples:
         >>> Pad(size_divisor=32)(dict(img=np.zeros((50, 70, 3), np.uint8)))['img'].shape
         (64, 96, 3)
     """

@@ -33,7 +33,7 @@ class RandomCrop:
 
     Source: MMSegmentation 0.30 ``RandomCrop``.
 
-    Example:
+    Examples:
         >>> crop = RandomCrop(crop_size=(32, 48))
         >>> crop(dict(img=np.zeros((100, 200, 3)), rng=np.random.default_rng(0)))['img'].shape
         (32, 48, 3)

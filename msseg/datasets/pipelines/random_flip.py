@@ -28,7 +28,7 @@ class RandomFlip:
 
     Source: MMSegmentation 0.30 ``RandomFlip``; `swap_seg_labels` of 1.x.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> RandomFlip(prob=1.0)(dict(img=np.array([[1, 2, 3]], np.uint8)))['img']
         array([[3, 2, 1]], dtype=uint8)

@@ -36,7 +36,7 @@ class RandomMosaic:
 
     Source: MMSegmentation 0.30 ``RandomMosaic``; it may index behind the last image, this does not.
 
-    Example:
+    Examples:
         >>> sample = {'img': np.ones((4, 6, 3), np.uint8), 'seg_fields': []}
         >>> mosaic = RandomMosaic(prob=1.0, img_scale=(4, 6))
         >>> mosaic({**sample, 'mix_results': [sample] * 3})['img'].shape

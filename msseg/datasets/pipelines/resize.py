@@ -39,7 +39,7 @@ class Resize:
 
     Source: MMSegmentation 0.30 ``Resize``.
 
-    Example:
+    Examples:
         >>> resize = Resize(img_scale=(64, 64))  # width, height: keeps the aspect ratio
         >>> resize(dict(img=np.zeros((100, 200, 3), np.uint8)))['img'].shape
         (32, 64, 3)

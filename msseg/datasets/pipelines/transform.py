@@ -16,7 +16,7 @@ T = TypeVar('T', bound=type)
 def register_transform(cls: T) -> T:
     """Register a transform whose arguments are its fields, as those of a dataclass, and checked.
 
-    Example:
+    Examples:
         >>> from msseg.utils.arguments import NonNegativeInt
         >>> class Brighten:
         ...     delta: NonNegativeInt = 1
