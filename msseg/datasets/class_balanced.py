@@ -37,7 +37,7 @@ class ClassBalancedDataset(Wrapper):
     Source: A. Gupta, P. Dollár, R. Girshick, "LVIS", 2019, repeat factor sampling; MMDetection 2
         ``ClassBalancedDataset``.
 
-    Example:
+    Examples:
         >>> repeat_factors(np.array([[1, 0], [1, 0], [1, 0], [1, 1]], bool), 0.5)
         array([1.        , 1.        , 1.        , 1.41421356])
     """
@@ -111,7 +111,7 @@ def repeat_factors(presence: np.ndarray, oversample_thr: float) -> np.ndarray:
 def frequencies(presence: np.ndarray, indices: list[int], classes: list[str]) -> list[str]:
     """Return lines that show in which share of the images each class is, before and after.
 
-    Example:
+    Examples:
         >>> frequencies(np.array([[0], [1]], bool), [0, 1, 1], ['car'])
         ['2 images come as 3 in an epoch', 'car: in 50.0 % of the images before, 66.7 %']
     """

@@ -136,7 +136,7 @@ def read_data_yaml(path: str | os.PathLike) -> DataYaml:
         FileNotFoundError: There is no such file.
         ValueError, TypeError, KeyError: It is no such file; the message names it and the key.
 
-    Example:
+    Examples:
         >>> from pathlib import Path
         >>> _ = Path('data.yaml').write_text('{train: images, names: {0: road, 1: sky}}')
         >>> read_data_yaml('data.yaml').names

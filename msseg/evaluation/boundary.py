@@ -32,7 +32,7 @@ def count_boundaries(
     Source: B. Cheng et al., "Boundary IoU: Improving Object-Centric Image Segmentation Evaluation",
         2021, with intersection and union summed over a data set, as mIoU does.
 
-    Example:
+    Examples:
         >>> label = np.zeros((4, 4), np.uint8)
         >>> count_boundaries(label, label, num_classes=2)
         array([[12, 12],

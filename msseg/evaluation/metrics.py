@@ -281,7 +281,7 @@ def bootstrap_intervals(
 
     Source: B. Efron, R. Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13.
 
-    Example:
+    Examples:
         >>> counts = np.array([[8, 4], [6, 2]])
         >>> bootstrap_intervals(counts, counts, counts).mean_iou
         array([1., 1.])

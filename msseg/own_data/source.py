@@ -78,7 +78,7 @@ def parse_value_map(words: Sequence[str]) -> dict | None:
     Raises:
         ValueError: A word of another form, or ranges that overlap.
 
-    Example:
+    Examples:
         >>> parse_value_map(['0:0', '1-9:1'])
         {0: 0, range(1, 10): 1}
     """

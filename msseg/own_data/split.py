@@ -27,7 +27,7 @@ def stratified_split(
     Source: K. Sechidis, G. Tsoumakas, I. Vlahavas, "On the Stratification of Multi-Label Data",
         2011: iterative stratification.
 
-    Example:
+    Examples:
         >>> stratified_split(['a', 'b', 'c', 'd'], [frozenset([0])] * 3 + [frozenset([1])], 0.5, 0)
         [False, True, True, False]
     """

@@ -30,7 +30,7 @@ class RareClassCrop(RandomCrop):
         classes: Indices of the rare classes; all classes if empty, so that small ones gain.
         prob: Probability.
 
-    Example:
+    Examples:
         >>> label = np.zeros((100, 200), np.uint8)
         >>> label[70, 150] = 3
         >>> crop = RareClassCrop(crop_size=(32, 48), classes=[3], prob=1.0)
