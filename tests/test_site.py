@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[1]
 
 
 def build(config: Path, out: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, '-m', 'mkdocs', 'build', '-q', '--strict']
+    # not with -q, which hides warnings from --strict as well
+    command = [sys.executable, '-m', 'mkdocs', 'build', '--strict']
     env = {**os.environ, 'NO_MKDOCS_2_WARNING': '1'}
     return subprocess.run(
         [*command, '-f', str(config), '-d', str(out)],
