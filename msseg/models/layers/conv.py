@@ -10,6 +10,7 @@ from mindspore import Parameter, nn, ops
 from mindspore.common.initializer import HeNormal, initializer
 
 from msseg.models.layers.activation import RELU, build_activation_layer
+from msseg.models.layers.conv_gradients import LEAST_PIXELS, SameConv3x3
 from msseg.models.layers.norm import build_norm_layer
 from msseg.registry import Registry, build_from_cfg
 from msseg.utils.errors import check_one_of
@@ -61,6 +62,32 @@ class Conv2d(nn.Conv2d):
             weight_init=HeNormal(negative_slope=0, mode='fan_out', nonlinearity='relu'),
             bias_init='zeros',
         )
+        on_cpu = ms.get_context('device_target') == 'CPU'
+        numbers = {*self.dilation, *((padding,) if isinstance(padding, int) else padding)}
+        is_same = self.kernel_size == (3, 3) and self.stride == (1, 1) and pad_mode == 'pad'
+        # in a tuple, so that it is no layer: it has no weights, and names of layers stay
+        self.differentiable = ()
+        if on_cpu and is_same and groups == 1 and len(numbers) == 1:
+            self.differentiable = (SameConv3x3(in_channels, out_channels, *numbers),)
+        self.least_pixels = LEAST_PIXELS * max(in_channels, out_channels)
+
+    def construct(self, x: ms.Tensor) -> ms.Tensor:
+        """Convolve (n, c, h, w)."""
+        y = self._convolve(x)
+        return self.bias_add(y, self.bias) if self.has_bias else y
+
+    def to_float(self, dst_type: ms.Type) -> nn.Cell:
+        """Compute in another type from now on, with MindSpore's gradients."""
+        if dst_type != ms.float32:
+            self.differentiable = ()
+        return super().to_float(dst_type)
+
+    def _convolve(self, x: ms.Tensor) -> ms.Tensor:
+        if self.training and self.differentiable:
+            pixels = x.shape[2] * x.shape[3]
+            if ops.isconstant(pixels) and pixels >= self.least_pixels:
+                return self.differentiable[0](x, self.weight)
+        return self.conv2d(x, self.weight)
 
 
 @CONV_LAYERS.register_module()
