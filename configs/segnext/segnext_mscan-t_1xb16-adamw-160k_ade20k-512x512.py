@@ -45,7 +45,6 @@ optimizer = dict(
     weight_decay=0.01,
     paramwise_cfg=dict(
         custom_keys={
-            'pos_block': dict(decay_mult=0.0),
             'norm': dict(decay_mult=0.0),
             'head': dict(lr_mult=10.0),
         }
