@@ -340,5 +340,6 @@ def _platforms_of(text: str) -> frozenset[str] | None:
 
 def _file_of(cls: type) -> str:
     file = Path(inspect.getfile(cls))
-    package = Path(__file__).parents[2]
-    return str(file.relative_to(package)) if package in file.parents else file.name
+    package = Path(__file__).parents[1]
+    # an environment may lie in the clone as well
+    return str(file.relative_to(package.parent)) if package in file.parents else file.name

@@ -249,7 +249,7 @@ def test_bases_in_an_installed_package_are_found_without_importing_it(write, loa
     assert cfg.runner.max_iters == 7
     with pytest.raises(FileNotFoundError, match=r"Did you mean 'a/one.py'"):
         load("_base_ = 'their_package::a/ones.py'\n")
-    with pytest.raises(FileNotFoundError, match="no package 'nobodys' .*; name the base by its"):
+    with pytest.raises(FileNotFoundError, match="no package 'nobodys' .*; name the file by its"):
         load("_base_ = 'nobodys::a.py'\n")
 
 
