@@ -30,10 +30,12 @@ ALLOWED = {
     'models/decode_heads/da_head.py': 'attention over channels',
     'models/decode_heads/ema_head.py': 'shares of bases in pixels',
     'models/decode_heads/enc_head.py': 'shares of code words in pixels, and a gate of channels',
+    'models/decode_heads/ham_head.py': 'shares of bases in pixels',
     'models/decode_heads/kernel_update_head.py': 'shares of kernels in pixels',
     'models/decode_heads/pid_head.py': 'where a loss finds boundaries',
     'models/decode_heads/psa_head.py': 'weights of pixels',
     'utils/layer_traits.py': 'layers',
+    'commands/export.py': 'the name of an option',
     'export/': 'operators of ONNX',
     'datasets/palette.py': 'the colour furthest from the others',
 }
