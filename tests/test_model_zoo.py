@@ -21,7 +21,9 @@ def test_the_page_is_up_to_date():
 
 def test_the_figures_of_own_configs_are_up_to_date_and_complete():
     known = model_zoo.read_own_figures()
-    assert known == model_zoo.own_figures(MODELS, COUNTS, known), 'run python docs/model_zoo.py --own'
+    assert known == model_zoo.own_figures(MODELS, COUNTS, known), (
+        'run python docs/model_zoo.py --own'
+    )
     assert [name for name, values in known.items() if 'parameters' not in values] == []
     assert known['ocrnet_hr18s_512x1024_40k_cityscapes'] == {
         'parameters': 6378496,

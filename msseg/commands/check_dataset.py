@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from msseg.utils.cli import CommandParser
-from msseg.utils.outputs import Outputs
+from msseg.utils.outputs import claim_json
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -40,11 +39,11 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Check and print; the exit status is 1 with errors."""
+    from msseg.config.find_base import find_config
+
     args = parse_args(argv)
-    if args.json and not Path(args.json).absolute().parent.is_dir():
-        raise FileNotFoundError(f'--json {args.json}: there is no such folder')
-    if args.json:
-        Outputs([args.config]).file(args.json, '--json', '.json')
+    args.config = find_config(args.config)
+    claim_json(args.json, args.config)
 
     from msseg.apis import load_config
     from msseg.checks.data import check_dataset, format_report

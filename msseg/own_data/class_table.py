@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from msseg.datasets.classes import check_class_names
@@ -82,9 +82,14 @@ def choose_classes(
         order_from += f'; {names[0]!r}, of pixels without an object, was added'
     _check(names, order_from)
     index_of = {name: i for i, name in enumerate(names)} | dict.fromkeys(left_out, IGNORED)
+    _check_labels(annotations, names, index_of)
+    return ClassTable(names, index_of, value, order_from)
+
+
+def _check_labels(annotations: Annotations, names: Sequence[str], known: Mapping[str, int]) -> None:
     for sample in annotations.samples:
         for shape in sample.shapes:
-            if shape.label not in index_of and not shape.is_ignored:
+            if shape.label not in known and not shape.is_ignored:
                 raise unknown_name(
                     f'the label {shape.label!r} is none of the classes',
                     shape.label,
@@ -93,7 +98,6 @@ def choose_classes(
                     who=f'{sample.file}, {shape.where}',
                     advice='correct it, add it to --classes, or give it to --ignore',
                 )
-    return ClassTable(names, index_of, value, order_from)
 
 
 def _check(names: Sequence[str], order_from: str) -> None:

@@ -322,3 +322,11 @@ def _is_own(path: Path) -> bool:
     with path.open('rb') as file:
         head = file.read(_HEAD_BYTES)
     return any(mark in head for mark in marks)
+
+
+def claim_json(file: str | None, config: str) -> None:
+    """Refuse a file for --json that cannot be written, or is the config, which has been found."""
+    if file and not Path(file).absolute().parent.is_dir():
+        raise FileNotFoundError(f'--json {file}: there is no such folder')
+    if file:
+        Outputs([config]).file(file, '--json', '.json')

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from msseg.commands import check_config, check_dataset
 from tests.test_checks.test_config.nuclei_config import write_configs
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'check_config.py'
@@ -81,3 +82,15 @@ def test_bad_input_is_one_line(run, tmp_path, arguments, phrases):
     assert err.startswith('error: ') and len(err.splitlines()) == 1
     for phrase in phrases:
         assert phrase in err
+
+
+@pytest.mark.parametrize('command', [check_config, check_dataset])
+def test_findings_do_not_replace_a_config_that_is_named_without_its_ending(
+    command, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    text = '{"_base_": "msseg::demo/ocrnet_nuclei.py"}'
+    Path('mine.json').write_text(text)
+    with pytest.raises(ValueError, match='mine.json'):
+        command.main(['mine', '--json', 'mine.json'])
+    assert Path('mine.json').read_text() == text
