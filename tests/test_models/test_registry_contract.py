@@ -113,6 +113,7 @@ EXAMPLES = {
         ),
         'MobileNetV2': dict(widen_factor=0.25),
         'MobileNetV3': {},
+        'EfficientNetLite': {},
     },
     NECKS: {
         'FPN': dict(in_channels=(6, 8, 5), out_channels=4, num_outs=4),

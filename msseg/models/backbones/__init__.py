@@ -6,6 +6,7 @@ from msseg.models.backbones.bisenetv2 import BiSeNetV2
 from msseg.models.backbones.cgnet import CGNet
 from msseg.models.backbones.convnext import ConvNeXt
 from msseg.models.backbones.ddrnet import DDRNet
+from msseg.models.backbones.efficientnet_lite import EfficientNetLite
 from msseg.models.backbones.erfnet import ERFNet
 from msseg.models.backbones.fast_scnn import FastSCNN
 from msseg.models.backbones.hrnet import HRNet

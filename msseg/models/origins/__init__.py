@@ -6,6 +6,7 @@ which its parameters become msseg's.
 
 from msseg.models.origins import (
     convnext,
+    efficientnet_lite,
     hrnet,
     huggingface,
     pyramid_transformers,
