@@ -41,14 +41,14 @@ NONSENSE = {
 WORDS = {
     'loss_name', 'monitor', 'log_dir', 'out_dir', 'img_suffix', 'seg_map_suffix', 'pretrained',
     'save_best', 'work_dir', 'load_from', 'resume_from', 'log_level', 'metric', 'imports', 'type',
-    'priority', 'img_dir', 'ann_dir', 'split', 'data_root', 'classes', 'class_weight',
+    'priority', 'img_dir', 'ann_dir', 'split', 'data_root', 'classes', 'class_weight', 'array',
 }  # fmt: skip
 # A number below 0 is a colour, an angle, an offset, a label, or stands for "none" or "all".
 NEGATIVE = {
     'ignore_index', 'in_index', 'end_level', 'frozen_stages', 'dropout_ratio', 'seg_pad_val',
     'ignore_label', 'pad_val', 'BEiT.out_indices', 'MAE.out_indices',
     'interval', 'max_keep_ckpts', 'min_value', 'fill_in', 'seg_fill_in', 'log_level', 'priority',
-    'VisionTransformer.out_indices',
+    'VisionTransformer.out_indices', 'nodata', 'fill',
 }  # fmt: skip
 FRACTIONS = {
     'boundary_threshold', 'dropout_ratio', 'loss_weight', 'gamma', 'exponent', 'smooth', 'jitter',
@@ -58,7 +58,7 @@ FRACTIONS = {
     'min_lr', 'min_lr_ratio', 'loss_scale', 'init_scale', 'growth_factor', 'max_norm', 'norm_type',
     'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'widen_factor', 'ratio', 'temperature',
     'normalization_factor', 'mlp_ratio', 'qk_scale', 'init_values', 'init_std',
-    'layer_scale_init_value',
+    'layer_scale_init_value', 'nodata', 'fill', 'band_delta',
 }  # fmt: skip
 OF_ACTIVATIONS = {
     'ELU.alpha', 'HSigmoid.bias', 'HSigmoid.divisor', 'HSigmoid.max_value', 'HSigmoid.min_value',

@@ -13,8 +13,8 @@ from msseg.utils.outputs import is_own_picture, unique_names
 
 LABELS, OVERLAYS, PROBABILITIES = 'labels', 'overlays', 'probabilities'
 IMAGE_SUFFIXES = frozenset([
-    '.bmp', '.jp2', '.jpeg', '.jpg', '.pbm', '.pgm', '.png', '.pnm', '.ppm', '.tif', '.tiff',
-    '.webp',
+    '.bmp', '.jp2', '.jpeg', '.jpg', '.npy', '.npz', '.pbm', '.pgm', '.png', '.pnm', '.ppm',
+    '.tif', '.tiff', '.webp',
 ])  # fmt: skip
 VIDEO_SUFFIXES = frozenset([
     '.avi', '.flv', '.m4v', '.mkv', '.mov', '.mp4', '.mpeg', '.mpg', '.webm', '.wmv',

@@ -16,7 +16,7 @@ from msseg.apis.architecture import check_architecture
 from msseg.apis.build import build_model, eval_pipeline, inner_datasets
 from msseg.apis.image_inputs import find_inputs
 from msseg.apis.model_source import find_model
-from msseg.apis.visualize import OverlayStyle, as_bgr, write_image
+from msseg.apis.visualize import Display, OverlayStyle, as_bgr, write_image
 from msseg.config import Config, required
 from msseg.datasets.builder import DATASETS
 from msseg.datasets.classes import choose_classes
@@ -235,7 +235,8 @@ def _each_image(imgs: Image | Sequence[Image]) -> Iterator[tuple[Image, str]]:
 def _draw_result(
     prepare: Preparation, img: Image, labels: np.ndarray, style: OverlayStyle
 ) -> np.ndarray:
-    shown = as_bgr(img if isinstance(img, np.ndarray) else prepare.start(img)['img'])
+    image = img if isinstance(img, np.ndarray) else prepare.start(img)['img']
+    shown = as_bgr(image, display=Display.of_loader(prepare.loader))
     if labels.shape != shown.shape[:2]:
         raise ValueError(
             f'the labels are of size {labels.shape}, but the image is of {shown.shape[:2]}: give '

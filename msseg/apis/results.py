@@ -13,7 +13,7 @@ from types import TracebackType
 
 import numpy as np
 
-from msseg.apis.visualize import OverlayStyle, as_bgr, write_image
+from msseg.apis.visualize import Display, OverlayStyle, as_bgr, write_image
 from msseg.datasets import CustomDataset
 from msseg.datasets.eval_loader import EvalSample
 from msseg.datasets.pipelines import LoadImageFromFile
@@ -155,17 +155,21 @@ class LabelArchive:
 
 def load_shown(dataset: CustomDataset, index: int, filename: str | None = None) -> np.ndarray:
     """Return the image of `load_first` as BGR uint8 (h, w, 3), to look at."""
-    return as_bgr(load_first(dataset, index, filename))
+    image, display = load_first(dataset, index, filename)
+    return as_bgr(image, display=display)
 
 
-def load_first(dataset: CustomDataset, index: int, filename: str | None = None) -> np.ndarray:
-    """Return a sample's image as its pipeline loads it, (h, w) or (h, w, c).
+def load_first(
+    dataset: CustomDataset, index: int, filename: str | None = None
+) -> tuple[np.ndarray, Display]:
+    """Return a sample's image as its pipeline loads it, (h, w) or (h, w, c); and how it is shown.
 
     Args:
         dataset: A data set, or several joined.
         index: The sample.
         filename: Its file, for a data set that is not derived from CustomDataset.
     """
+    display = Display()
     while True:
         if hasattr(dataset, 'datasets'):
             part, index = dataset.get_dataset_idx_and_sample_idx(index)
@@ -186,4 +190,5 @@ def load_first(dataset: CustomDataset, index: int, filename: str | None = None) 
             if 'img' in results:
                 break
             results = step(results)
-    return results['img']
+            display = Display.of_loader(step)
+    return results['img'], display

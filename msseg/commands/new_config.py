@@ -28,6 +28,15 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         '--model', default='ocrnet_nuclei', help='config to start from (default: ocrnet_nuclei)'
     )
     parser.add_argument(
+        '--bands',
+        nargs='+',
+        type=int,
+        metavar='N',
+        help='channels to load, from 1, in the order of the files (default: colours of 8 bits as '
+        'such, all channels of other images)',
+    )
+    parser.add_argument('--array', metavar='NAME', help='of .npz files, the array of the image')
+    parser.add_argument(
         '--out', type=Path, help='config to write (default: MODEL.py next to the data YAML)'
     )
     parser.add_argument(
@@ -54,6 +63,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         is_pretrained=args.pretrained,
         force=args.force,
         classes=args.classes,
+        bands=args.bands,
+        array=args.array,
     )
     print(format_report(written.report))
     print(f'train with: msseg train {written.config}')

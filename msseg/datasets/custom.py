@@ -13,7 +13,7 @@ from msseg.datasets import file_lists
 from msseg.datasets.builder import DATASETS
 from msseg.datasets.classes import choose_classes
 from msseg.datasets.file_client import open_disk
-from msseg.datasets.pipelines import Compose, LoadAnnotations
+from msseg.datasets.pipelines import Compose, LoadAnnotations, LoadImageFromFile
 from msseg.datasets.pipelines.label_map import check_label_targets, parse_label_map
 from msseg.datasets.result_files import outputs_of, sample_names, write_label_file
 from msseg.datasets.sample_rng import current_rng
@@ -278,6 +278,8 @@ class CustomDataset:
     def get_gt_seg_map(self, index: int) -> np.ndarray:
         """Read a sample's label as evaluation needs it.
 
+        Pixels of which the image has no data, as the pipeline loads it, become ignore_index.
+
         Returns:
             (h, w) at the file's size, class indices in use and ignore_index; uint8 where those
             fit, else int16.
@@ -286,6 +288,9 @@ class CustomDataset:
             FileNotFoundError, ValueError: As `LoadAnnotations`.
         """
         results = self._start(index, ann_info=self.get_ann_info(index))
+        for loader in self.pipeline.transforms[:1]:
+            if isinstance(loader, LoadImageFromFile):
+                results['no_data'] = loader.no_data(self.get_filename(index))
         return self.gt_seg_map_loader(results)['gt_semantic_seg']
 
     def get_gt_seg_map_by_idx(self, index: int) -> np.ndarray:

@@ -18,7 +18,7 @@ from msseg.utils.text_file import read_user_lines, read_user_text
 
 IMAGE_SUFFIXES = (
     *('.png', '.jpg', '.jpeg', '.jpe', '.jfif', '.bmp', '.dib', '.tif', '.tiff', '.webp', '.jp2'),
-    *('.gif', '.ppm', '.pgm', '.pbm', '.pnm', '.npy'),
+    *('.gif', '.ppm', '.pgm', '.pbm', '.pnm', '.npy', '.npz'),
 )
 SPLITS = ('train', 'val', 'test')
 _MASK_SUFFIXES = ('.png', '.PNG', '.bmp', '.tif', '.tiff')

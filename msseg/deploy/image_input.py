@@ -10,10 +10,9 @@ import numpy as np
 from msseg.deploy.metadata import Metadata
 from msseg.utils.errors import UserTypeError, UserValueError
 from msseg.utils.image_bytes import read_bytes
-from msseg.utils.image_file import decode_image, warn_of_unused
-from msseg.utils.image_header import read_header
+from msseg.utils.image_file import warn_of_unused
+from msseg.utils.image_loading import LoadedImage
 from msseg.utils.image_size import rescaled_size, scaled_wh
-from msseg.utils.image_values import ValueScale
 from msseg.utils.normalization import Normalization
 
 Image = str | Path | np.ndarray
@@ -31,11 +30,14 @@ class ImageInput:
         self.metadata = metadata
         self.who = who
         steps = self._steps = metadata.preprocessing
-        is_scaled = steps.max_value is not None or steps.percentiles is not None
-        self._scale = ValueScale(steps.max_value, steps.percentiles) if is_scaled else None
+        self._loading = steps.loading
         self._normalization = Normalization(steps.mean, steps.std, steps.to_rgb, who)
 
     def load(self, image: Image) -> np.ndarray:
+        """Return the image of `load_with_mask`."""
+        return self.load_with_mask(image).img
+
+    def load_with_mask(self, image: Image) -> LoadedImage:
         """Return an image as described: by default as uint8 (h, w, 3) in BGR order.
 
         Args:
@@ -50,19 +52,20 @@ class ImageInput:
         color_type, channels = self._steps.color_type, len(self._steps.mean)
         if isinstance(image, (str, Path)):
             data = read_bytes(image)
-            header = read_header(data)
-            decoded = decode_image(data, image, color_type, 'cv2', self._scale, header)
+            header = self._loading.header(data, image)
+            loaded = self._loading.load(data, image, header)
             if header is not None:
-                is_scaled = self._scale is not None
+                is_scaled = self._loading.is_scaled
                 warn_of_unused(header, image, color_type, is_scaled, self.who, data)
-            if _channels(decoded) != channels:
-                problem = f'is loaded as {decoded.shape}, but {self.who} takes {channels} channels'
+            if _channels(loaded.img) != channels:
+                shape = loaded.img.shape
+                problem = f'is loaded as {shape}, but {self.who} takes {channels} channels'
                 raise UserValueError(problem, file=str(image))
-            return decoded
+            return loaded
         is_image = isinstance(image, np.ndarray) and image.ndim in (2, 3) and 0 not in image.shape
-        any_type = self._scale is not None or color_type == 'unchanged'
+        any_type = self._loading.is_scaled or color_type == 'unchanged'
         if is_image and _channels(image) == channels and (any_type or image.dtype == np.uint8):
-            return image if self._scale is None else self._scale(image)
+            return self._loading.load_array(image, 'an array')
         got = f'{image.dtype} of shape {image.shape}' if isinstance(image, np.ndarray) else image
         colours = ' in BGR order' if channels == 3 else ''
         raise UserTypeError(

@@ -6,17 +6,20 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from msseg.utils.errors import UserFileNotFoundError, UserValueError
+from msseg.utils.image_loading import FROM_FILE, ImageLoading
 from msseg.utils.text_file import read_user_text
 
 FORMAT_VERSION = 1
-# The version of files whose images are not loaded as three bytes a pixel: older programs, which
-# know no other way, must refuse them.
-OTHER_IMAGES_VERSION = 2
+# The versions of files whose images are not loaded as three bytes a pixel, and of those of which
+# some channels are chosen, or values stand for no data: older programs must refuse them.
+OTHER_IMAGES_VERSION, BANDS_VERSION = 2, 3
+_VERSIONS = (FORMAT_VERSION, OTHER_IMAGES_VERSION, BANDS_VERSION)
 _AGAIN = 'export the model again'
 _OTHER_IMAGES = {'color_type': 'color', 'max_value': None, 'percentiles': None}  # and defaults
+_BANDS = {'bands': None, 'nodata': FROM_FILE, 'nodata_rule': 'any', 'fill': 0.0, 'array': None}
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,14 @@ class Preprocessing:
         scale: The (w, h) that the image is resized into first; None keeps its size.
         ratio: The factor that the image is resized by when `scale` is None.
         keep_ratio: Whether resizing keeps the aspect ratio.
-        color_type: See `LoadImageFromFile`, as for the next two.
+        color_type: See `LoadImageFromFile`, as for the rest.
         max_value: The value that becomes 255.
         percentiles: The percentiles of the values that become 0 and 255.
+        bands: The channels that are taken, from 1.
+        nodata: The value that stands for no data, or ``file``.
+        nodata_rule: ``any`` or ``all``.
+        fill: What missing values become.
+        array: Name of the array of a ``.npz`` file.
     """
 
     included: bool
@@ -80,12 +88,25 @@ class Preprocessing:
     color_type: str = 'color'
     max_value: float | None = None
     percentiles: tuple[float, float] | None = None
+    bands: tuple[int, ...] | None = None
+    nodata: float | Literal['file'] | None = FROM_FILE
+    nodata_rule: Literal['any', 'all'] = 'any'
+    fill: float | tuple[float, ...] = 0.0
+    array: str | None = None
 
     @property
     def format_version(self) -> int:
         """The version of metadata that can express these steps."""
-        others = (getattr(self, name) != usual for name, usual in _OTHER_IMAGES.items())
-        return OTHER_IMAGES_VERSION if any(others) else FORMAT_VERSION
+        for version, names in ((BANDS_VERSION, _BANDS), (OTHER_IMAGES_VERSION, _OTHER_IMAGES)):
+            if any(getattr(self, name) != usual for name, usual in names.items()):
+                return version
+        return FORMAT_VERSION
+
+    @property
+    def loading(self) -> ImageLoading:
+        """How image files are loaded."""
+        names = (*_OTHER_IMAGES, *_BANDS)
+        return ImageLoading(**{name: getattr(self, name) for name in names})
 
 
 @dataclass(frozen=True)
@@ -128,9 +149,10 @@ class Metadata:
 
     def _plain(self) -> dict[str, Any]:
         content = asdict(self)
-        if self.format_version == FORMAT_VERSION:  # as programs read it that know no other
-            for name in _OTHER_IMAGES:
-                del content['preprocessing'][name]
+        # as programs read it that know no other
+        unknown = {FORMAT_VERSION: {**_OTHER_IMAGES, **_BANDS}, OTHER_IMAGES_VERSION: _BANDS}
+        for name in unknown.get(self.format_version, ()):
+            del content['preprocessing'][name]
         return content
 
     @classmethod
@@ -161,10 +183,10 @@ class Metadata:
                 file=who,
                 advice='export the model with msseg export',
             )
-        if version not in (FORMAT_VERSION, OTHER_IMAGES_VERSION):
+        if version not in _VERSIONS:
             raise UserValueError(
                 f'its metadata are of version {version!r}, this msseg reads versions '
-                f'{FORMAT_VERSION} and {OTHER_IMAGES_VERSION}',
+                f'{FORMAT_VERSION} to {_VERSIONS[-1]}',
                 file=who,
                 advice=_AGAIN,
             )

@@ -13,6 +13,7 @@ from msseg.deploy.logits import labels_of, probabilities_of, resize_logits
 from msseg.deploy.metadata import Metadata
 from msseg.deploy.runners import open_file
 from msseg.utils.errors import UserValueError
+from msseg.utils.image_loading import LoadedImage, no_data_label
 
 
 class Predictor:
@@ -61,7 +62,8 @@ class Predictor:
             image: The path of a file, or an array as ``cv2.imread`` gives it: BGR, uint8 (h, w, 3).
 
         Returns:
-            The class of each pixel, int32 (h, w), at the image's own size.
+            The class of each pixel, int32 (h, w), at the image's own size; 255 for a pixel without
+            data (see `LoadImageFromFile`), with more than 255 classes 65535.
 
         Raises:
             FileNotFoundError: The file does not exist.
@@ -72,7 +74,7 @@ class Predictor:
 
     def predict(self, images: Sequence[Image]) -> list[np.ndarray]:
         """Label several images, in batches of the file's batch size; see `__call__`."""
-        return [self._labels(output, size) for output, size in self._outputs(images)]
+        return [self._labels(output, loaded) for output, loaded in self._outputs(images)]
 
     def logits(self, image: Image) -> np.ndarray:
         """Return an image's logits, float32 (classes, h, w) at its own size; see `__call__`.
@@ -83,8 +85,8 @@ class Predictor:
         if self.metadata.output.meaning != 'logits':
             advice = 'for logits or probabilities export without --argmax'
             raise UserValueError('gives labels only', file=str(self.path), advice=advice)
-        ((output, size),) = self._outputs([image])
-        return resize_logits(output, size, self.metadata.align_corners)
+        ((output, loaded),) = self._outputs([image])
+        return resize_logits(output, loaded.img.shape[:2], self.metadata.align_corners)
 
     def probabilities(self, image: Image) -> np.ndarray:
         """Return an image's class probabilities, float32 (classes, h, w) at its own size.
@@ -96,24 +98,27 @@ class Predictor:
         """
         return probabilities_of(self.logits(image))
 
-    def _outputs(self, images: Sequence[Image]) -> list[tuple[np.ndarray, tuple[int, int]]]:
-        """Return each image's output and its own (h, w)."""
+    def _outputs(self, images: Sequence[Image]) -> list[tuple[np.ndarray, LoadedImage]]:
+        """Return each image's output and the image."""
         results = []
         count = self.metadata.input.batch or 1
         for start in range(0, len(images), count):
-            loaded = [self._input.load(image) for image in images[start : start + count]]
-            batch = [self._input.prepare(image) for image in loaded]
+            loaded = [self._input.load_with_mask(image) for image in images[start : start + count]]
+            batch = [self._input.prepare(image.img) for image in loaded]
             batch.extend([batch[-1]] * (count - len(batch)))  # their outputs are not used
             outputs = self._runner(np.stack(batch))
-            sizes = [image.shape[:2] for image in loaded]
-            results.extend(zip(outputs, sizes, strict=False))
+            results.extend(zip(outputs, loaded, strict=False))
         return results
 
-    def _labels(self, output: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    def _labels(self, output: np.ndarray, loaded: LoadedImage) -> np.ndarray:
+        size = loaded.img.shape[:2]
         if self.metadata.output.meaning == 'logits':
             logits = resize_logits(output, size, self.metadata.align_corners)
-            return labels_of(logits, self.metadata.threshold)
-        labels = output.astype(np.int32)
-        if labels.shape == size:
-            return labels
-        return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
+            labels = labels_of(logits, self.metadata.threshold)
+        else:
+            labels = output.astype(np.int32)
+            if labels.shape != size:
+                labels = cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
+        if loaded.no_data is not None:
+            labels[loaded.no_data] = no_data_label(len(self.classes))
+        return labels

@@ -18,7 +18,10 @@ _FIXED = {
     'LoadImageFromFile': {'imdecode_backend': 'cv2'},
     'Resize': {'ratio_range': None, 'min_size': None},
 }
-_LOADING = ('color_type', 'max_value', 'percentiles')
+_LOADING = (
+    *('color_type', 'max_value', 'percentiles'),
+    *('bands', 'nodata', 'nodata_rule', 'fill', 'array'),
+)
 
 
 def describe_preprocessing(cfg: Config, included: bool) -> Preprocessing:
@@ -42,7 +45,9 @@ def describe_preprocessing(cfg: Config, included: bool) -> Preprocessing:
                 problem = f'{kind} has {key}={step[key]!r}, but an exported file takes {value!r}'
                 raise _refusal(cfg, f'{problem} only')
         if kind == 'LoadImageFromFile':
-            values = {key: step[key] for key in _LOADING if step.get(key) is not None}
+            values = {key: step[key] for key in _LOADING if key in step}
+            if values.get('bands'):
+                values['color_type'] = 'unchanged'
             found |= {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
         elif kind == 'Resize':
             if step.get('img_scale') is not None:
@@ -54,7 +59,7 @@ def describe_preprocessing(cfg: Config, included: bool) -> Preprocessing:
         elif kind not in _NEUTRAL:
             problem = f'has {kind}, which programs that run exported files do not do'
             raise _refusal(cfg, problem, 'leave it out, for instance with --cfg-options')
-    if included and ('max_value' in found or 'percentiles' in found):
+    if included and (found.get('max_value') or found.get('percentiles')):
         problem = 'scales images of more than 8 bits, but the file would take bytes'
         raise _refusal(cfg, problem, 'leave --include-preprocessing out')
     if 'mean' not in found:

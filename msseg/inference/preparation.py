@@ -14,6 +14,7 @@ from msseg.datasets.eval_loader import collected_views
 from msseg.datasets.pipelines import Compose, LoadImageFromFile
 from msseg.datasets.pipelines.loading import describe_image
 from msseg.datasets.sample_rng import seeded_sample
+from msseg.utils.image_loading import LoadedImage
 
 _DEEP_MODES = ('I', 'F')  # of Pillow, with more than 8 bits
 _PNG_MODES = ('1', 'L', 'LA', 'P', 'RGB', 'RGBA')
@@ -37,7 +38,7 @@ class Preparation:
         self._rest = Compose(steps[1:])
 
     def load(self, path: str | Path) -> dict:
-        """Load a file by the pipeline's first step.
+        """Load a file by the pipeline's first step; ``no_data`` is where it has no data, if any.
 
         Raises:
             FileNotFoundError: The file does not exist.
@@ -51,14 +52,16 @@ class Preparation:
         Raises:
             ValueError: It has more than 8 bits, and the first step has no scale for them.
         """
+        return self._load_array(image, name).img
+
+    def _load_array(self, image: np.ndarray, name: str) -> LoadedImage:
         loader = self.reads_files
         if loader is None:
-            return image
-        if loader.scale is not None:
-            return loader.scale(image)
-        if image.dtype.kind != 'f' and image.dtype != np.uint8 and loader.color_type != 'unchanged':
+            return LoadedImage(image, None)
+        is_deep = image.dtype.kind != 'f' and image.dtype != np.uint8
+        if is_deep and not loader.loading.is_scaled and loader.color_type != 'unchanged':
             raise _too_deep(f'{name or "an array"} is {image.dtype}')
-        return image
+        return loader.loading.load_array(image, name or 'an array')
 
     def __call__(
         self, image: str | Path | np.ndarray | Image, name: str = '', is_loaded: bool = False
@@ -91,25 +94,28 @@ class Preparation:
         """Load an image by the pipeline's first step; see `__call__`."""
         if isinstance(image, (str, Path)):
             return self.load(image)
+        no_data = None
         if isinstance(image, Image):
-            image, is_loaded = self._decode(image), True
+            (image, no_data), is_loaded = self._decode(image), True
         if not isinstance(image, np.ndarray) or image.ndim not in (2, 3) or 0 in image.shape:
             got = f'of shape {image.shape}' if isinstance(image, np.ndarray) else repr(image)
             raise TypeError(
                 f'an image is {got} ({type(image).__name__}), expected the path of a file, an '
                 'array (h, w, 3) in BGR order or (h, w) as cv2.imread gives them, or a Pillow image'
             )
-        image = image if is_loaded else self.scale(image, name)
+        if not is_loaded:
+            image, no_data = self._load_array(image, name)
         is_float = getattr(self.loader, 'to_float32', False)
         image = image.astype(np.float32) if is_float else image
         name = name or None
-        return _sample(dict(filename=name)) | describe_image(image, name, name)
+        more = {} if no_data is None else {'no_data': no_data}
+        return _sample(dict(filename=name)) | describe_image(image, name, name) | more
 
-    def _decode(self, image: Image) -> np.ndarray:
+    def _decode(self, image: Image) -> LoadedImage:
         """Return a Pillow image as the first step loads it from a file."""
         loader = self.reads_files or LoadImageFromFile()
         is_unchanged = loader.color_type == 'unchanged'
-        if image.mode.startswith(_DEEP_MODES) and loader.scale is None and not is_unchanged:
+        if image.mode.startswith(_DEEP_MODES) and not loader.loading.is_scaled and not is_unchanged:
             raise _too_deep(f'a Pillow image has mode {image.mode!r}')
         if not is_unchanged and not loader.color_type.endswith('ignore_orientation'):
             image = exif_transpose(image)
@@ -120,7 +126,7 @@ class Preparation:
             image.save(content, 'TIFF')
         else:
             image.save(content, 'PNG', compress_level=0)
-        return loader.decode(content.getvalue(), 'a Pillow image')
+        return loader.loading.load(content.getvalue(), 'a Pillow image')
 
     @property
     def reads_files(self) -> LoadImageFromFile | None:

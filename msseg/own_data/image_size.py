@@ -8,7 +8,7 @@ import numpy as np
 
 from msseg.utils.errors import UserValueError
 from msseg.utils.image_file import check_pixels
-from msseg.utils.image_header import ImageHeader, read_header
+from msseg.utils.image_header import ArrayChoiceError, ImageHeader, read_header
 from msseg.utils.image_values import turn_upright
 
 _FIRST_QUARTER_TURN = 5  # of EXIF's orientations
@@ -16,7 +16,10 @@ _FIRST_QUARTER_TURN = 5  # of EXIF's orientations
 
 def image_header(path: Path) -> ImageHeader:
     """Return an image's header; ValueError for what is no image, or too large."""
-    header = read_header(path)
+    try:
+        header = read_header(path)
+    except ArrayChoiceError as error:
+        raise UserValueError(str(error), file=str(path), advice='save one as .npy') from None
     if header is None:
         raise UserValueError('no image that can be read', file=str(path), advice='copy it again')
     check_pixels(header.size, path)

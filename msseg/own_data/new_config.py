@@ -20,10 +20,12 @@ from msseg.datasets.data_yaml import MASK_FOLDERS, read_data_yaml
 from msseg.models.builder import HEADS
 from msseg.utils.atomic import atomic_write_text
 from msseg.utils.errors import UserFileNotFoundError, UserValueError
+from msseg.utils.image_header import ArrayChoiceError, read_header
 from msseg.utils.suggest import nearest
 
 DEFAULT_MODEL = 'ocrnet_nuclei'
 DATA_YAML = 'data.yaml'
+_COLOURS = 3
 _STEP, _SMALLEST_CROP = 32, 64  # networks have 1/32 of an image at their deepest
 _MARK = '# Written by msseg:'
 _OF_LABELS = ('reduce_zero_label', 'label_map')  # settings of LoadAnnotations for one data set
@@ -48,8 +50,10 @@ class Facts(NamedTuple):
         num_classes: Number of classes.
         num_images: For training.
         size: (h, w) that is usual.
-        mean: Of each channel, RGB.
+        mean: Of each channel, colours in RGB order.
         std: Likewise.
+        loading: How images are loaded that are no colours of 8 bits: arguments of
+            LoadImageFromFile, else empty.
     """
 
     num_classes: int
@@ -57,6 +61,12 @@ class Facts(NamedTuple):
     size: tuple[int, int]
     mean: list[float]
     std: list[float]
+    loading: dict[str, Any]
+
+    @property
+    def channels(self) -> int:
+        """Number of channels that are loaded."""
+        return len(self.mean)
 
 
 def find_model(name: str) -> str:
@@ -124,11 +134,15 @@ def write_config(
     is_pretrained: bool = False,
     force: bool = False,
     classes: Sequence[str] | None = None,
+    bands: Sequence[int] | None = None,
+    array: str | None = None,
 ) -> Written:
     """Write a config, with the classes, sizes and statistics of a data set.
 
     The pipelines, the schedule and the batch are those of the model's own config; crops are no
-    larger than the images, and Normalize has the data's mean and standard deviation.
+    larger than the images, and Normalize has the data's mean and standard deviation. Images that
+    are no colours of 8 bits are loaded with all their channels and their own values; the backbone
+    takes as many, and BandDistortion takes the place of PhotoMetricDistortion.
 
     Args:
         data: A data YAML, or the folder of ``data.yaml``.
@@ -138,6 +152,8 @@ def write_config(
         is_pretrained: Keep the weights that the model's config starts from, and its Normalize.
         force: Replace a file of the same name.
         classes: See `find_data`.
+        bands: The channels to load; see `LoadImageFromFile`.
+        array: Of ``.npz`` files, the name of the array that is the image.
 
     Raises:
         FileExistsError: The file exists.
@@ -150,18 +166,37 @@ def write_config(
     if out.is_file() and not out.read_bytes().startswith(_MARK.encode()):
         raise FileExistsError(f'{out} was not written by msseg: name another by --out')
     original = Config.fromfile(base if not base.startswith(OWN) else find_base(base, ''))
-    report = check(_data_config(path))
-    facts = _facts(report, path)
+    loading = _loading(path, bands, array)
+    report = check(_data_config(path, loading))
+    facts = _facts(report, path, loading)
     settings = _settings(original, facts, path, out, is_pretrained)
     out.parent.mkdir(parents=True, exist_ok=True)
     atomic_write_text(out, _text(base, settings, facts))
     return Written(out, report)
 
 
-def _data_config(path: Path) -> Config:
+def _loading(path: Path, bands: Sequence[int] | None, array: str | None) -> dict[str, Any]:
+    """Return how the images are loaded: as colours of 8 bits, or with all their channels."""
+    content = read_data_yaml(path)
+    images = content.images('train') if 'train' in content.entries else []
+    header = None
+    if images and images[0].is_file():
+        try:
+            header = read_header(images[0], array)
+        except ArrayChoiceError as error:
+            advice = 'give --array NAME'
+            raise UserValueError(str(error), file=str(images[0]), advice=advice) from None
+    chosen = {} if array is None or header is None or not header.array else {'array': array}
+    if bands:
+        return {'bands': list(bands), **chosen}
+    is_colour = header is None or (header.mode != '' and header.bits <= 8)
+    return {} if is_colour else {'color_type': 'unchanged', **chosen}
+
+
+def _data_config(path: Path, loading: Mapping[str, Any]) -> Config:
     """Return a config of the data alone, for its check."""
     content = read_data_yaml(path)
-    pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]
+    pipeline = [dict(type='LoadImageFromFile', **loading), dict(type='LoadAnnotations')]
     node = dict(type='YamlDataset', data=str(path), pipeline=pipeline)
     splits = [split for split in ('train', 'val') if split in content.entries]
     if len(splits) < 2:
@@ -172,7 +207,7 @@ def _data_config(path: Path) -> Config:
     return Config({'data': {split: {**node, 'part': split} for split in splits}})
 
 
-def _facts(report: Any, path: Path) -> Facts:
+def _facts(report: Any, path: Path, loading: dict[str, Any]) -> Facts:
     train = report.splits[0]
     sizes: Counter[tuple[int, int]] = train.statistics.sizes
     norm = train.normalisation
@@ -182,10 +217,16 @@ def _facts(report: Any, path: Path) -> Facts:
         raise UserValueError(problem, file=str(path))
     every = np.repeat([*sizes], [*sizes.values()], axis=0)
     size = tuple(int(side) for side in np.median(every, axis=0))
-    mean, std = ([round(v, 3) for v in values] for values in (norm.mean, norm.std))
+    mean, std = ([_rounded(v) for v in values] for values in (norm.mean, norm.std))
     std = [value or 1.0 for value in std]  # images of one colour
     num_classes = len(train.rules.classes)
-    return Facts(num_classes, train.num_images, size, mean, std)
+    if loading:
+        loading = {**loading, 'fill': mean}  # of pixels without data
+    return Facts(num_classes, train.num_images, size, mean, std, loading)
+
+
+def _rounded(value: float) -> float:
+    return round(value, 3) if abs(value) >= 1 else float(f'{value:.5g}')
 
 
 def _settings(
@@ -196,7 +237,7 @@ def _settings(
         'train_pipeline': _pipeline(cfg, 'train', facts, is_pretrained),
         'test_pipeline': _pipeline(cfg, 'test', facts, is_pretrained),
     }
-    return {'model': _model(cfg.model, facts.num_classes, is_pretrained), **pipelines,
+    return {'model': _model(cfg.model, facts, is_pretrained), **pipelines,
             'samples_per_gpu': min(cfg.data.get('samples_per_gpu', 2), facts.num_images),
             'data_file': _relative(path, out)}  # fmt: skip
 
@@ -209,8 +250,9 @@ def _relative(path: Path, out: Path) -> str:
     return Path('{{ fileDirname }}', os.path.relpath(there, here), path.name).as_posix()
 
 
-def _model(model: Mapping, num_classes: int, is_pretrained: bool) -> dict[str, Any]:
+def _model(model: Mapping, facts: Facts, is_pretrained: bool) -> dict[str, Any]:
     changes: dict[str, Any] = {}
+    num_classes = facts.num_classes
     for key in ('decode_head', 'auxiliary_head'):
         heads = model.get(key)
         if isinstance(heads, (list, tuple)):
@@ -222,6 +264,8 @@ def _model(model: Mapping, num_classes: int, is_pretrained: bool) -> dict[str, A
     if not is_pretrained:
         changes['pretrained'] = None
         changes |= _without_weights({'backbone': model.get('backbone') or {}})
+    if facts.channels != (model.get('backbone') or {}).get('in_channels', _COLOURS):
+        changes['backbone'] = {**changes.get('backbone', {}), 'in_channels': facts.channels}
     return {key: value for key, value in changes.items() if value != {}}
 
 
@@ -274,8 +318,12 @@ def _step(step: Mapping, facts: Facts, is_pretrained: bool) -> dict[str, Any]:
     for key in ('crop_size', 'size'):
         if kind in ('RandomCrop', 'RareClassCrop', 'Pad') and step.get(key) is not None:
             step[key] = tuple(_fitted(*sides) for sides in zip(step[key], (h, w), strict=True))
-    if kind == 'Normalize' and not is_pretrained:
-        step.update(mean=facts.mean, std=facts.std, to_rgb=True)
+    if kind == 'Normalize' and not (is_pretrained and not facts.loading):
+        step.update(mean=facts.mean, std=facts.std, to_rgb=not facts.loading)
+    if facts.loading and kind == 'LoadImageFromFile':
+        step = {'type': kind, **facts.loading}
+    if facts.loading and kind == 'PhotoMetricDistortion':
+        step = {'type': 'BandDistortion'}
     if kind == 'RandomFlip':
         step.pop('swap_seg_labels', None)
     if kind == 'RareClassCrop':
@@ -295,7 +343,7 @@ def _text(base: str, settings: Mapping[str, Any], facts: Facts) -> str:
     names = ('model', 'train_pipeline', 'test_pipeline')
     lines = [
         f'{_MARK} {facts.num_images} training images of about {h}x{w} (height x '
-        f'width) pixels, {facts.num_classes} classes.',
+        f'width) pixels, {facts.channels} channels, {facts.num_classes} classes.',
         f'_base_ = {base!r}',
         to_python({name: settings[name] for name in names}).rstrip(),
         f'data_file = {settings["data_file"]!r}',

@@ -41,7 +41,7 @@ class Labeller:
         check_tiling(tile, overlap)
         self.tile, self.overlap = tile, overlap
         self.prepare = Preparation(eval_pipeline(model.cfg))
-        self.label_type = np.uint8 if model.num_classes <= 256 else np.uint16
+        self.label_type = np.uint8 if model.num_classes <= 255 else np.uint16
         self._inferencer = inferencer_of(model)
         self._num_channels = model.out_channels
 

@@ -15,16 +15,18 @@ import PIL.Image
 from msseg.apis.image_inputs import LABELS, OVERLAYS, PROBABILITIES, Input, find_inputs
 from msseg.apis.inference import Image, init_segmentor
 from msseg.apis.model_source import find_model, find_weights
-from msseg.apis.visualize import OverlayStyle, as_bgr, count_pixels
+from msseg.apis.visualize import Display, OverlayStyle, as_bgr, count_pixels
 from msseg.config import Config
 from msseg.config.find_base import is_config
 from msseg.config.own_configs import own_names
+from msseg.prediction.geotiff import Georeference, read_georeference
 from msseg.prediction.labeller import Labeller
 from msseg.prediction.predict import PredictOptions
 from msseg.prediction.raster import Raster, count_pages
-from msseg.prediction.results import as_uint8, writing_results
+from msseg.prediction.results import as_uint8, label_suffix, writing_results
 from msseg.prediction.video import VideoFrames
 from msseg.utils.errors import UserFileNotFoundError
+from msseg.utils.image_loading import LoadedImage, no_data_label
 from msseg.utils.outputs import Outputs, unique_names
 from msseg.utils.suggest import nearest
 
@@ -147,31 +149,46 @@ class Model:
             if isinstance(source, Input):
                 yield from self._of_file(Input(source.path, name))
             else:
-                yield self._label(self._labeller.prepare.start(source)['img'], name)
+                found = self._labeller.prepare.start(source)
+                yield self._label(LoadedImage(found['img'], found.get('no_data')), name)
 
     def _of_file(self, source: Input) -> Iterator[Result]:
         prepare, path = self._labeller.prepare, source.path
         if source.is_video:
             for index, frame in enumerate(VideoFrames(path)):
-                yield self._label(prepare.scale(frame), f'{source.name}/{index:06d}', path)
+                image = LoadedImage(prepare.scale(frame), None)
+                yield self._label(image, f'{source.name}/{index:06d}', path)
             return
         num_pages = count_pages(path, prepare)
         for page in range(num_pages):
             number = None if num_pages == 1 else page
             raster = Raster(path, prepare, self._labeller.tile[0] * self._labeller.tile[1], number)
-            image = raster.rows(0, raster.size[0])
+            image = raster.read(0, raster.size[0])
             name = source.name if number is None else f'{source.name}/{page:03d}'
-            yield self._label(image, name, path)
+            yield self._label(image, name, path, read_georeference(path, page))
 
-    def _label(self, image: np.ndarray, name: str, path: Path | None = None) -> Result:
+    def _label(
+        self,
+        loaded: LoadedImage,
+        name: str,
+        path: Path | None = None,
+        place: Georeference | None = None,
+    ) -> Result:
+        image, no_data = loaded
         labels, _ = self._labeller.whole(image, path or name)
+        labels = labels.astype(np.int32)
+        if no_data is not None:
+            labels[no_data] = no_data_label(len(self.classes))
 
         def probabilities() -> np.ndarray:
             values = self._labeller.whole(image, path or name, np.float32)[1]
+            if no_data is not None:
+                values[no_data] = 0
             return np.ascontiguousarray(np.moveaxis(values, -1, 0))
 
         style = OverlayStyle(self.classes, self.palette)
-        return Result(image, labels.astype(np.int32), name, path, style, probabilities)
+        display = Display.of_loader(self._labeller.prepare.loader)
+        return Result(image, labels, name, path, style, probabilities, place, display)
 
 
 def _sources(images: Images) -> Iterator[Input | Image]:
@@ -203,9 +220,11 @@ class Result:
 
     Attributes:
         image: The image as loaded, (h, w, c), colours in BGR order.
-        labels: int32 (h, w), the class of each pixel.
+        labels: int32 (h, w), the class of each pixel; 255 for a pixel without data, with more than
+            255 classes 65535.
         name: What its files are called, without suffix.
         path: The image's file; None for an array.
+        place: Where the image lies on the earth; None if that is not known.
     """
 
     def __init__(
@@ -216,9 +235,12 @@ class Result:
         path: Path | None,
         style: OverlayStyle,
         probabilities: Callable[[], np.ndarray],
+        place: Georeference | None = None,
+        display: Display | None = None,
     ) -> None:
+        self._display = display or Display()
         self.image, self.labels = image, labels
-        self.name, self.path = name, path
+        self.name, self.path, self.place = name, path, place
         self._style, self._compute = style, probabilities
 
     @property
@@ -253,11 +275,13 @@ class Result:
         style = OverlayStyle(
             self._style.classes, self._style.palette, opacity, legend, tint_background
         )
-        picture = style.draw(as_bgr(self.image), self.labels)
+        picture = style.draw(as_bgr(self.image, display=self._display), self.labels)
         return PIL.Image.fromarray(np.ascontiguousarray(picture[..., ::-1]))
 
     def save(self, folder: str | Path, probabilities: bool = False) -> list[Path]:
         """Write ``labels/NAME.png`` and ``overlays/NAME.png``, as ``msseg predict`` does.
+
+        The labels of a georeferenced TIFF are ``labels/NAME.tif``.
 
         Args:
             folder: It need not exist.
@@ -270,12 +294,22 @@ class Result:
             ValueError, OSError: A file would replace one that msseg has not written.
         """
         values = as_uint8(self.probabilities) if probabilities else None
-        kinds = {LABELS: '.png', OVERLAYS: '.png', PROBABILITIES: '.npy'}
+        kinds = {LABELS: label_suffix(self.place), OVERLAYS: '.png', PROBABILITIES: '.npy'}
         names = [f'{kind}/{self.name}{suffix}' for kind, suffix in kinds.items()]
         names = names if probabilities else names[:-1]
         files = Outputs([self.path]).files(folder, names, 'folder')
         size, channels = self.labels.shape, None if values is None else values.shape[2]
-        with writing_results(Path(folder), self.name, size, self._style, channels) as write:
+        lacks_data = bool((self.labels >= len(self.classes)).any())
+        with writing_results(
+            Path(folder),
+            self.name,
+            size,
+            self._style,
+            channels,
+            self.place,
+            lacks_data,
+            self._display,
+        ) as write:
             write(self.image, self.labels, values)
         return files
 

@@ -13,14 +13,16 @@ import numpy as np
 from mindspore import nn
 
 from msseg.apis.image_inputs import LABELS, OVERLAYS, PROBABILITIES, Input, find_inputs
-from msseg.apis.visualize import OverlayStyle
+from msseg.apis.visualize import Display, OverlayStyle, display_limits
 from msseg.prediction.areas import AREA_SUMS, AREAS, AreaCounter, AreaTables, writing_areas
+from msseg.prediction.geotiff import read_georeference
 from msseg.prediction.labeller import Labeller
 from msseg.prediction.raster import Raster, UnreadableInputError, count_pages
-from msseg.prediction.results import write_georeference, writing_png, writing_results
+from msseg.prediction.results import writing_png, writing_results
 from msseg.prediction.tiles import check_tiling
 from msseg.prediction.video import VideoFrames, writing_video
 from msseg.utils.atomic import temporary_path
+from msseg.utils.image_loading import no_data_label
 from msseg.utils.outputs import Outputs, Skipped
 from msseg.utils.progress_bar import progress_bar
 
@@ -123,6 +125,9 @@ def prepare_folder(
         names = [f'{kind}/{each.name}{suffix}' for each in inputs if not each.is_video]
         parts = [each.name for each in inputs if each.has_parts]
         names += [f'{kind}/{name}' for name in parts if (folder / name).is_dir()]
+        if kind == LABELS:  # of those that are georeferenced
+            tiffs = [each.name for each in inputs if each.has_parts and not each.is_video]
+            names += [f'{kind}/{name}.tif' for name in tiffs]
         outputs.files(out, names, '--out')
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):
@@ -158,7 +163,6 @@ class _Predictor:
         num_pages = count_pages(each.path, self.prepare)
         if num_pages == 1:
             self._page(each, None)
-            write_georeference(each.path, self.out / LABELS / f'{each.name}.png')
             return
         digits = max(len(str(num_pages - 1)), 3)
         for page in range(num_pages):
@@ -167,13 +171,34 @@ class _Predictor:
     def _page(self, each: Input, page: int | None) -> None:
         tile = self.options.tile
         raster = Raster(each.path, self.prepare, tile[0] * tile[1], page)
-        counter = AreaCounter(len(self.style.classes))
+        num_classes = len(self.style.classes)
+        counter = AreaCounter(num_classes)
+        place = read_georeference(each.path, page or 0)
+        size, channels = raster.size, self.num_channels
+        display = Display.of_loader(self.prepare.loader)
+        limits = None
+        if raster.whole is None and (raster.is_deep or display.percentiles is not None):
+            sample, no_data = raster.sample()  # the first rows may lack data
+            limits = display_limits(sample, display, no_data)
         with writing_results(
-            self.out, each.name, raster.size, self.style, self.num_channels
+            self.out,
+            each.name,
+            size,
+            self.style,
+            channels,
+            place,
+            raster.may_lack_data,
+            display,
+            limits,
         ) as write:
             found = self.labeller.rows(raster.rows, raster.size, each.path, self.value_type)
             for rows, labels, values in found:
-                write(raster.rows(rows.start, rows.stop), labels, values)
+                image, no_data = raster.read(rows.start, rows.stop)
+                if no_data is not None:
+                    labels[no_data] = no_data_label(num_classes)
+                    if values is not None:
+                        values[no_data] = 0
+                write(image, labels, values)
                 if self.areas is not None:
                     counter.add(labels)
         if self.areas is not None:

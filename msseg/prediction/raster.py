@@ -15,11 +15,13 @@ from msseg.datasets.pipelines import LoadImageFromFile
 from msseg.inference.preparation import Preparation
 from msseg.utils.image_file import check_pixels, opened_by_rasterio, pixel_limit
 from msseg.utils.image_header import read_header, read_tiff_pages
+from msseg.utils.image_loading import LoadedImage
 from msseg.utils.regular_file import check_regular
 from msseg.utils.shown import shorten
 
 # Where one tile or strip is larger than this, reading it is reading the file.
 _MOST_BLOCK_PIXELS = 1 << 24
+_SAMPLE_SIDE = 500  # pixels of the longer side of a smaller copy, or up to twice as many
 _PHOTOMETRIC = {0: 'MINISWHITE', 1: 'MINISBLACK'}  # all others are RGB as GDAL reads them
 _ALPHA = {1: 'PREMULTIPLIED', 2: 'NON-PREMULTIPLIED'}
 
@@ -43,6 +45,7 @@ class Raster:
     Attributes:
         size: Its (h, w).
         whole: The decoded image; None for a TIFF read by windows.
+        may_lack_data: Whether there may be pixels without data, by the header.
 
     Raises:
         UnreadableInputError: It cannot be read.
@@ -52,12 +55,15 @@ class Raster:
         self, path: Path, prepare: Preparation, pixels_at_once: int, page: int | None = None
     ) -> None:
         self.path = path
-        self.whole: np.ndarray | None = None
+        self.whole: LoadedImage | None = None
+        loader = prepare.reads_files
         with reading(path):
-            self._windows = _tiff_windows(path, prepare.reads_files, pixels_at_once, page)
+            self.may_lack_data = loader is not None and loader.loading.may_lack_data(path)
+            self._windows = _tiff_windows(path, loader, pixels_at_once, page)
             if self._windows is None:
-                self.whole = prepare.load(path)['img']
-                self.size = self.whole.shape[:2]
+                found = prepare.load(path)
+                self.whole = LoadedImage(found['img'], found.get('no_data'))
+                self.size = self.whole.img.shape[:2]
                 return
             self.size = self._windows.header.size
             if self.size[0] * self.size[1] <= pixels_at_once or not self._windows.are_small:
@@ -70,10 +76,25 @@ class Raster:
         Raises:
             UnreadableInputError: The file is damaged there.
         """
+        return self.read(top, bottom).img
+
+    def read(self, top: int, bottom: int) -> LoadedImage:
+        """Return `rows`, and where they have no data."""
         if self.whole is not None:
-            return self.whole[top:bottom]
+            img, no_data = self.whole
+            return LoadedImage(img[top:bottom], None if no_data is None else no_data[top:bottom])
         with reading(self.path):
             return self._windows.rows(top, bottom)
+
+    @property
+    def is_deep(self) -> bool:
+        """Whether a TIFF read by windows has other values than bytes."""
+        return self._windows is not None and self._windows.header.dtype != 'uint8'
+
+    def sample(self) -> LoadedImage:
+        """Return a smaller copy of a TIFF read by windows."""
+        with reading(self.path):
+            return self._windows.sample()
 
 
 @contextmanager
@@ -100,8 +121,9 @@ def count_pages(path: Path, prepare: Preparation) -> int:
     """
     with reading(path):
         check_regular(path)
-        header = read_header(path)
-        if header is None or prepare.reads_files is None:
+        loader = prepare.reads_files
+        header = None if loader is None else loader.loading.header(path, path)
+        if header is None:
             return 1
         if header.pages > 1 and header.kind != 'TIFF':
             raise ValueError(
@@ -115,7 +137,7 @@ def _tiff_windows(
     path: Path, loader: LoadImageFromFile | None, pixels_at_once: int, page: int | None
 ) -> _TiffWindows | None:
     """Return what reads windows of a TIFF; None for what the first step of the pipeline reads."""
-    header = read_header(path) if loader is not None else None
+    header = loader.loading.header(path, path) if loader is not None else None
     if header is None or header.kind != 'TIFF':
         return None
     is_large = header.size[0] * header.size[1] > pixels_at_once
@@ -164,10 +186,21 @@ class _TiffWindows:
                 'copy it again, or save it as PNG'
             ) from error
 
-    def rows(self, top: int, bottom: int) -> np.ndarray:
+    def rows(self, top: int, bottom: int) -> LoadedImage:
         with self._opened() as file:
-            data = self._as_tiff(file, file.read(window=((top, bottom), (0, file.width))))
-        return self._loader.decode(data, self._path)
+            return self._load(file, file.read(window=((top, bottom), (0, file.width))))
+
+    def sample(self) -> LoadedImage:
+        """Return every nth pixel of every nth row."""
+        with self._opened() as file:
+            step = max(max(file.shape) // _SAMPLE_SIDE, 1)
+            shape = file.count, *(-(-side // step) for side in file.shape)
+            return self._load(file, file.read(out_shape=shape))
+
+    def _load(self, file: Any, values: np.ndarray) -> LoadedImage:
+        data = self._as_tiff(file, values)
+        header = read_header(data)._replace(nodata=self.header.nodata)
+        return self._loader.loading.load(data, self._path, header)
 
     def _as_tiff(self, file: Any, values: np.ndarray) -> bytes:
         from rasterio.io import MemoryFile

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-import os
 import struct
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from importlib.util import find_spec
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 import numpy as np
 
 from msseg.apis.image_inputs import LABELS, OVERLAYS, PROBABILITIES
-from msseg.apis.visualize import OverlayStyle, as_bgr, count_pixels, display_limits
+from msseg.apis.visualize import (
+    Display,
+    Limits,
+    OverlayStyle,
+    as_bgr,
+    count_pixels,
+    display_limits,
+)
+from msseg.prediction.geotiff import Georeference, writing_geotiff
 from msseg.utils.atomic import atomic_path
-from msseg.utils.image_file import opened_by_rasterio
-from msseg.utils.image_header import read_header
 from msseg.utils.outputs import PNG_MARK_CHUNK
 
 _ROWS_AT_ONCE = 128
 # Of the PNG specification: colour types, and the filter of a row as its difference to that above.
 _GREY, _RGB, _PALETTE = 0, 2, 3
 _UP = 2
+_WHITE = (255, 255, 255)
 _SIGNATURE = b'\x89PNG\r\n\x1a\n'
 _LABEL_LEVEL, _PHOTO_LEVEL = 6, 1  # photographs hardly shrink further, in many times the time
 
@@ -33,7 +37,15 @@ WriteRows = Callable[[np.ndarray, np.ndarray, np.ndarray | None], None]
 
 @contextmanager
 def writing_results(
-    out: Path, name: str, size: tuple[int, int], style: OverlayStyle, num_channels: int | None
+    out: Path,
+    name: str,
+    size: tuple[int, int],
+    style: OverlayStyle,
+    num_channels: int | None,
+    place: Georeference | None = None,
+    may_lack_data: bool = False,
+    display: Display | None = None,
+    limits: Limits | None = None,
 ) -> Iterator[WriteRows]:
     """Yield what writes the next rows of ``labels/NAME.png``, ``overlays/NAME.png`` and so on.
 
@@ -45,6 +57,10 @@ def writing_results(
         size: The image's (h, w).
         style: How the labels look in the overlay.
         num_channels: Of ``probabilities/NAME.npy``; None writes none.
+        place: Where the image lies on the earth: its labels are then ``labels/NAME.tif``.
+        may_lack_data: Whether labels may be `no_data_label`.
+        display: How the image is shown in the overlay.
+        limits: Values to show as black and white; None for those of the first rows.
     """
     with ExitStack() as stack:
 
@@ -54,28 +70,40 @@ def writing_results(
             return stack.enter_context(atomic_path(path))
 
         height = size[0] + len(style.legend(size))
-        labels_file, overlay_file = new_file(LABELS, '.png'), new_file(OVERLAYS, '.png')
-        write_labels = stack.enter_context(writing_png(labels_file, size, style.palette))
+        labels_file = new_file(LABELS, label_suffix(place))
+        overlay_file = new_file(OVERLAYS, '.png')
+        if place is not None:
+            labels_writer = writing_geotiff(labels_file, size, style.palette, place)
+        else:
+            white = [_WHITE] * max(256 - len(style.palette), 1) if may_lack_data else []
+            labels_writer = writing_png(labels_file, size, [*style.palette, *white])
+        write_labels = stack.enter_context(labels_writer)
         write_overlay = stack.enter_context(writing_png(overlay_file, (height, size[1])))
         if num_channels is not None:
             values_file = stack.enter_context(new_file(PROBABILITIES, '.npy').open('wb'))
             head = dict(descr='|u1', fortran_order=False, shape=(*size, num_channels))
             np.lib.format.write_array_header_1_0(values_file, head)
-        pixels, limits = np.zeros(len(style.classes), np.int64), None
+        pixels, display = np.zeros(len(style.classes), np.int64), display or Display()
 
         def write(image: np.ndarray, labels: np.ndarray, values: np.ndarray | None) -> None:
             nonlocal pixels, limits
             write_labels(labels)
-            limits = limits or display_limits(image)
+            limits = display_limits(image, display) if limits is None else limits
             for top in range(0, len(labels), _ROWS_AT_ONCE):
                 rows = slice(top, top + _ROWS_AT_ONCE)
-                write_overlay(style.blend(as_bgr(image[rows], limits), labels[rows]))
+                shown = as_bgr(image[rows], limits, display)
+                write_overlay(style.blend(shown, labels[rows]))
             pixels += count_pixels(labels, len(pixels))
             if num_channels is not None:
                 values_file.write(memoryview(np.ascontiguousarray(values)).cast('B'))
 
         yield write
         write_overlay(style.legend(size, pixels))
+
+
+def label_suffix(place: Georeference | None) -> str:
+    """Return the suffix of the label file of an image that lies there."""
+    return '.png' if place is None else '.tif'
 
 
 @contextmanager
@@ -135,26 +163,3 @@ def as_uint8(probabilities: np.ndarray) -> np.ndarray:
     for channel, values in enumerate(probabilities):
         result[..., channel] = np.rint(np.clip(values, 0, 1) * 255)
     return result
-
-
-def write_georeference(image: Path, labels: Path) -> None:
-    """Write next to a label file where it lies on the earth, as GDAL and QGIS read it.
-
-    Only rasterio reads it, and only from a TIFF; otherwise nothing is written.
-    """
-    header = read_header(image)
-    if header is None or header.kind != 'TIFF' or find_spec('rasterio') is None:
-        return
-    try:
-        with opened_by_rasterio(os.fspath(image), 'a georeference') as file:
-            crs, place = file.crs, file.transform
-    except (OSError, ValueError):  # what GDAL does not open, such as names that are no UTF-8
-        return
-    if place.is_identity:
-        return
-    numbers = ', '.join(f'{number:.17g}' for number in place.to_gdal())
-    system = f'<SRS>{escape(crs.to_wkt())}</SRS>' if crs else ''
-    with atomic_path(labels.with_name(f'{labels.name}.aux.xml')) as temporary:
-        temporary.write_text(
-            f'<PAMDataset>{system}<GeoTransform>{numbers}</GeoTransform></PAMDataset>\n', 'utf-8'
-        )

@@ -9,7 +9,7 @@ import numpy as np
 
 from msseg.apis.build import build_split
 from msseg.apis.results import load_first
-from msseg.apis.visualize import OverlayStyle, as_bgr, display_limits
+from msseg.apis.visualize import Display, Limits, OverlayStyle, as_bgr, display_limits
 from msseg.config import Config
 from msseg.datasets.result_files import outputs_of
 from msseg.datasets.sample_rng import get_filename, load_sample
@@ -87,17 +87,18 @@ class _Browser:
     def sample(self, index: int) -> str:
         """Return a sample's pictures."""
         path = get_filename(self.dataset, index)
-        image = load_first(self.dataset, index)
-        limits = display_limits(image)
+        image, display = load_first(self.dataset, index)
+        limits = display_limits(image, display)
         label = self.dataset.get_gt_seg_map(index)
         if label.shape != image.shape[:2]:
             raise ValueError(
                 f'{path}: the image is of size {image.shape[:2]} (height, width), its label of '
                 f'{label.shape}; msseg check-data lists all such files'
             )
-        panels = [('file', self.style.blend(as_bgr(image, limits), label), path)]
+        shown = as_bgr(image, limits, display)
+        panels = [('file', self.style.blend(shown, label), path)]
         for epoch in range(self.draws):
-            shown, label = self._augmented(index, epoch, limits)
+            shown, label = self._augmented(index, epoch, limits, display)
             title = f'draw {epoch + 1}: {shown.shape[0]}x{shown.shape[1]}'
             panels.append((title, self.style.blend(shown, label), f'{path}, {title}'))
         pictures = [picture(panel, alt, _LONGEST_SIDE, title=title) for title, panel, alt in panels]
@@ -139,7 +140,7 @@ class _Browser:
         return parts().table(['Class', 'Pixels', 'Share'], rows, 'classes')
 
     def _augmented(
-        self, index: int, epoch: int, limits: tuple[float, float]
+        self, index: int, epoch: int, limits: Limits, display: Display
     ) -> tuple[np.ndarray, np.ndarray]:
         data = load_sample(self.dataset, index, self.seed, epoch)
         if not isinstance(data, dict) or not {'img', 'gt_semantic_seg'} <= data.keys():
@@ -151,7 +152,7 @@ class _Browser:
         label = label.reshape(label.shape[-2:])
         self._count(img, label)
         norm = data.get('img_metas', {}).get('img_norm_cfg')
-        return undo_normalize(img, norm, limits), label
+        return undo_normalize(img, norm, limits, display), label
 
     def _count(self, img: np.ndarray, label: np.ndarray) -> None:
         is_known = (label >= 0) & (label < len(self.names))
@@ -164,7 +165,10 @@ class _Browser:
 
 
 def undo_normalize(
-    img: np.ndarray, norm: dict | None, limits: tuple[float, float] = (0, 255)
+    img: np.ndarray,
+    norm: dict | None,
+    limits: Limits = (0, 255),
+    display: Display | None = None,
 ) -> np.ndarray:
     """Return a network's input as a picture.
 
@@ -172,16 +176,17 @@ def undo_normalize(
         img: float32 (c, h, w).
         norm: ``mean``, ``std`` and ``to_rgb``, as Normalize writes them; None when it was not.
         limits: What to show as black and white, of the image before.
+        display: Which channels are shown.
 
     Returns:
-        BGR uint8 (h, w, 3); of more than three channels the first three.
+        BGR uint8 (h, w, 3).
     """
     shown = img.transpose(1, 2, 0)
     if norm is not None:
         shown = shown * np.float32(norm['std']) + np.float32(norm['mean'])
         if norm['to_rgb']:
             shown = shown[..., ::-1]
-    return as_bgr(shown, limits)
+    return as_bgr(shown, limits, display or Display())
 
 
 def _three(values: np.ndarray) -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 import warnings
-from collections.abc import Iterator
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,6 +21,7 @@ from msseg.utils.extras import import_extra
 from msseg.utils.image_bytes import PNG_MAGIC, without_profile
 from msseg.utils.image_bytes import is_whole as is_whole  # its place until the next version
 from msseg.utils.image_header import (
+    ARRAY_KINDS,
     ImageHeader,
     opened_by_pillow,
     read_header,
@@ -32,6 +35,7 @@ from msseg.utils.image_values import (
     check_colours,
     find_unused,
     largest_value,
+    turn_upright,
 )
 from msseg.utils.logging import warn_once
 
@@ -54,6 +58,8 @@ _UNASSOCIATED = 2  # of TIFF's kinds of extra samples: opacity that colours are 
 _JPEG_2000 = (b'\0\0\0\x0cjP  ', b'\xff\x4f\xff\x51')
 _MEAN_COLOUR = (124, 117, 104)  # behind transparent pixels, as MMCV has it
 _GDAL_CACHE_MB = 64
+
+Scale = Callable[[np.ndarray], np.ndarray]
 
 
 def pixel_limit() -> int:
@@ -125,34 +131,72 @@ def decode_image(
     Raises:
         ImportError: A TIFF of many channels needs the package rasterio, which is missing.
         ValueError: It cannot be decoded, is too large, or holds values that need `scale`.
+    """
+    header = header or read_header(data)
+    if header is not None:
+        check_settings(header, color_type, scale is not None, path)
+    img, header = decode_raw(data, path, color_type, backend, header)
+    return convert_raw(img, header, color_type, scale)
+
+
+def decode_raw(
+    data: bytes, path: str | Path, color_type: str, backend: str, header: ImageHeader | None
+) -> tuple[np.ndarray, ImageHeader]:
+    """Decode an image as far as each pixel still has the file's own values.
+
+    Args:
+        data: See `decode_image`, as for the next three.
+        path: Likewise.
+        color_type: Likewise.
+        backend: Likewise.
+        header: What `read_header` gave for `data`.
+
+    Returns:
+        What `convert_raw` takes: (h, w) or (h, w, c), colours in BGR order; and the header.
+
+    Raises:
+        ImportError, ValueError: See `decode_image`.
 
     Source: MMCV 1.7 ``mmcv.imfrombytes``.
     """
-    header = header or read_header(data)
     if header is None:
         if data.startswith(_JPEG_2000):
             raise ValueError(_undecodable(path, data))
-        header = ImageHeader('', '', 3, 8, 'uint8', (1, 1))
-    else:
-        check_settings(header, color_type, scale is not None, path)
+        header = ImageHeader('', 'RGB', 3, 8, 'uint8', (1, 1))
     is_unchanged = color_type == 'unchanged'
-    if header.kind == 'NPY':
-        img = _load_array(data, path)
+    if header.kind in ARRAY_KINDS:
+        img = _load_array(data, path, header)
     elif header.bits > 8 or _is_rgba_tiff(header) or (is_unchanged and _has_odd_channels(header)):
         img = _decode_unchanged(data, path, header)
     elif backend == 'cv2' and not data.startswith(_JPEG_2000):
         img = _decode_with_cv2(data, path, COLOR_TYPES[color_type])
     else:
         img = _decode_with_pillow(data, path, color_type)
-    if not is_unchanged and (header.bits > 8 or header.kind == 'NPY' or _is_rgba_tiff(header)):
-        img = as_color_type(img, header, color_type)
-        if scale is None and img.dtype == np.uint16:
-            img = (img >> 8).astype(np.uint8)
     if is_unchanged and header.channels == 2 and img.shape[2:] == (4,):
         img = img[:, :, [0, 3]]  # OpenCV gives grey with opacity as colours with opacity
+    if _is_raw(header, color_type) and not color_type.endswith('ignore_orientation'):
+        img = img if header.kind == 'TIFF' else turn_upright(img, header.orientation)
+    return img, header
+
+
+def convert_raw(
+    img: np.ndarray, header: ImageHeader, color_type: str, scale: Scale | None
+) -> np.ndarray:
+    """Bring what `decode_raw` gave to the colours and values of `decode_image`."""
+    if _is_raw(header, color_type):
+        img = as_color_type(img, color_type)
+        if scale is None and img.dtype == np.uint16:
+            img = (img >> 8).astype(np.uint8)
     if img.dtype.name not in _OPENCV_TYPES:
-        img = img.astype(np.uint8 if img.dtype == bool else np.float32)
+        with np.errstate(over='ignore'):  # what float32 does not hold is infinite, so no data
+            img = img.astype(np.uint8 if img.dtype == bool else np.float32)
     return img if scale is None else scale(img)
+
+
+def _is_raw(header: ImageHeader, color_type: str) -> bool:
+    """Whether `decode_raw` gives a file's own channels, which are yet to become colours."""
+    is_deep = header.bits > 8 or header.kind in ARRAY_KINDS or _is_rgba_tiff(header)
+    return is_deep and color_type != 'unchanged'
 
 
 def warn_of_unused(
@@ -280,10 +324,13 @@ def _decode_with_rasterio(data: bytes, path: str | Path, header: ImageHeader) ->
     return np.ascontiguousarray(bands.transpose(1, 2, 0))
 
 
-def _load_array(data: bytes, path: str | Path) -> np.ndarray:
+def _load_array(data: bytes, path: str | Path, header: ImageHeader) -> np.ndarray:
     try:
         img = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+        if header.array:
+            with img as archive:
+                img = archive[header.array]
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f'{path}: cannot be read as a numpy array ({error})') from None
     # an image with more channels than columns is one with the channels first
     if img.ndim == 3 and img.shape[0] <= 16 < img.shape[2]:

@@ -8,7 +8,9 @@ import struct
 import threading
 import tokenize
 import warnings
-from collections.abc import Iterator
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from operator import index
 from pathlib import Path
@@ -23,7 +25,7 @@ from msseg.utils.regular_file import check_regular
 # What Pillow's decoders and numpy's header, which is Python's text, raise for damaged content.
 PILLOW_ERRORS = (
     *(ArithmeticError, EOFError, LookupError, MemoryError, OSError, RuntimeError, SyntaxError),
-    *(TypeError, ValueError, struct.error, tokenize.TokenError),
+    *(TypeError, ValueError, struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error),
 )
 
 _MODES = {'1': (1, 'uint8'), 'I': (32, 'int32'), 'F': (32, 'float32')}
@@ -36,6 +38,8 @@ _TIFF_MAGIC = (b'II*\0', b'MM\0*', _BIG_TIFF)
 # TIFF's tags: bits, colours, samples, kind of picture, of samples; and what a missing tag means.
 _SUBFILE, _WIDTH, _LENGTH, _BITS, _PHOTOMETRIC, _SAMPLES = 254, 256, 257, 258, 262, 277
 _ORIENTATION, _EXTRA_SAMPLES, _SAMPLE_FORMAT = 274, 338, 339
+_NODATA = 42113  # GDAL's, a number as text
+_GEO_TAGS = (33922, 34264)  # tie points, and a transformation
 _TIFF_TAGS = {
     _SUBFILE: 0,
     _WIDTH: None,
@@ -54,14 +58,37 @@ _TIFF_MODES = {(2, 3): 'RGB', (2, 4): 'RGBA', (3, 1): 'P', (5, 4): 'CMYK', (6, 3
 _TIFF_MODES |= {(8, 3): 'LAB', (0, 2): 'LA', (1, 2): 'LA'}
 _GREY_MODES = {'uint8': 'L', 'uint16': 'I;16', 'int32': 'I', 'float32': 'F'}
 _ARRAY_MAGIC, _HDR_MAGIC = b'\x93NUMPY', (b'#?RADIANCE', b'#?RGBE')
+_ARCHIVE_MAGIC = b'PK\x03\x04'
+ARRAY_KINDS = ('NPY', 'NPZ')
 _pillow_lock = threading.RLock()
+
+
+class ArrayChoiceError(ValueError):
+    """Which array of a ``.npz`` file is the image is not clear.
+
+    Args:
+        found: The headers of its arrays by name; None for what can be no image.
+        array: The name that was asked for.
+    """
+
+    def __init__(self, found: Mapping[str, ImageHeader | None], array: str | None) -> None:
+        shapes = [
+            f'{name!r} of shape {(*header.size, header.channels)}'
+            for name, header in found.items()
+            if header is not None
+        ]
+        rest = [repr(name) for name, header in found.items() if header is None]
+        holds = ', '.join(shapes) or f'{", ".join(rest)}, none of shape (h, w) or (h, w, channels)'
+        asked = '' if array is None else f', and no image {array!r}'
+        super().__init__(f'holds the arrays {holds}{asked}')
 
 
 class ImageHeader(NamedTuple):
     """The header of an image file.
 
     Attributes:
-        kind: Name of the format, Pillow's where it has one; ``NPY`` for a numpy array.
+        kind: Name of the format, Pillow's where it has one; ``NPY`` for a numpy array, ``NPZ`` for
+            one of an archive.
         mode: Pillow's name of the kind of pixels; empty where it has none.
         channels: Of the file: 4 for RGBA; 1 for indices into a palette.
         bits: Bits a channel.
@@ -70,6 +97,8 @@ class ImageHeader(NamedTuple):
         pages: Number of pages or frames; thumbnails do not count.
         orientation: EXIF's number from 1 (as stored) to 8.
         palette: RGB colours of a palette file, else empty.
+        nodata: Of a GeoTIFF, the value of pixels without data, where its tag says one.
+        array: Of an archive, the name of the array.
     """
 
     kind: str
@@ -81,6 +110,8 @@ class ImageHeader(NamedTuple):
     pages: int = 1
     orientation: int = 1
     palette: tuple[tuple[int, int, int], ...] = ()
+    nodata: float | None = None
+    array: str = ''
 
     @property
     def form(self) -> str:
@@ -94,24 +125,27 @@ class ImageHeader(NamedTuple):
         )
 
 
-def read_header(source: bytes | str | Path) -> ImageHeader | None:
+def read_header(source: bytes | str | Path, array: str | None = None) -> ImageHeader | None:
     """Read the header of an image file.
 
     Args:
         source: The file's content, or its path.
+        array: Of a ``.npz`` file, the name of the array that is the image. None: the only one that
+            can be an image.
 
     Returns:
         None where the format is not known, or the header is damaged.
 
     Raises:
         FileNotFoundError, ValueError: See `check_regular`.
+        ArrayChoiceError: A ``.npz`` file has no such array; or several, and no name is given.
         OSError: It cannot be read.
     """
     if isinstance(source, bytes):
-        return _read(io.BytesIO(source))
+        return _read(io.BytesIO(source), array)
     check_regular(source)
     with Path(source).open('rb') as file:
-        return _read(file)
+        return _read(file, array)
 
 
 @contextmanager
@@ -129,17 +163,21 @@ def opened_by_pillow(source: BinaryIO) -> Iterator[Image.Image]:
             Image.MAX_IMAGE_PIXELS = before
 
 
-def _read(file: BinaryIO) -> ImageHeader | None:
+def _read(file: BinaryIO, array: str | None) -> ImageHeader | None:
     start = file.read(10)
     file.seek(0)
     try:
         if start.startswith(_ARRAY_MAGIC):
             return _array_header(file)
+        if start.startswith(_ARCHIVE_MAGIC):
+            return _archive_header(file, array)
         if start.startswith(_HDR_MAGIC):
             return _hdr_header(file.read(4096))
         if start[:4] in _TIFF_MAGIC:
             return _tiff_header(file)
         return _pillow_header(file)
+    except ArrayChoiceError:
+        raise
     except PILLOW_ERRORS:
         return None
 
@@ -194,12 +232,14 @@ class TiffPage(NamedTuple):
         photometric: TIFF's number of the kind of colours.
         extra_samples: TIFF's numbers of what channels beyond colours are: 1 and 2 are opacity,
             which colours are multiplied by, or not.
+        is_georeferenced: Whether tags say where it lies on the earth.
     """
 
     number: int
     header: ImageHeader
     photometric: int
     extra_samples: tuple[int, ...]
+    is_georeferenced: bool = False
 
 
 def read_tiff_pages(file: BinaryIO) -> Iterator[TiffPage]:
@@ -219,13 +259,23 @@ def read_tiff_pages(file: BinaryIO) -> Iterator[TiffPage]:
             warnings.simplefilter('ignore')
             directory.load(file)
             tags = {tag: directory.get(tag, default) for tag, default in _TIFF_TAGS.items()}
+            nodata = directory.get(_NODATA)
+            is_georeferenced = any(tag in directory for tag in _GEO_TAGS)
         tags = {tag: tuple(map(index, v if isinstance(v, tuple) else (v,)))
                 for tag, v in tags.items()}  # fmt: skip
         if not tags[_SUBFILE][0] & _NOT_A_PAGE:
-            yield _tiff_page(len(seen), tags)
+            page = _tiff_page(len(seen), tags, _number(nodata))
+            yield page._replace(is_georeferenced=is_georeferenced)
 
 
-def _tiff_page(number: int, tags: dict[int, tuple]) -> TiffPage:
+def _number(text: object) -> float | None:
+    try:
+        return float(str(text).strip().rstrip('\0'))
+    except ValueError:
+        return None
+
+
+def _tiff_page(number: int, tags: dict[int, tuple], nodata: float | None) -> TiffPage:
     channels, photometric, orientation = (
         tags[tag][0] for tag in (_SAMPLES, _PHOTOMETRIC, _ORIENTATION)
     )
@@ -239,7 +289,7 @@ def _tiff_page(number: int, tags: dict[int, tuple]) -> TiffPage:
         mode = '1' if bits == 1 else _GREY_MODES.get(dtype, '')
     size = tags[_LENGTH][0], tags[_WIDTH][0]
     upright = orientation if orientation in range(1, 9) else 1
-    header = ImageHeader('TIFF', mode, channels, bits, dtype, size, orientation=upright)
+    header = ImageHeader('TIFF', mode, channels, bits, dtype, size, 1, upright, nodata=nodata)
     return TiffPage(number, header, photometric, tags[_EXTRA_SAMPLES])
 
 
@@ -262,6 +312,26 @@ def _array_header(file: BinaryIO) -> ImageHeader:
         raise ValueError
     channels = shape[2] if len(shape) == 3 else 1
     return ImageHeader('NPY', '', channels, dtype.itemsize * 8, dtype.name, shape[:2])
+
+
+def _archive_header(file: BinaryIO, array: str | None) -> ImageHeader:
+    """Return the header of the array of an archive that is the image."""
+    found: dict[str, ImageHeader | None] = {}
+    with zipfile.ZipFile(file) as archive:
+        names = [name for name in archive.namelist() if name.endswith('.npy')]
+        for name in names:
+            with archive.open(name) as member:
+                try:
+                    found[name.removesuffix('.npy')] = _array_header(member)
+                except PILLOW_ERRORS:
+                    found[name.removesuffix('.npy')] = None  # a text, or of other axes
+    if not found:
+        raise ValueError
+    images = [name for name, header in found.items() if header is not None]
+    chosen = array if array is not None else images[0] if len(images) == 1 else None
+    if chosen not in images:
+        raise ArrayChoiceError(found, array)
+    return found[chosen]._replace(kind='NPZ', array=chosen)
 
 
 def _hdr_header(start: bytes) -> ImageHeader | None:

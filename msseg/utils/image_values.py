@@ -46,12 +46,13 @@ class ValueScale:
         self.max_value = max_value
         self.percentiles = percentiles
 
-    def __call__(self, img: np.ndarray) -> np.ndarray:
-        """Return float32 of the same shape."""
+    def __call__(self, img: np.ndarray, missing: np.ndarray | None = None) -> np.ndarray:
+        """Return float32 of the same shape; values that are `missing` do not count."""
         values = img.astype(np.float32)
         low, high = 0.0, _WHITE if img.dtype == np.uint8 else self.max_value
         if self.percentiles is not None:
-            known = values[np.isfinite(values)]
+            is_known = np.isfinite(values)
+            known = values[is_known if missing is None else is_known & ~missing]
             low, high = np.percentile(known, self.percentiles) if known.size else (0.0, 1.0)
         if img.dtype != np.uint8 or self.percentiles is not None:
             values = (values - np.float32(low)) * np.float32(_WHITE / max(high - low, 1e-12))
@@ -118,10 +119,8 @@ def largest_value(img: np.ndarray) -> str:
     return f'values to {largest:g}, so max_value={usual:g}'
 
 
-def as_color_type(img: np.ndarray, header: ImageHeader, color_type: str) -> np.ndarray:
+def as_color_type(img: np.ndarray, color_type: str) -> np.ndarray:
     """Turn an image in the file's own type into (h, w, 3), BGR, or (h, w) for grayscale."""
-    if not color_type.endswith('ignore_orientation') and header.kind != 'TIFF':
-        img = turn_upright(img, header.orientation)
     channels = 1 if img.ndim == 2 else img.shape[2]
     img = img.reshape(*img.shape[:2], channels)
     img = img if channels >= 3 else img[..., :1]

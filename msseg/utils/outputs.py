@@ -25,6 +25,7 @@ PNG_MARK_CHUNK = (
     struct.pack('>I', len(_PNG_MARK) - 4) + _PNG_MARK + struct.pack('>I', zlib.crc32(_PNG_MARK))
 )
 FIGURE_MARK = {'Software': 'msseg'}  # the same, for matplotlib and Pillow
+TIFF_MARK = b'msseg labels'  # TIFF's tag of the software
 HTML_MARK = '<meta name="generator" content="msseg">'
 CSV_HEAD = 'image,mIoU,aAcc,pixels'
 AREAS_HEAD = 'image,class_index,class,pixels,share,components'
@@ -32,10 +33,11 @@ AREA_SUMS_HEAD = 'class_index,class,pixels,share,components,images'
 # The first bytes of files that msseg has written; files of other kinds come along with these.
 _MARKS = {
     '.png': [_PNG_MARK],
+    '.tif': [TIFF_MARK + b'\0'],
     '.html': [HTML_MARK.encode()],
     '.csv': [head.encode() for head in (CSV_HEAD, AREAS_HEAD, AREA_SUMS_HEAD)],
 }
-_HEAD_BYTES = 512
+_HEAD_BYTES = 8192  # a TIFF's palette stands before its mark
 _LONGEST_PROBLEM = 800
 _PNG_HEADER_BYTES = 33
 
@@ -311,7 +313,7 @@ def _is_own(path: Path) -> bool:
     """Whether msseg wrote a file; a folder when it holds nothing else than such files."""
     if path.is_dir():
         files = [file for file in path.rglob('*') if not file.is_dir()]
-        return all(file.suffix in ('.png', '.npy') and _is_own(file) for file in files)
+        return all(file.suffix in ('.png', '.npy', '.tif') and _is_own(file) for file in files)
     marks = _MARKS.get(path.suffix.lower())
     if not path.exists():  # a link that leads nowhere
         return True

@@ -45,7 +45,7 @@ def test_metadata_survive_both_ways_of_writing_them(tmp_path):
     [
         ('{', 'x.json: is no JSON'),
         ('[]', 'does not say what its input and output mean; export .* with msseg export'),
-        ('{"format_version": 9}', 'metadata are of version 9, this msseg reads versions 1 and 2'),
+        ('{"format_version": 9}', 'metadata are of version 9, this msseg reads versions 1 to 3'),
         ('{"format_version": 1}', r"metadata are not whole \('input'\); export the model again"),
     ],
 )

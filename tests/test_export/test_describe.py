@@ -71,6 +71,27 @@ def test_how_images_are_loaded_is_described(options):
     assert (found.format_version, describe(LOAD, NORMALIZE).format_version) == (2, 1)
 
 
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(bands=[4, 3, 2], fill=[1.0, 2.0, 3.0], color_type='unchanged'),
+        dict(nodata=None),
+        dict(nodata=-9999, nodata_rule='all'),
+        dict(array='img'),
+    ],
+)
+def test_bands_and_what_is_no_data_are_described(options):
+    found = describe(dict(LOAD, **options), NORMALIZE)
+    plain = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+    assert found == Preprocessing(**NUMBERS, **plain)
+    assert found.format_version == 3
+    assert {key: getattr(found.loading, key) for key in plain} == plain
+
+
+def test_bands_alone_are_loaded_unchanged():
+    assert describe(dict(LOAD, bands=[1, 2, 3]), NORMALIZE).color_type == 'unchanged'
+
+
 def test_a_file_of_bytes_takes_no_scaled_values():
     steps = [dict(LOAD, max_value=4095), NORMALIZE]
     with pytest.raises(ValueError, match='leave --include-preprocessing out'):

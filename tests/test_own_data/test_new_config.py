@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -105,3 +106,46 @@ def test_mistakes_are_one_line(data):
     (data / 'data.yaml').write_text('train: images/train\nnames: [a, b]')
     with pytest.raises(ValueError, match=r"data\.yaml: 'val' is missing"):
         write_config(data, 'ocrnet_nuclei', data / 'a.py', check_dataset)
+
+
+@pytest.mark.parametrize(('dtype', 'scale'), [('uint16', 1), ('float32', 1e-4)])
+def test_images_of_bands_are_loaded_with_all_of_them(data, dtype, scale):
+    rng = np.random.default_rng(0)
+    for old in sorted((data / 'images').rglob('*.png')):
+        image = rng.normal([1000, 2000, 300, 40], [100, 200, 30, 4], (100, 150, 4)) * scale
+        image[:10] = np.nan if dtype == 'float32' else 0
+        np.save(old.with_suffix('.npy'), image.astype(dtype))
+        old.unlink()
+    written = write_config(data, 'ocrnet_nuclei', None, check_dataset)
+    cfg = load_config(str(written.config))
+    assert cfg.model.backbone.in_channels == 4 and written.report.num_errors == 0
+    steps = {step['type']: step for step in cfg.data.train.pipeline}
+    assert 'PhotoMetricDistortion' not in steps and 'BandDistortion' in steps
+    norm, load = steps['Normalize'], steps['LoadImageFromFile']
+    assert (norm['to_rgb'], load['color_type'], load['fill']) == (False, 'unchanged', norm['mean'])
+    if dtype == 'float32':  # NaN does not count
+        np.testing.assert_allclose(norm['mean'], [0.1, 0.2, 0.03, 0.004], rtol=0.01)
+        np.testing.assert_allclose(norm['std'], [0.01, 0.02, 0.003, 0.0004], rtol=0.02)
+    sample = build_split(cfg, 'train')[0]
+    assert sample['img'].shape == (4, 96, 128)
+
+
+def test_bands_of_pngs_are_chosen(data):
+    for path in sorted((data / 'images').rglob('*.png')):
+        Image.new('RGBA', (150, 100), (10, 20, 30, 40)).save(path)
+    written = write_config(data, 'ocrnet_nuclei', None, check_dataset, bands=[4, 1])
+    cfg = load_config(str(written.config))
+    steps = {step['type']: step for step in cfg.data.test.pipeline[1]['transforms']}
+    assert steps['Normalize']['mean'] == [40, 10] and cfg.model.backbone.in_channels == 2
+
+
+def test_the_array_of_an_archive_is_chosen(data):
+    for path in sorted((data / 'images').rglob('*.png')):
+        image = np.random.default_rng(0).random((100, 150, 2)).astype(np.float32)
+        np.savez(path.with_suffix('.npz'), img=image, msk=np.zeros((100, 150)))
+        path.unlink()
+    with pytest.raises(ValueError, match=r"'img' of shape .*give --array NAME"):
+        write_config(data, 'ocrnet_nuclei', None, check_dataset)
+    written = write_config(data, 'ocrnet_nuclei', None, check_dataset, array='img')
+    load = load_config(str(written.config)).data.train.pipeline[0]
+    assert (load['array'], load['color_type'], len(load['fill'])) == ('img', 'unchanged', 2)

@@ -149,7 +149,7 @@ def test_every_page_is_read_and_smaller_copies_are_no_pages(tmp_path):
     for page, expected in enumerate([pages[0], pages[2], pages[3]]):
         raster = open_raster(path, page, color_type='unchanged')
         np.testing.assert_array_equal(raster.rows(0, raster.size[0]), expected[..., 0])
-        scaled = open_raster(path, page, color_type='grayscale', percentiles=(0, 100)).whole
+        scaled = open_raster(path, page, color_type='grayscale', percentiles=(0, 100)).whole.img
         span = np.ptp(expected[..., 0].astype(float))
         by_hand = (expected[..., 0].astype(float) - expected.min()) / span * 255
         np.testing.assert_allclose(scaled, by_hand, atol=1e-3)
@@ -162,7 +162,7 @@ def test_without_rasterio_one_page_is_decoded_whole_and_more_name_the_extra(
     write_tiled_tiff(path, picture)
     write_band_tiff(stack, *[picture[..., :1]] * 2)
     monkeypatch.setattr(extras.importlib, 'import_module', absent)
-    assert open_raster(path).whole.shape == picture.shape
+    assert open_raster(path).whole.img.shape == picture.shape
     words = r"{}.*needs the package 'rasterio': pip install 'msseg\[tiff\]'"
     with pytest.raises(UnreadableInputError, match=words.format('stack.tif')):
         open_raster(stack, 1)

@@ -12,7 +12,7 @@ from msseg.apis.image_inputs import find_inputs
 from msseg.prediction import PredictOptions, predict_files
 from msseg.prediction.predict import prepare_folder
 from msseg.prediction.raster import reading
-from msseg.prediction.results import write_georeference, writing_png
+from msseg.prediction.results import writing_png
 from msseg.prediction.video import VideoFrames, writing_video
 from msseg.utils.outputs import Outputs
 
@@ -159,25 +159,3 @@ def test_predicting_again_replaces_results(files):
         write(Path('out', name))
     paths = Outputs(['in/a.png']).files('out', names, '--out')
     assert paths == [Path('out', name) for name in names]
-
-
-def test_labels_of_a_georeferenced_tiff_lie_where_it_lies(tmp_path):
-    rasterio = pytest.importorskip('rasterio')
-    place, labels = rasterio.Affine(0.5, 0, 400000, 0, -0.5, 5650000), tmp_path / 'labels.png'
-    profile = dict(driver='GTiff', width=6, height=4, count=1, dtype='uint8')
-    with rasterio.open(
-        tmp_path / 'a.tif', 'w', crs='EPSG:25832', transform=place, **profile
-    ) as file:
-        file.write(np.ones((1, 4, 6), np.uint8))
-    cv2.imwrite(str(labels), np.zeros((4, 6), np.uint8))
-    write_georeference(tmp_path / 'a.tif', labels)
-    with rasterio.open(labels) as file:
-        assert file.transform == place and file.crs == rasterio.CRS.from_epsg(25832)
-
-
-def test_labels_of_other_images_have_no_place(files, tmp_path):
-    files('a.png')
-    Image.fromarray(np.zeros((4, 6), np.uint8)).save('b.tif')
-    for name in ('a.png', 'b.tif'):
-        write_georeference(Path(name), tmp_path / 'labels.png')
-    assert sorted(os.listdir(tmp_path)) == ['a.png', 'b.tif']

@@ -142,8 +142,13 @@ def _check_normalisation(cfg: Config, findings: Findings) -> None:
     for split in SPLITS:
         for dataset in dataset_nodes(cfg, split):
             _check_scale(dataset, findings)
+            loads = (setting(n, 'bands') for n in transforms_of(dataset, LoadImageFromFile))
+            bands = next(loads, None)
             for node in transforms_of(dataset, Normalize):
                 mean = _numbers(node, 'mean')
+                if mean and bands and fits(bands.value, Sequence) and len(bands.value) != len(mean):
+                    note = f'{bands.value!r}, but mean of Normalize has {len(mean)} numbers'
+                    findings.add_setting('image_channels', bands, note)
                 if taken is not None and mean and len(mean) != taken.value:
                     note = f'of {len(mean)} channels, but {taken}'
                     findings.add_setting('image_channels', setting(node, 'mean'), note)
@@ -157,7 +162,8 @@ def _check_scale(dataset: Mapping[str, Any], findings: Findings) -> None:
     for node in transform_nodes(dataset):
         if is_a(node, LoadImageFromFile):
             is_scaled = any(node.get(key) is not None for key in ('max_value', 'percentiles'))
-            width = None if node.get('color_type') == 'unchanged' and not is_scaled else _BYTE
+            is_unchanged = node.get('color_type') == 'unchanged' or bool(node.get('bands'))
+            width = None if is_unchanged and not is_scaled else _BYTE
         elif is_a(node, Rerange):
             ends = [setting(node, name, PIPELINES).value for name in ('min_value', 'max_value')]
             width = ends[1] - ends[0] if fits(ends, Sequence[float]) else None

@@ -9,7 +9,7 @@ import hashlib
 import io
 import os
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -19,21 +19,17 @@ from PIL import UnidentifiedImageError
 
 from msseg.datasets.pipelines.label_file import decode_label
 from msseg.utils.image_bytes import is_whole
-from msseg.utils.image_file import check_pixels, check_settings, decode_image
+from msseg.utils.image_file import check_pixels, decode_image
 from msseg.utils.image_header import PILLOW_ERRORS, ImageHeader, opened_by_pillow, read_header
-from msseg.utils.image_values import (
-    ImageSettingError,
-    Unused,
-    ValueScale,
-    find_unused,
-    largest_value,
-)
+from msseg.utils.image_loading import ImageLoading, LoadedImage
+from msseg.utils.image_values import ImageSettingError, Unused, find_unused, largest_value
 from msseg.utils.regular_file import check_regular
 
 # Larger files are not read completely where the header alone is asked for.
 LARGE_BYTES = 1 << 26
 MOST_VALUES = 4096
 
+_AS_COLOURS = ImageLoading()
 _DIGEST_BYTES = 16
 _BLOCK = 1 << 22
 _FIRST_QUARTER_TURN = 5  # of EXIF's orientations
@@ -56,10 +52,14 @@ class ImageScan:
     form: str = ''  # kind of file, mode and bits
     orientation: int = 1  # EXIF's number, 1 for upright
     is_grey: bool = False  # the file has one channel, or all its channels are equal
+    is_colour: bool = False  # the file calls its channels colours, which are loaded in BGR order
     digest: bytes = b''  # of the loaded pixels; of the file's content when no pixels were decoded
     # of each loaded channel (colours in BGR order); empty when no pixels were decoded
     mean: tuple[float, ...] = ()
     variance: tuple[float, ...] = ()  # likewise
+    limits: tuple[tuple[float, float], ...] = ()  # smallest and largest value, likewise
+    num_known: int = 0  # pixels whose channels all have data, which these are of
+    num_no_data: int = 0  # pixels without data, which do not count
     unused: tuple[Unused, ...] = ()  # what the file holds and loading leaves out
     largest: str = ''  # the largest value, in words, of a file whose bits are cut
 
@@ -87,12 +87,8 @@ class PairTask(NamedTuple):
 
     image: str  # path of the image
     label: str | None  # path of the label, None without one
-    # see `LoadImageFromFile`; None for an image that a user's transform loads, which is not
-    # scanned
-    color_type: str | None = 'color'
-    backend: str = 'cv2'  # see `LoadImageFromFile`
-    max_value: float | None = None  # see `LoadImageFromFile`
-    percentiles: tuple[float, float] | None = None  # see `LoadImageFromFile`
+    # None for an image that a user's transform loads, which is not scanned
+    loading: ImageLoading | None = _AS_COLOURS
 
 
 class PairScan(NamedTuple):
@@ -104,58 +100,53 @@ class PairScan(NamedTuple):
 
 def scan_pair(task: PairTask, decode_image: bool = True) -> PairScan:
     """Scan an image (its header only, if `decode_image` is False) and its label."""
-    image = scale = None
-    if task.max_value is not None or task.percentiles is not None:
-        scale = ValueScale(task.max_value, task.percentiles)
-    if task.color_type is not None:
-        image = scan_image(task.image, task.color_type, task.backend, scale, decode_image)
+    image = None
+    if task.loading is not None:
+        image = scan_image(task.image, task.loading, decode_image)
     return PairScan(image, None if task.label is None else scan_label(task.label))
 
 
 def scan_image(
     path: str,
-    color_type: str = 'color',
-    backend: str = 'cv2',
-    scale: ValueScale | None = None,
+    loading: ImageLoading = _AS_COLOURS,
     decode: bool = True,
 ) -> ImageScan | None:
     """Scan an image.
 
     Args:
         path: The file.
-        color_type: See `LoadImageFromFile`.
-        backend: See `LoadImageFromFile`.
-        scale: What ``max_value`` or ``percentiles`` stand for.
+        loading: How it is loaded.
         decode: Decode the pixels; False reads the header only, if the format is known.
 
     Returns:
         None for a large file of unknown format that is not to be decoded.
     """
-    is_scaled = scale is not None
-    if not decode and os.path.isfile(path) and os.path.getsize(path) > LARGE_BYTES:
-        header = read_header(path)
-        return _describe_header(header, b'', color_type, is_scaled) if header else None
-    data = _read(path)
-    if isinstance(data, _Unreadable):
-        return ImageScan(*data)
-    header = read_header(data)
     try:
+        if not decode and os.path.isfile(path) and os.path.getsize(path) > LARGE_BYTES:
+            header = loading.header(path, path)
+            return _describe_header(header, b'', loading) if header else None
+        data = _read(path)
+        if isinstance(data, _Unreadable):
+            return ImageScan(*data)
+        header = loading.header(data, path)
         if header is not None:
-            check_settings(header, color_type, is_scaled, path)
+            loading.check(header, path)
             if not decode:
-                return _describe_header(header, data, color_type, is_scaled)
+                return _describe_header(header, data, loading)
             if damage := find_damage(data, header.kind):
                 return ImageScan(_problem_of(damage), damage)
-        img = decode_image(data, path, color_type, backend, scale, header)
+        loaded = loading.load(data, path, header)
     except (ValueError, ImportError) as error:
         needs_setting = isinstance(error, (ImageSettingError, ImportError))
         problem = 'setting' if needs_setting else 'unreadable'
         return ImageScan(problem, str(error).removeprefix(f'{path}: '))
-    unused = tuple(find_unused(header, color_type, is_scaled)) if header else ()
+    img = loaded.img
+    unused = tuple(find_unused(header, loading.color_type, loading.is_scaled)) if header else ()
     largest = ''
     if any(each.kind == 'bits' for each in unused):
-        largest = largest_value(decode_image(data, path, 'unchanged', backend))
-    mean, deviation = cv2.meanStdDev(img)
+        largest = largest_value(decode_image(data, path, 'unchanged', loading.backend))
+    is_known = _known_pixels(loaded, loading, data, path)
+    mean, deviation = cv2.meanStdDev(img, mask=is_known)
     mean, variance = tuple(mean.ravel().tolist()), tuple((deviation.ravel() ** 2).tolist())
     digest = hashlib.blake2b(repr(img.shape).encode(), digest_size=_DIGEST_BYTES)
     digest.update(np.ascontiguousarray(img).data)
@@ -165,27 +156,51 @@ def scan_image(
         form=header.form if header else 'unknown to Pillow',
         orientation=header.orientation if header else 1,
         is_grey=_is_grey(img, header, mean),
+        is_colour=_is_colour(header),
         digest=digest.digest(),
         mean=mean,
         variance=variance,
+        limits=_limits(img, is_known),
+        num_known=img.shape[0] * img.shape[1] if is_known is None else int(is_known.sum()),
+        num_no_data=0 if loaded.no_data is None else int(loaded.no_data.sum()),
         unused=unused,
         largest=largest,
     )
 
 
-def _describe_header(
-    header: ImageHeader, data: bytes, color_type: str, is_scaled: bool
-) -> ImageScan:
-    turns = header.orientation >= _FIRST_QUARTER_TURN and turns_images(color_type)
+def _known_pixels(
+    loaded: LoadedImage, loading: ImageLoading, data: bytes, path: str
+) -> np.ndarray | None:
+    """Return where all channels have data, uint8 (h, w); None for everywhere."""
+    if loading.nodata_rule == 'all':
+        loaded = replace(loading, nodata_rule='any').load(data, path)
+    return None if loaded.no_data is None else (~loaded.no_data).astype(np.uint8)
+
+
+def _limits(img: np.ndarray, is_known: np.ndarray | None) -> tuple[tuple[float, float], ...]:
+    pixels = img.reshape(*img.shape[:2], -1)[slice(None) if is_known is None else is_known > 0]
+    pixels = pixels.reshape(-1, pixels.shape[-1])
+    if not len(pixels):
+        return ()
+    return tuple(zip(pixels.min(0).tolist(), pixels.max(0).tolist(), strict=True))
+
+
+def _describe_header(header: ImageHeader, data: bytes, loading: ImageLoading) -> ImageScan:
+    turns = header.orientation >= _FIRST_QUARTER_TURN and turns_images(loading.color_type)
     return ImageScan(
         size=header.size[::-1] if turns else header.size,
         stored_size=header.size,
         form=header.form,
         orientation=header.orientation,
         is_grey=header.mode.split(';')[0] in _GREY_MODES,
+        is_colour=_is_colour(header),
         digest=hashlib.blake2b(data, digest_size=_DIGEST_BYTES).digest() if data else b'',
-        unused=tuple(find_unused(header, color_type, is_scaled)),
+        unused=tuple(find_unused(header, loading.color_type, loading.is_scaled)),
     )
+
+
+def _is_colour(header: ImageHeader | None) -> bool:
+    return header is None or (header.mode != '' and header.channels >= 3)
 
 
 def turns_images(color_type: str) -> bool:

@@ -52,6 +52,7 @@ def add_image_findings(findings: Findings, source: Source, scans: Scans) -> None
                 note += f'; {image.largest}'
             findings.add(f'unused_{unused.kind}', task.image, note, split=source.split)
     _add_flat(findings, source.split, loaded)
+    _add_mixed_order(findings, source.split, loaded)
     _add_grey(findings, source.split, loaded)
 
 
@@ -59,7 +60,7 @@ def _add_geometry(findings: Findings, split: str, task: PairTask, scan: PairScan
     image, label = scan.image, scan.label
     has_label = label is not None and label.problem is None
     fits = not has_label or image.size == label.size
-    is_turned = image.orientation != 1 and turns_images(task.color_type)
+    is_turned = image.orientation != 1 and turns_images(task.loading.color_type)
     turn = f'orientation {image.orientation} (shown {_TURNS.get(image.orientation, "upright")})'
     if is_turned and fits:
         findings.add('exif_orientation', task.image, turn, split=split)
@@ -73,13 +74,31 @@ def _add_geometry(findings: Findings, split: str, task: PairTask, scan: PairScan
 
 def _add_flat(findings: Findings, split: str, loaded: Sequence[tuple[PairTask, ImageScan]]) -> None:
     """Find images of nearly one value, where nearly all are; unchanged ones may have any scale."""
-    decoded = [pair for pair in loaded if pair[1].variance and pair[0].color_type != 'unchanged']
+    decoded = [
+        pair for pair in loaded if pair[1].variance and pair[0].loading.color_type != 'unchanged'
+    ]
     flat = [pair for pair in decoded if max(pair[1].variance) < _FLAT_STD**2]
     if len(flat) >= (1 - _EXCEPTION) * len(decoded):
         for task, image in flat:
             mean, std = max(image.mean), max(image.variance) ** 0.5
             note = f'mean {mean:.1f}, standard deviation {std:.1f}, of 0 to 255'
             findings.add('flat_images', task.image, note, split=split)
+
+
+def _add_mixed_order(
+    findings: Findings, split: str, loaded: Sequence[tuple[PairTask, ImageScan]]
+) -> None:
+    """Find files of colours among files of bands, which are loaded in another order."""
+    whole = [
+        (task, image)
+        for task, image in loaded
+        if task.loading.color_type == 'unchanged' and not task.loading.bands and not image.is_grey
+    ]
+    colours = [(task, image) for task, image in whole if image.is_colour]
+    if 0 < len(colours) < len(whole):
+        for task, image in colours:
+            note = f'{image.form}: blue, green, red; {len(whole) - len(colours)} others have bands'
+            findings.add('mixed_order', task.image, note, split=split)
 
 
 def _add_grey(findings: Findings, split: str, loaded: Sequence[tuple[PairTask, ImageScan]]) -> None:
@@ -89,7 +108,7 @@ def _add_grey(findings: Findings, split: str, loaded: Sequence[tuple[PairTask, I
     """
     groups: dict[object, list[tuple[str, ImageScan]]] = defaultdict(list)
     for task, image in loaded:
-        if task.color_type.startswith('color'):
+        if task.loading.color_type.startswith('color'):
             groups['all'].append((task.image, image))
             groups[osp.dirname(task.image), image.size].append((task.image, image))
     for group in groups.values():

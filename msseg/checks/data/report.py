@@ -158,6 +158,9 @@ class Normalisation:
     mean: list[float]  # of each channel
     std: list[float]  # likewise
     to_rgb: bool  # whether they are in RGB order
+    smallest: list[float]  # value of each channel
+    largest: list[float]  # likewise
+    share_without_data: float = 0.0  # of the pixels, which do not count
 
 
 def normalisation_of(images: Iterable[ImageScan | None], to_rgb: bool) -> Normalisation | None:
@@ -171,9 +174,12 @@ def normalisation_of(images: Iterable[ImageScan | None], to_rgb: bool) -> Normal
         None without images, or if they differ in their number of channels.
     """
     images = [image for image in images if image is not None and image.problem is None]
+    total = sum(image.size[0] * image.size[1] for image in images)
+    share_without_data = sum(image.num_no_data for image in images) / max(total, 1)
+    images = [image for image in images if image.num_known]
     if len({len(image.mean) for image in images}) != 1:
         return None
-    pixels = np.array([image.size[0] * image.size[1] for image in images], float)[:, None]
+    pixels = np.array([image.num_known for image in images], float)[:, None]
     share = pixels / pixels.sum()
     means = np.array([image.mean for image in images])
     mean = (share * means).sum(axis=0)
@@ -181,7 +187,10 @@ def normalisation_of(images: Iterable[ImageScan | None], to_rgb: bool) -> Normal
     variance = (share * (within + (means - mean) ** 2)).sum(axis=0)
     to_rgb = to_rgb and len(mean) == 3
     order = slice(None, None, -1 if to_rgb else 1)
-    return Normalisation(mean[order].tolist(), np.sqrt(variance)[order].tolist(), to_rgb)
+    limits = np.array([image.limits for image in images])
+    values = [mean, np.sqrt(variance), limits[..., 0].min(axis=0), limits[..., 1].max(axis=0)]
+    mean, std, smallest, largest = (value[order].tolist() for value in values)
+    return Normalisation(mean, std, to_rgb, smallest, largest, share_without_data)
 
 
 @dataclass(frozen=True)
@@ -201,6 +210,7 @@ class SplitReport:
         """Return plain values."""
         counts = self.statistics
         named = dict(enumerate(self.rules.classes or ()))
+        norm = dict(vars(self.normalisation)) if self.normalisation else None
         return {
             'datasets': list(self.datasets),
             'num_images': self.num_images,
@@ -218,7 +228,8 @@ class SplitReport:
                 for index in self._indices()
             ],
             'class_weight': vars(self.balance) if self.balance else None,
-            'img_norm_cfg': vars(self.normalisation) if self.normalisation else None,
+            'img_norm_cfg': norm and {key: norm.pop(key) for key in ('mean', 'std', 'to_rgb')},
+            'channels': norm,
         }
 
     def _indices(self) -> list[int]:
@@ -239,7 +250,24 @@ class SplitReport:
         lines.append(f'  images: {_format_counts(counts.image_forms)}')
         if counts.label_forms:
             lines += [f'  labels: {_format_counts(counts.label_forms)}', self._class_table()]
+        if self.normalisation is not None:
+            lines += self._band_lines(self.normalisation)
         return '\n'.join(lines)
+
+    def _band_lines(self, norm: Normalisation) -> list[str]:
+        """Return a table of the channels, unless they are colours or grey; and what has no data."""
+        lines = []
+        if len(norm.mean) not in (1, 3):
+            rows = [['Channel', 'Smallest', 'Largest', 'Mean', 'Standard deviation']]
+            columns = zip(norm.smallest, norm.largest, norm.mean, norm.std, strict=True)
+            rows += [[str(i), *(f'{v:.5g}' for v in row)] for i, row in enumerate(columns, 1)]
+            table = AsciiTable(rows)
+            table.justify_columns = dict.fromkeys(range(5), 'right')
+            lines.append(table.table)
+        if norm.share_without_data:
+            share = f'{100 * norm.share_without_data:.3g} %'
+            lines.append(f'  pixels without data: {share}; neither loss nor scores count them')
+        return lines
 
     def _class_table(self) -> str:
         counts, classes = self.statistics, self.rules.classes or ()

@@ -106,6 +106,13 @@ RULES = {
         "other programs; if not, color_type='color_ignore_orientation' of LoadImageFromFile "
         'loads the pixels as they are stored.',
     ),
+    'mixed_order': error(
+        'channels in another order than in other files',
+        'Files that call their channels colours are loaded in BGR order, others in their own: a '
+        'channel means one thing in some images and another in others.',
+        'Set bands of LoadImageFromFile, such as bands=[1, 2, 3, 4], which counts in the order of '
+        'the file for all.',
+    ),
     'flat_images': warning(
         'images of nearly one value',
         'They show nothing: they are labels, or their values fill a small part of the scale.',

@@ -109,7 +109,8 @@ def _count_as_logged(
             image = scans[task].image if task in scans else None
             for unused in image.unused if image is not None else ():
                 if finding.kind == f'unused_{unused.kind}':
-                    is_first(subject_of_unused(unused.kind, str(source.img_dir), task.color_type))
+                    color_type = task.loading.color_type
+                    is_first(subject_of_unused(unused.kind, str(source.img_dir), color_type))
 
 
 def _scan_sample(

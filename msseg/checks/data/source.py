@@ -21,6 +21,7 @@ from msseg.datasets import (
     build_dataset,
 )
 from msseg.datasets.file_lists import Problem, as_suffixes, collect_problems, files_below
+from msseg.utils.image_loading import ImageLoading
 
 _IMAGE_SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
 
@@ -207,7 +208,8 @@ def _source(dataset: Any, split: str, missing: set[str] = frozenset()) -> Source
     load = _find(dataset.pipeline, 'LoadImageFromFile')
     normalize = _find(dataset.pipeline, 'Normalize')
     # a pipeline that loads in another way knows how to read the files
-    color_type = load.color_type if load else None if dataset.pipeline.transforms else 'color'
+    is_other = bool(dataset.pipeline.transforms) and load is None
+    loading = None if is_other else getattr(load, 'loading', ImageLoading())
     tasks = []
     for info in dataset.img_infos:
         if 'filename' in info:
@@ -215,10 +217,7 @@ def _source(dataset: Any, split: str, missing: set[str] = frozenset()) -> Source
             task = PairTask(
                 image=osp.join(dataset.img_dir or '', info['filename']),
                 label=None if label in missing else label,
-                color_type=color_type,
-                backend=getattr(load, 'imdecode_backend', 'cv2'),
-                max_value=getattr(load, 'max_value', None),
-                percentiles=tuple(getattr(load, 'percentiles', None) or ()) or None,
+                loading=loading,
             )
             tasks.append(task)
     rules = LabelRules(
@@ -229,7 +228,8 @@ def _source(dataset: Any, split: str, missing: set[str] = frozenset()) -> Source
         class_map=dataset.class_map,
         reduce_zero_label=dataset.reduce_zero_label,
     )
-    to_rgb = getattr(normalize, 'to_rgb', True) and (color_type or 'color').startswith('color')
+    color_type = 'color' if loading is None else loading.color_type
+    to_rgb = getattr(normalize, 'to_rgb', True) and color_type.startswith('color')
     return Source(split, type(dataset).__name__, tasks, rules, dataset.img_dir, to_rgb)
 
 

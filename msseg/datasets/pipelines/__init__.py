@@ -1,6 +1,7 @@
 """Transforms of samples, with MMSegmentation 0.30's names, arguments and result keys."""
 
 from msseg.datasets.pipelines.adjust_gamma import AdjustGamma
+from msseg.datasets.pipelines.band_distortion import BandDistortion
 from msseg.datasets.pipelines.clahe import CLAHE
 from msseg.datasets.pipelines.compose import Compose
 from msseg.datasets.pipelines.formatting import (
@@ -31,6 +32,7 @@ from msseg.datasets.pipelines.transform import get_rng, register_transform
 __all__ = [
     'CLAHE',
     'AdjustGamma',
+    'BandDistortion',
     'Collect',
     'Compose',
     'DefaultFormatBundle',

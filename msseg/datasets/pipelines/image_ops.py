@@ -5,12 +5,16 @@ Images are (h, w) or (h, w, c), labels (h, w). Sizes are (h, w) unless a name sa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
 
 from msseg.utils.image_file import check_pixels
+from msseg.utils.logging import warn_once
+
+_MOST_VALUES = 4  # of a border, in OpenCV
+_LARGEST_FRACTION = 1.5  # reflectances exceed 1
 
 INTERPOLATIONS = {
     'nearest': cv2.INTER_NEAREST,
@@ -28,15 +32,25 @@ def resize(img: np.ndarray, size: tuple[int, int], interpolation: str = 'bilinea
 
 
 def check_byte_scale(img: np.ndarray, who: str) -> None:
-    """Raise ValueError unless an image's values are from 0 to 255, uint8 or float."""
+    """Raise ValueError unless an image's values are from 0 to 255, uint8 or float.
+
+    A warning is logged once for real numbers that look like fractions.
+    """
     is_scaled = img.dtype == np.uint8
     if img.dtype.kind == 'f' and img.size:
         is_scaled = img.min() >= 0 and img.max() <= 255
+        if is_scaled and 0 < img.max() <= _LARGEST_FRACTION:
+            warn_once(
+                f'{who}: an image has values from {img.min():g} to {img.max():g}, and is changed '
+                'as if 255 were white: load fractions with max_value=1 of LoadImageFromFile, or '
+                'use BandDistortion, which takes any scale',
+                f'fractions {who}',
+            )
     if not is_scaled:
         raise ValueError(
             f'{who}: the image is {img.dtype} with values from {img.min():g} to {img.max():g}, '
             'expected 0 to 255: place it before Normalize, and load images of more than 8 bits '
-            'with max_value (or percentiles) of LoadImageFromFile'
+            'with max_value (or percentiles) of LoadImageFromFile; BandDistortion takes any scale'
         )
 
 
@@ -51,10 +65,38 @@ def multiple_of(size: tuple[int, int], divisor: int | Sequence[int]) -> tuple[in
     return -(-size[0] // by_h) * by_h, -(-size[1] // by_w) * by_w
 
 
-def border_value(img: np.ndarray, value: float | Sequence[float]) -> tuple[float, ...]:
-    """Return one value for each channel, as OpenCV takes it, from one number or several."""
+def with_border(
+    img: np.ndarray,
+    value: float | Sequence[float],
+    apply: Callable[[np.ndarray, tuple[float, ...]], np.ndarray],
+    who: str,
+) -> np.ndarray:
+    """Apply a function of OpenCV that takes a border value, to any number of channels.
+
+    Args:
+        img: (h, w) or (h, w, c).
+        value: One number for all channels, or one for each.
+        apply: The function of an image and its border value, of which OpenCV takes four numbers.
+        who: Transform and argument, for the error.
+
+    Raises:
+        ValueError: There are several numbers, but not one for each channel.
+    """
     channels = 1 if img.ndim == 2 else img.shape[2]
-    return tuple(value) if isinstance(value, Sequence) else (value,) * min(channels, 4)
+    if not isinstance(value, Sequence):
+        return apply(img, (value,) * min(channels, _MOST_VALUES))
+    if len(value) != channels:
+        raise ValueError(
+            f'{who} has {len(value)} numbers, but the image has {channels} channels; give one '
+            'number for all, or one for each'
+        )
+    if channels <= _MOST_VALUES:
+        return apply(img, tuple(value))
+    parts = [
+        apply(np.ascontiguousarray(img[..., i : i + _MOST_VALUES]), tuple(value[i:][:_MOST_VALUES]))
+        for i in range(0, channels, _MOST_VALUES)
+    ]
+    return np.concatenate([part.reshape(*part.shape[:2], -1) for part in parts], axis=2)
 
 
 def fillable(label: np.ndarray, value: int, results: dict, who: str) -> np.ndarray:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from msseg.datasets.pipelines.image_ops import border_value, fillable, multiple_of
+from msseg.datasets.pipelines.image_ops import fillable, multiple_of, with_border
 from msseg.datasets.pipelines.transform import register_transform
 from msseg.utils.arguments import Int32, NonEmpty, Pixels, Size
 
@@ -63,5 +63,6 @@ def _pad_to(img: np.ndarray, size: tuple[int, int], value: float | Sequence[floa
     bottom, right = max(size[0] - img.shape[0], 0), max(size[1] - img.shape[1], 0)
     if bottom == 0 and right == 0:
         return img
-    fill = border_value(img, value)
-    return cv2.copyMakeBorder(img, 0, bottom, 0, right, cv2.BORDER_CONSTANT, value=fill)
+    edges = (0, bottom, 0, right, cv2.BORDER_CONSTANT)
+    pad = lambda part, fill: cv2.copyMakeBorder(part, *edges, value=fill)  # noqa: E731
+    return with_border(img, value, pad, 'Pad: pad_val')

@@ -43,8 +43,8 @@ class PhotoMetricDistortion:
         img = results['img']
         if img.ndim != 3 or img.shape[2] != 3:
             raise ValueError(
-                f'PhotoMetricDistortion: img is of shape {img.shape}; expected colours (h, w, 3): '
-                'leave it away for images of other channels'
+                f'PhotoMetricDistortion: img is of shape {img.shape}; expected colours (h, w, 3), '
+                'of which hue and saturation are changed: use BandDistortion for other channels'
             )
         check_byte_scale(img, 'PhotoMetricDistortion')
         apply = _apply_to_bytes if img.dtype == np.uint8 else _apply_to_floats

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from msseg.datasets.pipelines.image_ops import INTERPOLATIONS, border_value, fillable
+from msseg.datasets.pipelines.image_ops import INTERPOLATIONS, fillable, with_border
 from msseg.datasets.pipelines.transform import RandomSource, get_rng, register_transform
 from msseg.utils.arguments import Int32, NonEmpty, Positive, Probability
 
@@ -74,8 +74,9 @@ class RandomRotate:
             w, h = int(np.round(new_w)), int(np.round(new_h))
         # OpenCV warps no int32; float64 holds its values exactly
         source = img.astype(np.float64) if img.dtype == np.int32 else img
-        rotated = cv2.warpAffine(
-            source, matrix, (w, h), flags=INTERPOLATIONS[interpolation],
-            borderValue=border_value(img, fill),
-        )  # fmt: skip
+        flags = INTERPOLATIONS[interpolation]
+        rotate = lambda part, value: cv2.warpAffine(  # noqa: E731
+            part, matrix, (w, h), flags=flags, borderValue=value
+        )
+        rotated = with_border(source, fill, rotate, 'RandomRotate: pad_val')
         return rotated.astype(img.dtype, copy=False)

@@ -326,6 +326,13 @@ FAULTS = [
         ['of 1 channels, but model.backbone.in_channels is 3 (default)'],
     ),
     Fault(
+        'other bands than channels',
+        'data = dict(train=dict(pipeline={0: dict(bands=[1, 1])}))',
+        'image_channels',
+        ['data.train.pipeline[0].bands'],
+        ['[1, 1], but mean of Normalize has 3 numbers'],
+    ),
+    Fault(
         'other normalisation in validation',
         'data = dict(val=dict(pipeline={1: dict(transforms={2: dict(to_rgb=False)})}))',
         'norm_differs',

@@ -9,7 +9,7 @@ from PIL import Image
 
 from msseg.checks.data.file_scan import count_values, find_damage, scan_image, scan_label
 from msseg.utils.image_header import read_header
-from msseg.utils.image_values import ValueScale
+from msseg.utils.image_loading import ImageLoading
 from tests.tiff_bands import write_band_tiff
 
 RNG = np.random.default_rng(0)
@@ -77,7 +77,7 @@ def test_orientation_is_read_and_followed(tmp_path, orientation):
     assert scan.orientation == (1 if orientation == 9 else orientation)
     assert scan.stored_size == (12, 17)
     assert scan.size == ((17, 12) if orientation in (6, 8) else (12, 17))
-    assert scan_image(path, 'color_ignore_orientation').size == (12, 17)
+    assert scan_image(path, ImageLoading('color_ignore_orientation')).size == (12, 17)
 
 
 @pytest.mark.parametrize('scan', [scan_image, scan_label])
@@ -102,7 +102,7 @@ def test_formats_that_pillow_does_not_know_are_left_to_opencv(tmp_path):
     cv2.imwrite(path, PICTURE.astype(np.float32))
     with pytest.raises(OSError, match='cannot identify'):
         Image.open(path)
-    scan = scan_image(path, 'unchanged')
+    scan = scan_image(path, ImageLoading('unchanged'))
     assert scan.form == 'TIFF RGB, 32 bits float'
     read = cv2.imread(path, cv2.IMREAD_UNCHANGED)
     np.testing.assert_allclose(scan.mean, read.reshape(-1, 3).mean(axis=0, dtype=float))
@@ -158,10 +158,10 @@ def test_what_is_in_a_file_and_not_taken_is_noted(tmp_path):
     assert [each.kind for each in scan.unused] == ['bits', 'channels']
     largest = 16 * int(PICTURE.max())
     assert scan.largest == f'values to {largest}, so max_value=4095'
-    scaled = scan_image(path, scale=ValueScale(max_value=16 * 255))
+    scaled = scan_image(path, ImageLoading(max_value=16 * 255))
     assert [each.kind for each in scaled.unused] == ['channels']
     np.testing.assert_allclose(scaled.mean, PICTURE.reshape(-1, 3).mean(axis=0), rtol=1e-5)
-    assert scan_image(path, 'unchanged').unused == ()
+    assert scan_image(path, ImageLoading('unchanged')).unused == ()
     write_band_tiff(tmp_path / 'b.tif', np.zeros((4, 5, 12), np.uint8))
     scan = scan_image(str(tmp_path / 'b.tif'))
     assert scan.problem == 'setting' and 'holds 12 channels' in scan.detail

@@ -16,6 +16,8 @@ from msseg.checks.data.report import (
 )
 from msseg.config import Config
 from msseg.datasets.pipelines import Compose
+from msseg.utils.image_loading import ImageLoading
+from tests.geotiff import write_geotiff
 from tests.test_datasets.data_folder import config
 
 SIZES = [(20, 30), (33, 21), (8, 64), (20, 30)]
@@ -175,7 +177,49 @@ def test_pasted_numbers_normalise_the_images(root):
 def test_images_of_different_channels_have_no_mean_in_common(root):
     grey = root / 'img/train/grey.png'
     cv2.imwrite(str(grey), np.zeros((4, 5), np.uint8))
-    colour = scan_image(str(root / 'img/train/0.png'), 'unchanged')
-    assert normalisation_of([colour, scan_image(str(grey), 'unchanged')], True) is None
+    colour = scan_image(str(root / 'img/train/0.png'), ImageLoading('unchanged'))
+    assert (
+        normalisation_of([colour, scan_image(str(grey), ImageLoading('unchanged'))], True) is None
+    )
     assert normalisation_of([None], True) is None
     assert normalisation_of([colour], True) is not None
+
+
+def test_numbers_of_bands_are_of_what_is_data(tmp_path):
+    rng = np.random.default_rng(0)
+    images = [rng.normal(0.01, 0.004, (8, 9, 5)).astype(np.float32) for _ in range(3)]
+    (tmp_path / 'img/train').mkdir(parents=True)
+    for i, image in enumerate(images):
+        image[:2, : i + 1] = np.nan
+        image[7, 8, 4] = -1
+        np.save(tmp_path / f'img/train/{i}.npy', image)
+    pipeline = [dict(type='LoadImageFromFile', color_type='unchanged', nodata=-1)]
+    train = dict(type='CustomDataset', img_dir=str(tmp_path / 'img/train'), img_suffix='.npy',
+                 classes=['a'], pipeline=pipeline)  # fmt: skip
+    split = check_dataset(Config({'data': {'train': train}}), workers=0).splits[0]
+    known = [image[(np.isfinite(image) & (image != -1)).all(2)] for image in images]
+    pixels = np.concatenate(known).astype(float)
+    norm = split.normalisation
+    np.testing.assert_allclose(norm.mean, pixels.mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(norm.std, pixels.std(axis=0), rtol=1e-6)
+    np.testing.assert_array_equal(norm.smallest, pixels.min(axis=0))
+    np.testing.assert_array_equal(norm.largest, pixels.max(axis=0))
+    assert norm.share_without_data == pytest.approx((2 + 4 + 6 + 3) / (3 * 72))
+    text = split.text(None)
+    assert 'pixels without data: 6.94 %' in text and 'Standard deviation' in text
+    assert split.as_dict()['channels']['smallest'] == norm.smallest
+
+
+def test_colours_among_bands_are_in_another_order(tmp_path):
+    image = np.random.default_rng(0).integers(0, 4000, (8, 9, 4)).astype(np.uint16)
+    write_geotiff(tmp_path / 'bands.tif', image)
+    write_geotiff(tmp_path / 'colours.tif', image + 1, photometric='RGB')
+    for load, expected in (
+        (dict(color_type='unchanged'), ['mixed_order']),
+        (dict(bands=[1, 2, 3, 4]), []),
+    ):
+        pipeline = [dict(type='LoadImageFromFile', **load)]
+        train = dict(type='CustomDataset', img_dir=str(tmp_path), img_suffix='.tif',
+                     classes=['a'], pipeline=pipeline)  # fmt: skip
+        report = check_dataset(Config({'data': {'train': train}}), workers=0)
+        assert [finding.kind for finding in report.findings] == expected

@@ -21,6 +21,7 @@ AUGMENTED = dict(
 )
 CONFIGS = {
     'AdjustGamma': dict(gamma=2.0),
+    'BandDistortion': {},
     'CLAHE': dict(tile_grid_size=[4, 4]),
     'Collect': dict(keys=['img'], meta_keys=['img_shape']),
     'Compose': dict(transforms=[dict(type='RandomFlip', prob=0.5), NORMALIZE]),
@@ -51,7 +52,7 @@ KEYS = {
     'ori_shape', 'scale_factor', 'keep_ratio', 'flip', 'flip_direction', 'pad_fixed_size',
     'pad_size_divisor', 'img_norm_cfg', 'img_prefix', 'img_info', 'seg_prefix', 'ann_info',
     'filename', 'ori_filename', 'label_map', 'class_map', 'num_classes', 'ignore_index',
-    'reduce_zero_label', 'mix_results',
+    'reduce_zero_label', 'mix_results', 'no_data',
 }  # fmt: skip
 OF_OTHERS = {'Collect', 'Compose', 'MultiScaleFlipAug', 'ImageToTensor', 'ToTensor', 'Transpose'}
 
@@ -147,7 +148,15 @@ def test_same_generator_same_result_whatever_the_global_state(name, sample):
 
 
 @pytest.mark.parametrize(
-    'name', ['PhotoMetricDistortion', 'RandomCrop', 'RandomRotate', 'RandomCutOut', 'Resize']
+    'name',
+    [
+        'BandDistortion',
+        'PhotoMetricDistortion',
+        'RandomCrop',
+        'RandomRotate',
+        'RandomCutOut',
+        'Resize',
+    ],
 )
 def test_other_generators_give_other_results(name, sample):
     transform = build(name)
