@@ -292,6 +292,8 @@ def check_folder(folder: str, argument: str, who: str) -> bool:
         path, note = f'{argument} and data_root', 'are empty: name a folder'
     elif kind := file_kind(folder):
         note = f'is {kind}; expected a folder'
+        if folder.endswith(('.json', '.xml')):
+            note += ' (msseg import-labels makes label files of annotations)'
     else:
         there = Path(folder)
         while not there.exists() and there != there.parent:

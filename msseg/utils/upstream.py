@@ -75,10 +75,14 @@ _NAMES = {
 }
 _KIND_OF = {name: kind for kind, names in _NAMES.items() for name in names.split()}
 _LOGBOOKS = ('Logger', 'Wandb')
+# Formats of labelling tools, which become label files before training.
+_FORMATS = ('coco', 'cvat', 'labelme', 'labelstudio', 'voc', 'yolo')
 
 
 def explain_upstream_name(name: str, kind: str, here: Collection[str]) -> str:
     """Return the message for a name of MMSegmentation's that is not registered here, else ``''``.
+
+    Data sets that are named after an annotation format have a message, too.
 
     Args:
         name: The value of ``type``.
@@ -90,11 +94,16 @@ def explain_upstream_name(name: str, kind: str, here: Collection[str]) -> str:
         "ResNetV1c is MMSegmentation's and is not in msseg yet; here are: HRNet"
         >>> explain_upstream_name('mmseg.FCNHead', 'head', ['FCNHead'])
         "msseg has no scopes: write 'FCNHead'"
+        >>> explain_upstream_name('CocoDataset', 'dataset', ['CustomDataset'])
+        'msseg import-labels coco makes label files for CustomDataset; there is no CocoDataset'
     """
     scope, _, bare = name.rpartition('.')
     if scope and bare in here:
         return f'msseg has no scopes: write {bare!r}'
     found = _KIND_OF.get(bare)
+    tool = bare.lower().replace('_', '').removesuffix('dataset')
+    if found is None and kind == 'dataset' and tool in _FORMATS:
+        return f'msseg import-labels {tool} makes label files for CustomDataset; there is no {name}'
     if found is None:
         return ''
     if found != kind:

@@ -203,6 +203,7 @@ def test_part_of_the_classes(root):
         (dict(img_dir=None), ValueError, 'img_dir is missing'),
         (dict(img_dir='img/trian'), FileNotFoundError, "no 'trian'. Did you mean 'train'"),
         (dict(img_dir='img/train/image0.jpg'), FileNotFoundError, 'is a file; expected a folder'),
+        (dict(ann_dir='coco.json'), FileNotFoundError, r'json.* folder \(msseg import-labels'),
         (dict(ann_dir='none/train'), FileNotFoundError, "ann_dir=.*has no 'none'"),
         (dict(img_suffix='.png'), ValueError, r"ends with '.png'; it has 6 of '.jpg'"),
         (dict(seg_map_suffix='_gt.png'), FileNotFoundError, '6 of 6 images have no label.*_gt.png'),
@@ -239,6 +240,7 @@ def test_part_of_the_classes(root):
 )
 def test_mistake_is_explained(root, changes, error, message):
     (root / 'empty.txt').write_text('\n')
+    (root / 'coco.json').write_text('{}')
     os.mkfifo(root / 'pipe')
     for name in ('gbk.txt', 'gbk.lst'):  # of GBK, and UTF-8 by chance
         (root / name).write_bytes('模\n'.encode('gbk'))

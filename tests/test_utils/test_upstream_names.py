@@ -34,6 +34,8 @@ from msseg.utils import upstream
             'TensorboardLoggerHook, TextLoggerHook$',
         ),
         ('PIPELINES', 'PackSegInputs', 'here are: AdjustGamma, .* more .see docs/from_mmseg'),
+        ('DATASETS', 'COCODataset', '^msseg import-labels coco makes .* no COCODataset$'),
+        ('DATASETS', 'LabelMe', '^msseg import-labels labelme makes label files'),
         ('HEADS', 'OCRHed', "OCRHed is not in the head registry. Did you mean 'OCRHead'"),
     ],
 )
