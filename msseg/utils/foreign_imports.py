@@ -108,11 +108,18 @@ def explain_foreign_import(error: BaseException) -> str:
         return ''
     frames = traceback.extract_tb(error.__traceback__)
     files = [frame.filename for frame in frames if Path(frame.filename).suffix == '.py']
-    for file in reversed(files):
+    # an installed framework may fail itself, and the user's file, which imports it, says more
+    for file in sorted(files[::-1], key=_is_of_framework):
         found = find_foreign_imports(file)
         if found:
             return f'{file} imports what is not here: {_join(found)}'
     return ''
+
+
+def _is_of_framework(file: str) -> bool:
+    """Return whether a file is part of an installed package of PyTorch's or OpenMMLab's."""
+    folders = [each for each in Path(file).parents if each.name in FOREIGN]
+    return any((each / '__init__.py').is_file() for each in folders)
 
 
 def find_foreign_imports(

@@ -141,6 +141,19 @@ def test_a_module_of_ones_own_is_told_all_at_once(tmp_path, monkeypatch):
         assert 'PYTHONPATH' not in message and '\n' not in message
 
 
+def test_of_an_installed_package_that_fails_itself_the_users_file_is_explained(
+    tmp_path, monkeypatch
+):
+    (tmp_path / 'mmengine').mkdir()
+    (tmp_path / 'mmengine' / '__init__.py').write_text('import mmcv.not_there_x')
+    (tmp_path / 'old_hook.py').write_text('\nfrom mmengine.hooks import Hook')
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ImportError) as raised:
+        import_modules_from_strings('old_hook', folders=[str(tmp_path)])
+    assert f'{tmp_path}/old_hook.py imports what is not here: line 2: mmengine' in str(raised.value)
+    assert '__init__' not in str(raised.value)
+
+
 def test_another_missing_package_is_named_and_no_folder(tmp_path):
     (tmp_path / 'needs_more.py').write_text('import os\nimport no_such_package_x')
     with pytest.raises(ImportError, match=r'more.py, line 2.*no_such_package_x.*; install no_s'):
