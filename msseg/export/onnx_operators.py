@@ -123,9 +123,13 @@ def _dense(builder: OnnxBuilder, node: Node) -> str:
 
 @translates('BiasAdd')
 def _bias(builder: OnnxBuilder, node: Node) -> str:
-    bias = builder.graph.values[node.inputs[1]]
-    bias = bias.reshape(-1, *[1] * (len(builder.shape_in(node)) - 2))
-    return builder.emit('Add', [builder.read(node.inputs[0]), builder.constant(bias)])
+    x, value = builder.read(node.inputs[0]), builder.graph.values.get(node.inputs[1])
+    shape = [-1, *[1] * (len(builder.shape_in(node)) - 2)]
+    if value is not None:
+        bias = builder.constant(value.reshape(shape))
+    else:
+        bias = builder.emit('Reshape', [builder.read(node.inputs[1]), builder.integers(shape)])
+    return builder.emit('Add', [x, bias])
 
 
 @translates('BatchNorm')

@@ -3,8 +3,17 @@
 import mindspore as ms
 import numpy as np
 import pytest
+from mindspore import nn, ops
 
-from msseg.models.layers import ChannelSoftmax, DescendingOrder, GramMatrix, RankedValue, Softplus
+from msseg.models.analysis.read_graph import read_graph
+from msseg.models.layers import (
+    ChannelSoftmax,
+    DescendingOrder,
+    GramMatrix,
+    LabelLogProb,
+    RankedValue,
+    Softplus,
+)
 from tests.test_models.loss_checks import softmax
 
 
@@ -19,6 +28,29 @@ def test_softmax_and_its_gradient():
     np.testing.assert_allclose(layer(ms.Tensor(x, ms.float32)).asnumpy(), p, atol=1e-6)
     expected = p * (weights - (p * weights).sum(axis=1, keepdims=True))
     np.testing.assert_allclose(gradient, expected, atol=1e-5)
+
+
+class AtZeros(nn.Cell):
+    """The log-probability of class 0."""
+
+    def __init__(self):
+        super().__init__()
+        self.log_prob = LabelLogProb()
+        self.labels = ops.zeros((2, 6, 4), ms.int32)
+
+    def construct(self, x):
+        return self.log_prob(x, self.labels)
+
+
+@pytest.mark.parametrize('layer', [AtZeros, ChannelSoftmax])
+def test_no_operator_at_the_logits_size_broadcasts(layer):
+    """On the CPU it would keep indices of four times its result's size."""
+    graph = read_graph(layer(), (2, 5, 6, 4))
+    large = [node for node in graph.nodes if node.op in ('Sub', 'Mul', 'Add', 'RealDiv')
+             and np.prod(node.shape) >= 2 * 5 * 6 * 4]  # fmt: skip
+    assert large
+    for node in large:
+        assert {graph.shape_of(name) for name in node.inputs[:2]} == {node.shape}
 
 
 def test_softplus_is_finite_at_both_ends_and_smooth_in_the_middle():

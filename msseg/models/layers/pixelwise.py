@@ -15,6 +15,10 @@ class ChannelReduction(nn.Cell):
     operators' time on the CPU (2.8). There the maximum is an Argmax and a gather, and the sum over
     channels a product with a row of ones; other devices, which may multiply matrices in reduced
     precision, sum as usual.
+
+    Operators that broadcast are dear on the CPU as well: each keeps two int64 indices per element
+    of its result, four times a float32 tensor, for as long as the graph lives (2.8), and takes
+    three to four times the time of one with equal shapes.
     """
 
     def __init__(self) -> None:
@@ -39,6 +43,14 @@ class ChannelReduction(nn.Cell):
         ones = ops.ones((n, 1, c), ms.float32)
         return ops.bmm(ones, x.reshape(n, c, h * w)).reshape(n, 1, h, w)
 
+    def over_channels(self, x: ms.Tensor, channels: int) -> ms.Tensor:
+        """Return float32 (n, 1, h, w) for each channel: (n, channels, h, w) where not broadcast."""
+        if not self.on_cpu:
+            return x
+        n, _, h, w = x.shape
+        ones = ops.ones((n, channels, 1), ms.float32)
+        return ops.bmm(ones, x.reshape(n, 1, h * w)).reshape(n, channels, h, w)
+
 
 class ChannelSoftmax(ChannelReduction):
     """Softmax over the channels of (n, c, h, w) float32, with its gradient written out.
@@ -48,13 +60,15 @@ class ChannelSoftmax(ChannelReduction):
 
     def construct(self, logits: ms.Tensor) -> ms.Tensor:
         """Return the probabilities, (n, c, h, w)."""
-        powers = ops.exp(logits - self.maximum(logits))
-        return powers * ops.reciprocal(self.sum_channels(powers))
+        c = logits.shape[1]
+        powers = ops.exp(logits - self.over_channels(self.maximum(logits), c))
+        return powers * self.over_channels(ops.reciprocal(self.sum_channels(powers)), c)
 
     def bprop(self, logits: ms.Tensor, out: ms.Tensor, dout: ms.Tensor) -> tuple[ms.Tensor]:
         """Return the gradient: out * (dout - sum over channels of out * dout)."""
         weighted = out * dout
-        return (weighted - out * self.sum_channels(weighted),)
+        total = self.over_channels(self.sum_channels(weighted), out.shape[1])
+        return (weighted - out * total,)
 
 
 class LabelLogProb(ChannelReduction):
@@ -71,10 +85,10 @@ class LabelLogProb(ChannelReduction):
             logits: (n, c, h, w), float32.
             labels: (n, h, w), int32 in [0, c).
         """
-        n, _, h, w = logits.shape
+        n, c, h, w = logits.shape
         index = labels.reshape(n, 1, h, w)
         top = self.maximum(logits)
-        log_sum = ops.log(self.sum_channels(ops.exp(logits - top)))
+        log_sum = ops.log(self.sum_channels(ops.exp(logits - self.over_channels(top, c))))
         value = self._at_label(logits, index) - top - log_sum
         return value.reshape(n, h, w)
 

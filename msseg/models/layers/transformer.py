@@ -134,6 +134,7 @@ class PackedDense(nn.Cell):
         if has_bias:
             self.bias = Parameter(ops.zeros(count * dims, ms.float32), 'bias')
         self.product = ops.MatMul(transpose_b=True)
+        self.add_bias = ops.BiasAdd()
 
     def construct(self, x: ms.Tensor, first: int, end: int) -> ms.Tensor:
         """Apply layers `first` to `end` - 1 to (n, l, dims): (n, l, (end - first) dims)."""
@@ -143,7 +144,7 @@ class PackedDense(nn.Cell):
         weight = self.weight[begin:stop].astype(x.dtype)
         y = self.product(x.reshape(n * length, dims), weight)
         if self.has_bias:
-            y = y + self.bias[begin:stop].astype(x.dtype)
+            y = self.add_bias(y, self.bias[begin:stop].astype(x.dtype))
         return y.reshape(n, length, stop - begin)
 
 
