@@ -106,10 +106,10 @@ def explain_foreign_import(error: BaseException) -> str:
     name = getattr(error, 'name', None) if isinstance(error, ImportError) else None
     if name is None or _root(name) not in (*FOREIGN, 'msseg'):
         return ''
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = reversed(traceback.extract_tb(error.__traceback__))
     files = [frame.filename for frame in frames if Path(frame.filename).suffix == '.py']
     # an installed framework may fail itself, and the user's file, which imports it, says more
-    for file in sorted(files[::-1], key=_is_of_framework):
+    for file in sorted(files, key=_is_of_framework):
         found = find_foreign_imports(file)
         if found:
             return f'{file} imports what is not here: {_join(found)}'
