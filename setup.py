@@ -95,7 +95,7 @@ setup(
     ],
     python_requires='>=3.10,<3.13',
     packages=find_packages(include=['msseg', 'msseg.*']),
-    package_data={'msseg.reports': ['templates/*']},
+    package_data={'msseg.reports': ['templates/*'], 'msseg.weights': ['catalogue.json']},
     install_requires=read_requirements(),
     extras_require=EXTRAS,
     cmdclass={'build_py': BuildWithConfigs},

@@ -38,8 +38,8 @@ def load(source: str | Path | Config, weights: str | Path | None = None, **optio
 
     Args:
         source: The name of a config, a config file, a config, a checkpoint, or a work dir.
-        weights: With a config, its checkpoint.
-        options: ``device``, ``cfg_options``, ``tile`` and ``overlap``.
+        weights: With a config, its checkpoint, or a name of ``msseg weights list``.
+        options: ``device``, ``cfg_options``, ``tile``, ``overlap`` and ``download``.
 
     Example::
 

@@ -6,7 +6,7 @@ import copy
 import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 from msseg.config import Config
 from msseg.config.checking import (
@@ -70,6 +70,7 @@ TOP_LEVEL = {
     'work_dir': 'folder of logs and checkpoints',
     'load_from': 'checkpoint whose weights to start from',
     'load_partial_backbone': 'start even when fewer than half of the backbone are in that file',
+    'load_first_conv': 'how it adapts to other numbers of channels: repeat, mean; None: not at all',
     'resume_from': 'checkpoint to resume',
     'seed': 'seed of weights, order and augmentation',
     'workflow': "only [('train', 1)]: `evaluation` configures evaluation",
@@ -90,6 +91,7 @@ _TOP_LEVEL_HINTS = {
     'load_from': File | None,
     'resume_from': File | None,
     'load_partial_backbone': bool,
+    'load_first_conv': Literal['repeat', 'mean'] | None,
     'seed': Seed | None,
     'log_level': str | int,
     'workflow': Sequence | None,

@@ -20,6 +20,7 @@ from msseg.convert.names import strip_wrappers
 from msseg.runner.checkpoint import Checkpoint, load_checkpoint, save_weights
 from msseg.runner.load_weights import needed_shapes, resize_tables
 from msseg.utils.outputs import Outputs
+from msseg.weights import find_file, is_address
 
 _BACKBONE = 'backbone.'
 
@@ -34,7 +35,8 @@ def convert_checkpoint(
     """Write a foreign checkpoint as a MindSpore one with msseg's names, and print an account.
 
     Args:
-        source: A file of PyTorch, safetensors, or a .ckpt of the MindSpore model zoo.
+        source: A file of PyTorch, safetensors, or a .ckpt of the MindSpore model zoo; an address,
+            or a name of the catalogue of weights.
         destination: The .ckpt file to write; its folder must exist.
         style: The origin of the names, see `msseg.convert.convert`.
         cfg: A config whose model the weights must fill: the whole model, or its backbone when
@@ -50,7 +52,8 @@ def convert_checkpoint(
             written.
     """
     check_style(style)
-    source, destination = Path(source), Path(destination)
+    source = find_file(source, 'source') if is_address(source) else Path(source)
+    destination = Path(destination)
     _check_paths(source, destination)
     outputs = Outputs([source, None if cfg is None else cfg.filename])
     outputs.file(destination, 'destination')

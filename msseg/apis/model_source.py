@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -21,40 +20,18 @@ from msseg.config.writer import read_literals
 from msseg.runner import load_checkpoint, load_weights
 from msseg.runner.checkpoint import load_meta
 from msseg.runner.find_checkpoint import resolve_checkpoint
-from msseg.utils.errors import check_one_of
 from msseg.utils.logging import get_logger
 from msseg.utils.shown import shown
+from msseg.weights import (
+    downloads_allowed,
+    find_file,
+    hint_at_original,
+    is_address,
+    parse_source,
+)
 
-# MMCV's names of ImageNet backbones and their files, which carry their hash.
-_FOLDERS = {
-    'open-mmlab://': 'https://download.openmmlab.com/pretrain/third_party/',
-    'torchvision://': 'https://download.pytorch.org/models/',
-    'mmcls://': 'https://download.openmmlab.com/mmclassification/v0/',
-}
-_FILES = {
-    'open-mmlab://msra/hrnetv2_w18_small': 'hrnetv2_w18_small-b5a04e21.pth',
-    'open-mmlab://msra/hrnetv2_w18': 'hrnetv2_w18-00eb2006.pth',
-    'open-mmlab://msra/hrnetv2_w32': 'hrnetv2_w32-dc9eeb4f.pth',
-    'open-mmlab://msra/hrnetv2_w40': 'hrnetv2_w40-ed0b031c.pth',
-    'open-mmlab://msra/hrnetv2_w48': 'hrnetv2_w48-d2186c55.pth',
-    'open-mmlab://resnet18_v1c': 'resnet18_v1c-b5776b93.pth',
-    'open-mmlab://resnet50_v1c': 'resnet50_v1c-2cccc1ad.pth',
-    'open-mmlab://resnet101_v1c': 'resnet101_v1c-e67eebb6.pth',
-    'open-mmlab://resnext50_32x4d': 'resnext50-32x4d-0ab1a123.pth',
-    'open-mmlab://resnext101_32x4d': 'resnext101_32x4d-a5af3160.pth',
-    'open-mmlab://resnext101_64x4d': 'resnext101_64x4d-ee2c6f71.pth',
-    'open-mmlab://resnest50': 'resnest50_d2-7497a55b.pth',
-    'open-mmlab://resnest101': 'resnest101_d2-f3b931b2.pth',
-    'open-mmlab://resnest200': 'resnest200_d2-ca88e41f.pth',
-    'open-mmlab://contrib/mobilenet_v3_large': 'mobilenet_v3_large-bc2c3fd3.pth',
-    'open-mmlab://contrib/mobilenet_v3_small': 'mobilenet_v3_small-47085aa1.pth',
-    'torchvision://resnet18': 'resnet18-f37072fd.pth',
-    'torchvision://resnet34': 'resnet34-b627a593.pth',
-    'torchvision://resnet50': 'resnet50-0676ba61.pth',
-    'torchvision://resnet101': 'resnet101-63fe2227.pth',
-    'torchvision://resnet152': 'resnet152-394f9c45.pth',
-    'mmcls://mobilenet_v2': 'mobilenet_v2/mobilenet_v2_batch256_imagenet_20200708-3b2dc3af.pth',
-}
+# the settings that training does without
+_STARTS = ('load_from', 'model.pretrained', 'model.backbone.pretrained')
 
 
 def find_model(
@@ -68,7 +45,8 @@ def find_model(
     Args:
         config: A config file or a config. None, or a name without a config file's ending in place
             of `checkpoint`: the config is read from the checkpoint, as data.
-        checkpoint: See `resolve_checkpoint`; None for a config alone.
+        checkpoint: See `resolve_checkpoint`, or an address or a name of the catalogue of weights;
+            None for a config alone.
         cfg_options: Settings by dotted key that replace the config's.
         work_dir: Where to look for ``latest`` and ``best`` before the config's own work dir.
     """
@@ -81,7 +59,10 @@ def find_model(
         if config is None and checkpoint is None:
             raise TypeError('neither a config nor a checkpoint is given, expected one of them')
         if config is None:
-            path = resolve_checkpoint(checkpoint, [work_dir] if work_dir else [])
+            if is_address(checkpoint):
+                path = find_file(checkpoint, 'checkpoint')
+            else:
+                path = resolve_checkpoint(checkpoint, [work_dir] if work_dir else [])
             return stored_config(path, cfg_options), path
         if checkpoint is not None and is_config(checkpoint) and not is_config(config):
             raise ValueError(f'the config comes first: {str(checkpoint)!r}, {str(config)!r}')
@@ -101,9 +82,11 @@ def find_checkpoint(
 
     Args:
         cfg: The config.
-        checkpoint: See `resolve_checkpoint`.
+        checkpoint: See `find_model`.
         work_dir: Where to look first.
     """
+    if is_address(checkpoint):
+        return find_file(checkpoint, 'checkpoint')
     return resolve_checkpoint(checkpoint, checkpoint_folders(cfg, work_dir))
 
 
@@ -151,7 +134,7 @@ def load_initial_weights(model: nn.Cell, start: StartSettings) -> None:
         path = find_weights(source, 'model.pretrained')
     checkpoint = load_checkpoint(path).as_evaluated()
     check_architecture(checkpoint, start.model, part, strict=False)
-    load_weights(model, checkpoint, False, part, start.allow_partial_backbone)
+    load_weights(model, checkpoint, False, part, start.allow_partial_backbone, start.first_conv)
 
 
 def _find_pretrained(model: nn.Cell) -> tuple[str | None, str]:
@@ -173,49 +156,34 @@ def use_local_weights(cfg: Config, find: Callable[[str], str | None]) -> None:
             node[key] = find(node[key])
 
 
-def msseg_home() -> Path:
-    """Return the folder of downloaded weights: ``$MSSEG_HOME``, or ``~/.cache/msseg``."""
-    return Path(os.environ.get('MSSEG_HOME') or Path.home() / '.cache' / 'msseg')
-
-
-def find_weights(source: str, key: str, folders: Sequence[str | Path] = ()) -> Path:
-    """Return the file for a path, a work dir, an address or a name of MMCV's model zoo.
-
-    Nothing is downloaded: the file of an address is searched in `msseg_home`, also as the ``.ckpt``
-    that it was converted to.
+def find_weights(
+    source: str | Path,
+    key: str,
+    folders: Sequence[str | Path] = (),
+    may_fetch: bool | None = None,
+) -> Path:
+    """Return the file for a path, a work dir, an address or a name of the catalogue of weights.
 
     Args:
         source: Such as ``'weights.pth'``, ``'https://…/x.pth'``, ``'open-mmlab://msra/hrnetv2_w18'``.
         key: The key of the setting, for messages.
         folders: Where to search for ``latest`` and ``best``.
+        may_fetch: See `msseg.weights.find_file`: nothing is fetched unless the user says so.
     """
-    from_scratch = f'train from scratch deliberately with {key}=None'
-    address = _address_of(str(source), key)
-    if address is None:
-        try:
-            return resolve_checkpoint(source, folders)
-        except FileNotFoundError as error:
-            raise FileNotFoundError(f'{key}: {error}; or {from_scratch}') from error
-    path = msseg_home() / address.rpartition('/')[2]
-    for candidate in (path, path.with_suffix('.ckpt')):
-        if candidate.is_file():
-            return candidate
-    raise FileNotFoundError(
-        f'{key} is {str(source)!r}, whose file is not on this machine: get it from {address} and '
-        f'put it to {str(path)!r}, or {from_scratch}'
-    )
+    from_scratch = f'train from scratch deliberately with {key}=None' if key in _STARTS else ''
+    if is_address(source):
+        return find_file(source, key, may_fetch, from_scratch)
+    try:
+        return resolve_checkpoint(source, folders)
+    except FileNotFoundError as error:
+        known = f'; {hint}' if (hint := hint_at_original(source)) else ''
+        or_else = f'; or {from_scratch}' if from_scratch else ''
+        raise FileNotFoundError(f'{key}: {error}{known}{or_else}') from error
 
 
-def _address_of(source: str, key: str) -> str | None:
-    if source.startswith(('http://', 'https://')):
-        return source.partition('?')[0]
-    for scheme, folder in _FOLDERS.items():
-        if source.startswith(scheme):
-            check_one_of(key, source, [name for name in _FILES if name.startswith(scheme)])
-            return folder + _FILES[source]
-    if '://' in source:
-        raise ValueError(
-            f'{key} is {source!r}: names that start with {source.partition("://")[0]!r} are not '
-            'known; give the path of a file'
-        )
-    return None
+def check_weights(source: str | Path, key: str, folders: Sequence[str | Path] = ()) -> None:
+    """Raise what `find_weights` would raise, and fetch nothing: what will be fetched is there."""
+    if is_address(source) and downloads_allowed():
+        parse_source(source, key)
+    else:
+        find_weights(source, key, folders, may_fetch=False)

@@ -186,16 +186,18 @@ class StartSettings:
     resume_from: str | None = None
     load_from: str | None = None
     allow_partial_backbone: bool = False
+    first_conv: str | None = 'repeat'  # see `adapt_first_convs`
     folders: Sequence[str | Path] = ()  # where to search for latest and best
     model: Mapping[str, Any] = field(default_factory=dict)  # to compare foreign models with
 
     @classmethod
     def of(cls, cfg: Config) -> StartSettings:
-        """Read ``resume_from``, ``load_from`` and ``load_partial_backbone``."""
+        """Read ``resume_from``, ``load_from``, ``load_partial_backbone``, ``load_first_conv``."""
         return cls(
             resume_from=cfg.get('resume_from') or None,
             load_from=cfg.get('load_from') or None,
             allow_partial_backbone=bool(cfg.get('load_partial_backbone')),
+            first_conv=cfg.get('load_first_conv', cls.first_conv),
             folders=checkpoint_folders(cfg),
             model=cfg.get('model') or {},
         )

@@ -51,6 +51,7 @@ COMMANDS = (
     Command('analyze', 'analyze_logs', 'draw curves of runs, and print where their time went'),
     Command('confusion', 'confusion_matrix', "draw the confusion matrix of a test's results"),
     Command('models', 'models', "list msseg's own configs, with their figures"),
+    Command('weights', 'weights', 'list, fetch and check weights that configs can name'),
     Command('doctor', 'doctor', 'show versions, devices, memory, disk, and what is wrong'),
     Command('flops', 'get_flops', "count a network's parameters and multiplications"),
 )

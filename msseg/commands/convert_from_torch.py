@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from msseg.utils.cli import CommandParser
+from msseg.utils.cli import CommandParser, add_download_option, allow_download
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
@@ -18,7 +18,9 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         "msseg's names. PyTorch is not needed, and nothing in the file is run."
     )
     parser.add_argument(
-        'source', help='.pth, .pth.tar, .bin, .safetensors, .npz, or .ckpt of the model zoo'
+        'source',
+        help='.pth, .pth.tar, .bin, .safetensors, .npz, or .ckpt of the model zoo; an address, '
+        'or a name of msseg weights list',
     )
     parser.add_argument('destination', help='.ckpt file to write')
     parser.add_argument(
@@ -33,12 +35,14 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         '--report', help='file for what became of every parameter; JSON when it ends in .json'
     )
+    add_download_option(parser)
     return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Convert."""
     args = parse_args(argv)
+    allow_download(args)
     from msseg.apis import convert_checkpoint, load_config
     from msseg.utils.logging import setup_logging
 

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from msseg.config.find_base import is_config
 from msseg.config.own_configs import own_names
-from msseg.utils.cli import CONFIG_ENDINGS
+from msseg.utils.cli import CONFIG_ENDINGS, add_download_option, allow_download
 from msseg.utils.suggest import did_you_mean
+from msseg.weights import is_address
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, inputs: str = '') -> None:
@@ -26,8 +27,10 @@ def add_model_arguments(parser: argparse.ArgumentParser, inputs: str = '') -> No
         'checkpoint',
         nargs='?',
         help='a file (.ckpt, .pth, .safetensors), a work dir (its newest), latest or best of the '
-        "config's work dir, or WORK_DIR/latest, WORK_DIR/best",
+        "config's work dir, or WORK_DIR/latest, WORK_DIR/best; an address, or a name of msseg "
+        'weights list',
     )
+    add_download_option(parser)
     if inputs:
         parser.add_argument('inputs', nargs='*', metavar='INPUT', help=inputs)
 
@@ -37,11 +40,12 @@ def parse_model_arguments(
 ) -> argparse.Namespace:
     """Parse a command line of `add_model_arguments`; ``config`` is None if it was left out."""
     args = parser.parse_intermixed_args(argv)
+    allow_download(args)
     names = [args.config, args.checkpoint, *getattr(args, 'inputs', [])]
     names = [name for name in names if name is not None]
     args.config = names.pop(0) if is_config(names[0]) else None
     if args.config is None and not os.path.lexists(names[0]):
-        hint = did_you_mean(names[0], own_names())
+        hint = '' if is_address(names[0]) else did_you_mean(names[0], own_names())
         if hint:
             parser.error(f'{names[0]!r} is no config and no checkpoint.{hint}')
     if not names:

@@ -6,7 +6,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from msseg.utils.cli import CommandParser, add_device_options, add_job_options, announce
+from msseg.utils.cli import (
+    CommandParser,
+    add_device_options,
+    add_download_option,
+    add_job_options,
+    allow_download,
+    announce,
+)
 from msseg.utils.stop_signals import ending_by_sigterm, exit_status, hear_interrupts
 
 
@@ -17,7 +24,10 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = CommandParser(description='Train a segmentor.')
     parser.add_argument('config', help='config file, or the name of one')
     parser.add_argument('--work-dir', help='folder for logs and checkpoints')
-    parser.add_argument('--load-from', help='checkpoint whose weights to start from')
+    parser.add_argument(
+        '--load-from',
+        help='checkpoint to start from, an address, or a name of msseg weights list',
+    )
     parser.add_argument('--resume-from', help='checkpoint to go on from')
     parser.add_argument(
         '--auto-resume', action='store_true', help="go on from the work dir's newest checkpoint"
@@ -38,6 +48,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         action='store_true',
         help='show the resolved config, which otherwise goes to the log file alone',
     )
+    add_download_option(parser)
     add_job_options(parser, 'msseg dist train')
     add_device_options(parser)
     add_cfg_options(parser)
@@ -47,6 +58,7 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
 def main(argv: Sequence[str] | None = None) -> None:
     """Train."""
     args = parse_args(argv)
+    allow_download(args)
     hear_interrupts()
     announce(f'training {args.config}')
     with ending_by_sigterm():

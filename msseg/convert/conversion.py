@@ -17,8 +17,8 @@ from msseg.convert.names import (
 )
 from msseg.convert.rules import LeftAside, Mapped, missing_parts
 
-KINDS = ('matched', 'converted', 'joined', 'split', 'changed', 'resized', 'folded', 'filled',
-         'left aside', 'unexpected', 'shape mismatch', 'missing')  # fmt: skip
+KINDS = ('matched', 'converted', 'joined', 'split', 'changed', 'resized', 'adapted', 'folded',
+         'filled', 'left aside', 'unexpected', 'shape mismatch', 'missing')  # fmt: skip
 Shape = tuple[int, ...]
 
 
@@ -29,14 +29,16 @@ class Entry:
     Attributes:
         kind: One of ``KINDS``: ``matched`` kept its name, ``converted`` got another, ``joined`` is
             a part of a parameter, ``split`` became several, ``changed`` has its numbers in another
-            order or shape, ``resized`` is a table brought to the model's size, ``folded`` a bias
-            that went into a running mean, ``filled`` a bias of zeros that the model has and the
+            order or shape, ``resized`` is a table brought to the model's size, ``adapted`` a
+            convolution of images of another number of channels, ``folded`` a bias that went into a
+            running mean, ``filled`` a bias of zeros that the model has and the
             file does not.
         source: Name in the file; '' for a parameter that the file does not have.
         target: Name in the model; '' for a parameter that the model does not have.
         shape: In the file, or in the model where the file does not have it.
         note: A remark, or ''.
-        wanted_shape: Of a ``shape mismatch`` or where ``resized``: the shape in the model.
+        wanted_shape: Of a ``shape mismatch``, or where ``resized`` or ``adapted``: the shape in the
+            model.
     """
 
     kind: str

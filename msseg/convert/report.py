@@ -13,7 +13,7 @@ from msseg.convert.conversion import KINDS, Conversion, Entry
 from msseg.utils.atomic import atomic_write_text
 from msseg.utils.suggest import nearest
 
-_TAKEN = ('matched', 'converted', 'joined', 'split', 'changed', 'resized', 'filled')
+_TAKEN = ('matched', 'converted', 'joined', 'split', 'changed', 'resized', 'adapted', 'filled')
 _MAX_SEARCHED = 500  # names, for a near one
 _COLUMNS = {
     'Matched': _TAKEN,
@@ -111,6 +111,7 @@ def _notes(conversion: Conversion) -> list[str]:
         first = resized[0]
         sizes = f'{first.target} from {first.shape} to {first.wanted_shape}'
         notes.append(f'{len(resized)} tables were resized to the model, such as {sizes}')
+    notes += [f'{entry.target}: {entry.note}' for entry in conversion.of_kind('adapted')]
     if folded := conversion.of_kind('folded'):
         notes.append(f'{len(folded)} biases before batch norm went into its running mean')
     if filled := conversion.of_kind('filled'):

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 
 from msseg.utils.atomic import atomic_write_text
-
-_POLL_S = 0.2
+from msseg.utils.folder_lock import hold_file
 
 
 def once_per_machine(folder: str | Path, action: Callable[[], None]) -> bool:
@@ -37,24 +34,13 @@ def once_per_machine(folder: str | Path, action: Callable[[], None]) -> bool:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     note = folder / '.done-by'
-    with (folder / '.lock').open('w') as lock:
-        _acquire(lock.fileno())
+    with hold_file(folder / '.lock'):
         if _is_done(note):
             return False
         action()
         own = psutil.Process()
         atomic_write_text(note, json.dumps({'pid': own.pid, 'started': own.create_time()}))
         return True
-
-
-def _acquire(descriptor: int) -> None:
-    # Not by waiting in the kernel: signals are to be heard meanwhile.
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            time.sleep(_POLL_S)
 
 
 def _is_done(note: Path) -> bool:

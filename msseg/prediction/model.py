@@ -14,7 +14,7 @@ import PIL.Image
 
 from msseg.apis.image_inputs import LABELS, OVERLAYS, PROBABILITIES, Input, find_inputs
 from msseg.apis.inference import Image, init_segmentor
-from msseg.apis.model_source import find_model, find_weights
+from msseg.apis.model_source import find_model
 from msseg.apis.visualize import Display, OverlayStyle, as_bgr, count_pixels
 from msseg.config import Config
 from msseg.config.find_base import is_config
@@ -29,6 +29,7 @@ from msseg.utils.errors import UserFileNotFoundError
 from msseg.utils.image_loading import LoadedImage, no_data_label
 from msseg.utils.outputs import Outputs, unique_names
 from msseg.utils.suggest import nearest
+from msseg.weights import find_file, is_address
 
 Images = Image | Iterable[Image]
 _SHOWN_CLASSES = 3
@@ -41,18 +42,22 @@ def load(
     cfg_options: Mapping[str, Any] | None = None,
     tile: tuple[int, int] = PredictOptions.tile,
     overlap: int = PredictOptions.overlap,
+    download: bool | None = None,
 ) -> Model:
     """Load a model that labels images.
 
     Args:
         source: The name of one of msseg's own configs, a config file, a config; or a checkpoint or
-            a work dir, which hold their config.
-        weights: With a config, a checkpoint, a work dir for its newest, or ``latest`` or ``best``.
-            Without, the network is random, and a warning says so.
+            a work dir, which hold their config, or the checkpoint's address or name in
+            ``msseg weights list``.
+        weights: With a config, a checkpoint, a work dir for its newest, ``latest`` or ``best``, an
+            address, or a name of ``msseg weights list``. Without, the network is random, and a
+            warning says so.
         device: ``auto``, ``CPU``, ``GPU`` or ``Ascend``, with a card's number as ``GPU:1``.
         cfg_options: Settings by dotted key that replace the config's.
         tile: (h, w). An image of more pixels than this is segmented in tiles of this size.
         overlap: Pixels over which neighbouring tiles are blended.
+        download: Fetch weights that are not on this machine; by default if ``MSSEG_DOWNLOAD`` is 1.
 
     Raises:
         FileNotFoundError: `source` or `weights` names nothing.
@@ -66,9 +71,11 @@ def load(
         result.overlay().show()
         result.save('results')
     """
+    if is_address(source):
+        source = find_file(source, 'source', download)
     _check_source(source, weights)
-    if weights is not None and '://' in str(weights):
-        weights = find_weights(str(weights), 'weights')
+    if is_address(weights):
+        weights = find_file(weights, 'weights', download)
     cfg, checkpoint = find_model(source, weights, cfg_options)
     return Model(init_segmentor(cfg, checkpoint, device), tile, overlap)
 

@@ -10,9 +10,11 @@ from mindspore import Parameter, nn
 
 from msseg.convert import Conversion, convert, count_taken, format_table, list_misfits
 from msseg.runner.checkpoint import Checkpoint, copy_to, kind_mismatch
+from msseg.utils.errors import check_one_of
 from msseg.utils.logging import get_logger, log_to_file
 
 _BACKBONE = 'backbone.'
+Shape = tuple[int, ...]
 _MAX_LISTED = 8
 
 
@@ -22,12 +24,14 @@ def load_weights(
     strict: bool = True,
     part: str = '',
     allow_partial_backbone: bool = False,
+    first_conv: str | None = None,
 ) -> Conversion:
     """Copy a checkpoint's weights into a model, and log by part of the model what fitted.
 
     Names of the projects that `msseg.convert` knows are converted. Unless `strict`, tables are
-    resized, see `resize_tables`. Parameters that do not fit,
-    such as the classifier of a head with another number of classes, keep their initial values.
+    resized, see `resize_tables`, and convolutions of images adapted, see `adapt_first_convs`.
+    Parameters that do not fit, such as the classifier of a head with another number of classes,
+    keep their initial values, and the log names them.
 
     Args:
         model: The network.
@@ -36,6 +40,7 @@ def load_weights(
             copied, unless they are fewer than half of the backbone's.
         part: Load only the parameters whose names start with this.
         allow_partial_backbone: Accept fewer than that half.
+        first_conv: One of `FIRST_CONV_RULES`; None adapts no convolution.
 
     Returns:
         The account of every parameter.
@@ -48,6 +53,8 @@ def load_weights(
     conversion = _convert(checkpoint, wanted, part)
     if not strict:
         resize_tables(conversion, model)
+        if first_conv is not None:
+            adapt_first_convs(conversion, model, first_conv)
     _check(conversion, checkpoint, wanted, strict, allow_partial_backbone)
     _check_kinds(conversion, checkpoint, parameters)
     for name, array in conversion.weights.items():
@@ -95,6 +102,60 @@ def resize_tables(conversion: Conversion, model: nn.Cell) -> None:
             if table is not None and table.shape == entry.wanted_shape:
                 conversion.weights[entry.target] = table.astype(np.float32)
                 conversion.entries[i] = replace(entry, kind='resized')
+
+
+def _repeat(weight: np.ndarray, channels: int) -> np.ndarray:
+    """Repeat the channels in their order; sum them for one."""
+    if channels == 1:
+        return weight.sum(axis=1, keepdims=True)
+    count = weight.shape[1]
+    return weight[:, np.arange(channels) % count] * (count / channels)
+
+
+def _mean(weight: np.ndarray, channels: int) -> np.ndarray:
+    """Give each channel the same share of the sum."""
+    return np.repeat(weight.sum(axis=1, keepdims=True) / channels, channels, axis=1)
+
+
+# from a convolution (out, in, kh, kw) and a number of channels to (out, channels, kh, kw); an image
+# whose channels are all equal gives about the output that it gave before
+FIRST_CONV_RULES = {'repeat': _repeat, 'mean': _mean}
+
+
+def adapt_first_convs(conversion: Conversion, model: nn.Cell, rule: str) -> None:
+    """Bring convolutions of images to the number of channels that a model's images have.
+
+    They are those whose shape differs from the file's in that number alone. Rules:
+
+    - ``'repeat'``: the file's channels are repeated in their order, such as R, G, B, R, and
+      multiplied by the file's number over the model's. One channel gets the sum of all.
+    - ``'mean'``: each channel gets the sum of the file's over the model's number.
+
+    Args:
+        conversion: Changed in place.
+        model: Its ``in_channels`` is the number of channels.
+        rule: One of `FIRST_CONV_RULES`.
+
+    Source: segmentation_models.pytorch and timm, for ``'repeat'``.
+    """
+    check_one_of('load_first_conv', rule, FIRST_CONV_RULES)
+    channels = getattr(model, 'in_channels', None)
+    for i, entry in enumerate(conversion.entries):
+        array = conversion.misfits.get(entry.target)
+        wanted = entry.wanted_shape
+        is_known = entry.kind == 'shape mismatch' and array is not None and array.size
+        if is_known and _reads_images(entry.target, array.shape, wanted, channels):
+            adapted = FIRST_CONV_RULES[rule](array.astype(np.float32), channels)
+            conversion.weights[entry.target] = adapted.astype(np.float32)
+            note = f'{array.shape[1]} channels to {channels} by the rule {rule!r}'
+            conversion.entries[i] = replace(entry, kind='adapted', note=note)
+
+
+def _reads_images(name: str, shape: Shape, wanted: Shape, channels: int | None) -> bool:
+    """Whether shapes are of a convolution of images, and differ in the number of channels alone."""
+    if not name.startswith(_BACKBONE) or len(shape) != 4 or len(wanted) != 4:
+        return False
+    return wanted[1] == channels and (shape[0], *shape[2:]) == (wanted[0], *wanted[2:])
 
 
 def _convert(checkpoint: Checkpoint, wanted: dict[str, tuple], part: str) -> Conversion:
@@ -148,14 +209,21 @@ def _report(conversion: Conversion, checkpoint: Checkpoint) -> None:
     log_to_file('loaded %s%s:\n%s', checkpoint.path, names, format_table(conversion))
     for entry in conversion.of_kind('resized')[:_MAX_LISTED]:
         logger.info('%s is resized from %s to %s', entry.target, entry.shape, entry.wanted_shape)
-    for entry in conversion.of_kind('shape mismatch')[:_MAX_LISTED]:
-        layer, is_classifier, leaf = entry.target.partition('.conv_seg.')
-        if not is_classifier:
-            text = '%s keeps its initial values: %s in the file, %s'
-            logger.warning(text, entry.target, entry.shape, entry.note)
-        elif leaf == 'weight':
-            text = '%s: %d classes in the file, %d in the model: the classifier is not loaded'
+    for entry in conversion.of_kind('adapted'):
+        logger.info('%s is adapted from %s', entry.target, entry.note)
+    misfits = conversion.of_kind('shape mismatch')
+    classifiers = [entry for entry in misfits if '.conv_seg.' in entry.target]
+    for entry in classifiers:
+        layer, _, leaf = entry.target.rpartition('.')
+        if leaf == 'weight':
+            text = '%s: %d classes in the file, %d in the model: it keeps its random weights'
             logger.warning(text, layer, entry.shape[0], entry.wanted_shape[0])
+    others = [entry for entry in misfits if entry not in classifiers]
+    for entry in others[:_MAX_LISTED]:
+        text = '%s keeps its initial values: %s in the file, %s'
+        logger.warning(text, entry.target, entry.shape, entry.note)
+    if rest := [entry.target for entry in others[_MAX_LISTED:]]:
+        logger.warning('%d more keep their initial values: %s', len(rest), ', '.join(rest))
     for kind, what in (('missing', 'not in the file, kept as initialised'),
                        ('unexpected', 'in the file alone, ignored')):  # fmt: skip
         entries = conversion.of_kind(kind)

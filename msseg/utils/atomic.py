@@ -42,13 +42,18 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     temporary = temporary_path(path, f'.{_machine()}-{os.getpid()}.tmp{suffix}')
     try:
         yield temporary
-        _fsync(temporary, os.O_RDONLY)
-        os.replace(temporary, path)
-        _fsync_folder(path.parent)
+        publish(temporary, path)
     finally:
         # this fails if the folder is gone: the block's own error is more useful
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def publish(temporary: Path, path: Path) -> None:
+    """Flush a whole file to the disk and give it its final name in the same folder."""
+    _fsync(temporary, os.O_RDONLY)
+    os.replace(temporary, path)
+    _fsync_folder(path.parent)
 
 
 def temporary_path(path: Path, ending: str) -> Path:

@@ -18,6 +18,7 @@ from msseg.utils.suggest import did_you_mean
 from msseg.utils.user_code import describe_error
 from msseg.version import __version__
 
+DOWNLOAD_VARIABLE = 'MSSEG_DOWNLOAD'  # 1 lets `msseg.weights` fetch files
 CONFIG_ENDINGS = ('.py', '.json', '.yaml', '.yml')
 # The package's exceptions for users' mistakes (OSError covers missing and unwritable files).
 USER_ERRORS = (ValueError, KeyError, TypeError, OSError, ImportError, FloatingPointError)
@@ -186,6 +187,21 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
     """Add ``--device`` and ``--device-id``."""
     parser.add_argument('--device', default='auto', help=DEVICE_HELP)
     parser.add_argument('--device-id', type=int, help='number of the card')
+
+
+def add_download_option(parser: argparse.ArgumentParser) -> None:
+    """Add ``--download``; obey it with `allow_download`."""
+    parser.add_argument(
+        '--download',
+        action='store_true',
+        help='fetch weights that are named and not on this machine',
+    )
+
+
+def allow_download(args: argparse.Namespace) -> None:
+    """Let this process and its children fetch weights if ``--download`` is given."""
+    if args.download:
+        os.environ[DOWNLOAD_VARIABLE] = '1'
 
 
 def add_picture_options(parser: argparse.ArgumentParser, has_legend: bool = True) -> None:

@@ -1,4 +1,4 @@
-"""A lock that lets one process at a time write to a folder.
+"""Locks that let one process at a time write to a folder, or do something.
 
 Not filelock: loader workers, which are forked, must not keep a killed run's lock, and an error must
 name the process that holds it.
@@ -14,7 +14,7 @@ import platform
 import shlex
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from msseg.utils.logging import get_logger
 LOCK_FILE = '.msseg.lock'
 # the errors of file systems without locks, such as some network file systems
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP)
+_POLL_S = 0.2
 _held: set[int] = set()
 
 
@@ -53,6 +54,43 @@ def hold_folder(folder: str | Path) -> Iterator[None]:
     finally:
         _held.discard(descriptor)
         os.close(descriptor)
+
+
+@contextmanager
+def hold_file(path: str | Path, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Hold a lock while the block runs; wait for another process that holds it.
+
+    The lock is the kernel's, as that of `hold_folder`, and the file stays.
+
+    Args:
+        path: The file to lock, in an existing folder; it is made.
+        on_wait: Called once before waiting.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+    _held.add(descriptor)
+    try:
+        if not _try_lock(descriptor, path):
+            on_wait()
+            # Not by waiting in the kernel: signals are to be heard meanwhile.
+            while not _try_lock(descriptor, path):
+                time.sleep(_POLL_S)
+        yield
+    finally:
+        _held.discard(descriptor)
+        os.close(descriptor)
+
+
+def _try_lock(descriptor: int, path: str | Path) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in _NO_LOCKS:
+            raise
+        text = '%s cannot be locked on this file system (%s): start one process at a time'
+        get_logger().warning(text, path, error)
+    return True
 
 
 def _lock(descriptor: int, folder: str | Path) -> None:

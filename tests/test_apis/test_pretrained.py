@@ -1,5 +1,6 @@
 """What training starts from, and where it is looked for."""
 
+from hashlib import sha256
 from pathlib import Path
 
 import mindspore as ms
@@ -11,6 +12,7 @@ from msseg.apis.train_settings import StartSettings
 from msseg.config import Config
 from msseg.models import build_segmentor
 from msseg.runner.checkpoint import load_checkpoint
+from msseg.weights import find_entry
 from tests.test_convert.torch_files import save_torch
 from tests.test_models.model_configs import tiny_ocrnet
 from tests.tiny_families import FAMILIES
@@ -49,7 +51,8 @@ def test_names_of_mmcvs_model_zoo_stand_for_files_in_the_home_folder(home, name,
     message = (
         f'model.pretrained is {source!r}, whose file is not on this machine: get it from '
         f'https://download.openmmlab.com/pretrain/third_party/{file} and put it to '
-        f"'{home / file}', or train from scratch deliberately with model.pretrained=None"
+        f"'{home / file}' ({find_entry(source).size}), or have it fetched with --download or "
+        'MSSEG_DOWNLOAD=1, or train from scratch deliberately with model.pretrained=None'
     )
     with pytest.raises(FileNotFoundError) as caught:
         find_weights(source, 'model.pretrained')
@@ -92,10 +95,12 @@ def test_home_folder_is_in_the_users_cache_by_default(monkeypatch, tmp_path):
 
 def test_address_stands_for_its_file(home):
     address = 'https://example.com/models/w48.pth?download=1'
-    with pytest.raises(FileNotFoundError, match=r'from https://example\.com/models/w48\.pth '):
+    with pytest.raises(FileNotFoundError, match=r'from https://example\.com/models/w48\.pth\?down'):
         find_weights(address, 'load_from')
-    (home / 'w48.pth').touch()
-    assert find_weights(address, 'load_from') == home / 'w48.pth'
+    place = home / 'example.com' / 'models' / f'{sha256(b"download=1").hexdigest()[:8]}' / 'w48.pth'
+    place.parent.mkdir(parents=True)
+    place.touch()
+    assert find_weights(address, 'load_from') == place
 
 
 @pytest.mark.parametrize(
@@ -107,11 +112,16 @@ def test_address_stands_for_its_file(home):
             "Did you mean 'open-mmlab://msra/hrnetv2_w18'",
         ),
         ('torchvision://resnet5', ValueError, "Did you mean 'torchvision://resnet50'"),
-        ('timm://resnet50', ValueError, "names that start with 'timm' are not known"),
+        ('pavi://resnet50', ValueError, "names that start with 'pavi' are not known"),
         (
             'no/such.pth',
             FileNotFoundError,
             "load_from: checkpoint 'no/such.pth' is not a file: .*load_from=None",
+        ),
+        (
+            'pretrain/jx_vit_large_p16_384-b3be5167.pth',
+            FileNotFoundError,
+            'msseg weights get timm://vit_large_patch16_384.orig_in21k_ft_in1k fetches the orig',
         ),
     ],
 )

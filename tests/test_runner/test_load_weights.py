@@ -112,7 +112,9 @@ def test_heads_of_another_class_count_keep_initial_values_and_are_named(tmp_path
         expected = before[name] if 'conv_seg' in name else source.weights[name]
         np.testing.assert_array_equal(after[name], expected)
     for head in ('decode_head.0', 'decode_head.1'):
-        message = f'{head}: 19 classes in the file, 5 in the model: the classifier is not loaded'
+        message = (
+            f'{head}.conv_seg: 19 classes in the file, 5 in the model: it keeps its random weights'
+        )
         assert message in said.messages
     assert '| decode_head.0 |       2 |              2 |       0 |          0 |' in said.text
 
@@ -289,3 +291,64 @@ def test_tables_that_a_cell_cannot_resize_keep_their_initial_values(tmp_path, sa
     assert not model[0].table.asnumpy().any()
     assert not model[0].scale.asnumpy().any()
     assert '0.table keeps its initial values: (9, 2) in the file, (3, 2) in the model' in said.text
+
+
+class OfImages(nn.Cell):
+    """Two convolutions of images, one of maps with as many channels, and a head."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.in_channels = channels
+        layers = (channels, 4, 3), (channels, 2, 1), (4, 4, 3), (4, 4, 1)
+        self.backbone = nn.SequentialCell(*(nn.Conv2d(*layer) for layer in layers))
+        self.decode_head = nn.Conv2d(channels, 2, 1)
+
+
+def load_into(channels, path, file_channels=3, **options):
+    arrays = {p.name: p.asnumpy() for p in OfImages(file_channels).get_parameters()}
+    model = OfImages(channels)
+    conversion = load_weights(model, load_checkpoint(save_torch(path, arrays)), False, **options)
+    return arrays, values_of(model), conversion
+
+
+def repeated(weight, channels):
+    """By hand: R, G, B, R, … times 3 over the number of channels; the sum for one."""
+    if channels == 1:
+        return weight[:, 0:1] + weight[:, 1:2] + weight[:, 2:3]
+    order = (0, 1, 2, 0, 1, 2)[:channels]
+    return np.stack([weight[:, i] for i in order], 1) * 3 / channels
+
+
+@pytest.mark.parametrize('channels', [1, 2, 4, 6])
+def test_convolutions_of_images_adapt_to_other_channels(tmp_path, caplog, channels):
+    caplog.set_level(logging.INFO)
+    arrays, loaded, conversion = load_into(channels, tmp_path / 'a.pth', first_conv='repeat')
+    for name in ('backbone.0.weight', 'backbone.1.weight'):
+        np.testing.assert_allclose(loaded[name], repeated(arrays[name], channels), rtol=1e-6)
+        assert (
+            f"{name} is adapted from 3 channels to {channels} by the rule 'repeat'" in caplog.text
+        )
+    for name in ('backbone.2.weight', 'backbone.3.weight'):
+        np.testing.assert_array_equal(loaded[name], arrays[name])
+    assert 'decode_head.weight keeps its initial values' in caplog.text
+    kinds = [entry.kind for entry in conversion.entries]
+    assert kinds == ['adapted', 'adapted', 'matched', 'matched', 'shape mismatch']
+
+
+@pytest.mark.parametrize('channels', [1, 4])
+def test_the_mean_gives_equal_channels_the_same_output(tmp_path, channels):
+    arrays, loaded, _ = load_into(channels, tmp_path / 'a.pth', first_conv='mean')
+    name = 'backbone.0.weight'
+    sums = [values[name].sum(axis=1) for values in (arrays, loaded)]
+    np.testing.assert_allclose(*sums, rtol=1e-5, atol=1e-6)
+    assert np.ptp(loaded[name], axis=1).max() < 1e-6
+
+
+def test_without_a_rule_or_where_every_weight_is_needed_nothing_adapts(tmp_path, caplog):
+    _, _, conversion = load_into(4, tmp_path / 'a.pth')
+    assert len(conversion.of_kind('shape mismatch')) == 3
+    assert 'backbone.0.weight keeps its initial values' in caplog.text
+    with pytest.raises(ValueError, match="load_first_conv is 'sum', expected one of"):
+        load_into(4, tmp_path / 'a.pth', first_conv='sum')
+    with pytest.raises(ValueError, match='does not fit the model'):
+        load_weights(OfImages(4), load_checkpoint(tmp_path / 'a.pth'), first_conv='repeat')

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from msseg.apis.config_schema import get_schema, lay_options
-from msseg.apis.model_source import find_weights
+from msseg.apis.model_source import check_weights
 from msseg.apis.train_settings import checkpoint_folders
 from msseg.checks.config.settings import SPLITS, Setting, dataset_nodes, part, setting
 from msseg.checks.findings import Findings, note_of
@@ -129,6 +129,6 @@ def _check_weights(cfg: Config, findings: Findings) -> None:
     )
     for given in start[:1] or others:  # with weights to start from, the others are not read
         try:
-            find_weights(given.value, given.key, checkpoint_folders(cfg))
+            check_weights(given.value, given.key, checkpoint_folders(cfg))
         except (OSError, ValueError) as error:
             findings.add_setting('weights_path', given, one_line(error))

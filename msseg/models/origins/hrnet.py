@@ -1,11 +1,12 @@
-"""HRNet's and OCRNet's parameter names in other projects."""
+"""Parameter names of HRNet, OCRNet and ResNet in other projects."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Collection
 
-from msseg.convert import LeftAside, register_names
+from msseg.convert import LeftAside, Rules, has_name, in_backbone, register_names
+from msseg.convert.rules import Fate
 
 _HRNET = re.compile(r'(conv[12]|bn[12]|layer1|transition[123]|stage[234])\.')
 _HRNET_ALONE = re.compile(r'(transition[123]|stage[234])\.')
@@ -100,3 +101,18 @@ def _rename_model_zoo(name: str) -> str | None:
     if name.startswith('last_layer.'):
         raise LeftAside("the backbone's own, untrained head")
     return _rename_official(name)
+
+
+def _is_of_mindcv(names: Collection[str]) -> int:
+    has_shortcut = any('.down_sample.' in name for name in names)
+    return 2 if has_shortcut and has_name(names, 'bn1.moving_mean', 'layer1.0.bn1.gamma') else 0
+
+
+_MINDCV: dict[str, Fate] = {
+    r'(?:incre_modules|downsample_modules|final_layer|classifier)\.': LeftAside(
+        'part of the ImageNet classifier'
+    ),
+    r'((?:layer|stage)\S*)\.down_sample\.': r'\1.downsample.',
+    r'(?=(?:conv|bn|layer|transition|stage)\d\.)': '',
+}
+register_names('mindcv', _is_of_mindcv)(Rules(in_backbone(_MINDCV)))
