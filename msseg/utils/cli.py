@@ -251,8 +251,19 @@ def add_job_options(parser: argparse.ArgumentParser, script: str) -> None:
 def one_line(error: BaseException) -> str:
     """Return an exception's message on one line of at most 800 characters.
 
-    Without KeyError's quotes, MindSpore's C++ call stack, and characters that control a terminal.
+    Without KeyError's quotes, the numbers of the operating system's errors, MindSpore's C++ call
+    stack, and characters that control a terminal.
+
+    Examples:
+        >>> one_line(FileNotFoundError(2, 'No such file or directory', 'runs.npz'))
+        'runs.npz: no such file or directory'
     """
     bare_key = isinstance(error, KeyError) and len(error.args) == 1
     message = str(error.args[0]) if bare_key else str(error)
+    if isinstance(error, OSError) and message.startswith('[Errno'):
+        files = (error.filename, error.filename2)
+        names = [os.fsdecode(f) if isinstance(f, bytes) else str(f) for f in files if f is not None]
+        text = str(error.strerror)
+        text = text[:1].lower() + text[1:]
+        message = f'{" -> ".join(names)}: {text}' if names else text
     return shorten(message.partition(_CALL_STACK)[0], _MAX_LINE) or type(error).__name__

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -107,6 +108,28 @@ def test_a_line_has_no_control_characters_and_an_end():
     text = one_line(ValueError('\x1b[31mred\r\n\u202ename\udce4 ' + 'x' * 10_000 + ' end'))
     assert text.startswith('\\x1b[31mred \\u202ename\\udce4 xxx') and text.endswith('xxx end')
     assert len(text) == 800 and text.isprintable()
+
+
+@pytest.mark.parametrize(
+    ('fail', 'line'),
+    [
+        (lambda: Path('/nowhere/a.npz').read_text(), '/nowhere/a.npz: no such file or directory'),
+        (lambda: os.listdir(b'/nowhere'), '/nowhere: no such file or directory'),
+        (lambda: Path('/').read_text(), '/: is a directory'),
+        (lambda: os.rename('/nowhere/a', '/b'), '/nowhere/a -> /b: no such file or directory'),
+        (lambda: os.close(10**6), 'bad file descriptor'),
+    ],
+)
+def test_errors_of_the_operating_system_begin_with_the_file_and_have_no_number(fail, line):
+    with pytest.raises(OSError) as raised:
+        fail()
+    assert one_line(raised.value) == line
+
+
+def test_an_own_message_of_an_os_error_stays():
+    assert one_line(FileNotFoundError('a.npz: there is no such file')) == (
+        'a.npz: there is no such file'
+    )
 
 
 def test_stacks_of_the_framework_are_cut_away():
