@@ -51,15 +51,22 @@ class BuildWithConfigs(build_py):
 EXTRAS = {
     # writes event files with numpy and protobuf alone: neither torch nor tensorflow comes along
     'tensorboard': ['tensorboardX>=2.6'],
+    # experiment trackers
+    'wandb': ['wandb>=0.17'],
+    'mlflow': ['mlflow>=2.12'],
+    'swanlab': ['swanlab>=0.10'],
     'cityscapes': ['cityscapesscripts>=2.2'],
     # exporting to ONNX, and running what was exported; the latter needs onnxruntime alone
     'onnx': ['onnx>=1.17', 'onnxruntime>=1.20'],
     # TIFF files of many channels, of several pages, and windows of large ones
     'tiff': ['rasterio>=1.3'],
+    # the page and the interface of msseg serve
+    'serve': ['fastapi>=0.115', 'python-multipart>=0.0.9', 'uvicorn>=0.30'],
     # the pages as a site, the reference made from docstrings
     'docs': ['mkdocs-material>=9.5', 'mkdocstrings[python]>=0.27'],
     'tests': [
         'cityscapesscripts>=2.2',
+        'fastapi>=0.115',
         'import-linter>=2.0',
         'mkdocs-material>=9.5',
         'mkdocstrings[python]>=0.27',
@@ -68,10 +75,12 @@ EXTRAS = {
         'pytest>=8.0',
         'coverage>=7.10',
         'pytest-cov>=7.0',
+        'python-multipart>=0.0.9',
         'rasterio>=1.3',
         'ruff>=0.9',
         'tensorboardX>=2.6',
         'tifffile>=2023.2',
+        'uvicorn>=0.30',
     ],
 }
 
@@ -95,7 +104,11 @@ setup(
     ],
     python_requires='>=3.10,<3.13',
     packages=find_packages(include=['msseg', 'msseg.*']),
-    package_data={'msseg.reports': ['templates/*'], 'msseg.weights': ['catalogue.json']},
+    package_data={
+        'msseg.reports': ['templates/*'],
+        'msseg.serving': ['assets/*'],
+        'msseg.weights': ['catalogue.json'],
+    },
     install_requires=read_requirements(),
     extras_require=EXTRAS,
     cmdclass={'build_py': BuildWithConfigs},

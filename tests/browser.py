@@ -33,12 +33,16 @@ def find_chromium():
 class Browser:
     """A browser with one open page.
 
+    Args:
+        program: From `find_chromium`.
+        *options: More of its command line.
+
     Attributes:
         requests: Addresses that the page asked for, itself and what stands in it left out.
         complaints: Errors and warnings of its console, and exceptions of its scripts.
     """
 
-    def __init__(self, program):
+    def __init__(self, program, *options):
         self._profile = tempfile.mkdtemp(prefix='msseg-browser-')
         to_browser, self._write = os.pipe()
         self._read, from_browser = os.pipe()
@@ -46,7 +50,8 @@ class Browser:
             [sys.executable, '-S', '-c', _START, str(to_browser), str(from_browser), program,
              '--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage',
              '--no-first-run', '--hide-scrollbars', '--disable-background-networking',
-             f'--user-data-dir={self._profile}', '--remote-debugging-pipe', 'about:blank'],
+             *options, f'--user-data-dir={self._profile}', '--remote-debugging-pipe',
+             'about:blank'],
             pass_fds=(to_browser, from_browser), stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )  # fmt: skip
@@ -76,14 +81,15 @@ class Browser:
         shutil.rmtree(self._profile, ignore_errors=True)
 
     def open(self, path, width=1280, height=900, dark=False):
-        """Loads a file and waits for it."""
+        """Loads a file, or the page of an http address, and waits for it."""
         self.call('Emulation.setDeviceMetricsOverride', width=width, height=height,
                   deviceScaleFactor=1, mobile=False)  # fmt: skip
         scheme = 'dark' if dark else 'light'
         self.call('Emulation.setEmulatedMedia',
                   features=[{'name': 'prefers-color-scheme', 'value': scheme}])  # fmt: skip
         self._events.clear()
-        address = Path(path).resolve().as_uri()
+        is_file = not str(path).startswith('http://')
+        address = Path(path).resolve().as_uri() if is_file else path
         self.call('Page.navigate', url=address)
         while not any(event['method'] == 'Page.loadEventFired' for event in self._events):
             self._take()
@@ -97,6 +103,34 @@ class Browser:
         if 'exceptionDetails' in answer:
             raise RuntimeError(f'{script!r}: {answer["exceptionDetails"]}')
         return answer['result'].get('value')
+
+    def wait_for(self, script):
+        """Waits until JavaScript evaluates to something true, and returns it."""
+        until = time.monotonic() + _TIMEOUT_S
+        while not (value := self.run(script)):
+            if time.monotonic() > until:
+                raise TimeoutError(f'{script!r} is still {value!r}')
+            time.sleep(0.05)
+        return value
+
+    def wait_for_files(self, paths):
+        """Waits until downloads are there as a whole."""
+        until = time.monotonic() + _TIMEOUT_S
+        while not all(path.is_file() and path.stat().st_size for path in paths):
+            if time.monotonic() > until:
+                raise TimeoutError(f'{[str(path) for path in paths]} are not there')
+            self.run('1')  # the browser's events are read meanwhile
+            time.sleep(0.05)
+
+    def choose_file(self, selector, path):
+        """Puts a file into an input, as a user does."""
+        found = self.call('Runtime.evaluate', expression=f'document.querySelector({selector!r})')
+        self.call('DOM.setFileInputFiles', files=[str(Path(path).resolve())],
+                  objectId=found['result']['objectId'])  # fmt: skip
+
+    def sort(self):
+        """Adds what has happened since `open` to `requests` and `complaints`."""
+        self._sort(None)
 
     def screenshot(self, path, whole=False, clip=None):
         """Writes a PNG or JPEG of what is seen, of the whole page, or of (x, y, w, h) of it."""

@@ -7,6 +7,7 @@ import pytest
 
 from msseg.utils.device import setup_device
 from msseg.utils.logging import close_logging
+from tests.browser import Browser, find_chromium
 
 
 def pytest_collection_finish():
@@ -44,3 +45,14 @@ def _no_logging_left():
     """No test inherits the log handlers of another, whose streams pytest has closed."""
     yield
     close_logging()
+
+
+@pytest.fixture(scope='module')
+def browser():
+    """A headless browser, with a camera that shows a test picture."""
+    program = find_chromium()
+    if program is None:
+        pytest.skip('no Chromium on this machine: apt-get install chromium, or name it in CHROMIUM')
+    camera = ['--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream']
+    with Browser(program, *camera) as browser:
+        yield browser

@@ -16,7 +16,7 @@ from msseg.apis.architecture import check_architecture
 from msseg.apis.build import build_model, eval_pipeline, inner_datasets
 from msseg.apis.image_inputs import find_inputs
 from msseg.apis.model_source import find_model
-from msseg.apis.visualize import Display, OverlayStyle, as_bgr, write_image
+from msseg.apis.visualize import OverlayStyle, write_image
 from msseg.config import Config, required
 from msseg.datasets.builder import DATASETS
 from msseg.datasets.classes import choose_classes
@@ -25,6 +25,7 @@ from msseg.inference.inferencer import Inferencer
 from msseg.inference.preparation import Preparation
 from msseg.runner import load_checkpoint, load_weights
 from msseg.utils.device import setup_device, switch_off_compile_cache
+from msseg.utils.display import Display, as_bgr
 from msseg.utils.logging import get_logger
 from msseg.utils.outputs import Outputs, Skipped
 

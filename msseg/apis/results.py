@@ -13,13 +13,14 @@ from types import TracebackType
 
 import numpy as np
 
-from msseg.apis.visualize import Display, OverlayStyle, as_bgr, write_image
+from msseg.apis.visualize import OverlayStyle, write_image
 from msseg.datasets import CustomDataset
 from msseg.datasets.eval_loader import EvalSample
 from msseg.datasets.pipelines import LoadImageFromFile
 from msseg.datasets.result_files import sample_names
 from msseg.datasets.sample_rng import get_filename, seeded_sample
 from msseg.utils.atomic import temporary_path
+from msseg.utils.display import Display, as_bgr
 from msseg.utils.dist import barrier, broadcast_object, get_rank, get_world_size
 from msseg.utils.outputs import Outputs
 

@@ -36,6 +36,7 @@ COMMANDS = (
     Command('train', 'train', 'train a segmentor'),
     Command('test', 'test', 'score a checkpoint; write label maps, pictures and a report'),
     Command('predict', 'predict', 'label images and videos'),
+    Command('serve', 'serve', 'try a model in a browser, and over HTTP'),
     Command('export', 'export', 'write ONNX or MindIR files for deployment'),
     Command('deploy-test', 'deploy_test', 'score an exported file'),
     Command('dist', 'dist_run', 'train or test in several processes, one for each card'),

@@ -9,13 +9,15 @@ import numpy as np
 
 from msseg.deploy.metadata import Metadata
 from msseg.utils.errors import UserTypeError, UserValueError
-from msseg.utils.image_bytes import read_bytes
+from msseg.utils.image_bytes import check_whole, read_bytes
 from msseg.utils.image_file import warn_of_unused
 from msseg.utils.image_loading import LoadedImage
 from msseg.utils.image_size import rescaled_size, scaled_wh
 from msseg.utils.normalization import Normalization
 
-Image = str | Path | np.ndarray
+Image = str | Path | bytes | np.ndarray
+
+_CONTENT = 'the image'  # the name of one that has no path
 
 
 class ImageInput:
@@ -41,8 +43,8 @@ class ImageInput:
         """Return an image as described: by default as uint8 (h, w, 3) in BGR order.
 
         Args:
-            image: A file, or an array as ``cv2.imread`` gives it; for other channels (h, w, c), or
-                (h, w) for one; where values are scaled, of any type.
+            image: A file, the content of one, or an array as ``cv2.imread`` gives it; for other
+                channels (h, w, c), or (h, w) for one; where values are scaled, of any type.
 
         Raises:
             FileNotFoundError: The file does not exist.
@@ -51,17 +53,10 @@ class ImageInput:
         """
         color_type, channels = self._steps.color_type, len(self._steps.mean)
         if isinstance(image, (str, Path)):
-            data = read_bytes(image)
-            header = self._loading.header(data, image)
-            loaded = self._loading.load(data, image, header)
-            if header is not None:
-                is_scaled = self._loading.is_scaled
-                warn_of_unused(header, image, color_type, is_scaled, self.who, data)
-            if _channels(loaded.img) != channels:
-                shape = loaded.img.shape
-                problem = f'is loaded as {shape}, but {self.who} takes {channels} channels'
-                raise UserValueError(problem, file=str(image))
-            return loaded
+            return self._load(read_bytes(image), image)
+        if isinstance(image, bytes):
+            check_whole(image, _CONTENT)
+            return self._load(image, _CONTENT)
         is_image = isinstance(image, np.ndarray) and image.ndim in (2, 3) and 0 not in image.shape
         any_type = self._loading.is_scaled or color_type == 'unchanged'
         if is_image and _channels(image) == channels and (any_type or image.dtype == np.uint8):
@@ -70,9 +65,22 @@ class ImageInput:
         colours = ' in BGR order' if channels == 3 else ''
         raise UserTypeError(
             f'an image is {got} ({type(image).__name__})',
-            expected=f'the path of a file, or a uint8 array (h, w, {channels}){colours}, as '
-            'cv2.imread gives it',
+            expected=f'the path of a file, its content, or a uint8 array (h, w, {channels})'
+            f'{colours}, as cv2.imread gives it',
         )
+
+    def _load(self, data: bytes, path: str | Path) -> LoadedImage:
+        color_type, channels = self._steps.color_type, len(self._steps.mean)
+        header = self._loading.header(data, path)
+        loaded = self._loading.load(data, path, header)
+        if header is not None:
+            is_scaled = self._loading.is_scaled
+            warn_of_unused(header, path, color_type, is_scaled, self.who, data)
+        if _channels(loaded.img) != channels:
+            shape = loaded.img.shape
+            problem = f'is loaded as {shape}, but {self.who} takes {channels} channels'
+            raise UserValueError(problem, file=str(path))
+        return loaded
 
     def prepare(self, image: np.ndarray) -> np.ndarray:
         """Return the network's input for a loaded image, without the batch axis.

@@ -59,7 +59,8 @@ class Predictor:
         """Label an image.
 
         Args:
-            image: The path of a file, or an array as ``cv2.imread`` gives it: BGR, uint8 (h, w, 3).
+            image: The path of a file, its content, or an array as ``cv2.imread`` gives it: BGR,
+                uint8 (h, w, 3).
 
         Returns:
             The class of each pixel, int32 (h, w), at the image's own size; 255 for a pixel without
@@ -75,6 +76,10 @@ class Predictor:
     def predict(self, images: Sequence[Image]) -> list[np.ndarray]:
         """Label several images, in batches of the file's batch size; see `__call__`."""
         return [self._labels(output, loaded) for output, loaded in self._outputs(images)]
+
+    def load(self, image: Image) -> LoadedImage:
+        """Return an image as it is before it is resized and normalised; see `__call__`."""
+        return self._input.load_with_mask(image)
 
     def logits(self, image: Image) -> np.ndarray:
         """Return an image's logits, float32 (classes, h, w) at its own size; see `__call__`.

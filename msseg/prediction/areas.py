@@ -10,8 +10,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from msseg.apis.visualize import count_pixels
 from msseg.utils.atomic import atomic_path
+from msseg.utils.display import count_pixels
 from msseg.utils.outputs import AREA_SUMS_HEAD, AREAS_HEAD
 
 AREAS, AREA_SUMS = 'areas.csv', 'areas_by_class.csv'

@@ -15,7 +15,7 @@ import PIL.Image
 from msseg.apis.image_inputs import LABELS, OVERLAYS, PROBABILITIES, Input, find_inputs
 from msseg.apis.inference import Image, init_segmentor
 from msseg.apis.model_source import find_model
-from msseg.apis.visualize import Display, OverlayStyle, as_bgr, count_pixels
+from msseg.apis.visualize import OverlayStyle
 from msseg.config import Config
 from msseg.config.find_base import is_config
 from msseg.config.own_configs import own_names
@@ -25,6 +25,7 @@ from msseg.prediction.predict import PredictOptions
 from msseg.prediction.raster import Raster, count_pages
 from msseg.prediction.results import as_uint8, label_suffix, writing_results
 from msseg.prediction.video import VideoFrames
+from msseg.utils.display import Display, as_bgr, count_pixels
 from msseg.utils.errors import UserFileNotFoundError
 from msseg.utils.image_loading import LoadedImage, no_data_label
 from msseg.utils.outputs import Outputs, unique_names

@@ -13,7 +13,7 @@ import numpy as np
 from mindspore import nn
 
 from msseg.apis.image_inputs import LABELS, OVERLAYS, PROBABILITIES, Input, find_inputs
-from msseg.apis.visualize import Display, OverlayStyle, display_limits
+from msseg.apis.visualize import OverlayStyle
 from msseg.prediction.areas import AREA_SUMS, AREAS, AreaCounter, AreaTables, writing_areas
 from msseg.prediction.geotiff import read_georeference
 from msseg.prediction.labeller import Labeller
@@ -22,6 +22,7 @@ from msseg.prediction.results import writing_png, writing_results
 from msseg.prediction.tiles import check_tiling
 from msseg.prediction.video import VideoFrames, writing_video
 from msseg.utils.atomic import temporary_path
+from msseg.utils.display import Display, display_limits
 from msseg.utils.image_loading import no_data_label
 from msseg.utils.outputs import Outputs, Skipped
 from msseg.utils.progress_bar import progress_bar

@@ -11,16 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from msseg.apis.image_inputs import LABELS, OVERLAYS, PROBABILITIES
-from msseg.apis.visualize import (
-    Display,
-    Limits,
-    OverlayStyle,
-    as_bgr,
-    count_pixels,
-    display_limits,
-)
+from msseg.apis.visualize import OverlayStyle
 from msseg.prediction.geotiff import Georeference, writing_geotiff
 from msseg.utils.atomic import atomic_path
+from msseg.utils.display import Display, Limits, as_bgr, count_pixels, display_limits
 from msseg.utils.outputs import PNG_MARK_CHUNK
 
 _ROWS_AT_ONCE = 128

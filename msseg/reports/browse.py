@@ -9,11 +9,12 @@ import numpy as np
 
 from msseg.apis.build import build_split
 from msseg.apis.results import load_first
-from msseg.apis.visualize import Display, Limits, OverlayStyle, as_bgr, display_limits
+from msseg.apis.visualize import OverlayStyle
 from msseg.config import Config
 from msseg.datasets.result_files import outputs_of
 from msseg.datasets.sample_rng import get_filename, load_sample
 from msseg.reports.page import Cell, Page, parts, picture
+from msseg.utils.display import Display, Limits, as_bgr, display_limits
 from msseg.utils.progress_bar import progress_bar
 
 PAGE = 'samples.html'

@@ -31,6 +31,12 @@ def read_bytes(path: str | Path) -> bytes:
         raise ValueError(
             f'{path}: the file is larger than memory ({os.path.getsize(path)} bytes)'
         ) from None
+    check_whole(data, path)
+    return data
+
+
+def check_whole(data: bytes, path: str | Path) -> None:
+    """Raise ValueError for an empty file, and for a PNG or JPEG file without its end."""
     if not data:
         raise ValueError(f'{path}: the file is empty; copy or download it again')
     if not is_whole(data):
@@ -38,7 +44,6 @@ def read_bytes(path: str | Path) -> bytes:
             f'{path}: the image is truncated: {len(data)} bytes without the end of the picture; '
             'copy or download it again'
         )
-    return data
 
 
 def is_whole(data: bytes) -> bool:

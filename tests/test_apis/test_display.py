@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from msseg.apis.results import load_shown
-from msseg.apis.visualize import Display, as_bgr, display_limits
 from msseg.datasets import CustomDataset
 from msseg.datasets.pipelines import LoadImageFromFile
+from msseg.utils.display import Display, as_bgr, display_limits
 
 IMAGE = np.stack([np.linspace(0, 10**i, 101) for i in range(5)], 1)[None].astype(np.float32)
 

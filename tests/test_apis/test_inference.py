@@ -17,11 +17,11 @@ from msseg.apis import (
 )
 from msseg.apis.build import eval_pipeline, inner_datasets
 from msseg.apis.inference import inferencer_of
-from msseg.apis.visualize import as_bgr, display_limits
 from msseg.config import Config
 from msseg.inference.preparation import Preparation
 from msseg.runner.checkpoint import save_checkpoint
 from msseg.utils.device import set_seed
+from msseg.utils.display import as_bgr, display_limits
 from tests.tiny import write_config, write_discs
 
 META = {'CLASSES': ['earth', 'plate'], 'PALETTE': [[1, 2, 3], [200, 100, 0]]}

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from msseg.apis.visualize import OverlayStyle, blend_labels, colour_labels, count_pixels
+from msseg.apis.visualize import OverlayStyle
+from msseg.utils.display import blend_labels, colour_labels, count_pixels
 
 NAMES = ('background', 'cell', 'debris')
 PALETTE = ((0, 0, 0), (230, 159, 0), (86, 180, 233))

@@ -23,7 +23,8 @@ def test_logits_probabilities_and_labels_of_an_image(tmp_path, image, included):
     predictor = Predictor(tmp_path / 'a.onnx')
     assert (predictor.classes, predictor.palette) == (CLASSES, PALETTE)
     expected = expected_logits(image)
-    for source in (image, tmp_path / 'image.png', str(tmp_path / 'image.png')):
+    path = tmp_path / 'image.png'
+    for source in (image, path, str(path), path.read_bytes()):
         np.testing.assert_allclose(predictor.logits(source), expected, atol=1e-5)
         labels = predictor(source)
         assert labels.dtype == np.int32
@@ -86,7 +87,7 @@ def test_labels_alone_give_no_probabilities(tmp_path, image):
 @pytest.mark.parametrize('thing', [None, 3, np.zeros((4, 4)), np.zeros((4, 4, 3))])
 def test_what_is_no_image_is_told(tmp_path, thing):
     write_onnx(tmp_path / 'a.onnx')
-    with pytest.raises(TypeError, match='an image is .*expected the path of a file, or a uint8'):
+    with pytest.raises(TypeError, match='an image is .*expected the path of a file, its content'):
         Predictor(tmp_path / 'a.onnx')(thing)
 
 

@@ -19,7 +19,6 @@ from msseg.reports.evaluation_report import (
     find_log,
 )
 from msseg.reports.image_scores import ImageScores
-from tests.browser import Browser, find_chromium
 from tests.tiny import write_config, write_discs
 
 COUNT = 8
@@ -211,15 +210,6 @@ def test_errors_are_seen_from_the_background():
 
 
 # ------------------------------------------------------------------------ in a browser
-
-
-@pytest.fixture(scope='module')
-def browser():
-    program = find_chromium()
-    if program is None:
-        pytest.skip('no Chromium on this machine: apt-get install chromium, or name it in CHROMIUM')
-    with Browser(program) as browser:
-        yield browser
 
 
 def column(browser, table, number):

@@ -17,6 +17,7 @@ COMMANDS = sorted((ROOT / 'msseg' / 'commands').rglob('*.py'))
 NAMES = [tool.relative_to(ROOT).as_posix() for tool in TOOLS]
 PRODUCTS = (
     *('msseg.checks', 'msseg.export', 'msseg.own_data', 'msseg.prediction', 'msseg.reports'),
+    'msseg.serving',
 )
 ALLOWED = (
     *PRODUCTS,
@@ -27,6 +28,7 @@ ALLOWED = (
     'msseg.models.analysis',
     'msseg.utils',
     'msseg.version',
+    'msseg.weights',
 )
 
 

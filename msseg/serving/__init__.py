@@ -1,0 +1,1 @@
+"""A page to try a model on images, and the same as JSON: what ``msseg serve`` starts."""
