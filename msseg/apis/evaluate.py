@@ -99,6 +99,7 @@ def evaluate(
     metrics: str | Sequence[str] = 'mIoU',
     worker_timeout: float = WORKER_TIMEOUT_S,
     is_over: Callable[[], bool] = lambda: False,
+    handlers: Sequence[ResultHandler] = (),
 ) -> Evaluation | None:
     """Score a model on a data set.
 
@@ -110,13 +111,14 @@ def evaluate(
             ``cityscapes``.
         worker_timeout: See `EvalLoader`.
         is_over: Whether to abort, called after each image; not with several processes.
+        handlers: What else takes the results.
 
     Returns:
         Its scores, None when it was aborted.
     """
     losses = LossCounter(inferencer) if isinstance(inferencer, LossInferencer) else None
     with scoring(dataset, metrics) as scorer:
-        handlers = [*scorer.handlers, *([losses.add] if losses else [])]
+        handlers = [*scorer.handlers, *([losses.add] if losses else []), *handlers]
         if not predict_all(
             inferencer, dataset, workers_per_gpu, handlers, True, worker_timeout, is_over
         ):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -18,7 +18,8 @@ from msseg.apis.build import (
     graph_settings,
 )
 from msseg.apis.config_schema import get_schema
-from msseg.apis.evaluate import Evaluation, evaluate, evaluation_keys, scoring
+from msseg.apis.evaluate import Evaluation, ResultHandler, evaluate, evaluation_keys, scoring
+from msseg.apis.evaluation_pictures import EvaluationPictures
 from msseg.apis.memory_hook import BatchCheckHook, MemoryEstimateHook
 from msseg.apis.resume import choose_checkpoint, choose_seed, load_start, report_changes
 from msseg.apis.train_settings import EvaluationSettings, HookSettings, TrainSettings
@@ -177,7 +178,11 @@ def _train(
     signals = StopSignals(leaves_loading=get_world_size() == 1)
     evaluation = None
     if validate:
-        evaluation = evaluation_of(model, datasets['val'], settings.evaluation, signals.came)
+        pictures = EvaluationPictures(datasets['val'], lambda: runner.num_pictures)
+        runner.pictures = pictures.pictures
+        evaluation = evaluation_of(
+            model, datasets['val'], settings.evaluation, signals.came, [pictures.add]
+        )
     register_hooks(runner, settings.hooks, evaluation)
     runner.register_hook(StopSignalHook(signals), _AFTER_EVALUATION)
     if get_rank() == 0:
@@ -224,7 +229,9 @@ def build_runner(
         'logger': get_logger(),
         'meta': meta,
     }
-    return build_from_cfg(settings.runner, RUNNERS, arguments)
+    runner = build_from_cfg(settings.runner, RUNNERS, arguments)
+    runner.settings = settings.shown
+    return runner
 
 
 def register_hooks(runner: Runner, hooks: HookSettings, evaluation: dict | None) -> None:
@@ -255,6 +262,7 @@ def evaluation_of(
     dataset: CustomDataset,
     settings: EvaluationSettings,
     is_over: Callable[[], bool] = lambda: False,
+    handlers: Sequence[ResultHandler] = (),
 ) -> dict:
     """Return the arguments of `EvalHook`: the settings', and a function that evaluates.
 
@@ -263,6 +271,7 @@ def evaluation_of(
         dataset: The images of ``data.val``.
         settings: The metrics, whether to report losses, and the other arguments.
         is_over: Whether to interrupt an evaluation, called after each image.
+        handlers: What else takes the predictions.
     """
     check_classes(model, dataset)
     with scoring(dataset, settings.metrics):
@@ -281,7 +290,10 @@ def evaluation_of(
         # Without SyncBN each device has its own statistics; rank 0's are those that are saved.
         broadcast_parameters(running_statistics(model))
         loading = settings.loader.for_evaluation
-        scores = evaluate(inferencer, dataset, metrics=settings.metrics, is_over=is_over, **loading)
+        scores = evaluate(
+            inferencer, dataset, metrics=settings.metrics, is_over=is_over, handlers=handlers,
+            **loading,
+        )  # fmt: skip
         if scores is None:
             get_logger().info('evaluation interrupted, to be done when the run goes on')
             return None

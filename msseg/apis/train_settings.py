@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from msseg.utils.arguments import PositiveInt, check_value
 from msseg.utils.dist import get_world_size
 from msseg.utils.errors import UserKeyError, expected_one_of
 from msseg.utils.logging import get_logger
+from msseg.utils.shown import without_secrets
 
 # MMCV's optimizer hooks, and whether they ask for float16 with a loss scale.
 OPTIMIZER_HOOKS = {
@@ -229,6 +230,7 @@ class TrainSettings:
     seed: int | None
     config_text: str  # for checkpoints
     config_name: str | None
+    shown: Mapping[str, Any]  # the config by dotted key, without secrets
 
     @classmethod
     def of(cls, cfg: Config) -> TrainSettings:
@@ -244,7 +246,18 @@ class TrainSettings:
             seed=cfg.get('seed'),
             config_text=cfg.pretty_text,
             config_name=Path(cfg.filename).name if cfg.filename else None,
+            shown=dict(_flatten(without_secrets(dict(cfg.items())), '')),
         )
+
+
+def _flatten(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    """Yield dotted keys; values that are neither dicts nor single ones become text."""
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flatten(value, f'{prefix}{key}.')
+        else:
+            is_single = isinstance(value, (bool, int, float, str))
+            yield f'{prefix}{key}', value if is_single else str(value)
 
 
 def refuse_unsupported(cfg: Config) -> None:

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 from mindspore import Parameter, Tensor, nn
 
 from msseg.registry import build_from_cfg
@@ -63,6 +64,8 @@ class Runner:
         meta: Further values for checkpoints; plain JSON values.
         scores: Key to score, of the last evaluation.
         best_scores: Key to (score, checkpoint file name), filled by `EvalHook`.
+        pictures: Name to picture, RGB uint8 (h, w, 3), of some images of the last evaluation.
+        settings: The config's values by dotted key, without secrets, for loggers.
         stop_reason: The reason to end the run early, or None.
 
     Args:
@@ -112,6 +115,8 @@ class Runner:
         self.iter_start_s = 0.0
         self.scores: dict[str, float] = {}
         self.best_scores: dict[str, tuple[float, str]] = {}
+        self.pictures: Mapping[str, np.ndarray] = {}
+        self.settings: Mapping[str, Any] = {}
         self.stop_reason: str | None = None
         self._hooks: list[tuple[int, Hook]] = []
 
@@ -186,6 +191,11 @@ class Runner:
     def is_logging(self) -> bool:
         """Whether a logger writes a training line after the completed iteration."""
         return any(hook.is_due(self) for hook in self._loggers())
+
+    @property
+    def num_pictures(self) -> int:
+        """How many images of an evaluation loggers show."""
+        return max((hook.num_images for hook in self._loggers()), default=0)
 
     def _loggers(self) -> list[LoggerHook]:
         return [hook for hook in self.hooks if isinstance(hook, LoggerHook)]

@@ -14,6 +14,10 @@ _LIMIT = 200
 _MAX_BITS = 200
 _CONTROL = re.compile(r'[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]')
 _SECRET = re.compile('TOKEN|SECRET|PASSW|KEY|CREDENTIAL', re.IGNORECASE)
+_SECRET_KEY = re.compile(
+    '(^|_)(token|secret|passw(or)?d|(api|access|private)_?key|credentials?)$', re.IGNORECASE
+)
+_USER_OF_ADDRESS = re.compile(r'://[^/@\s]+@')
 _SHORTEST_SECRET = 8
 _PLAIN = (int, float, complex, bytes, range, PurePath, type(None), type(...))
 
@@ -41,8 +45,7 @@ def shorten(text: str, limit: int) -> str:
     """
     if len(text) > 20 * limit:
         text = text[: 10 * limit] + text[-10 * limit :]
-    for secret, name in _secrets().items():
-        text = text.replace(secret, f'<{name}>')
+    text = _without_secrets(text)
     text = escape_controls(' '.join(text.split()))
     if len(text) <= limit:
         return text
@@ -54,6 +57,33 @@ def shorten(text: str, limit: int) -> str:
 def escape_controls(text: str) -> str:
     """Return a text with the characters that control a terminal escaped, except line ends."""
     return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
+def without_secrets(value: Any, key: str = '') -> Any:
+    """Return dicts, lists and texts with secret texts replaced.
+
+    Secret are texts of environment variables such as ``WANDB_API_KEY``, what stands under such a
+    key, and user and password in an address.
+
+    >>> without_secrets({'api_key': 'x', 'uri': 'http://me:pw@host/', 'keys': ['img']})
+    {'api_key': '<hidden>', 'uri': 'http://<hidden>@host/', 'keys': ['img']}
+    """
+    if isinstance(value, Mapping):
+        return {name: without_secrets(child, str(name)) for name, child in value.items()}
+    if isinstance(value, (list, tuple)):
+        children = [without_secrets(child) for child in value]
+        return children if isinstance(value, list) else tuple(children)
+    if not isinstance(value, str):
+        return value
+    if _SECRET_KEY.search(key):
+        return '<hidden>'
+    return _USER_OF_ADDRESS.sub('://<hidden>@', _without_secrets(value))
+
+
+def _without_secrets(text: str) -> str:
+    for secret, name in _secrets().items():
+        text = text.replace(secret, f'<{name}>')
+    return text
 
 
 def holds_secret(value: Any) -> bool:

@@ -2,6 +2,7 @@ import json
 import math
 import struct
 
+import cv2
 import numpy as np
 import pytest
 
@@ -381,6 +382,28 @@ def test_tensorboard_curves(make_runner, tmp_path):
     curve = [(p.step, p.summary.value[0].simple_value) for p in points if is_loss(p)]
     assert [step for step, _ in curve] == [1, 2]
     assert curve[1][1] == pytest.approx(float(runner.outputs['line.loss_mean'].asnumpy()))
+
+
+def test_tensorboard_shows_pictures_of_evaluations(make_runner, tmp_path):
+    runner = make_runner(max_iters=2)
+    runner.register_hook({'type': 'TensorboardLoggerHook', 'interval': 10, 'num_images': 2})
+    runner.register_hook(EvalHook(lambda: {'mIoU': 0.5}, ['mIoU'], by_epoch=False))
+    assert runner.num_pictures == 2
+    rng = np.random.default_rng(0)
+    flat = np.repeat(rng.integers(0, 256, (3, 1, 1, 3), np.uint8), 8, 1).repeat(12, 2)
+    runner.pictures = dict(zip(['a', 'b', 'c'], flat, strict=True))
+    runner.run()
+    (file,) = (tmp_path / 'tf_logs').iterdir()
+    events = [e for e in read_events(file.read_bytes()) if e.summary.value]
+    shown = [(e.step, v.tag, v.image) for e in events for v in e.summary.value if v.tag[0] == 'e']
+    assert [(step, tag) for step, tag, _ in shown] == [
+        (1, 'evaluation/a'), (1, 'evaluation/b'), (2, 'evaluation/a'), (2, 'evaluation/b'),
+    ]  # fmt: skip
+    for _, tag, image in shown:
+        assert (image.height, image.width) == (8, 12)
+        content = np.frombuffer(image.encoded_image_string, np.uint8)
+        found = cv2.imdecode(content, cv2.IMREAD_COLOR)[..., ::-1]
+        np.testing.assert_allclose(found, runner.pictures[tag[-1]], atol=6)
 
 
 def read_events(content):

@@ -31,7 +31,7 @@ from msseg.utils import upstream
             'HOOKS',
             'MMSegWandbHook',
             "MMSegWandbHook is MMSegmentation's and is not in msseg yet; here are: "
-            'TensorboardLoggerHook, TextLoggerHook$',
+            'MlflowLoggerHook, .*TextLoggerHook, WandbLoggerHook$',
         ),
         ('PIPELINES', 'PackSegInputs', 'here are: AdjustGamma, .* more .see docs/from_mmseg'),
         ('DATASETS', 'COCODataset', '^msseg import-labels coco makes .* no COCODataset$'),

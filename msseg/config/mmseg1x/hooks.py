@@ -41,7 +41,29 @@ _CHECKPOINT = {
     'published_keys': 'a checkpoint is smaller with save_optimizer=False',
     'save_begin': 'checkpoints are saved from the start',
 }
-_LOGGERS = {'LocalVisBackend': None, 'TensorboardVisBackend': 'TensorboardLoggerHook'}
+# Backends, what they are here, and which of their arguments the hook takes.
+_LOGGERS: dict[str, tuple[str, tuple[str, ...]]] = {
+    'LocalVisBackend': ('', ()),
+    'TensorboardVisBackend': ('TensorboardLoggerHook', ()),
+    'WandbVisBackend': ('WandbLoggerHook', ('init_kwargs', 'define_metric_cfg')),
+    'MLflowVisBackend': (
+        'MlflowLoggerHook',
+        ('exp_name', 'run_name', 'tags', 'params', 'tracking_uri'),
+    ),
+    'SwanlabVisBackend': ('SwanlabLoggerHook', ('init_kwargs',)),
+}
+_BACKEND = {
+    'save_dir': 'logs are in the work dir',
+    'img_save_dir': 'pictures: --show-dir of msseg test',
+    'config_save_file': 'the config is in the work dir',
+    'scalar_save_file': 'TIME.log.json in the work dir',
+    'commit': 'points are always sent',
+    'log_code_name': 'code is not uploaded',
+    'watch_kwargs': 'gradients are not uploaded',
+    'artifact_suffix': 'files are not uploaded',
+    'artifact_location': 'artifacts are where the store puts them',
+    'tracked_config_keys': 'the whole config is sent',
+}
 _VISUALIZER = 'curves and pictures: msseg analyze, --show-dir of msseg test'
 
 
@@ -91,7 +113,7 @@ def _by_epoch(root: Section) -> bool:
     return by_epoch
 
 
-def _backends(root: Section) -> list[str]:
+def _backends(root: Section) -> list[ConfigDict]:
     """Return the loggers here that the visualizer's backends stand for."""
     visualizer = root.section('visualizer')
     loose = root.sections('vis_backends')
@@ -99,11 +121,20 @@ def _backends(root: Section) -> list[str]:
     found = []
     for backend in backends:
         kind = backend.kind()
-        logger = _LOGGERS.get(kind)
         if kind not in _LOGGERS:
             name = backend.path('type')
-            root.report.meaningless[name] = f'{kind}: here are {" and ".join(_LOGGERS)}'
-        if logger is not None:
+            root.report.meaningless[name] = f'{kind}: here are {", ".join(_LOGGERS)}'
+            continue
+        name, arguments = _LOGGERS[kind]
+        logger = ConfigDict()
+        backend.put(logger, 'type', name)
+        backend.give(logger, {key: key for key in arguments})
+        backend.ignore(_BACKEND)
+        backend.close('leave it out')
+        if logger.get('define_metric_cfg'):
+            summaries = _summaries(backend, logger['define_metric_cfg'])
+            backend.put(logger, 'define_metric_cfg', summaries, 'define_metric_cfg')
+        if name and logger not in found:
             found.append(logger)
     if visualizer is not None:
         visualizer.take('type')
@@ -111,6 +142,20 @@ def _backends(root: Section) -> list[str]:
         visualizer.ignore(dict.fromkeys(visualizer.rest(), _VISUALIZER))
         root.report.translated['visualizer'] = 'log_config.hooks'
     return found
+
+
+def _summaries(backend: Section, given: object) -> dict[str, object]:
+    """Return summaries by metric, as curves are called here: ``val/mIoU``, ``train/loss``."""
+    pairs = given.items() if isinstance(given, Mapping) else ()
+    if isinstance(given, (list, tuple)) and all(isinstance(each, Mapping) for each in given):
+        pairs = [(each.get('name'), each.get('summary')) for each in given]
+    elif not pairs:
+        raise backend.refusal('define_metric_cfg', "give {'mIoU': 'max'}")
+    names = {name: name for name, _ in pairs if '/' in str(name)}
+    return {
+        names.get(name) or f'{"train" if "loss" in str(name) else "val"}/{name}': summary
+        for name, summary in pairs
+    }
 
 
 def _checkpoint(hook: Section, out: ConfigDict, evaluation: ConfigDict) -> None:
@@ -130,13 +175,15 @@ def _checkpoint(hook: Section, out: ConfigDict, evaluation: ConfigDict) -> None:
     hook.close()
 
 
-def _log(hook: Section, out: ConfigDict, by_epoch: bool, backends: list[str]) -> None:
+def _log(hook: Section, out: ConfigDict, by_epoch: bool, backends: list[ConfigDict]) -> None:
     more = ConfigDict(by_epoch=by_epoch)
     hook.give(more, {'ignore_last': 'ignore_last'})
     log = ConfigDict()
     hook.put(log, 'interval', hook.take('interval', 10), 'interval')
-    kinds = ('TextLoggerHook', *backends)
-    hook.put(log, 'hooks', [ConfigDict(type=kind, **more) for kind in kinds])
+    loggers = (ConfigDict(type='TextLoggerHook'), *backends)
+    for logger in loggers:
+        logger.update(more)
+    hook.put(log, 'hooks', list(loggers))
     out['log_config'] = log
     hook.take('log_metric_by_epoch')  # which log_processor.by_epoch decides here
     hook.ignore(_LOGGER)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,12 +28,17 @@ class LoggerHook(Hook):
         ignore_last: With `by_epoch`, whether to leave out the last iterations of an epoch when
             they are fewer than `interval`.
 
+    Attributes:
+        num_images: The number of images of each evaluation that `log_images` gets.
+
     Source: MMCV 1.7 ``LoggerHook``.
 
     >>> class Printer(LoggerHook):
     ...     def log(self, runner, mode, values):
     ...         print(mode, runner.iter, values['loss'])
     """
+
+    num_images = 0
 
     @checked
     def __init__(
@@ -52,6 +59,14 @@ class LoggerHook(Hook):
             averages = {name: _mean(values) for name, values in self.history.items()}
             self.history = {}
             self.log(runner, 'train', averages)
+
+    def after_evaluation(self, runner: Runner) -> None:
+        """Hand pictures of the evaluation to `log_images`."""
+        if runner.rank == 0 and self.num_images and runner.pictures:
+            self.log_images(runner, dict(islice(runner.pictures.items(), self.num_images)))
+
+    def log_images(self, runner: Runner, pictures: Mapping[str, np.ndarray]) -> None:
+        """Write pictures, RGB uint8 (h, w, 3), of images by name; nothing by default."""
 
     def log(self, runner: Runner, mode: str, values: dict[str, float]) -> None:
         """Write values.

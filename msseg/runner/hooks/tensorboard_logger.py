@@ -1,4 +1,4 @@
-"""Curves for TensorBoard."""
+"""Curves and pictures for TensorBoard."""
 
 from __future__ import annotations
 
@@ -7,12 +7,16 @@ import os
 import platform
 import struct
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
+import numpy as np
+
 from msseg.runner.builder import HOOKS
 from msseg.runner.hooks.logger import LoggerHook
-from msseg.utils.arguments import File, PositiveInt
+from msseg.utils.arguments import File, NonNegativeInt, PositiveInt
 from msseg.utils.extras import import_extra
 from msseg.utils.logging import PatientFile
 
@@ -24,6 +28,9 @@ if TYPE_CHECKING:
 class TensorboardLoggerHook(LoggerHook):
     """Write scalars under ``train/`` and ``val/`` to ``tf_logs`` in the work dir.
 
+    After each evaluation it writes pictures of some images, their labels and predictions, too: the
+    same images each time, at most 400 pixels wide and high each.
+
     The points are appended at once: the writer of tensorboardX 2.6 has a thread, which the first
     error of the disk ends, and then waits for it forever.
 
@@ -32,6 +39,7 @@ class TensorboardLoggerHook(LoggerHook):
         interval: Iterations between training points.
         by_epoch: See `LoggerHook`.
         ignore_last: See `LoggerHook`.
+        num_images: Images of each evaluation to show; 0 shows none.
     """
 
     def __init__(
@@ -40,8 +48,10 @@ class TensorboardLoggerHook(LoggerHook):
         interval: PositiveInt = 10,
         by_epoch: bool = True,
         ignore_last: bool = True,
+        num_images: NonNegativeInt = 4,
     ) -> None:
         super().__init__(interval, by_epoch, ignore_last)
+        self.num_images = num_images
         self.log_dir = log_dir
         import_extra('tensorboardX', extra='tensorboard', used_by='TensorboardLoggerHook')
 
@@ -69,6 +79,22 @@ class TensorboardLoggerHook(LoggerHook):
             if not math.isnan(value)
         ]
         self.file.append(b''.join(_record(point) for point in points))
+
+    def log_images(self, runner: Runner, pictures: Mapping[str, np.ndarray]) -> None:
+        """Write pictures of an evaluation under ``evaluation/``."""
+        from tensorboardX.proto.event_pb2 import Event
+        from tensorboardX.proto.summary_pb2 import Summary
+
+        values = []
+        for name, picture in pictures.items():
+            height, width = picture.shape[:2]
+            content = cv2.imencode('.jpg', np.ascontiguousarray(picture[..., ::-1]))[1].tobytes()
+            image = Summary.Image(
+                height=height, width=width, colorspace=3, encoded_image_string=content
+            )
+            values.append(Summary.Value(tag=f'evaluation/{name}', image=image))
+        event = Event(wall_time=time.time(), step=runner.iter, summary=Summary(value=values))
+        self.file.append(_record(event))
 
 
 def _record(event: Any) -> bytes:
