@@ -29,6 +29,7 @@ SOURCE = DOCS / 'weights.yaml'
 CATALOGUE = DOCS.parent / 'msseg' / 'weights' / 'catalogue.json'
 FOLDER = 'https://download.openmmlab.com/mmsegmentation/v0.5/'
 _COLUMNS = ['name', 'path', 'fits', 'data', 'figure', 'multi_scale', 'megabytes', 'statistics']
+_SIZE_COLUMNS = ('fits', 'megabytes', 'is_counted')
 _NOT_FOR_COMMERCE = 'Apache-2.0, starts from NVIDIA weights that are not for commerce'
 
 
@@ -119,19 +120,19 @@ def read_present() -> tuple[dict[str, float], dict[str, str], dict[str, list]]:
 
 
 def add_sizes(sections: list[dict[str, Any]], sizes: dict[str, float]) -> None:
-    """Fill in counted sizes where a publisher states none."""
+    """Fill in counted sizes where a publisher states none; those of one network are the same."""
+    rows = []
     for section in sections:
-        columns = section['columns']
-        for column in ('megabytes', 'is_counted'):
-            if column not in columns:
-                columns = [*columns, column]
-                section['rows'] = [[*row, None] for row in section['rows']]
-        section['columns'] = columns
-        place, mark = columns.index('megabytes'), columns.index('is_counted')
-        for row in section['rows']:
-            size = sizes.get(section['scheme'] + row[0])
-            if row[place] is None and size is not None:
-                row[place], row[mark] = size, True
+        columns = section['columns'] = list(dict.fromkeys((*section['columns'], 'megabytes',
+                                                           'is_counted')))  # fmt: skip
+        for i, row in enumerate(section['rows']):
+            row = section['rows'][i] = [*row, *[None] * (len(columns) - len(row))]
+            rows.append((section['scheme'] + row[0], row, *map(columns.index, _SIZE_COLUMNS)))
+    by_fits = {row[fits]: sizes[name] for name, row, fits, *_ in rows if name in sizes}
+    for name, row, fits, size, mark in rows:
+        found = sizes.get(name, by_fits.get(row[fits]))
+        if row[size] is None and found is not None:
+            row[size], row[mark] = found, True
 
 
 def missing_sizes(sections: list[dict[str, Any]]) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from msseg.apis.architecture import check_architecture
 from msseg.apis.build import build_model
+from msseg.apis.train_settings import StartSettings
 from msseg.config import Config, required
 from msseg.convert import (
     Conversion,
@@ -18,7 +19,7 @@ from msseg.convert import (
 )
 from msseg.convert.names import strip_wrappers
 from msseg.runner.checkpoint import Checkpoint, load_checkpoint, save_weights
-from msseg.runner.load_weights import needed_shapes, resize_tables
+from msseg.runner.load_weights import adapt_first_convs, needed_shapes, resize_tables
 from msseg.utils.outputs import Outputs
 from msseg.weights import find_file, is_address
 
@@ -68,6 +69,8 @@ def convert_checkpoint(
     conversion = _convert(checkpoint, style, wanted)
     if model is not None:
         resize_tables(conversion, model)
+        if (rule := StartSettings.of(cfg).first_conv) is not None:
+            adapt_first_convs(conversion, model, rule)
     if report is not None:
         write_report(conversion, source, report)
     print(f'{source}: names of style {conversion.style!r}\n{format_table(conversion)}')

@@ -118,7 +118,7 @@ def check_weights(args: argparse.Namespace) -> int:
     found = {entry: path for entry in chosen if (path := local_file(entry))}
     results = {entry.name: _verdict(entry, path) for entry, path in found.items()}
     if args.names:
-        results |= {entry.name: 'is not here' for entry in chosen if entry not in found}
+        results |= {entry.name: 'not here' for entry in chosen if entry not in found}
     else:
         results |= _check_others(set(found.values()))
     if args.json:
@@ -126,8 +126,8 @@ def check_weights(args: argparse.Namespace) -> int:
     else:
         for name, text in results.items():
             print(f'{name}: {text}')
-        print(f'{len(found)} of {len(chosen)} files are in {msseg_home()}')
-    return int(any(text.startswith(('is not', 'WRONG')) for text in results.values()))
+        print(f'{len(found)} of {len(chosen)} files of the catalogue are in {msseg_home()}')
+    return int(any(text.startswith(('not here', 'WRONG')) for text in results.values()))
 
 
 def _check_others(known: set[Path]) -> dict[str, str]:
@@ -135,25 +135,25 @@ def _check_others(known: set[Path]) -> dict[str, str]:
     results = {}
     for path in sorted(msseg_home().rglob('*')):
         if path.match(_PARTS):
-            results[str(path)] = 'has arrived in part; get it again to go on'
+            results[str(path)] = 'arrived in part; get it again to go on'
         elif path.suffix in _WEIGHTS and path not in known and path.is_file():
             results[str(path)] = _compare(path, digits_of(path.name))
     return results
 
 
 def _verdict(entry: Entry, path: Path) -> str:
-    if path.name != Path(entry.file).name:
-        return f'{path} was converted from it: not checked'
-    return _compare(path, entry.digits)
+    is_same = path.name == Path(entry.file).name
+    text = _compare(path, entry.digits) if is_same else 'converted from it, not checked'
+    return f'{text} ({path})'
 
 
 def _compare(path: Path, digits: str) -> str:
     if not digits:
-        return f'{path} has no known SHA-256; it has {path.stat().st_size / 1e6:.1f} MB'
+        return f'no SHA-256 is known, {path.stat().st_size / 1e6:.1f} MB'
     found = file_sha256(path)
     if found.startswith(digits):
-        return f'{path} is right'
+        return 'right'
     return (
-        f'WRONG: {path} has a SHA-256 that begins with {found[: len(digits)]}, expected {digits}: '
-        'remove it, and get it again'
+        f'WRONG: its SHA-256 begins with {found[: len(digits)]}, expected {digits}: remove it, and '
+        'get it again'
     )

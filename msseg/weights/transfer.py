@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from tqdm import tqdm
 
@@ -38,6 +38,7 @@ _PAUSES_S = (1.0, 2.0, 4.0)  # after connections in a row that brought nothing
 _MOST_CONNECTIONS = 200
 _RETRIED = (408, 425, 429, 500, 502, 503, 504)
 _SECURE = 'https'
+_RESERVED = "%:/?#[]@!$&'()*+,;=~"  # what stays in an address; spaces and the like are quoted
 _SHA256 = re.compile('[0-9a-f]{64}')
 
 
@@ -69,11 +70,11 @@ def download(address: str, path: Path, digits: str = '', megabytes: float | None
         DownloadError: It could not be fetched; `path` has not changed.
         ValueError: The address is not https.
     """
-    real = mirrored(address)
+    real = quote(mirrored(address), safe=_RESERVED)
     check_secure(real, 'address')
     if path.is_file():
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(path.parent)
 
     def wait() -> None:
         say(f'waiting for another process that fetches weights into {path.parent}', STDERR)
@@ -93,6 +94,16 @@ def download(address: str, path: Path, digits: str = '', megabytes: float | None
             part.clear()
             raise DownloadError(wrong)
         part.put_into_place()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _LOCK).touch()
+    except OSError as error:
+        raise DownloadError(
+            f'{str(folder)!r}: {error.strerror}; set MSSEG_HOME to a folder that can be written'
+        ) from error
 
 
 def check_secure(address: str, what: str) -> None:

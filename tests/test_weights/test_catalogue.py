@@ -52,6 +52,7 @@ def test_every_checkpoint_of_the_metafiles_is_found_for_its_config(models, home)
         message = str(caught.value)
         assert f'get it from {address} and put it to {str(home / file)!r}' in message
         assert f'({entry.size})' in message
+        assert 'about ' in entry.size
         assert '--download or MSSEG_DOWNLOAD=1' in message
         assert parse_source(address, 'load_from') is entry
         assert entry.fits == model['Config'].removeprefix('configs/').removesuffix('.py')

@@ -223,6 +223,19 @@ def test_addresses_are_https_only(path, address):
     assert not path.parent.exists()
 
 
+def test_odd_characters_of_an_address_are_quoted(server, path):
+    server.files['/a%20%C3%A9%25.pth'] = File(CONTENT)
+    download(f'{server.address}/a é%25.pth', path, DIGITS)
+    assert path.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize('home', ['file', 'file/folder'])
+def test_a_folder_that_cannot_be_made_is_named(server, tmp_path, home):
+    (tmp_path / 'file').touch()
+    with pytest.raises(DownloadError, match=r'file.*set MSSEG_HOME to a folder that can be writ'):
+        download(f'{server.address}/w.pth', tmp_path / home / 'w.pth')
+
+
 def test_an_unreachable_server_is_named(server, path):
     with pytest.raises(DownloadError, match=r'the connection failed.*nothing can be kept'):
         download('https://localhost:1/w.pth', path)

@@ -127,6 +127,18 @@ def test_a_pretrained_backbone_is_fetched_and_adapted_to_the_images(
     np.testing.assert_allclose(model.backbone.conv1.weight.asnumpy(), expected, rtol=1e-6)
 
 
+def test_conversion_for_a_config_adapts_too(tmp_path):
+    settings = tiny_ocrnet()
+    settings['backbone'] = dict(settings['backbone'], in_channels=1)
+    (tmp_path / 'a.pth').write_bytes(HRNET)
+    report, cfg = tmp_path / 'report.txt', Config({'model': settings, 'load_first_conv': 'mean'})
+    convert_checkpoint(tmp_path / 'a.pth', tmp_path / 'a.ckpt', cfg=cfg, report=report)
+    rgb = load_checkpoint(tmp_path / 'a.pth').weights['conv1.weight']
+    grey = load_checkpoint(tmp_path / 'a.ckpt').weights['backbone.conv1.weight']
+    np.testing.assert_allclose(grey, rgb.sum(axis=1, keepdims=True), rtol=1e-5, atol=1e-6)
+    assert "backbone.conv1.weight: 3 channels to 1 by the rule 'mean'" in report.read_text()
+
+
 def test_the_rule_is_a_setting():
     assert StartSettings.of(Config()).first_conv == 'repeat'
     assert StartSettings.of(Config({'load_first_conv': 'mean'})).first_conv == 'mean'
