@@ -147,7 +147,7 @@ def _list_checkpoints(folders: Sequence[Path]) -> str:
     names = sorted(path.name for path in paths if path.suffix in _WEIGHTS)
     if not names:
         runs = sorted(path.name for path in paths if path.is_dir() and any(path.glob('*.ckpt')))
-        return f'; name one of its folders: {", ".join(runs[:5])}' if runs else ''
+        return f'; folders there with checkpoints: {", ".join(runs[:5])}' if runs else ''
     return f'; there are: {", ".join(names[-5:])}'
 
 

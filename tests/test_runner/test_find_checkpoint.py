@@ -168,7 +168,7 @@ def test_a_file_is_itself_whatever_its_name(tmp_path, save, caplog):
         ('best_mIoU_iter_3.ckpt', r'best_mIoU_iter_3.ckpt. is not a file'),
         ('empty', r'there is no checkpoint of a run .* in .*empty.$'),
         ('bset', r"is not a file. Did you mean 'best'"),
-        ('..', r'there is no checkpoint of a run .*; name one of its folders: '),
+        ('..', r'there is no checkpoint of a run .*; folders there with checkpoints: '),
         ('absent/latest', r'there is no checkpoint of a run'),
     ],
 )
