@@ -8,6 +8,7 @@ from pathlib import Path
 import mindspore as ms
 import numpy as np
 import pytest
+from mindspore.nn.utils import no_init_parameters
 
 from msseg.config import Config
 from msseg.models import build_segmentor
@@ -32,7 +33,8 @@ def build(config, options=None):
         for key in ('train_cfg', 'test_cfg')
         if cfg.get(key) and not cfg.model.get(key)
     }
-    return build_segmentor(cfg.model, **outer)
+    with no_init_parameters():  # the weights are stored ones
+        return build_segmentor(cfg.model, **outer)
 
 
 @pytest.mark.parametrize('row', ROWS, ids=lambda row: row['config'])

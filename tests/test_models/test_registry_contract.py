@@ -14,17 +14,18 @@ from msseg.models import (
     InferenceSegmentor,
     SegmentorWithLoss,
 )
-from tests.test_models.model_configs import tiny_hrnet, tiny_ocrnet
+from tests.test_models.model_configs import ocrnet, tiny_hrnet
 from tests.tiny_families import knet_stage
 
 HEAD = dict(in_channels=(6, 8), in_index=(0, 1), input_transform='resize_concat', num_classes=3)
 SELECT = dict(in_channels=(6, 8), in_index=(0, 1), num_classes=3)
 REVERSED = dict(in_channels=(8, 6), in_index=(1, 0), num_classes=3)  # the result is as the last map
 FCN = dict(type='FCNHead', in_channels=4, in_index=0, channels=4, num_classes=7, num_convs=1)
-CONCAT = dict(
-    FCN, in_channels=(4, 8, 16, 32), in_index=(0, 1, 2, 3), input_transform='resize_concat'
-)
+TWO_MAPS = dict(in_channels=(4, 8), in_index=(0, 1), input_transform='resize_concat')
 RESNET = dict(depth=18, stem_channels=4, base_channels=4, zero_init_residual=False)
+TWO_STAGES = dict(
+    RESNET, type='ResNet', num_stages=2, strides=(1, 2), dilations=(1, 1), out_indices=(0, 1)
+)
 STDC = dict(
     stdc_type='STDCNet1', in_channels=3, channels=(4, 4, 16, 16, 32), bottleneck_type='cat',
     norm_cfg=dict(type='BN'), act_cfg=dict(type='ReLU'),
@@ -208,9 +209,11 @@ EXAMPLES = {
     PIXEL_SAMPLERS: {'OHEMPixelSampler': dict(thresh=0.7, min_kept=4)},
     SEGMENTORS: {
         'EncoderDecoder': dict(
-            backbone=tiny_hrnet(), decode_head=CONCAT, auxiliary_head=[FCN, FCN]
+            backbone=TWO_STAGES, decode_head={**FCN, **TWO_MAPS}, auxiliary_head=[FCN, FCN]
         ),
-        'CascadeEncoderDecoder': dict(tiny_ocrnet(), auxiliary_head=FCN),
+        'CascadeEncoderDecoder': dict(
+            ocrnet(TWO_STAGES, (4, 8), 7, 16, 8, head=TWO_MAPS), auxiliary_head=FCN
+        ),
     },
 }
 
