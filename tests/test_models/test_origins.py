@@ -10,6 +10,7 @@ from pathlib import Path
 import mindspore as ms
 import numpy as np
 import pytest
+from mindspore.nn.utils import no_init_parameters
 
 from msseg.apis import convert_checkpoint
 from msseg.apis.model_source import load_initial_weights
@@ -320,3 +321,44 @@ def test_a_backbone_that_mmsegmentation_converted_is_converted_too(tmp_path):
     conversion = convert_checkpoint(path, tmp_path / 'a.ckpt', cfg=cfg)
     assert conversion.style == 'backbone' and len(conversion.weights) == len(arrays)
     assert not conversion.of_kind('unexpected', 'missing')
+
+
+def stage(index, modules):
+    return dict(num_modules=modules, num_branches=index, block='BASIC', num_blocks=(4,) * index,
+                num_channels=tuple(32 * 2**i for i in range(index)))  # fmt: skip
+
+
+HRNET_W32 = dict(
+    stage1=dict(num_modules=1, num_branches=1, block='BOTTLENECK', num_blocks=(4,),
+                num_channels=(64,)),
+    stage2=stage(2, 1), stage3=stage(3, 4), stage4=stage(4, 3),
+)  # fmt: skip
+MINDCV = {
+    'resnet': ('mindcv', dict(type='ResNet', depth=50), ()),
+    'resnext': ('mindcv', dict(type='ResNeXt', depth=50, groups=32, base_width=4), ()),
+    'hrnet': ('mindcv', dict(type='HRNet', extra=HRNET_W32), ()),
+    'convnext': (
+        'mindcv_convnext',
+        dict(type='ConvNeXt', arch=dict(depths=[1, 2, 1, 1], channels=[4, 6, 8, 10])),
+        ('norm3',),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize('case', MINDCV)
+def test_mindcvs_names_fill_the_backbones(case):
+    """All but the norms of the maps, which MindCV does not have."""
+    style, settings, norms = MINDCV[case]
+    with gzip.open(DATA / 'mindcv.json.gz') as file:
+        shapes = json.load(file)[case]
+    with no_init_parameters():
+        model = build_backbone(settings)
+    parameters = model.parameters_and_names()
+    wanted = {f'backbone.{name}': tuple(p.shape) for name, p in parameters if p.dtype == ms.float32}
+    arrays = {name: np.broadcast_to(np.float32(0), shape) for name, shape in shapes.items()}
+    for conversion in (convert(arrays, 'auto', wanted, 'backbone.'), convert(arrays)):
+        assert conversion.style == style
+        assert not conversion.of_kind('unexpected', 'shape mismatch')
+        missing = {entry.target for entry in conversion.of_kind('missing')}
+        assert {name.split('.')[1] for name in missing} <= set(norms)
+        assert {name.partition('.')[0] for name in conversion.weights} == {'backbone'}

@@ -1,4 +1,4 @@
-"""Names of Swin Transformers in other projects: the authors', timm's and MindCV's."""
+"""Names of Swin Transformers in other projects: the authors' and timm's."""
 
 from __future__ import annotations
 
@@ -62,17 +62,6 @@ _TIMM: dict[str, Fate] = {
         for i in range(1, _MAX_STAGES)
     },
 }
-# Queries, keys and values are apart, and the biases in a cell of their own.
-_MINDCV: dict[str, Fate] = {
-    r'classifier\.': LeftAside('part of the classifier'),
-    **{
-        _BLOCK + rf'attn\.{name}\.': Mapped(_TO + 'attn.w_msa.qkv.', part=(i, 3))
-        for i, name in enumerate('qkv')
-    },
-    _BLOCK + r'attn\.relative_bias\.index$': LeftAside('it follows from the size of windows'),
-    _BLOCK + r'attn\.relative_bias\.': _TO + 'attn.w_msa.',
-    **_AUTHORS,
-}
 
 
 def _is_swin(names: Collection[str]) -> bool:
@@ -87,11 +76,5 @@ def _is_of_timm(names: Collection[str]) -> bool:
     return _is_swin(names) and _is_of_authors(names) < 2
 
 
-def _is_of_mindcv(names: Collection[str]) -> bool:
-    table = 'layers.0.blocks.0.attn.relative_bias.relative_position_bias_table'
-    return has_name(names, table)
-
-
 register_names('swin', _is_of_authors)(Rules(in_backbone(_AUTHORS)))
 register_names('timm_swin', _is_of_timm)(Rules(in_backbone(_TIMM)))
-register_names('mindcv_swin', _is_of_mindcv)(Rules(in_backbone(_MINDCV)))
