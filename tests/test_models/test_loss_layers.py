@@ -14,6 +14,8 @@ from msseg.models.layers import (
     RankedValue,
     Softplus,
 )
+from msseg.models.layers.pixelwise import RowSoftmax, row_softmax
+from msseg.utils.target import assume_target
 from tests.test_models.loss_checks import softmax
 
 
@@ -28,6 +30,20 @@ def test_softmax_and_its_gradient():
     np.testing.assert_allclose(layer(ms.Tensor(x, ms.float32)).asnumpy(), p, atol=1e-6)
     expected = p * (weights - (p * weights).sum(axis=1, keepdims=True))
     np.testing.assert_allclose(gradient, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize('dtype, tolerance', [(ms.float32, 1e-6), (ms.float16, 2e-3)])
+def test_softmax_of_rows_and_its_gradient(dtype, tolerance):
+    rng = np.random.default_rng(0)
+    x, weights = (ms.Tensor(rng.normal(size=(2, 3, 4, 7)) * 3, dtype) for _ in range(2))
+    own, usual = RowSoftmax(-1), nn.Softmax(-1)
+    assert type(row_softmax()) is RowSoftmax
+    with assume_target('GPU'):
+        assert type(row_softmax()) is nn.Softmax
+    gradients = [ms.grad(lambda z, f=f: (f(z) * weights).sum())(x) for f in (own, usual)]
+    assert gradients[0].dtype == dtype
+    np.testing.assert_array_equal(own(x).asnumpy(), usual(x).asnumpy())
+    np.testing.assert_allclose(*(g.asnumpy() for g in gradients), atol=tolerance)
 
 
 class AtZeros(nn.Cell):

@@ -25,6 +25,7 @@ from msseg.models.layers import (
 )
 from msseg.models.layers.dropout import Ratio
 from msseg.models.layers.layer_depth import layer_depth_of_vit
+from msseg.models.layers.pixelwise import row_softmax
 from msseg.models.layers.transformer import GELU, LN, before_shortcut, drop_path_layer, dropout
 from msseg.utils.arguments import (
     Channels,
@@ -266,7 +267,7 @@ class BEiTAttention(nn.Cell):
             self.k_bias = ops.zeros(embed_dims, ms.float32)
         self.attn_drop = dropout(attn_drop_rate)
         self.proj = nn.Dense(embed_dims, embed_dims)
-        self.softmax = nn.Softmax(axis=-1)
+        self.softmax = row_softmax()
         self.similarity = BatchProduct(transpose_b=True)
         self.mixture = BatchProduct()
 

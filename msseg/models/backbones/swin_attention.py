@@ -11,6 +11,7 @@ from mindspore import Parameter, nn, ops
 from mindspore.common.initializer import TruncatedNormal, initializer
 
 from msseg.models.layers import BatchProduct, resize_array
+from msseg.models.layers.pixelwise import row_softmax
 from msseg.models.layers.transformer import before_shortcut, dropout
 from msseg.models.layers.windows import (
     crop_map,
@@ -100,7 +101,7 @@ class WindowMSA(nn.Cell):
         self.attn_drop = dropout(attn_drop_rate)
         self.proj = nn.Dense(embed_dims, embed_dims)
         self.proj_drop = dropout(proj_drop_rate)
-        self.softmax = nn.Softmax(axis=-1)
+        self.softmax = row_softmax()
         self.similarity = BatchProduct(transpose_b=True)
         self.mixture = BatchProduct()
 

@@ -8,6 +8,7 @@ from mindspore import nn, ops
 
 from msseg.models.backbones.mit import EfficientMultiheadAttention
 from msseg.models.layers import BatchProduct, build_conv_layer, build_norm_layer, to_map, to_tokens
+from msseg.models.layers.pixelwise import row_softmax
 from msseg.models.layers.transformer import (
     FFN,
     GELU,
@@ -151,7 +152,7 @@ class LocallyGroupedSelfAttention(nn.Cell):
         self.attn_drop = dropout(attn_drop_rate)
         self.proj = nn.Dense(embed_dims, embed_dims)
         self.proj_drop = dropout(proj_drop_rate)
-        self.softmax = nn.Softmax(axis=-1)
+        self.softmax = row_softmax()
         self.similarity = BatchProduct(transpose_b=True)
         self.mixture = BatchProduct()
 

@@ -13,6 +13,7 @@ from msseg.registry import Registry
 from msseg.utils.arguments import Range, checked
 from msseg.utils.dist import get_rank
 from msseg.utils.layer_traits import register_traits
+from msseg.utils.target import get_target
 from msseg.utils.upstream import check_cell
 
 DROP_LAYERS = Registry('dropout layer', check_cell)
@@ -77,6 +78,7 @@ class CountedDropout(CountedRandom):
     def __init__(self, ratio: float) -> None:
         super().__init__()
         self.ratio = ratio
+        self.on_cpu = get_target().name == 'CPU'
 
     def mask_shape(self, x: ms.Tensor) -> tuple[int, ...]:
         """Return the shape of the mask of x."""
@@ -86,8 +88,13 @@ class CountedDropout(CountedRandom):
         """Zero parts of x in training, one for each element of the mask, and scale up the rest."""
         if not self.training or self.ratio == 0:
             return x
-        keep = self._keep(self.mask_shape(x), self.take_state()).astype(x.dtype)
-        return x * (keep / (1.0 - self.ratio))
+        shape = self.mask_shape(x)
+        keep = self._keep(shape, self.take_state()).astype(ms.float32) / (1.0 - self.ratio)
+        if self.on_cpu and shape != x.shape:  # what broadcasts is dear there: `ChannelReduction`
+            rows = keep.size
+            row = ops.ones((1, x.size // rows), ms.float32)
+            keep = ops.matmul(keep.reshape(rows, 1), row).reshape(x.shape)
+        return x * keep.astype(x.dtype)
 
     def _keep(self, shape: tuple[int, ...], state: ms.Tensor) -> ms.Tensor:
         """Return the mask: True for an element that stays."""
@@ -167,6 +174,8 @@ class DropPath(CountedDropout):
 
 # Measured with MindSpore 2.8 on the CPU for a mask of 6.4 million elements.
 register_traits(Dropout, temporaries=27.0)
+for _cls in (Dropout2d, DropPath):
+    register_traits(_cls, temporaries=1.0)  # the mask for each element
 
 
 def build_dropout(cfg: Mapping) -> nn.Cell:

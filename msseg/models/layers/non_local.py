@@ -10,6 +10,7 @@ from mindspore import nn, ops
 
 from msseg.models.layers.conv import Conv2d, ConvModule
 from msseg.models.layers.init_cfg import apply_init_cfg
+from msseg.models.layers.pixelwise import row_softmax
 from msseg.models.layers.precision import BatchProduct
 
 NonLocalMode = Literal['gaussian', 'embedded_gaussian', 'dot_product', 'concatenation']
@@ -60,6 +61,7 @@ class NonLocal2d(nn.Cell):
         if mode == 'concatenation':
             self.concat_project = ConvModule(2 * inner, 1, 1, bias=False)
         self.similarity = BatchProduct(transpose_a=True)
+        self.softmax = row_softmax()
         self.average = BatchProduct(transpose_b=True)
         self._initialise()
 
@@ -90,7 +92,7 @@ class NonLocal2d(nn.Cell):
         similarity = self.similarity(theta, phi).astype(ms.float32)
         if self.mode == 'dot_product':
             return similarity * _reciprocal_of_keys(phi)
-        return ops.softmax(similarity * self.similarity_scale(), axis=2)
+        return self.softmax(similarity * self.similarity_scale())
 
     def similarity_scale(self) -> float:
         """Return the factor of the similarities before their softmax."""

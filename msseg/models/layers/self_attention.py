@@ -10,6 +10,7 @@ from mindspore import nn, ops
 from msseg.models.layers.conv import Conv2d, ConvModule
 from msseg.models.layers.init_cfg import apply_init_cfg
 from msseg.models.layers.norm import freeze_parameters
+from msseg.models.layers.pixelwise import row_softmax
 from msseg.models.layers.precision import BatchProduct
 from msseg.models.layers.resize import resize
 
@@ -88,6 +89,7 @@ class SelfAttentionBlock(nn.Cell):
         self.factor = channels**-0.5 if matmul_norm else None
         self.align_corners = align_corners
         self.similarity = BatchProduct(transpose_a=True)
+        self.softmax = row_softmax()
         self.average = BatchProduct(transpose_b=True)
 
     def construct(self, query_map: ms.Tensor, key_map: ms.Tensor) -> ms.Tensor:
@@ -118,7 +120,7 @@ class SelfAttentionBlock(nn.Cell):
         similarity = self.similarity(query, key).astype(ms.float32)
         if self.factor is not None:
             similarity = self.factor * similarity
-        return self.average(value, ops.softmax(similarity, axis=-1))
+        return self.average(value, self.softmax(similarity))
 
     def _attend(self, query_map: ms.Tensor, key_map: ms.Tensor) -> ms.Tensor:
         n, _, h, w = query_map.shape

@@ -21,6 +21,7 @@ from mindspore.common.initializer import (
 from msseg.models.layers.activation import build_activation_layer
 from msseg.models.layers.dropout import build_dropout
 from msseg.models.layers.norm import build_norm_layer
+from msseg.models.layers.pixelwise import row_softmax
 from msseg.models.layers.precision import BatchProduct
 from msseg.models.layers.res_block import recompute_without_norms
 from msseg.registry import Registry
@@ -95,7 +96,7 @@ class _ScaledDotProduct(nn.Cell):
         self.in_proj = PackedDense(dims, 3, has_bias)
         self.out_proj = nn.Dense(dims, dims, bias_init='zeros', has_bias=has_bias)
         self.drop = dropout(drop)
-        self.softmax = nn.Softmax(axis=-1)
+        self.softmax = row_softmax()
         self.similarity = BatchProduct(transpose_b=True)
         self.mixture = BatchProduct()
 
