@@ -105,6 +105,7 @@ setup(
     python_requires='>=3.10,<3.13',
     packages=find_packages(include=['msseg', 'msseg.*']),
     package_data={
+        'msseg.checks.selftest': ['*.json.gz'],
         'msseg.reports': ['templates/*'],
         'msseg.serving': ['assets/*'],
         'msseg.weights': ['catalogue.json'],

@@ -95,10 +95,14 @@ class Report:
     Attributes:
         lines: The page.
         problems: Sentences, each with what to do.
+        devices: By device what was found of it, in words.
+        cards: By device that works the number of cards.
     """
 
     lines: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    devices: dict[str, str] = field(default_factory=dict)
+    cards: dict[str, int] = field(default_factory=dict)
 
     def add(self, title: str, rows: Mapping[str, str]) -> None:
         """Append a part with a title and named rows."""
@@ -232,6 +236,7 @@ def _add_devices(report: Report) -> None:
             problem = 'a convolution gives wrong numbers'
             rows[device] = problem
         else:
+            report.cards[device] = answer['count']
             cards = '' if device == 'CPU' else f'{answer["count"]} cards, '
             rows[device] = f'works: {cards}a convolution in {answer["seconds"]:.2f} s'
         if problem:
@@ -239,6 +244,7 @@ def _add_devices(report: Report) -> None:
     if all(problem and answer is None for answer, problem in found.values()):
         report.problems[-len(_DEVICES) :] = [f'MindSpore cannot be used: {found["CPU"][1]}']
         rows = {'MindSpore': f'cannot be used: {found["CPU"][1]}'}
+    report.devices |= rows
     for command in (['nvidia-smi', '-L'], ['npu-smi', 'info', '-l']):
         rows[command[0]] = _first_lines(command)
     report.add('devices', rows)

@@ -54,6 +54,7 @@ COMMANDS = (
     Command('models', 'models', "list msseg's own configs, with their figures"),
     Command('weights', 'weights', 'list, fetch and check weights that configs can name'),
     Command('doctor', 'doctor', 'show versions, devices, memory, disk, and what is wrong'),
+    Command('selftest', 'selftest', 'check that this machine and its cards compute correctly'),
     Command('flops', 'get_flops', "count a network's parameters and multiplications"),
 )
 

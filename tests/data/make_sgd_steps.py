@@ -18,8 +18,8 @@ import torch
 from mmseg.models import build_segmentor
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from tests.test_models.reference_fill import fill
-from tests.test_models.sgd_steps import OPTIMIZER, STORED, batch, summarise
+from msseg.checks.selftest.reference import OPTIMIZER, fill, make_batch, summarise
+from tests.test_models.sgd_steps import STORED
 
 
 def values_of(network):
@@ -54,8 +54,8 @@ def with_tuples(node):
     return node
 
 
-def make_row(name, size, config):
-    """One model's line."""
+def build_filled(config):
+    """The model in float64, with weights made from their names, in training."""
     torch.manual_seed(0)
     cfg = dict(with_tuples(config), train_cfg={}, test_cfg={'mode': 'whole'})
     network = build_segmentor(cfg).double()
@@ -65,10 +65,15 @@ def make_row(name, size, config):
     for module in network.modules():  # ANNHead calls it whether it is there or not
         if getattr(module, 'dropout', 0) is None:
             module.dropout = torch.nn.Identity()
-    network.train()
+    return network.train()
+
+
+def make_row(name, size, config):
+    """One model's line."""
+    network = build_filled(config)
     before = values_of(network)
     optimizer = torch.optim.SGD(network.parameters(), **OPTIMIZER)
-    images, labels = batch(size, network.num_classes)
+    images, labels = make_batch(size, network.num_classes)
     shape = (*size, 3)
     meta = dict(ori_shape=shape, img_shape=shape, pad_shape=shape, flip=False, filename='')
     losses = network.forward_train(

@@ -13,7 +13,7 @@ import mindspore as ms
 import numpy as np
 import pytest
 
-from tests.test_models.sgd_steps import batch
+from msseg.checks.selftest.reference import make_batch
 
 SIZE, NUM_CLASSES = (128, 192), 5
 ROWS = json.loads(
@@ -36,7 +36,7 @@ def assert_training_pass(name, model):
     """Compare the losses of a batch, and the gradients' norms of backbone and head."""
     row = ROWS[name]
     model.set_train()
-    images, labels = (ms.Tensor(each) for each in batch(SIZE, NUM_CLASSES))
+    images, labels = (ms.Tensor(each) for each in make_batch(SIZE, NUM_CLASSES))
     head, weights = model.decode_head, model.trainable_params()
 
     def total(x):

@@ -7,14 +7,9 @@ models for PyTorch, then ``tests/data/make_sgd_steps.py`` where MMSegmentation i
 import copy
 import json
 import sys
-import zlib
 from pathlib import Path
 
-import numpy as np
-
 STORED = Path(__file__).parents[1] / 'data' / 'sgd_steps.jsonl.gz'
-OPTIMIZER = dict(lr=0.1, momentum=0.9, weight_decay=5e-4)
-NUM_PICKED = 6
 DROPS = {'drop_rate', 'attn_drop_rate', 'drop_path_rate', 'dropout'}
 
 
@@ -35,36 +30,6 @@ def _without_dropout(node):
     for value in node.values() if isinstance(node, dict) else node:
         if isinstance(value, (dict, list, tuple)):
             _without_dropout(value)
-
-
-def batch(size, num_classes):
-    """Images (n, 3, h, w), float32, and labels (n, h, w) in blocks, 255 ignored."""
-    rng = np.random.default_rng(11)
-    count = 2 if max(size) > 128 else 4
-    images = rng.standard_normal((count, 3, *size)).astype(np.float32)
-    blocks = rng.integers(0, num_classes, (count, -(-size[0] // 8), -(-size[1] // 8)))
-    labels = blocks.repeat(8, 1).repeat(8, 2)[:, : size[0], : size[1]].astype(np.int32)
-    labels[:, :2] = 255
-    return images, labels
-
-
-def summarise(name, before, after):
-    """Return what is compared of a weight: largest value, largest change, and changes.
-
-    The changes are a sum with signs drawn by the name, of which every value is a part, and those of
-    a few places.
-    """
-    rng = np.random.default_rng(zlib.crc32(name.encode()))
-    before, after = (np.asarray(each, np.float64).reshape(-1) for each in (before, after))
-    change = after - before
-    signs = rng.choice([-1.0, 1.0], change.size)
-    picked = np.sort(rng.choice(change.size, min(change.size, NUM_PICKED), replace=False))
-    return [
-        np.abs(after).max(),
-        np.abs(change).max(),
-        (signs * change).sum() / change.size**0.5,
-        *change[picked],
-    ]
 
 
 def main():

@@ -12,12 +12,13 @@ import mindspore as ms
 import numpy as np
 import pytest
 
+from msseg.checks.selftest.reference import OPTIMIZER, make_batch, summarise
 from msseg.convert.names import rename_layers
 from msseg.models import BACKBONES, HEADS, NECKS, SEGMENTORS, SegmentorWithLoss, build_segmentor
 from msseg.runner.optimizer import build_optimizer
 from msseg.runner.train_step import TrainStep
 from tests.test_models.reference_weights import load_filled
-from tests.test_models.sgd_steps import OPTIMIZER, STORED, batch, comparable, summarise
+from tests.test_models.sgd_steps import STORED, comparable
 from tests.tiny_families import AUX, BN, FAMILIES, RESNET, fcn, model
 
 # Parts that no tiny family has.
@@ -106,7 +107,7 @@ def test_every_weight_after_a_step_is_that_of_mmsegmentation(name):
     before = {key: own[names[key]].asnumpy().copy() for key in stored}
     optimizer = build_optimizer(network, dict(type='SGD', **OPTIMIZER))
     step = TrainStep(SegmentorWithLoss(network).set_train(), optimizer)
-    images, labels = batch(size, network.num_classes)
+    images, labels = make_batch(size, network.num_classes)
     values = step(ms.Tensor(images), ms.Tensor(labels))
     loss = float(values[step.value_names.index('loss')])
     assert loss == pytest.approx(row['loss'], rel=1e-5)

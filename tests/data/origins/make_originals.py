@@ -17,7 +17,7 @@ import torch
 from timm.models import beit, deit, swin_transformer, twins, vision_transformer
 
 HERE = Path(__file__).resolve().parent
-fill = runpy.run_path(str(HERE.parents[1] / 'test_models' / 'reference_fill.py'))['fill']
+fill = runpy.run_path(str(HERE.parents[2] / 'msseg/checks/selftest/reference.py'))['fill']
 VIT = dict(img_size=32, patch_size=8, embed_dim=8, depth=2, num_heads=2, num_classes=5)
 TWINS = dict(img_size=64, embed_dims=(4, 8), num_heads=(1, 2), mlp_ratios=(2, 2), sr_ratios=(4, 2))
 SWIN = dict(img_size=64, embed_dim=4, depths=(1, 2), num_heads=(1, 2), window_size=4, mlp_ratio=2)

@@ -12,7 +12,7 @@ import torch
 from timm.models import convnext, swin_transformer
 
 HERE = Path(__file__).resolve().parent
-fill = runpy.run_path(str(HERE.parents[1] / 'test_models' / 'reference_fill.py'))['fill']
+fill = runpy.run_path(str(HERE.parents[2] / 'msseg/checks/selftest/reference.py'))['fill']
 
 
 def main():
