@@ -8,6 +8,7 @@ from mindspore import nn
 from msseg.models import SegmentorWithLoss, build_segmentor
 from msseg.models.decode_heads.ocr_head import SpatialGatherModule
 from msseg.models.layers import ConvModule, use_low_precision
+from msseg.utils.target import assume_target
 from tests import tiny_families
 from tests.test_models.model_configs import ocrnet, tiny_hrnet
 
@@ -91,6 +92,20 @@ def test_loss_and_gradients_are_those_of_float32_nearly():
 def test_bfloat16_is_refused_on_the_cpu():
     with pytest.raises(ValueError, match='bf16 is set, but MindSpore has no bfloat16'):
         use_low_precision(build(), ms.bfloat16)
+
+
+@pytest.mark.parametrize(
+    ('device', 'chip', 'refused'),
+    [('Ascend', 'ascend910', True), ('Ascend', 'ascend910b', False), ('GPU', '', False)],
+)
+def test_bfloat16_is_refused_on_910a_alone_of_the_cards(device, chip, refused):
+    layer = ConvModule(3, 4, 3)
+    with assume_target(device, chip):
+        if refused:
+            with pytest.raises(ValueError, match='no bfloat16 convolutions on Ascend 910A: use a'):
+                use_low_precision(layer, ms.bfloat16)
+        else:
+            use_low_precision(layer, ms.bfloat16)
 
 
 def test_other_types_are_refused():

@@ -6,7 +6,12 @@ import pytest
 from mindspore import nn
 
 from msseg.models import build_backbone
-from msseg.models.layers.res_block import BasicBlock, Bottleneck, make_res_layer
+from msseg.models.layers.res_block import (
+    BasicBlock,
+    Bottleneck,
+    make_res_layer,
+    recompute_without_norms,
+)
 
 
 def resnet(depth=18, kind='ResNet', **options):
@@ -139,6 +144,16 @@ def test_with_cp_recomputes_every_block(graph_mode):
     ]
     assert len(blocks) == 16
     assert all(block.recomputes for block in blocks)
+
+
+@pytest.mark.parametrize('norm', [nn.BatchNorm2d, nn.SyncBatchNorm])
+def test_recomputed_blocks_update_statistics_once(graph_mode, norm):
+    """MindSpore's SyncBatchNorm is no BatchNorm2d, and its operator updates statistics, too."""
+    block = nn.SequentialCell(nn.Conv2d(3, 4, 1), norm(4), nn.ReLU())
+    assert 'recompute' not in block[1].bn_train.attrs
+    recompute_without_norms(block)
+    assert block[1].bn_train.attrs['recompute'] is False
+    assert 'recompute' not in block[0].conv2d.attrs  # as the cell around it
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from msseg.utils.rank_status import (
     note_together,
     read_status,
 )
+from msseg.utils.target import assume_target
 from tests.many_processes import run_processes
 
 WORKER = Path(__file__).with_name('dist_worker.py')
@@ -143,6 +145,38 @@ def test_a_card_is_chosen_by_the_launcher_or_by_hand(environment):
     with pytest.raises(ValueError, match='number of the card is 0, but with --launcher msrun'):
         setup_device('CPU', 0, 'msrun')
     assert setup_device('CPU', None, 'msrun') == 'CPU'
+
+
+@pytest.mark.parametrize(
+    ('device', 'buckets', 'timeout', 'patience_s'),
+    [('CPU', [], None, 0.0), ('GPU', [32], None, 1800.0), ('Ascend', [32], '1800', 1800.0)],
+)
+def test_what_cards_need_is_set_up_when_processes_meet(
+    environment, monkeypatch, device, buckets, timeout, patience_s
+):
+    environment(**MSRUN, MS_ROLE='MS_WORKER', HCCL_EXEC_TIMEOUT='77')
+    monkeypatch.delenv('HCCL_CONNECT_TIMEOUT', raising=False)
+    done, waits = [], []
+
+    def init():
+        done.append(('init', os.environ.get('HCCL_CONNECT_TIMEOUT')))
+
+    monkeypatch.setattr('mindspore.communication.init', init)
+    monkeypatch.setattr(
+        'mindspore.set_auto_parallel_context', lambda **options: done.append(('context', options))
+    )
+    monkeypatch.setattr(dist, 'end_with_launcher', lambda: None)
+    monkeypatch.setattr(dist, 'ask_for_patience', waits.append)
+    with assume_target(device):
+        dist.init_dist('msrun')
+    assert done[0] == ('init', timeout)  # before the processes meet
+    contexts = [options for name, options in done if name == 'context']
+    assert contexts[0]['parallel_mode'] == 'data_parallel' and contexts[0]['gradients_mean']
+    fusions = [options['comm_fusion']['allreduce'] for options in contexts[1:]]
+    assert fusions == [{'mode': 'size', 'config': size} for size in buckets]
+    assert waits == ([patience_s] if patience_s else [])
+    assert os.environ['HCCL_EXEC_TIMEOUT'] == '77'  # a user's own
+    monkeypatch.delenv('HCCL_CONNECT_TIMEOUT', raising=False)
 
 
 def test_notes_say_what_a_rank_does(tmp_path, environment):

@@ -16,6 +16,7 @@ from msseg.models.analysis.memory_estimate import (
 )
 from msseg.models.layers import BatchProduct, Conv2d
 from msseg.models.layers.res_block import recompute_without_norms
+from msseg.utils.target import assume_target
 
 MB = 2**20
 
@@ -134,6 +135,26 @@ def test_it_is_said_once(runner, caplog, graph_mode):
     assert 'memory of a step with 2 images of 32x64: about ' in record.getMessage()
     assert record.levelname == 'INFO'
     assert ms.get_context('mode') == ms.GRAPH_MODE
+
+
+@pytest.mark.parametrize(
+    ('device', 'rank', 'num', 'estimates'),
+    [('Ascend', 0, 2, False), ('GPU', 0, 8, False), ('GPU', 0, 1, True), ('CPU', 0, 2, True),
+     ('CPU', 1, 2, False)],
+)  # fmt: skip
+def test_on_several_cards_rank_0_does_not_keep_the_others_waiting(
+    runner, monkeypatch, device, rank, num, estimates
+):
+    calls = []
+    estimate = MemoryEstimate(1, 2, 3, 4, 5, 0)
+    monkeypatch.setattr(
+        memory_hook, 'estimate_memory', lambda *inputs: calls.append(inputs) or estimate
+    )
+    monkeypatch.setattr(memory_hook, 'get_rank', lambda: rank)
+    monkeypatch.setattr(memory_hook, 'get_world_size', lambda: num)
+    with assume_target(device):
+        MemoryEstimateHook().before_iter(runner)
+    assert bool(calls) == estimates
 
 
 def test_too_little_memory_is_a_warning_with_what_to_do(runner, caplog, monkeypatch):
