@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 
 def _move(share: Tensor, average: Parameter, source: Parameter) -> Tensor:
-    return ops.assign(average, average + share * (source - average))
+    # one operator, not three: kernel by kernel a card's host launches each of them for each weight
+    return ops.assign(average, ops.lerp(average, source, share))
 
 
 class WeightAverage(nn.Cell):
