@@ -292,8 +292,9 @@ def _problems(operator: Operator, target: Target) -> Iterator[str]:
 COMPOSED: dict[str, str] = dict.fromkeys(
     (
         'Muls', 'SumExt', 'ZerosLikeExt', 'OnesLikeExt', 'RemainderTensorScalar',
-        'RemainderTensorTensor', 'MatMulExt', 'BatchMatMulExt', 'FloorDiv', 'FillScalar',
-        'FillTensor', 'SoftmaxExt', 'StackExt', 'MeanExt', 'AddExt', 'SubExt', 'DivMod', 'Divs',
+        'RemainderTensorTensor', 'PowTensorScalar', 'MatMulExt', 'BatchMatMulExt', 'FloorDiv',
+        'FillScalar', 'FillTensor', 'SoftmaxExt', 'StackExt', 'MeanExt', 'AddExt', 'SubExt',
+        'DivMod', 'Divs',
     ),
     'an operator of Ascend, composed of others where a device has no kernel (as on the CPU)',
 )  # fmt: skip
