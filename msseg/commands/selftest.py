@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -49,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             outputs.file(Path(args.out).with_suffix(end), '--out', end) for end in ('.txt', '.json')
         ]
         files[0].parent.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # and end the parts
     report = run_selftest(args.device, args.devices, lambda line: say(line, STDERR))
     print(report.text())
     if files:

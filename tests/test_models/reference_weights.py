@@ -2,8 +2,8 @@
 
 import mindspore as ms
 
-from msseg.checks.selftest.reference import fill
 from msseg.convert import convert
+from tests.test_models.reference_fill import fill
 
 
 def load_filled(model, names, prefix=''):

@@ -15,12 +15,12 @@ from mindspore.nn.utils import no_init_parameters
 from msseg.apis import convert_checkpoint
 from msseg.apis.model_source import load_initial_weights
 from msseg.apis.train_settings import StartSettings
-from msseg.checks.selftest.reference import fill
 from msseg.config import Config
 from msseg.convert import convert, detect_style, read_foreign
 from msseg.models import build_backbone, build_segmentor
 from msseg.models.backbones.beit import BEiTAttention
 from tests.test_convert.torch_files import save_torch
+from tests.test_models.reference_fill import fill
 
 DATA = Path(__file__).parents[1] / 'data' / 'origins'
 with gzip.open(DATA / 'originals.json.gz') as _file:

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from mindspore import nn
 
-from msseg.checks.selftest.reference import fill
 from msseg.models import build_head, build_segmentor
 from msseg.models.decode_heads.point_head import TrainingPoints, TrainingSettings
 from msseg.models.layers import Conv1d, use_low_precision
 from msseg.models.layers.points import label_at, uncertainty
+from tests.test_models.reference_fill import fill
 from tests.test_models.test_mmseg030 import DATA
 from tests.tiny_families import FAMILIES, build
 

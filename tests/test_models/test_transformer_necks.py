@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from mindspore import nn
 
-from msseg.checks.selftest.reference import fill
 from msseg.convert import convert
 from msseg.models import build_neck
+from tests.test_models.reference_fill import fill
 from tests.test_models.test_mmseg030 import DATA
 
 PARTS = json.loads(Path(DATA / 'parts.json').read_text('utf-8'))

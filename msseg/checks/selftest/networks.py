@@ -14,7 +14,14 @@ from mindspore import nn
 
 from msseg.apis.build import build_train_step
 from msseg.apis.train_settings import StepSettings
-from msseg.checks.selftest.check import Bench, Check, CheckFailed, Found, NotApplicable
+from msseg.checks.selftest.check import (
+    LEAST_COSINES,
+    Bench,
+    Check,
+    CheckFailed,
+    Found,
+    NotApplicable,
+)
 from msseg.checks.selftest.reference import (
     OPTIMIZER,
     SIZES,
@@ -35,7 +42,6 @@ _LOSS_SCALE = 1024.0
 _HUGE = 1e7  # beyond float16, as float32 is
 _MIB = 2**20
 _MOST_GROWTH = 128 * _MIB
-_LEAST_COSINE = 0.99
 # Gradients pass through more roundings than scores; and a share of the largest change of a weight.
 _GRADIENT_FACTOR = 50
 _TODO = (
@@ -154,13 +160,13 @@ def check_step(bench: Bench, name: str) -> Found:
 
 def judge_step(errors: Mapping[str, Any], bench: Bench) -> None:
     """Raise `CheckFailed` if what `compare_step` found is too far."""
-    allowed = bench.tolerance * _GRADIENT_FACTOR
-    is_right = errors['loss'] <= bench.tolerance and errors['cosine'] >= _LEAST_COSINE
+    allowed, least = bench.tolerance * _GRADIENT_FACTOR, LEAST_COSINES[bench.precision]
+    is_right = errors['loss'] <= bench.tolerance and errors['cosine'] >= least
     # single changes of 16-bit floats may be off; all of them together are not
-    if not is_right or (bench.dtype == 'float32' and not errors['weights'] <= allowed):
+    if not is_right or (bench.precision == 'float32' and not errors['weights'] <= allowed):
         raise CheckFailed(
             f'{describe(errors)}; allowed are {bench.tolerance:g}, {allowed:g}, and '
-            f'{_LEAST_COSINE:g} at least'
+            f'{least:g} at least'
         )
 
 

@@ -18,7 +18,7 @@ from typing import Any
 
 from msseg.checks import machine
 from msseg.checks.selftest import command_lines
-from msseg.checks.selftest.check import TOLERANCES, Bench, Check, Record, run_check
+from msseg.checks.selftest.check import Bench, Check, Record, run_check
 from msseg.checks.selftest.report import SelfTestReport
 from msseg.launch.spawn import kill_group
 from msseg.utils.device_name import parse_device
@@ -220,7 +220,7 @@ def compare_cann(mindspore: str) -> tuple[bool | None, str]:
 def _run_on_device(report: SelfTestReport, number: int | None, say: Callable[[str], Any]) -> None:
     with tempfile.TemporaryDirectory(prefix='msseg-selftest-') as folder:
         name = report.device
-        bench = Bench(name, 'float32', Path(folder), report.processes, TOLERANCES['float32'])
+        bench = Bench(name, 'float32', Path(folder), report.processes)
         worker = Worker(bench, number, patience_s=_PATIENCE_S[name])
         # two processes on one card would take each other's memory
         with ThreadPoolExecutor(2 if name == 'CPU' else 1) as pool:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from msseg.checks.selftest import loading, networks, operators, together
-from msseg.checks.selftest.check import TOLERANCES, Bench, Check, run_check
+from msseg.checks.selftest.check import Bench, Check, run_check
 from msseg.launch.job import Job, make_log_dir
 from msseg.launch.spawn import JobPlan
 from msseg.utils.device import setup_device, switch_off_compile_cache
@@ -52,8 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     init_dist(args.launcher)
     switch_off_compile_cache()
     in_half = dtype == 'float32' and get_target().chip == ASCEND_910A
-    tolerance = TOLERANCES['float16' if in_half else dtype]
-    bench = Bench(args.device, dtype, args.folder, get_world_size(), tolerance)
+    precision = 'float16' if in_half else dtype
+    bench = Bench(args.device, dtype, args.folder, get_world_size(), precision)
     for check in checks[args.done :]:
         run_check(check, bench, args.folder / f'{args.part}.jsonl')
     return 0

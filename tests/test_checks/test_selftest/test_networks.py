@@ -30,7 +30,7 @@ from msseg.runner.checkpoint import Checkpoint
 @pytest.fixture
 def bench(tmp_path):
     ms.set_context(mode=ms.PYNATIVE_MODE)  # no graph is compiled
-    return Bench('CPU', 'float32', tmp_path, 1, 1e-4)
+    return Bench('CPU', 'float32', tmp_path)
 
 
 def test_the_networks_are_those_of_the_reference():
@@ -48,6 +48,30 @@ def test_a_right_step_passes_and_a_wrong_weight_is_found(bench, monkeypatch):
     monkeypatch.setattr(networks, 'fill', wrong)
     with pytest.raises(CheckFailed, match='allowed are'):
         check_step(bench, DEEPLAB)
+
+
+@pytest.mark.parametrize(
+    ('precision', 'cosine', 'weights', 'passes'),
+    [
+        ('float32', 1.0, 1e-4, True),
+        ('float32', 0.999, 1e-4, False),
+        ('float32', 1.0, 0.1, False),
+        ('float32', 1.0, float('nan'), False),
+        ('float16', 0.98, 1.3, True),
+        ('float16', 0.9, 1.3, False),
+        ('bfloat16', 0.6, 2.0, True),
+        ('bfloat16', 0.1, 2.0, False),
+    ],
+)
+def test_steps_are_judged_by_what_their_floats_allow(bench, precision, cosine, weights, passes):
+    bench.precision = precision
+    errors = {'loss': 1e-6, 'weights': weights, 'weight': 'w', 'cosine': cosine}
+    for loss, is_fine in ((1e-6, passes), (0.5, False), (float('nan'), False)):
+        if is_fine:
+            networks.judge_step({**errors, 'loss': loss}, bench)
+        else:
+            with pytest.raises(CheckFailed, match='allowed are'):
+                networks.judge_step({**errors, 'loss': loss}, bench)
 
 
 def test_right_scores_pass_and_wrong_ones_are_found(bench, monkeypatch):

@@ -24,7 +24,7 @@ class Cube(nn.Cell):
 
 
 def bench(dtype='float32'):
-    return Bench('CPU', dtype, None, 1, TOLERANCES[dtype])
+    return Bench('CPU', dtype, None, precision=dtype)
 
 
 def cubes(**options):

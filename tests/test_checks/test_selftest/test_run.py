@@ -17,7 +17,7 @@ from msseg.commands import selftest
 
 @pytest.fixture
 def worker(tmp_path):
-    bench = Bench('CPU', 'float32', tmp_path, 2, 1e-4)
+    bench = Bench('CPU', 'float32', tmp_path, 2)
     module = 'tests.test_checks.test_selftest.stub_worker'
     return Worker(bench, module=module, patience_s=2.0)
 
@@ -72,7 +72,7 @@ def test_a_check_that_fails_or_does_not_fit_is_written_down(tmp_path):
     def refuse(bench):
         raise NotApplicable('not here')
 
-    bench, file = Bench('CPU', 'float32', tmp_path, 1, 1e-4), tmp_path / 'x.jsonl'
+    bench, file = Bench('CPU', 'float32', tmp_path), tmp_path / 'x.jsonl'
     for title, function in (('a', fail), ('b', refuse), ('c', lambda _: Found('fine', {'n': 2}))):
         run_one(Check(title, function, 'mend it'), bench, file)
     begun, records = read_records('x', file)

@@ -143,7 +143,7 @@ def test_it_is_said_once(runner, caplog, graph_mode):
      ('CPU', 1, 2, False)],
 )  # fmt: skip
 def test_on_several_cards_rank_0_does_not_keep_the_others_waiting(
-    runner, monkeypatch, device, rank, num, estimates
+    runner, monkeypatch, caplog, device, rank, num, estimates
 ):
     calls = []
     estimate = MemoryEstimate(1, 2, 3, 4, 5, 0)
@@ -152,9 +152,10 @@ def test_on_several_cards_rank_0_does_not_keep_the_others_waiting(
     )
     monkeypatch.setattr(memory_hook, 'get_rank', lambda: rank)
     monkeypatch.setattr(memory_hook, 'get_world_size', lambda: num)
-    with assume_target(device):
+    with assume_target(device), caplog.at_level(logging.INFO):
         MemoryEstimateHook().before_iter(runner)
     assert bool(calls) == estimates
+    assert ('a card needs more' in caplog.text) == (estimates and device != 'CPU')
 
 
 def test_too_little_memory_is_a_warning_with_what_to_do(runner, caplog, monkeypatch):
