@@ -9,7 +9,7 @@ import numpy as np
 from mindspore import ops
 
 from msseg.checks.selftest.check import Bench, Check, CheckFailed, Found
-from msseg.checks.selftest.networks import OCRNET, Trained, compare_step, describe, judge_step
+from msseg.checks.selftest.networks import DEEPLAB, Trained, compare_step, describe, judge_step
 from msseg.checks.selftest.reference import SIZES, make_batch
 from msseg.utils.dist import any_rank, broadcast_object, get_rank, get_world_size, sum_over_ranks
 
@@ -52,7 +52,7 @@ def check_common_step(bench: Bench) -> Found:
     with the whole batch, which the reference has.
     """
     rank, size = get_rank(), get_world_size()
-    trained = Trained(OCRNET, bench.dtype, sync=True)
+    trained = Trained(DEEPLAB, bench.dtype, sync=True)
     images, labels = make_batch(SIZES[0], trained.network.num_classes)
     own = share_of(rank, size, len(images))
     before = trained.values()
@@ -90,7 +90,7 @@ def share_of(rank: int, size: int, count: int) -> list[int]:
 CHECKS = (
     Check('exchange', check_exchange, _TODO),
     Check(
-        f'{OCRNET}: a step with SyncBN and averaged gradients', check_common_step,
+        f'{DEEPLAB}: a step with SyncBN and averaged gradients', check_common_step,
         f'{_TODO}; set norm_cfg to BN if only this check fails',
     ),
 )  # fmt: skip
