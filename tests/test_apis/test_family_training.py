@@ -19,7 +19,7 @@ from tests.test_runner.line_model import Batch
 from tests.tiny_families import FAMILIES, build, images
 
 # Dropout of elements and transposed convolutions; several heads with OHEM, a target of its own and
-# pooling to one pixel. endurance/test_families.py trains all.
+# pooling to one pixel. endurance/test_families.py trains the others.
 HERE = ('erfnet', 'stdc')
 CONFIG = dict(
     optimizer=dict(type='SGD', lr=0.01, momentum=0.9, weight_decay=1e-4),

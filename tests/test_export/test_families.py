@@ -19,7 +19,7 @@ HERE = sorted(FAMILIES.keys() - {'ocrnet', 'hrnet'})
 ANY_SIZE = [name for name in HERE if not FAMILIES[name].fixed_size]
 ONE_SIZE = [name for name in HERE if FAMILIES[name].fixed_size]
 # Pooling with zeros and to one pixel, repeated pixels, transposed convolutions, norms of two cells;
-# endurance/test_families.py tries all.
+# endurance/test_families.py tries the others.
 IN_OPENCV = ('bisenetv1', 'cgnet', 'erfnet', 'resnest')
 AS_MINDIR = ('bisenetv1', 'erfnet', 'pspnet', 'resnest')
 
