@@ -343,7 +343,7 @@ def _text(base: str, settings: Mapping[str, Any], facts: Facts) -> str:
     names = ('model', 'train_pipeline', 'test_pipeline')
     lines = [
         f'{_MARK} {facts.num_images} training images of about {h}x{w} (height x '
-        f'width) pixels, {facts.channels} channels, {facts.num_classes} classes.',
+        f'width) pixels, {facts.num_classes} classes; channels: {facts.channels}.',
         f'_base_ = {base!r}',
         to_python({name: settings[name] for name in names}).rstrip(),
         f'data_file = {settings["data_file"]!r}',

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <string_view>
 
-#include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
+
+#include "image_file.h"
 
 namespace msseg {
 namespace {
@@ -15,44 +15,6 @@ constexpr int64_t kMostPixels = int64_t{1} << 30;  // as cv::imread takes
 
 std::string SizeText(const cv::Size &size) {
   return std::to_string(size.height) + "x" + std::to_string(size.width);
-}
-
-// Whether a PNG or JPEG file has its end: decoders fill what is missing with grey and go on.
-bool IsWhole(const std::vector<unsigned char> &bytes) {
-  const std::string_view text(reinterpret_cast<const char *>(bytes.data()), bytes.size());
-  constexpr std::string_view kPngEnd("IEND\xae" "B`\x82", 8);
-  if (text.substr(0, 4) == "\x89PNG") return text.find(kPngEnd) != text.npos;
-  if (text.substr(0, 2) == "\xff\xd8") {
-    const size_t end = text.rfind("\xff\xd9");
-    const size_t scan = text.rfind("\xff\xda");
-    return end != text.npos && (scan == text.npos || end > scan);
-  }
-  return true;
-}
-
-cv::Mat ReadImage(const std::filesystem::path &path) {
-  std::vector<unsigned char> bytes;
-  try {
-    bytes = ReadBytes(path);
-  } catch (const std::runtime_error &error) {
-    throw UnusableInput(error.what());
-  }
-  if (bytes.empty()) throw UnusableInput("'" + path.string() + "': the file is empty");
-  if (!IsWhole(bytes)) {
-    throw UnusableInput("'" + path.string() + "': the image is truncated: " +
-                        std::to_string(bytes.size()) + " bytes without the end of the picture");
-  }
-  cv::Mat image;
-  try {
-    image = cv::imdecode(bytes, cv::IMREAD_COLOR);
-  } catch (const cv::Exception &) {
-    // as for an image of no known format, below
-  }
-  if (image.empty()) {
-    throw UnusableInput("'" + path.string() +
-                        "': cannot be decoded as an image; it is damaged or of another format");
-  }
-  return image;
 }
 
 // Throws UnusableInput unless the model takes this size.
@@ -90,21 +52,30 @@ cv::Size SizeFor(const cv::Size &size, const Metadata &metadata) {
   return {RoundedSide(size.width * factor), RoundedSide(size.height * factor)};
 }
 
-// Returns (1, 3, h, w) float32. A byte has 256 values: one table look-up for each.
+// Returns (1, channels, h, w) float32. A byte has 256 values: one table look-up for each.
 cv::Mat Normalized(const cv::Mat &image, const Metadata &metadata) {
-  cv::Mat planes({1, kChannels, image.rows, image.cols}, CV_32F);
-  for (int c = 0; c < kChannels; ++c) {
-    cv::Mat table(1, 256, CV_32F);
-    for (int value = 0; value < 256; ++value) {
-      // rounded to float after each step, as in training
+  const int channels = image.channels();
+  cv::Mat planes({1, channels, image.rows, image.cols}, CV_32F);
+  for (int c = 0; c < channels; ++c) {
+    // rounded to float after each step, as in training
+    const auto normalized = [&](double value) {
       const float shifted = static_cast<float>(value - static_cast<double>(metadata.mean[c]));
-      table.at<float>(value) =
-          static_cast<float>(shifted * (1 / static_cast<double>(metadata.std[c])));
-    }
+      return static_cast<float>(shifted * (1 / static_cast<double>(metadata.std[c])));
+    };
     cv::Mat channel;
-    cv::extractChannel(image, channel, metadata.to_rgb ? kChannels - 1 - c : c);
+    cv::extractChannel(image, channel, metadata.to_rgb ? channels - 1 - c : c);
     cv::Mat plane(image.size(), CV_32F, planes.ptr<float>(0, c));
-    cv::LUT(channel, table, plane);
+    if (image.depth() == CV_8U) {
+      cv::Mat table(1, 256, CV_32F);
+      for (int value = 0; value < 256; ++value) table.at<float>(value) = normalized(value);
+      cv::LUT(channel, table, plane);
+      continue;
+    }
+    channel.convertTo(channel, CV_32F);
+    for (int y = 0; y < channel.rows; ++y) {
+      const float *from = channel.ptr<float>(y);
+      std::transform(from, from + channel.cols, plane.ptr<float>(y), normalized);
+    }
   }
   return planes;
 }
@@ -164,7 +135,8 @@ cv::Mat LabelsOfLogits(const cv::Mat &output, const cv::Size &size, const Metada
 }  // namespace
 
 Prepared PrepareImage(const std::filesystem::path &path, const Metadata &metadata) {
-  cv::Mat image = ReadImage(path);
+  LoadedImage loaded = LoadImage(path, metadata);
+  cv::Mat image = loaded.image;
   const cv::Size own_size = image.size();
   const cv::Size size = SizeFor(own_size, metadata);
   CheckSize(path, size, metadata);
@@ -173,14 +145,24 @@ Prepared PrepareImage(const std::filesystem::path &path, const Metadata &metadat
     cv::resize(image, resized, size, 0, 0, cv::INTER_LINEAR);
     image = resized;
   }
-  if (!metadata.normalizes_itself) return {Normalized(image, metadata), own_size};
-  if (metadata.is_nhwc) return {image.reshape(1, {1, image.rows, image.cols, kChannels}), own_size};
-  cv::Mat planes({1, kChannels, image.rows, image.cols}, CV_8U);
-  for (int c = 0; c < kChannels; ++c) {
+  if (!metadata.normalizes_itself) {
+    return {Normalized(image, metadata), own_size, loaded.no_data};
+  }
+  if (image.depth() != CV_8U) {
+    throw UnusableInput("'" + path.string() + "': the model takes bytes, and this image has other "
+                        "values: export it without --include-preprocessing");
+  }
+  const int channels = image.channels();
+  if (metadata.is_nhwc) {
+    const cv::Mat input = image.reshape(1, {1, image.rows, image.cols, channels});
+    return {input, own_size, loaded.no_data};
+  }
+  cv::Mat planes({1, channels, image.rows, image.cols}, CV_8U);
+  for (int c = 0; c < channels; ++c) {
     cv::Mat plane(image.size(), CV_8U, planes.ptr(0, c));
     cv::extractChannel(image, plane, c);
   }
-  return {planes, own_size};
+  return {planes, own_size, loaded.no_data};
 }
 
 Prepared ReadPrepared(const Input &input, const Metadata &metadata) {
@@ -190,9 +172,9 @@ Prepared ReadPrepared(const Input &input, const Metadata &metadata) {
         "--include-preprocessing");
   }
   CheckSize(input.path, {input.shape[3], input.shape[2]}, metadata);
-  if (input.shape[1] != kChannels) {
+  if (static_cast<size_t>(input.shape[1]) != metadata.mean.size()) {
     throw UnusableInput("'" + input.path.string() + "': the model takes " +
-                        std::to_string(kChannels) + " channels, inputs.json says " +
+                        std::to_string(metadata.mean.size()) + " channels, inputs.json says " +
                         std::to_string(input.shape[1]));
   }
   std::vector<unsigned char> bytes;
@@ -209,7 +191,7 @@ Prepared ReadPrepared(const Input &input, const Metadata &metadata) {
   }
   cv::Mat array(input.shape, CV_32F);
   std::memcpy(array.data, bytes.data(), bytes.size());
-  return {array, {}};
+  return {array, {}, {}};
 }
 
 cv::Mat LabelsOf(const cv::Mat &output, const cv::Size &size, const Metadata &metadata) {

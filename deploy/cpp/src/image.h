@@ -3,7 +3,6 @@
 #pragma once
 
 #include <filesystem>
-#include <stdexcept>
 
 #include <opencv2/core.hpp>
 
@@ -12,17 +11,10 @@
 
 namespace msseg {
 
-constexpr int kChannels = 3;  // of images
-
-// One input cannot be used; the others can.
-class UnusableInput : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
-
 struct Prepared {
   cv::Mat input;  // what the network takes, the axis of the batch included
   cv::Size size;  // the image's own
+  cv::Mat no_data;  // (h, w), 255 for pixels without data; may be empty
 };
 
 // Reads an image and prepares it as the metadata say. Throws UnusableInput.

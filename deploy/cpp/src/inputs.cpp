@@ -14,8 +14,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-const std::set<std::string> kSuffixes = {".bmp", ".jp2", ".jpeg", ".jpg", ".pbm",  ".pgm",
-                                         ".png", ".pnm", ".ppm",  ".tif", ".tiff", ".webp"};
+const std::set<std::string> kSuffixes = {".bmp", ".jp2", ".jpeg", ".jpg", ".npy",
+                                         ".pbm", ".pgm", ".png",  ".pnm", ".ppm",
+                                         ".tif", ".tiff", ".webp"};
 
 bool IsImage(const fs::path &path) {
   std::string suffix = path.extension().string();

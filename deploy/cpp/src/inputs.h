@@ -2,10 +2,17 @@
 #pragma once
 
 #include <filesystem>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
 namespace msseg {
+
+// One input cannot be used; the others can.
+class UnusableInput : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
 
 struct Input {
   std::filesystem::path path;

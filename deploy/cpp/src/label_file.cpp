@@ -35,8 +35,8 @@ std::vector<uint8_t> EncodeWithPalette(const cv::Mat &labels, const std::vector<
   return file;
 }
 
-std::vector<uint8_t> Encode(const cv::Mat &labels, int num_classes,
-                            const std::vector<uint8_t> &palette) {
+std::vector<uint8_t> Encode(const cv::Mat &labels, const cv::Mat &no_data, int num_classes,
+                            std::vector<uint8_t> palette) {
   double lowest = 0;
   double highest = 0;
   cv::minMaxLoc(labels, &lowest, &highest);
@@ -45,9 +45,15 @@ std::vector<uint8_t> Encode(const cv::Mat &labels, int num_classes,
                              " to " + std::to_string(static_cast<int>(highest)) +
                              ", but it has " + std::to_string(num_classes) + " classes");
   }
+  // a pixel without data has a label that no class has
+  const int most = no_data.empty() ? kMostColours : kMostColours - 1;
   cv::Mat indices;
-  labels.convertTo(indices, num_classes <= kMostColours ? CV_8U : CV_16U);
-  if (num_classes <= kMostColours && !palette.empty()) return EncodeWithPalette(indices, palette);
+  labels.convertTo(indices, num_classes <= most ? CV_8U : CV_16U);
+  if (!no_data.empty()) {
+    indices.setTo(num_classes <= most ? 255 : 65535, no_data);
+    if (!palette.empty()) palette.resize(3 * kMostColours, 255);
+  }
+  if (num_classes <= most && !palette.empty()) return EncodeWithPalette(indices, palette);
   std::vector<uint8_t> file;
   cv::imencode(".png", indices, file);
   return file;
@@ -55,9 +61,9 @@ std::vector<uint8_t> Encode(const cv::Mat &labels, int num_classes,
 
 }  // namespace
 
-void WriteLabels(const fs::path &path, const cv::Mat &labels, int num_classes,
-                 const std::vector<uint8_t> &palette) {
-  const std::vector<uint8_t> file = MarkPng(Encode(labels, num_classes, palette));
+void WriteLabels(const fs::path &path, const cv::Mat &labels, const cv::Mat &no_data,
+                 int num_classes, const std::vector<uint8_t> &palette) {
+  const std::vector<uint8_t> file = MarkPng(Encode(labels, no_data, num_classes, palette));
   WriteBytes(path, file.data(), file.size());
 }
 

@@ -145,7 +145,8 @@ int Run(const Options &options) {
       if (is_binary) {
         binary->Write(paths[i], output);
       } else {
-        WriteLabels(paths[i], LabelsOf(output, prepared.size, metadata), metadata.num_classes,
+        WriteLabels(paths[i], LabelsOf(output, prepared.size, metadata), prepared.no_data,
+                    metadata.num_classes,
                     options.format == Format::kPalette ? metadata.palette
                                                        : std::vector<uint8_t>());
       }

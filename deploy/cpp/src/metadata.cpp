@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <limits>
 #include <stdexcept>
 
 #include <nlohmann/json.hpp>
@@ -15,7 +16,8 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 constexpr int kFormatVersion = 1;
-constexpr int kOtherImagesVersion = 2;
+constexpr int kLatestVersion = 3;
+constexpr size_t kMostChannels = 512;  // of a cv::Mat
 constexpr size_t kMostClasses = 65536;  // what a PNG of 16 bits holds
 constexpr double kLargestNumber = 1e6;
 constexpr double kSmallestStd = 1e-6;
@@ -141,15 +143,50 @@ double NumberOf(const json &value, const std::string &key, double lowest, double
   return number;
 }
 
-std::array<float, 3> ChannelsOf(const json &values, const std::string &key, double lowest) {
-  if (!values.is_array() || values.size() != 3) {
-    Refuse(key, values, "a number for each of the three channels of an image");
+std::vector<float> ChannelsOf(const json &values, const std::string &key, double lowest,
+                              size_t count) {
+  if (!values.is_array() || values.size() != count || count < 1 || count > kMostChannels) {
+    Refuse(key, values, "a number for each channel of an image");
   }
-  std::array<float, 3> numbers;
-  for (size_t i = 0; i < numbers.size(); ++i) {
-    numbers[i] = static_cast<float>(NumberOf(values[i], key, lowest, kLargestNumber));
+  std::vector<float> numbers;
+  for (const json &value : values) {
+    numbers.push_back(static_cast<float>(NumberOf(value, key, lowest, kLargestNumber)));
   }
   return numbers;
+}
+
+// Returns what older files, which do not say it, have by default.
+Loading LoadingOf(const json &steps, size_t channels) {
+  Loading loading;
+  loading.color_type = steps.value("color_type", "color");
+  constexpr double kAny = std::numeric_limits<double>::max();
+  const json max_value = steps.value("max_value", json());
+  if (!max_value.is_null()) loading.max_value = NumberOf(max_value, "max_value", 1e-30, kAny);
+  const json percentiles = steps.value("percentiles", json());
+  if (!percentiles.is_null()) {
+    loading.percentiles = {NumberOf(percentiles.at(0), "percentiles", 0, 100),
+                           NumberOf(percentiles.at(1), "percentiles", 0, 100)};
+  }
+  const json bands = steps.value("bands", json());
+  if (!bands.is_null()) {
+    for (const json &band : bands) {
+      const double number = NumberOf(band, "bands", 1, static_cast<double>(kMostChannels));
+      loading.bands.push_back(static_cast<int>(number));
+    }
+    if (loading.bands.size() != channels) Refuse("bands", bands, "as many as channels");
+  }
+  const json nodata = steps.value("nodata", json("file"));
+  loading.reads_tag = nodata == "file";
+  if (nodata.is_number()) loading.nodata = NumberOf(nodata, "nodata", -kAny, kAny);
+  loading.takes_any = steps.value("nodata_rule", "any") == "any";
+  json fill = steps.value("fill", json(0.0));
+  if (fill.is_number()) fill = json::array({fill});
+  loading.fill.clear();
+  for (const json &value : fill) loading.fill.push_back(NumberOf(value, "fill", -kAny, kAny));
+  if (loading.fill.size() != 1 && loading.fill.size() != channels) {
+    Refuse("fill", fill, "a number, or one for each channel");
+  }
+  return loading;
 }
 
 std::vector<uint8_t> PaletteOf(const json &palette, int num_classes) {
@@ -176,15 +213,11 @@ Metadata FromContent(const json &content) {
     throw std::runtime_error(
         "does not say what its input and output mean; tools/export.py makes files that do");
   }
-  if (content.at("format_version") == kOtherImagesVersion) {
-    throw std::runtime_error(
-        "takes images of other channels than three, or of more than 8 bits, which this program "
-        "does not load: use Predictor of msseg.deploy in Python");
-  }
-  if (content.at("format_version") != kFormatVersion) {
-    throw std::runtime_error("its metadata are of version " + content.at("format_version").dump() +
-                             ", this program reads version " + std::to_string(kFormatVersion) +
-                             "; export the model again");
+  const json &version = content.at("format_version");
+  if (!version.is_number_integer() || version < kFormatVersion || version > kLatestVersion) {
+    throw std::runtime_error("its metadata are of version " + version.dump() +
+                             ", this program reads versions " + std::to_string(kFormatVersion) +
+                             " to " + std::to_string(kLatestVersion) + "; export the model again");
   }
   Metadata metadata;
   const json &input = content.at("input");
@@ -197,8 +230,11 @@ Metadata FromContent(const json &content) {
   const json &steps = content.at("preprocessing");
   metadata.normalizes_itself = steps.at("included");
   metadata.to_rgb = steps.at("to_rgb");
-  metadata.mean = ChannelsOf(steps.at("mean"), "mean", -kLargestNumber);
-  metadata.std = ChannelsOf(steps.at("std"), "std", kSmallestStd);
+  const size_t channels = SideOf(input.at("shape").at(layout.find('C')), "input.shape");
+  metadata.mean = ChannelsOf(steps.at("mean"), "mean", -kLargestNumber, channels);
+  metadata.std = ChannelsOf(steps.at("std"), "std", kSmallestStd, channels);
+  if (metadata.to_rgb && channels != 3) Refuse("to_rgb", true, "false but for three channels");
+  metadata.loading = LoadingOf(steps, channels);
   if (const json &scale = steps.at("scale"); !scale.is_null()) {
     metadata.scale = {SideOf(scale.at(0), "scale"), SideOf(scale.at(1), "scale")};
   }
