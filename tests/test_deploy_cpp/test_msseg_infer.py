@@ -265,7 +265,12 @@ def test_mistakes_are_said_in_one_line(program, model, names, tmp_path):
         (junk, image, '--out', out): "junk.onnx': is no ONNX model, or was cut short",
         (junk, image, '--out', out, '--metadata', model): 'cannot read it',
         (bare, image, '--out', out): "bare.onnx': does not say what its input and output mean",
-        (old, image, '--out', out): 'its metadata are of version 0, this program reads versions 1 to 3',
+        (
+            old,
+            image,
+            '--out',
+            out,
+        ): 'version 0, this program reads versions 1 to 3',
         (other, image, '--out', out): "model.pb.json' are not beside it",
         (other, image, '--out', out, '--metadata', model): 'expected a file ending in .onnx,',
         (lone, image, '--out', out): 'it was cut short or belongs to another export',
