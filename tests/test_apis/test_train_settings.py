@@ -136,3 +136,21 @@ def test_a_part_that_is_missing_is_named(key):
     del cfg[key]
     with pytest.raises(KeyError, match=repr(key)):
         TrainSettings.of(cfg)
+
+
+def test_loggers_get_the_config_by_dotted_key_without_secrets(tmp_path, monkeypatch):
+    monkeypatch.setenv('SOME_API_KEY', 'the long secret')
+    path = tmp_path / 'a.py'
+    path.write_text(
+        "optimizer = dict(type='SGD', lr=0.1, paramwise_cfg=dict())\n"
+        "lr_config = dict(policy='poly')\nrunner = dict(type='IterBasedRunner', max_iters=3)\n"
+        'data = dict(samples_per_gpu=2, workers_per_gpu=0)\nload_from = None\n'
+        "log_config = dict(hooks=[dict(type='MlflowLoggerHook', tracking_uri='http://a:b@host/')])\n"
+        "custom_hooks = [dict(type='Mine', password='1234', note='has the long secret')]\n"
+    )
+    shown = TrainSettings.of(Config.fromfile(path)).shown
+    assert shown['optimizer.lr'] == 0.1 and shown['optimizer.paramwise_cfg'] == '{}'
+    assert shown['runner.max_iters'] == 3 and shown['load_from'] == 'None'
+    hooks = shown['log_config.hooks'] + shown['custom_hooks']
+    assert "'http://<hidden>@host/'" in hooks and 'has <SOME_API_KEY>' in hooks
+    assert '1234' not in str(shown) and 'the long secret' not in str(shown)

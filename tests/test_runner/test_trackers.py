@@ -253,17 +253,19 @@ def test_a_run_that_ends_with_an_error_is_marked(kind, request, runner):
 
 
 def test_wandb_gets_the_users_options_over_the_defaults(wandb, runner):
-    options = dict(project='p', dir='/elsewhere', id='mine', config={'optimizer.lr': 7, 'note': 1})
+    options = dict(
+        project='p', dir='/elsewhere', id='mine', config={'optimizer.lr': 7, 'token': 'x'}
+    )
     hook = make('WandbLoggerHook', init_kwargs=options, define_metric_cfg={'val/mIoU': 'max'})
     hook.load_state({'run_id': 'seven'})
     hook.before_run(runner)
     [(_, sent)] = wandb.of('init')
     assert (sent['project'], sent['dir'], sent['id']) == ('p', '/elsewhere', 'mine')
-    assert sent['config'] == {**runner.settings, 'optimizer.lr': 7, 'note': 1}
+    assert sent['config'] == {**runner.settings, 'optimizer.lr': 7, 'token': '<hidden>'}
     defined = wandb.of('define_metric')
     assert (('*',), {'step_metric': 'iter'}) in defined
     assert (('val/mIoU',), {'step_metric': 'iter', 'summary': 'max'}) in defined
-    assert options['config'] == {'optimizer.lr': 7, 'note': 1}
+    assert options['config'] == {'optimizer.lr': 7, 'token': 'x'}
 
 
 def test_wandb_writes_to_the_work_dir_and_uploads_files_when_asked_to(wandb, runner, tmp_path):

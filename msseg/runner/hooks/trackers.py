@@ -18,7 +18,7 @@ from msseg.utils.arguments import NonNegativeInt, PositiveInt, checked
 from msseg.utils.dist import get_rank
 from msseg.utils.errors import UserValueError
 from msseg.utils.extras import import_extra
-from msseg.utils.shown import shorten
+from msseg.utils.shown import shorten, without_secrets
 
 if TYPE_CHECKING:
     from msseg.runner.runner import Runner
@@ -186,7 +186,7 @@ class WandbLoggerHook(TrackerHook):
         options = {'dir': str(runner.work_dir), **self.init_kwargs}
         if run_id is not None:
             options = {'id': run_id, 'resume': 'allow', **options}
-        options['config'] = {**runner.settings, **options.get('config', {})}
+        options['config'] = {**runner.settings, **without_secrets(options.get('config', {}))}
         self._run = self.module.init(**options)
         # iterations of their own, for those of a resumed run may begin before the last point
         self._run.define_metric('iter')
@@ -284,7 +284,7 @@ class SwanlabLoggerHook(TrackerHook):
             options['logdir'] = str(runner.work_dir / 'swanlog')
         if run_id is not None:
             options = {'id': run_id, 'resume': 'allow', **options}
-        options['config'] = {**runner.settings, **options.get('config', {})}
+        options['config'] = {**runner.settings, **without_secrets(options.get('config', {}))}
         self._run = self.module.init(**options)
         return self._run.id
 
