@@ -16,14 +16,14 @@ from msseg.apis.train_settings import refuse_unsupported
 from msseg.config import Config
 from msseg.reports.evaluation_report import EvaluationReport
 from msseg.runner.checkpoint import load_checkpoint
-from tests.tiny import write_config, write_discs
+from tests.tiny import ON_RESNET, write_config, write_discs
 
 
 @pytest.fixture(scope='module')
 def trained(tmp_path_factory):
     """A run of eight iterations: its folder, config path and runner."""
     folder = tmp_path_factory.mktemp('tiny')
-    config = write_config(folder, write_discs(folder / 'data'))
+    config = write_config(folder, write_discs(folder / 'data'), ON_RESNET)
     runner = train_from_config(load_config(config), folder / 'run', device='CPU', seed=0)
     return folder, config, runner
 
