@@ -190,7 +190,7 @@ class ImageLoading:
         wrong = [band for band in self.bands or () if not 1 <= band <= count]
         if wrong:
             raise ImageSettingError(
-                f'{path}: bands has {wrong[0]}, but the file holds {count}, numbered from 1'
+                f'{path}: bands names band {wrong[0]}, but the image has {count}, numbered from 1'
             )
 
     def _filled(self, img: np.ndarray, missing: np.ndarray | None, who: str) -> LoadedImage:

@@ -61,7 +61,7 @@ def test_bands_of_a_colour_tiff_count_as_gdal_counts_them(tmp_path):
 
 def test_a_band_that_the_file_lacks(tmp_path):
     path = write(tmp_path, 'a.npy', SIX)
-    with pytest.raises(ImageSettingError, match=r'a\.npy: bands has 7, but the file holds 6'):
+    with pytest.raises(ImageSettingError, match=r'a\.npy: bands names band 7, but the image has 6'):
         load(path, bands=(1, 7))
     with pytest.raises(UserValueError, match=r"color_type='unchanged'"):
         ImageLoading('grayscale', bands=(1,))
