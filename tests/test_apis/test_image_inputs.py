@@ -34,18 +34,18 @@ def test_a_folder_is_searched_to_any_depth(files):
 
 
 def test_files_of_other_kinds_are_said_to_be_skipped_in_one_line(files, caplog):
-    files('in/a.png', 'in/b.npy', 'in/c.gif', 'in/d/e.heic', 'in/f', 'in/.hidden', 'in/out/x.csv')
+    files('in/a.png', 'in/b.nc', 'in/c.gif', 'in/d/e.heic', 'in/f', 'in/.hidden', 'in/out/x.csv')
     assert names_of('in', without='in/out') == {'a.png': 'a'}
     assert names_of('in/*', without='in/out') == {'a.png': 'a'}
     folder, pattern = caplog.messages
     assert folder.startswith(
-        'skipped 4 files that have no suffix of an image or video: b.npy, c.gi'
+        'skipped 4 files that have no suffix of an image or video: b.nc, c.gi'
     )
     assert 'e.heic and 1 more; name such a file by itself' in folder
-    assert pattern.startswith('skipped 3 files') and ': b.npy, c.gif, f; name' in pattern
+    assert pattern.startswith('skipped 3 files') and ': b.nc, c.gif, f; name' in pattern
     caplog.clear()
     names_of('in/[ab]*')
-    assert 'skipped a file that has no suffix of an image or video: b.npy; ' in caplog.text
+    assert 'skipped a file that has no suffix of an image or video: b.nc; ' in caplog.text
 
 
 def test_one_subfolder_keeps_its_place(files):
