@@ -23,7 +23,7 @@ std::string NameBySuffix(const std::string &model) {
 }  // namespace
 
 std::unique_ptr<Backend> LoadBackend(const std::string &name, const std::string &model,
-                                     const Device &device) {
+                                     const Device &device, [[maybe_unused]] int channels) {
   if (!std::filesystem::is_regular_file(model)) {
     throw std::runtime_error("model '" + model + "': there is no such file");
   }
@@ -37,7 +37,7 @@ std::unique_ptr<Backend> LoadBackend(const std::string &name, const std::string 
   }
   if (runtime == "lite") {
 #ifdef WITH_MINDSPORE_LITE
-    return LoadWithLite(model, device);
+    return LoadWithLite(model, device, channels);
 #else
     Missing("MindSpore Lite", "-DMINDSPORE_LITE_ROOT=FOLDER");
 #endif

@@ -28,12 +28,13 @@ class Backend {
 // Loads a model with OpenCV's dnn (.onnx). Throws std::runtime_error.
 std::unique_ptr<Backend> LoadWithOpenCv(const std::string &model, const Device &device);
 
-// Loads a model with MindSpore Lite (.mindir, .ms). Throws std::runtime_error.
-std::unique_ptr<Backend> LoadWithLite(const std::string &model, const Device &device);
+// Loads a model with MindSpore Lite (.mindir, .ms). `channels` of an image tell whether a shape has
+// them first or last. Throws std::runtime_error.
+std::unique_ptr<Backend> LoadWithLite(const std::string &model, const Device &device, int channels);
 
 // Loads a model with the runtime of this name, `opencv` or `lite`; an empty name goes by the
 // file's suffix. Throws std::runtime_error, also where this program was built without it.
 std::unique_ptr<Backend> LoadBackend(const std::string &name, const std::string &model,
-                                     const Device &device);
+                                     const Device &device, int channels);
 
 }  // namespace msseg

@@ -72,30 +72,32 @@ std::vector<int64_t> ShapeOf(const cv::Mat &array) {
   return {array.size.p, array.size.p + array.dims};
 }
 
-bool IsChannelsLast(const std::vector<int64_t> &shape) {
-  return shape.size() == 4 && shape[3] == kChannels && shape[1] != kChannels;
+bool IsChannelsLast(const std::vector<int64_t> &shape, int channels) {
+  return shape.size() == 4 && shape[3] == channels && shape[1] != channels;
 }
 
 // Returns (1, c, h, w) as (1, h, w, c).
 cv::Mat ChannelsLast(const cv::Mat &input) {
+  const int channels = input.size[1];
   const int rows = input.size[2];
   const int columns = input.size[3];
   std::vector<cv::Mat> planes;
-  for (int c = 0; c < kChannels; ++c) {
+  for (int c = 0; c < channels; ++c) {
     planes.emplace_back(rows, columns, input.type(), const_cast<uchar *>(input.ptr(0, c)));
   }
   cv::Mat merged;
   cv::merge(planes, merged);
-  return merged.reshape(1, {1, rows, columns, kChannels});
+  return merged.reshape(1, {1, rows, columns, channels});
 }
 
 // Returns (1, h, w, c) as (1, c, h, w).
 cv::Mat ChannelsFirst(const cv::Mat &input) {
+  const int channels = input.size[3];
   const int rows = input.size[1];
   const int columns = input.size[2];
-  const cv::Mat image(rows, columns, CV_MAKETYPE(input.depth(), kChannels), input.data);
-  cv::Mat planes({1, kChannels, rows, columns}, input.type());
-  for (int c = 0; c < kChannels; ++c) {
+  const cv::Mat image(rows, columns, CV_MAKETYPE(input.depth(), channels), input.data);
+  cv::Mat planes({1, channels, rows, columns}, input.type());
+  for (int c = 0; c < channels; ++c) {
     cv::Mat plane(rows, columns, input.type(), planes.ptr(0, c));
     cv::extractChannel(image, plane, c);
   }
@@ -104,7 +106,8 @@ cv::Mat ChannelsFirst(const cv::Mat &input) {
 
 class LiteBackend : public Backend {
  public:
-  LiteBackend(const std::string &model, const Device &device) {
+  LiteBackend(const std::string &model, const Device &device, int channels)
+      : channels_(channels) {
     const bool is_ms = std::filesystem::path(model).extension() == ".ms";
     const auto type = is_ms ? lite::ModelType::kMindIR_Lite : lite::ModelType::kMindIR;
     Check(model_.Build(model, type, ContextFor(device)),
@@ -121,8 +124,8 @@ class LiteBackend : public Backend {
     std::vector<lite::MSTensor> inputs = model_.GetInputs();
     // .ms files take (n, h, w, c), unless they were converted with another format; and Lite's
     // converter takes a first transposition to (n, c, h, w) out of a model
-    const bool wants_last = IsChannelsLast(inputs[0].Shape());
-    const bool is_last = IsChannelsLast(ShapeOf(input));
+    const bool wants_last = IsChannelsLast(inputs[0].Shape(), channels_);
+    const bool is_last = IsChannelsLast(ShapeOf(input), channels_);
     cv::Mat ordered = input;
     if (wants_last && !is_last) ordered = ChannelsLast(input);
     if (is_last && !wants_last) ordered = ChannelsFirst(input);
@@ -151,13 +154,14 @@ class LiteBackend : public Backend {
     }
   }
 
+  const int channels_;
   lite::Model model_;
 };
 
 }  // namespace
 
-std::unique_ptr<Backend> LoadWithLite(const std::string &model, const Device &device) {
-  return std::make_unique<LiteBackend>(model, device);
+std::unique_ptr<Backend> LoadWithLite(const std::string &model, const Device &device, int channels) {
+  return std::make_unique<LiteBackend>(model, device, channels);
 }
 
 }  // namespace msseg

@@ -128,7 +128,8 @@ int Run(const Options &options) {
   const fs::path out = options.out;
   const std::vector<fs::path> paths = Plan(options, inputs, is_binary);
   MakeFolder(out);
-  const auto backend = LoadBackend(options.backend, options.model, options.device);
+  const auto backend = LoadBackend(options.backend, options.model, options.device,
+                                   static_cast<int>(metadata.mean.size()));
   std::optional<BinaryFiles> binary;
   if (is_binary) binary.emplace(out);
   Stopwatch stopwatch;
