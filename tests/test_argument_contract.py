@@ -3,6 +3,8 @@
 import logging
 import math
 import shutil
+import sys
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -42,6 +44,7 @@ WORDS = {
     'loss_name', 'monitor', 'log_dir', 'out_dir', 'img_suffix', 'seg_map_suffix', 'pretrained',
     'save_best', 'work_dir', 'load_from', 'resume_from', 'log_level', 'metric', 'imports', 'type',
     'priority', 'img_dir', 'ann_dir', 'split', 'data_root', 'classes', 'class_weight', 'array',
+    'out_suffix', 'exp_name', 'tracking_uri', 'run_name',
 }  # fmt: skip
 # A number below 0 is a colour, an angle, an offset, a label, or stands for "none" or "all".
 NEGATIVE = {
@@ -203,6 +206,13 @@ def needed(tmp_path_factory):
     return {**parts, 'EpochBasedRunner': {**run, 'max_iters': None, 'max_epochs': 2}}
 
 
+@pytest.fixture
+def trackers(monkeypatch):
+    """Packages that need not be installed: hooks import them, and use them in a run alone."""
+    for name in ('mlflow', 'swanlab', 'wandb'):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+
+
 def names(registry):
     own = [n for n, entry in registry.module_dict.items() if entry.__module__.startswith('msseg')]
     return sorted(own)
@@ -216,6 +226,7 @@ ENTRIES = [(registry, name) for registry in REGISTRIES for name in names(registr
 
 
 @pytest.mark.parametrize(('registry', 'name'), ENTRIES, ids=[name for _, name in ENTRIES])
+@pytest.mark.usefixtures('trackers')
 def test_nonsense_for_an_argument_is_one_line(registry, name, needed):
     entry = registry.get(name)
     with no_init_parameters():

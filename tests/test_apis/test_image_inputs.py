@@ -38,9 +38,7 @@ def test_files_of_other_kinds_are_said_to_be_skipped_in_one_line(files, caplog):
     assert names_of('in', without='in/out') == {'a.png': 'a'}
     assert names_of('in/*', without='in/out') == {'a.png': 'a'}
     folder, pattern = caplog.messages
-    assert folder.startswith(
-        'skipped 4 files that have no suffix of an image or video: b.nc, c.gi'
-    )
+    assert folder.startswith('skipped 4 files that have no suffix of an image or video: b.nc, c.gi')
     assert 'e.heic and 1 more; name such a file by itself' in folder
     assert pattern.startswith('skipped 3 files') and ': b.nc, c.gif, f; name' in pattern
     caplog.clear()
