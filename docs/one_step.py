@@ -43,7 +43,7 @@ HEADER = """\
 Config files of MMSegmentation 0.30 are loaded and checked as `tools/train.py` does, the model and
 the training step are built (loss, optimizer with its groups of parameters, clipping, mixed
 precision), and one step is done on two images of random numbers, from random weights, on a CPU
-(MindSpore 2.8.0, PyNative mode). A model passes if all losses, the norm of the gradients and all
+(MindSpore 2.8.0, PyNative mode; BEiT, ConvNeXt and MAE in graph mode). A model passes if all losses, the norm of the gradients and all
 weights afterwards are finite, and weights have changed. {state}
 
 - **files**: those of the family's folder. **models**: those that are trained. Files that differ
@@ -311,6 +311,9 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--seconds', type=float, default=math.inf, help='begin no model after this time'
     )
+    parser.add_argument(
+        '--graph-mode', action='store_true', help='compile the steps, in place of PyNative mode'
+    )
     return parser.parse_args()
 
 
@@ -328,7 +331,7 @@ def main() -> None:
                 raise ValueError(f'--train {pattern!r}: no config file of MMSegmentation matches')
         chosen = [name for name in names if any(fnmatch.fnmatch(name, p) for p in args.train)]
         setup_device('CPU')
-        ms.set_context(mode=ms.PYNATIVE_MODE)
+        ms.set_context(mode=ms.GRAPH_MODE if args.graph_mode else ms.PYNATIVE_MODE)
         train_models(chosen, args.results, args.seconds)
     if args.results == RESULTS:
         PAGE.write_text(page(read_rows(RESULTS), config_names()), encoding='utf-8')
