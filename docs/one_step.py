@@ -43,8 +43,9 @@ HEADER = """\
 Config files of MMSegmentation 0.30 are loaded and checked as `tools/train.py` does, the model and
 the training step are built (loss, optimizer with its groups of parameters, clipping, mixed
 precision), and one step is done on two images of random numbers, from random weights, on a CPU
-(MindSpore 2.8.0, PyNative mode; BEiT, ConvNeXt and MAE in graph mode). A model passes if all losses, the norm of the gradients and all
-weights afterwards are finite, and weights have changed. {state}
+(MindSpore 2.8.0, PyNative mode; BEiT, ConvNeXt and MAE in graph mode). A model passes if all
+losses, the norm of the gradients and all weights afterwards are finite, and weights have changed.
+{state}
 
 - **files**: those of the family's folder. **models**: those that are trained. Files that differ
   only in data, schedule, number of classes or file of weights share a model; of each of them the

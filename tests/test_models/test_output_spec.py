@@ -19,6 +19,7 @@ SCORES = np.random.default_rng(0).normal(size=(2, 4, 5, 7)).astype(np.float32)
 # Names that turn scores into probabilities or labels, and the places that may use them.
 DECISIONS = {'softmax', 'Softmax', 'sigmoid', 'Sigmoid', 'argmax', 'Argmax', 'ArgMax'}
 ALLOWED = {
+    'checks/selftest/operators.py': 'a layer and its formula in numpy, compared',
     'models/output_spec.py': 'the definition',
     'deploy/logits.py': 'its twin in numpy',
     'models/losses': 'formulas of losses, on logits',

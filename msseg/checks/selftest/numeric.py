@@ -78,8 +78,8 @@ def _weights(old: int, new: int, align_corners: bool) -> np.ndarray:
     low = np.floor(source).astype(int).clip(0, old - 1)
     share = source - low
     weights = np.zeros((new, old))
-    weights[place, low] += 1 - share
-    weights[place, (low + 1).clip(0, old - 1)] += share
+    np.add.at(weights, (place, low), 1 - share)
+    np.add.at(weights, (place, (low + 1).clip(0, old - 1)), share)
     return weights
 
 
