@@ -39,6 +39,7 @@ FURTHER = {
 # Why a part or a family has no row.
 _NEWER = 'MMSegmentation 0.30 does not have it; tests/test_models/mmseg122.py compares it'
 WITHOUT = {
+    'EfficientNetLite': 'MMSegmentation has none; test_efficientnet_lite.py has its maps',
     **dict.fromkeys(('ddrnet', 'DDRNet', 'DDRHead', 'pidnet', 'PIDNet', 'PIDHead'), _NEWER),
     **dict.fromkeys(('segnext', 'MSCAN', 'LightHamHead'), _NEWER),
     'PointHead': 'its points are drawn at random',
